@@ -1,0 +1,72 @@
+"""What a model's input looks like: one object, enforced at training and at serving.
+
+Only msgspec and the standard library are imported here, since the data plane reads schemas too.
+A feature takes one or more columns of the model's input matrix ``X`` (float64, n rows × width):
+
+========  =======  ==========================================================================
+kind      columns  value in ``X``
+========  =======  ==========================================================================
+number    1        the number; NaN when missing
+boolean   1        0.0 or 1.0; NaN when missing
+category  1        index of the level in ``levels``; -1.0 for a missing or an unseen level
+datetime  3        month (1-12), weekday (Monday is 0), hour with its fraction (UTC); NaN missing
+========  =======  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["number", "boolean", "category", "datetime"]
+Task = Literal["regression", "binary", "multiclass"]
+
+WIDTH: dict[str, int] = {"number": 1, "boolean": 1, "category": 1, "datetime": 3}
+
+
+class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One input column of a model."""
+
+    name: str
+    kind: Kind
+    levels: tuple[str, ...] = ()  # of a category, most frequent first
+    nullable: bool = False  # missing values were seen in training
+
+    @property
+    def width(self) -> int:
+        return WIDTH[self.kind]
+
+
+class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The features a model reads, in order, and the columns that identify a row.
+
+    ``target`` is the column to predict; ``classes`` its levels in the order of the model's
+    probabilities (empty for regression). A request may carry ``id``, ``time`` and ``target``
+    beside the features; they are logged and never reach the model.
+    """
+
+    features: tuple[Feature, ...]
+    target: str
+    task: Task
+    classes: tuple[str | int | float | bool, ...] = ()
+    id: str | None = None
+    time: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f.name for f in self.features)
+
+    @property
+    def width(self) -> int:
+        return sum(f.width for f in self.features)
+
+    def matrix_columns(self) -> list[tuple[str, str]]:
+        """``(name, kind)`` of each column of ``X``; parts of a datetime end in ``.month`` and so on."""
+        out: list[tuple[str, str]] = []
+        for f in self.features:
+            if f.kind == "datetime":
+                out += [(f"{f.name}.{part}", "number") for part in ("month", "weekday", "hour")]
+            else:
+                out.append((f.name, f.kind))
+        return out

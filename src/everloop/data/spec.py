@@ -1,0 +1,16 @@
+"""The ``[data]`` section of a loop file."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where the data is and what its columns mean."""
+
+    source: str  # path or glob of csv/parquet files, relative to the loop file
+    target: str  # the column to predict
+    time: str | None = None  # a datetime column; then splits and windows follow it
+    id: str | None = None  # joins labels that come later to predictions
+    ignore: tuple[str, ...] = ()  # columns that are neither features nor keys
+    feedback: bool = True  # add labelled predictions from the log to the training data

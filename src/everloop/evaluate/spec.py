@@ -1,0 +1,13 @@
+"""The ``[evaluate]`` section of a loop file."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class EvaluateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What good means. ``metric`` empty takes the task's default; ``gates`` are sentences."""
+
+    metric: str = ""
+    gates: tuple[str, ...] | None = None  # None: ("METRIC beats champion",)
+    holdout: str | float = 0.2  # share of the rows, or a duration such as "7d" when there is a time

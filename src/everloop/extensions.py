@@ -1,0 +1,79 @@
+"""Every extension point of everloop, on one page; the built-ins go through it too.
+
+A registry maps a plain name to a class (or an instance). Built-ins register where they are
+defined; a package of yours does the same, and is found through the entry point group
+``everloop.extensions`` (a module to import)::
+
+    from everloop.extensions import candidates
+
+    @candidates.register("my_forest")
+    class MyForest(Candidate): ...
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from everloop.errors import invalid, nearest
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names of one kind of thing. ``builtin`` is the package whose import registers ours."""
+
+    def __init__(self, kind: str, builtin: str) -> None:
+        self.kind = kind
+        self._builtin = builtin
+        self._items: dict[str, T] = {}
+        self._loaded = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator: make ``name`` stand for the decorated class."""
+
+        def add(item: T) -> T:
+            self._items[name] = item
+            return item
+
+        return add
+
+    def get(self, name: str, field: str = "") -> T:
+        """The thing called ``name``.
+
+        Raises :class:`~everloop.errors.InvalidInput` with the nearest valid name.
+        """
+        self._load()
+        if name not in self._items:
+            guess = nearest(name, self._items)
+            raise invalid(
+                field or self.kind, name, f"one of {', '.join(sorted(self._items))}",
+                code="unknown_name", fix=f'Did you mean "{guess}"?' if guess else None,
+            )
+        return self._items[name]
+
+    def names(self) -> list[str]:
+        self._load()
+        return sorted(self._items)
+
+    def __iter__(self) -> Iterator[tuple[str, T]]:
+        self._load()
+        return iter(sorted(self._items.items()))
+
+    def _load(self) -> None:
+        if not self._loaded:
+            self._loaded = True
+            importlib.import_module(self._builtin)
+            for point in entry_points(group="everloop.extensions"):
+                point.load()
+
+
+candidates: Registry[Any] = Registry("candidate", "everloop.train.candidates")
+metrics: Registry[Any] = Registry("metric", "everloop.evaluate.metrics")
+gates: Registry[Any] = Registry("gate", "everloop.evaluate.gates")
+drift_tests: Registry[Any] = Registry("drift test", "everloop.monitor.drift")
+quality_checks: Registry[Any] = Registry("quality check", "everloop.monitor.quality")
+triggers: Registry[Any] = Registry("trigger", "everloop.update.triggers")
+executors: Registry[Any] = Registry("executor", "everloop.loop.executors")

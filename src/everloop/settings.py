@@ -1,0 +1,85 @@
+"""Settings: the file, then the environment, then the command line; read here and nowhere deeper.
+
+Each setting has the same name in ``[settings]`` of the loop file, in the environment
+(``EVERLOOP_`` and the name in capitals) and in the docs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from everloop.errors import invalid, nearest
+
+PREFIX = "EVERLOOP_"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where state lives and who may reach it.
+
+    Attributes
+    ----------
+    database_url : SQLAlchemy URL; empty means SQLite in ``.everloop/everloop.db``.
+    blobs_url : ``file:///…``, ``s3://…``, ``gs://…`` or ``az://…``; empty means ``.everloop/blobs``.
+    token : bearer token that callers must send; required when a server binds beyond loopback.
+    server : address of a running control plane that the command line should talk to.
+    log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.
+    max_body_mb : largest request body that a server reads, in megabytes.
+    """
+
+    database_url: str = ""
+    blobs_url: str = ""
+    token: str = ""
+    server: str = ""
+    log_fsync: str = "interval"
+    max_body_mb: float = 16.0
+
+
+def load_settings(
+    section: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings of a project: its ``[settings]`` section, overridden by the environment.
+
+    Raises :class:`~everloop.errors.InvalidInput` for an unknown key or a bad value.
+    """
+    env = os.environ if environ is None else environ
+    names = Settings.__struct_fields__
+    values: dict[str, Any] = {}
+    for key, value in (section or {}).items():
+        if key not in names:
+            guess = nearest(key, names)
+            raise invalid(
+                f"settings.{key}", key, "one of " + ", ".join(names), code="unknown_key",
+                fix=f'Did you mean "{guess}"?' if guess else None,
+            )
+        values[key] = value
+    for name in names:
+        if PREFIX + name.upper() in env:
+            values[name] = env[PREFIX + name.upper()]
+    return _checked(values)
+
+
+def _checked(values: dict[str, Any]) -> Settings:
+    if "max_body_mb" in values:
+        try:
+            values["max_body_mb"] = float(values["max_body_mb"])
+        except (TypeError, ValueError):
+            raise invalid("settings.max_body_mb", values["max_body_mb"], "a number") from None
+    for key, value in values.items():
+        if key != "max_body_mb" and not isinstance(value, str):
+            raise invalid(f"settings.{key}", value, "text")
+    settings = Settings(**values)
+    if settings.log_fsync not in ("always", "interval", "never"):
+        raise invalid("settings.log_fsync", settings.log_fsync, "always, interval or never")
+    if not 0 < settings.max_body_mb <= 1024:
+        raise invalid("settings.max_body_mb", settings.max_body_mb, "a number from 0 to 1024")
+    return settings
+
+
+def state_dir(project: Path) -> Path:
+    """The folder of all state of a project."""
+    return project / ".everloop"

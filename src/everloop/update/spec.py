@@ -1,0 +1,19 @@
+"""The ``[update]`` section of a loop file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """When a new model is considered, and how it is made.
+
+    ``when`` holds ``"drift"``, ``"performance"`` and schedules such as ``"every 30d"``.
+    """
+
+    when: tuple[str, ...] = ("drift", "performance")
+    method: Literal["auto", "retrain"] = "auto"
+    approval: Literal["auto", "human"] = "auto"
+    cooldown: str = "0s"  # after a cycle, alerts start none for this long (event time)
