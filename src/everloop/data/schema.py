@@ -1,7 +1,7 @@
 """What a model's input looks like: one object, enforced at training and at serving.
 
 Only msgspec and the standard library are imported here, since the data plane reads schemas too.
-A feature takes one or more columns of the model's input matrix ``X`` (float64, n rows × width):
+A feature takes one or more columns of the model's input matrix ``X`` (float64, n rows by width):
 
 ========  =======  ==========================================================================
 kind      columns  value in ``X``
@@ -43,7 +43,8 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``target`` is the column to predict; ``classes`` its levels in the order of the model's
     probabilities (empty for regression). A request may carry ``id``, ``time`` and ``target``
-    beside the features; they are logged and never reach the model.
+    beside the features; they are logged and never reach the model. ``ignored`` are columns of the
+    training data that the model does not read: new data may still carry them.
     """
 
     features: tuple[Feature, ...]
@@ -52,6 +53,7 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     classes: tuple[str | int | float | bool, ...] = ()
     id: str | None = None
     time: str | None = None
+    ignored: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,7 +64,7 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
         return sum(f.width for f in self.features)
 
     def matrix_columns(self) -> list[tuple[str, str]]:
-        """``(name, kind)`` of each column of ``X``; parts of a datetime end in ``.month`` and so on."""
+        """``(name, kind)`` of each column of ``X``; a datetime's three are ``name.month`` and so on."""
         out: list[tuple[str, str]] = []
         for f in self.features:
             if f.kind == "datetime":

@@ -13,4 +13,5 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     time: str | None = None  # a datetime column; then splits and windows follow it
     id: str | None = None  # joins labels that come later to predictions
     ignore: tuple[str, ...] = ()  # columns that are neither features nor keys
+    categories: tuple[str, ...] = ()  # columns of codes: categories although they look like numbers
     feedback: bool = True  # add labelled predictions from the log to the training data

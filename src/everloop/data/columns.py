@@ -1,0 +1,155 @@
+"""Columns of a frame as the kinds of a schema, or one sentence naming the first wrong value.
+
+Every function takes a Polars series and returns one of the kind's type: ``number`` Float64,
+``boolean`` Boolean, ``category`` String, ``datetime`` Datetime in milliseconds without a zone,
+which always means UTC. Missing values (null, NaN) become null. Rows are counted from 1, without
+the header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from everloop.data.schema import Kind
+from everloop.errors import InvalidInput, invalid
+
+MILLIS = pl.Datetime("ms")
+_ISO = (
+    r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?"
+    r"(?:(Z)|([+-])(\d{2}):?(\d{2}))?)?$"
+)
+_TRUTH = {"true": True, "false": False}
+# Whole numbers below the first bound are no instants; below the second they count seconds.
+_EPOCH_LEAST, _EPOCH_SECONDS = 10**8, 10**11
+
+
+def as_kind(series: pl.Series, kind: Kind) -> pl.Series:
+    """``series`` as the type of ``kind``.
+
+    Raises :class:`~everloop.errors.InvalidInput` with the column, the row and the first value that
+    is of another kind.
+    """
+    return _CONVERT[kind](series)
+
+
+def is_text(series: pl.Series) -> bool:
+    """Whether the column holds text (plain, categorical or enumerated)."""
+    return isinstance(series.dtype, pl.String | pl.Categorical | pl.Enum)
+
+
+def as_text(series: pl.Series) -> pl.Series:
+    """The column as String; whole floats lose their ``.0`` so that 7 and 7.0 are one level."""
+    if series.dtype.is_float():
+        values = series.fill_nan(None)
+        if bool((values == values.round(0)).all()):
+            series = values.cast(pl.Int64, strict=False)
+    if series.dtype == pl.Boolean:
+        return series.cast(pl.String).rename(series.name)
+    return series.cast(pl.String)
+
+
+def as_number(series: pl.Series) -> pl.Series:
+    """The column as Float64; text is accepted where it spells a number."""
+    if series.dtype == pl.Null or series.dtype.is_numeric():
+        numbers = series.cast(pl.Float64).fill_nan(None)
+    elif is_text(series):
+        text = as_text(series).str.strip_chars()
+        numbers = text.cast(pl.Float64, strict=False).fill_nan(None)
+        wrong = numbers.is_null() & text.is_not_null() & (text.str.to_lowercase() != "nan")
+        refuse(series, wrong, "a number")
+    else:
+        numbers = pl.Series(series.name, [None], dtype=pl.Float64).new_from_index(0, len(series))
+        refuse(series, series.is_not_null(), "a number")
+    refuse(series, numbers.is_infinite(), "a finite number", fix="Leave it empty if it is unknown.")
+    return numbers
+
+
+def as_boolean(series: pl.Series) -> pl.Series:
+    """The column as Boolean; the words true and false and the numbers 0 and 1 are accepted."""
+    if series.dtype in (pl.Boolean, pl.Null):
+        return series.cast(pl.Boolean)
+    if is_text(series):
+        words = as_text(series).str.strip_chars().str.to_lowercase()
+        flags = words.replace_strict(_TRUTH, default=None, return_dtype=pl.Boolean)
+    elif series.dtype.is_numeric():
+        numbers = series.cast(pl.Float64).fill_nan(None)
+        flags = numbers.replace_strict({0.0: False, 1.0: True}, default=None)
+        flags, series = flags.cast(pl.Boolean), numbers
+    else:
+        flags = pl.Series(series.name, [None] * len(series), dtype=pl.Boolean)
+    refuse(series, flags.is_null() & series.is_not_null(), "true or false")
+    return flags
+
+
+def as_datetime(series: pl.Series, expected: str = "an ISO date and time") -> pl.Series:
+    """The column as milliseconds UTC; a value with a zone is converted, one without is UTC."""
+    if isinstance(series.dtype, pl.Datetime):
+        zoned = series.dt.convert_time_zone("UTC") if series.dtype.time_zone else series
+        return zoned.dt.replace_time_zone(None).cast(MILLIS)
+    if series.dtype in (pl.Date, pl.Null):
+        return series.cast(MILLIS)
+    if is_text(series):
+        instants = parse_iso(as_text(series))
+        wrong = instants.is_null() & series.is_not_null()
+        refuse(series, wrong, f'{expected}, such as "2013-01-31 17:05"')
+        return instants
+    refuse(series, series.is_not_null(), expected)
+    return series.cast(pl.Int64, strict=False).cast(MILLIS)
+
+
+def as_instant(series: pl.Series) -> pl.Series:
+    """A time column: like :func:`as_datetime`, and whole numbers count from 1970 UTC.
+
+    From 1e8 to 1e11 they are seconds, above that milliseconds.
+    """
+    if not series.dtype.is_integer():
+        return as_datetime(series)
+    size = series.abs()
+    refuse(series, size < _EPOCH_LEAST, "a date and time, or seconds or milliseconds since 1970")
+    seconds = bool((size < _EPOCH_SECONDS).all())
+    return (series.cast(pl.Int64) * (1000 if seconds else 1)).cast(MILLIS)
+
+
+def parse_iso(text: pl.Series) -> pl.Series:
+    """ISO 8601 dates and times to milliseconds UTC; null where the text has another form."""
+    frame = pl.DataFrame({"t": text.str.strip_chars()})
+    parts = frame.select(pl.col("t").str.extract_groups(_ISO)).unnest("t")
+    day, minute, second, _, sign, hours, minutes = (parts.to_series(i) for i in range(7))
+    clock = minute.fill_null("00:00") + second.fill_null(":00")
+    local = (day + "T" + clock).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f", time_unit="ms", strict=False
+    )
+    if sign.null_count() < len(sign):
+        away = hours.cast(pl.Int64) * 60 + minutes.cast(pl.Int64)
+        away = pl.select(pl.when(sign == "-").then(-away).otherwise(away)).to_series()
+        local = (local.cast(pl.Int64) - away.fill_null(0) * 60_000).cast(MILLIS)
+    return local.rename(text.name)
+
+
+def refuse(series: pl.Series, wrong: pl.Series, expected: str, *, fix: str | None = None) -> None:
+    """Raise for the first row in which ``wrong`` is true; do nothing when there is none."""
+    row = wrong.fill_null(False).arg_max()
+    if row is not None and bool(wrong[row]):
+        raise wrong_value(series, row, expected, fix)
+
+
+def wrong_value(series: pl.Series, row: int, expected: str, fix: str | None = None) -> InvalidInput:
+    """The sentence for one value of a column; ``row`` counts from 0 here."""
+    return invalid(
+        f'column "{series.name}" row {row + 1}',
+        series[row],
+        expected,
+        fix=fix,
+        code="mistyped_column",
+        path=f"$[{row}].{series.name}",
+    )
+
+
+_CONVERT: dict[str, Callable[[pl.Series], pl.Series]] = {
+    "number": as_number,
+    "boolean": as_boolean,
+    "category": as_text,
+    "datetime": as_datetime,
+}

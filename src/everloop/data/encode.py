@@ -1,0 +1,111 @@
+"""From a frame to the numbers a model reads; the table in :mod:`everloop.data.schema` says how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from everloop.data.columns import as_kind, as_text, refuse
+from everloop.data.schema import Feature, Schema
+from everloop.errors import invalid
+
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+
+
+def encode(df: pl.DataFrame, schema: Schema) -> NDArray[np.float64]:
+    """The model's input matrix, shape (rows, ``schema.width``), float64, rows contiguous.
+
+    Columns are found by name; others are left out. Raises
+    :class:`~everloop.errors.InvalidInput` for a missing column or a value of another kind.
+    """
+    X = np.empty((df.height, schema.width), dtype=np.float64)
+    position = 0
+    for feature in schema.features:
+        if feature.name not in df.columns:
+            raise invalid(
+                "columns",
+                df.columns,
+                f'a column "{feature.name}"',
+                code="missing_column",
+                path=f"$.{feature.name}",
+            )
+        block = X[:, position : position + feature.width]
+        _fill(block, df[feature.name], feature)
+        position += feature.width
+    return X
+
+
+def encode_target(df: pl.DataFrame, schema: Schema) -> NDArray[Any]:
+    """The labels, shape (rows,): int64 codes into ``schema.classes``, float64 for regression.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a missing label and an unknown class.
+    """
+    if schema.target not in df.columns:
+        raise invalid(
+            "columns",
+            df.columns,
+            f'the target "{schema.target}"',
+            code="missing_target",
+            path=f"$.{schema.target}",
+        )
+    target = as_target(df[schema.target], schema)
+    refuse(target, target.is_null(), "a label", fix="Leave out the rows without one.")
+    if not schema.classes:
+        return target.to_numpy()
+    codes = dict(zip(schema.classes, range(len(schema.classes)), strict=True))
+    return target.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+
+
+def as_target(series: pl.Series, schema: Schema) -> pl.Series:
+    """The target column as the type of its classes (Float64 for regression); null stays null.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a value that is none of the classes.
+    """
+    if schema.task == "regression":
+        return as_kind(series, "number")
+    first = schema.classes[0]
+    if isinstance(first, bool):
+        return as_kind(series, "boolean")
+    if isinstance(first, str):
+        labels = as_text(series)
+    else:
+        numbers = as_kind(series, "number")
+        refuse(series, numbers != numbers.round(0), f"one of the classes {list(schema.classes)}")
+        labels = numbers.cast(pl.Int64)
+    unknown = labels.is_not_null() & ~labels.is_in(list(schema.classes))
+    refuse(series, unknown, f"one of the classes {_some(schema.classes)}")
+    return labels
+
+
+def _fill(block: NDArray[np.float64], series: pl.Series, feature: Feature) -> None:
+    """Write one feature's columns of the matrix."""
+    if feature.kind == "category":
+        block[:, 0] = _levels(series, feature)
+        return
+    values = as_kind(series, feature.kind)
+    if feature.kind == "datetime":
+        parts = pl.DataFrame({"t": values}).select(
+            month=pl.col("t").dt.month(),
+            weekday=pl.col("t").dt.weekday() - 1,
+            hour=pl.col("t").cast(pl.Int64).mod(_DAY_MS) / _HOUR_MS,
+        )
+        for i, part in enumerate(parts):
+            block[:, i] = part.cast(pl.Float64).to_numpy()
+    else:
+        block[:, 0] = values.cast(pl.Float64).to_numpy()
+
+
+def _levels(series: pl.Series, feature: Feature) -> NDArray[np.float64]:
+    """Positions in ``feature.levels``; -1 for missing and unseen."""
+    if not feature.levels:
+        return np.full(len(series), -1.0)
+    codes = as_text(series).cast(pl.Enum(feature.levels), strict=False).to_physical()
+    return codes.cast(pl.Float64).fill_null(-1.0).to_numpy()
+
+
+def _some(classes: tuple[Any, ...], limit: int = 10) -> str:
+    shown = ", ".join(repr(c) for c in classes[:limit])
+    return f"({shown}, …)" if len(classes) > limit else f"({shown})"

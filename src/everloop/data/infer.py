@@ -1,0 +1,208 @@
+"""Reading a schema off a frame: what each column is, what to leave out, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import polars as pl
+
+from everloop.data.columns import (
+    as_boolean,
+    as_instant,
+    as_number,
+    as_text,
+    is_text,
+    parse_iso,
+    refuse,
+)
+from everloop.data.schema import Feature, Schema, Task
+from everloop.data.spec import DataSpec
+from everloop.data.stray import NUMBER_SHARE, refuse_stray_text, share
+from everloop.data.target import infer_task, present_labels
+from everloop.errors import invalid, nearest
+
+MIN_ROWS = 10
+MAX_LEVELS = 128  # of a category; the rarer ones count as unseen
+UNIQUE_SHARE = 0.9  # text with a larger share of distinct values identifies rows
+_COUNTERS = re.compile(r"^(id|index|row|row_?(id|nr|number)|unnamed.*|_c0|level_0)$", re.IGNORECASE)
+
+
+class Inferred(msgspec.Struct, frozen=True):
+    """A schema, and sentences on what was decided that a person should know."""
+
+    schema: Schema
+    notes: list[str]
+
+
+def infer_schema(
+    df: pl.DataFrame,
+    spec: DataSpec,
+    task: Task | None = None,
+    *,
+    allow_null_target: bool = False,
+) -> Inferred:
+    """The schema of the training data ``df``.
+
+    Numbers stay numbers; text that spells ISO dates is a datetime, other text a category with at
+    most 128 levels, most frequent first, and left out with a note when nearly every row has its
+    own value. Columns without a value or with only one are left out with a note. The target is
+    classified when it holds booleans, text or at most 20 different whole numbers (each five times
+    on average), otherwise regressed; ``task`` overrules this.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a column that the spec names and the data
+    lacks, fewer than 10 rows, a missing or constant target, a constant time, a text value in a
+    column of numbers, and when no feature is left.
+    """
+    _check_names(df, spec)
+    if df.height < MIN_ROWS:
+        raise invalid(
+            "data", f"<{df.height} rows>", f"at least {MIN_ROWS} rows", code="too_few_rows"
+        )
+    target = present_labels(df[spec.target], allow_null_target)
+    decided, classes = infer_task(target, task)
+    _check_keys(df, spec)
+    notes: list[str] = []
+    features = []
+    keys = {spec.target, spec.time, spec.id, *spec.ignore}
+    for series in df.select([name for name in df.columns if name not in keys]):
+        found = _feature(series, series.name in spec.categories)
+        if isinstance(found, Feature):
+            features.append(found)
+            notes += _level_note(series, found)
+        else:
+            notes.append(f'Column "{series.name}" is left out: {found}.')
+    if not features:
+        raise invalid(
+            "data",
+            "<no column that tells rows apart>",
+            "at least one feature",
+            code="no_features",
+            fix=" ".join(notes) or None,
+        )
+    if classes and not isinstance(classes[0], str | bool):
+        notes.append(
+            f'Target "{spec.target}" is read as {len(classes)} classes, as it holds few different '
+            "whole numbers."
+        )
+    read = {spec.target, spec.time, spec.id, *(f.name for f in features)}
+    ignored = tuple(name for name in df.columns if name not in read)
+    schema = Schema(tuple(features), spec.target, decided, classes, spec.id, spec.time, ignored)
+    return Inferred(schema, notes)
+
+
+def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
+    named: dict[str, Sequence[str | None]] = {
+        "target": [spec.target],
+        "time": [spec.time],
+        "id": [spec.id],
+        "ignore": spec.ignore,
+        "categories": spec.categories,
+    }
+    for key, names in named.items():
+        for name in names:
+            if name is not None and name not in df.columns:
+                guess = nearest(name, df.columns)
+                raise invalid(
+                    f"data.{key}",
+                    name,
+                    f"one of the columns {_listed(df.columns)}",
+                    code="missing_column",
+                    fix=f'Did you mean "{guess}"?' if guess else None,
+                )
+    roles = [("target", spec.target), ("time", spec.time), ("id", spec.id)]
+    for i, (key, name) in enumerate(roles):
+        for other, same in roles[:i]:
+            if name is not None and name == same:
+                raise invalid(f"data.{key}", name, f"another column than data.{other}")
+        if name is not None and name in spec.ignore:
+            raise invalid("data.ignore", name, f"columns other than data.{key}")
+
+
+def _check_keys(df: pl.DataFrame, spec: DataSpec) -> None:
+    """Times must be instants that differ; an id must be there and differ."""
+    if spec.time is not None:
+        times = as_instant(df[spec.time])
+        refuse(df[spec.time], times.is_null(), "a date and time", fix="Every row needs its time.")
+        if times.n_unique() < 2:
+            raise invalid(
+                f'column "{spec.time}"',
+                f"<only {df[spec.time][0]!r}>",
+                "different times",
+                code="constant_column",
+                fix="Leave out data.time, or name another column.",
+            )
+    if spec.id is not None:
+        ids = as_text(df[spec.id])
+        refuse(df[spec.id], ids.is_null(), "an id in every row")
+        refuse(
+            df[spec.id],
+            ids.is_first_distinct().not_(),
+            "an id of its own in every row",
+            fix="Labels that come later are joined by it; leave out data.id if there is none.",
+        )
+
+
+def _feature(series: pl.Series, declared_category: bool) -> Feature | str:
+    """The feature that a column makes, or the reason why it makes none."""
+    if series.dtype.is_float():
+        series = series.fill_nan(None)
+    nullable = series.null_count() > 0
+    if series.null_count() == len(series):
+        return "it has no value"
+    if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Duration, pl.Time, pl.Object):
+        return f"values of type {series.dtype} are not read"
+    distinct = series.drop_nulls().n_unique()
+    if distinct == 1 and not nullable:
+        return f"it has one value only, {series[0]!r}"
+    if declared_category:
+        return _category(series, distinct)
+    if series.dtype == pl.Boolean:
+        as_boolean(series)
+        return Feature(series.name, "boolean", nullable=nullable)
+    if series.dtype.is_numeric():
+        as_number(series)
+        if _COUNTERS.match(series.name) and distinct == len(series) and series.dtype.is_integer():
+            return "it numbers the rows"
+        return Feature(series.name, "number", nullable=nullable)
+    if is_text(series):
+        return _text_feature(series, distinct)
+    return Feature(series.name, "datetime", nullable=nullable)
+
+
+def _text_feature(series: pl.Series, distinct: int) -> Feature | str:
+    text = as_text(series)
+    if parse_iso(text.drop_nulls().head(1)).null_count() == 0:
+        instants = parse_iso(text)
+        if instants.null_count() == text.null_count():
+            return Feature(series.name, "datetime", nullable=text.null_count() > 0)
+        if share(instants.is_not_null().sum(), text) > NUMBER_SHARE:
+            wrong = instants.is_null() & text.is_not_null()
+            refuse(series, wrong, "an ISO date, as in the column's other values")
+    refuse_stray_text(text)
+    return _category(text, distinct)
+
+
+def _category(series: pl.Series, distinct: int) -> Feature | str:
+    text = as_text(series).drop_nulls()
+    if distinct > UNIQUE_SHARE * len(text) and distinct > 2:
+        return f"nearly every row has a value of its own ({distinct:,} in {len(text):,} rows)"
+    counts = text.value_counts(name="n").sort("n", text.name, descending=[True, False])
+    levels = tuple(counts[text.name].head(MAX_LEVELS).to_list())
+    return Feature(series.name, "category", levels, nullable=series.null_count() > 0)
+
+
+def _level_note(series: pl.Series, feature: Feature) -> Iterable[str]:
+    if feature.kind == "category" and len(feature.levels) == MAX_LEVELS:
+        distinct = series.drop_nulls().n_unique()
+        if distinct > MAX_LEVELS:
+            yield (
+                f'Column "{feature.name}" keeps its {MAX_LEVELS} most frequent values of '
+                f"{distinct:,}; the others count as unseen."
+            )
+
+
+def _listed(names: list[str], limit: int = 12) -> str:
+    shown = ", ".join(names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
