@@ -60,7 +60,8 @@ datasets = sa.Table(
     _json("statistics"),
     _json("origin"),
     sa.Column("created", Millis, nullable=False),
-    sa.Index("ix_datasets_name_created", "name", "created"),
+    sa.Index("ix_datasets_name_created", "name", "created", "digest"),
+    sa.Index("ix_datasets_created", "created", "digest"),
 )
 
 # -- tracking ------------------------------------------------------------------------------------
@@ -80,7 +81,8 @@ runs = sa.Table(
     sa.Column("status", sa.String(16), nullable=False),  # RUNNING, FINISHED, FAILED
     sa.Column("started", Millis, nullable=False),
     sa.Column("finished", Millis),
-    sa.Index("ix_runs_experiment_started", "experiment", "started"),
+    sa.Index("ix_runs_experiment_started", "experiment", "started", "id"),
+    sa.Index("ix_runs_started", "started", "id"),
 )
 run_params = sa.Table(
     "run_params",
@@ -103,7 +105,7 @@ run_metrics = sa.Table(
     sa.Column("key", sa.String(250), primary_key=True),
     sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("at", Millis, nullable=False),
-    sa.Column("value", sa.Float(53), nullable=False),
+    sa.Column("value", sa.Float(53)),  # NULL stands for NaN, which SQLite cannot hold
 )
 
 # -- registry ------------------------------------------------------------------------------------
@@ -132,10 +134,13 @@ model_versions = sa.Table(
 model_aliases = sa.Table(
     "model_aliases",
     metadata,
-    sa.Column("model", sa.ForeignKey("models.name"), primary_key=True),
+    sa.Column("model", sa.String(255), primary_key=True),
     sa.Column("alias", sa.String(255), primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("updated", Millis, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["model", "version"], ["model_versions.model", "model_versions.version"]
+    ),
 )
 
 # -- deploy.endpoints ----------------------------------------------------------------------------

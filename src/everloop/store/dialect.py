@@ -1,0 +1,145 @@
+"""The only place where SQLite and PostgreSQL differ."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql import Insert
+
+WRITE = "everloop_write"
+"""Execution option that marks a connection whose transaction will write."""
+
+BUSY_SECONDS = 30.0
+"""How long a SQLite connection waits for another's write before it gives up."""
+
+
+def insert_or_ignore(table: sa.Table) -> Insert:
+    """An ``INSERT`` that leaves a row alone when its key (or another unique one) exists.
+
+    SQLite has taken PostgreSQL's ``ON CONFLICT`` over word for word, so PostgreSQL's construct
+    compiles for both; the tests run it on both.
+    """
+    return _insert(table).on_conflict_do_nothing()
+
+
+def upsert(table: sa.Table, keys: Collection[str], updates: Collection[str]) -> Insert:
+    """An ``INSERT`` that overwrites the columns ``updates`` where the row of ``keys`` exists.
+
+    ``keys`` must be the columns of the primary key or of a unique constraint.
+    """
+    statement = _insert(table)
+    return statement.on_conflict_do_update(
+        index_elements=list(keys), set_={name: statement.excluded[name] for name in updates}
+    )
+
+
+def _insert(table: sa.Table) -> Insert:
+    # Importing this dialect takes as long as opening a SQLite database and reading from it.
+    from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415
+
+    return insert(table)
+
+
+def serialise(conn: sa.Connection, name: str) -> None:
+    """Let one transaction at a time pass from here to its end, over all processes.
+
+    On PostgreSQL this takes the advisory lock called ``name``; taking it again in the same
+    transaction is free. On SQLite a write transaction already excludes every other.
+    """
+    if conn.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+
+def engine_arguments(dialect: str) -> dict[str, Any]:
+    """Arguments of :func:`sqlalchemy.create_engine` for a dialect."""
+    if dialect == "sqlite":
+        return {
+            "connect_args": {"timeout": BUSY_SECONDS},
+            "pool_size": 8,
+            "max_overflow": 24,
+        }
+    # A pinged connection outlives a restart of the server without an error for the caller.
+    return {
+        "connect_args": {"connect_timeout": 5},
+        "pool_pre_ping": True,
+        "pool_size": 8,
+        "max_overflow": 24,
+    }
+
+
+def read_options(dialect: str) -> dict[str, Any]:
+    """Execution options that make a transaction one unchanging, read-only view."""
+    if dialect == "sqlite":  # a deferred transaction is one already
+        return {}
+    return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def prepare(engine: sa.Engine) -> None:
+    """Set up what each new connection of a SQLite engine needs; nothing on PostgreSQL."""
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _connected)
+        sa.event.listen(engine, "begin", _begin)
+
+
+def _connected(connection: sqlite3.Connection, _record: object) -> None:
+    # Python's driver would begin transactions by itself, and late: see _begin.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        _write_ahead(connection)
+    # In WAL mode this can lose the newest commits when the power fails, never damage the file.
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait when two connections switch the mode of a new file at once; the loser
+    # is told "locked". A write transaction waits, and afterwards the switch is made or is free.
+    for attempt in range(20):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if attempt == 19:
+                raise
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+
+
+def _begin(conn: sa.Connection) -> None:
+    # A transaction that starts by reading and then writes fails at once when another wrote in
+    # between; IMMEDIATE waits its turn at the start instead.
+    write = conn.get_execution_options().get(WRITE, False)
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def is_missing_table(error: sa.exc.DBAPIError) -> bool:
+    """Whether a statement failed because a table is not there yet."""
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        return "no such table" in str(original)
+    return getattr(original, "sqlstate", None) == "42P01"
+
+
+def is_damage(error: sa.exc.DBAPIError) -> bool:
+    """Whether a SQLite file, or text inside it, cannot be read."""
+    original = error.orig
+    name = getattr(original, "sqlite_errorname", "") or ""
+    return isinstance(original, sqlite3.Error) and (
+        name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(original)
+    )
+
+
+def is_outage(error: sa.exc.DBAPIError) -> bool:
+    """Whether the server is away or busy, rather than the statement wrong."""
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        name = getattr(original, "sqlite_errorname", "") or ""
+        return isinstance(original, sqlite3.OperationalError) and name != "SQLITE_ERROR"
+    return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
