@@ -1,0 +1,102 @@
+"""A model package, loaded and ready to answer: ONNX in, labels or numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from everloop.deploy.package import MODEL, Package
+from everloop.errors import EverloopError, Integrity
+
+INPUT = "X"
+
+
+class ModelFailure(EverloopError):
+    """The model itself failed on an input that its schema allows."""
+
+    code = "model_failed"
+
+
+class Output(NamedTuple):
+    """``y``: a class or a float per row; ``probabilities``: (n, classes), None for regression."""
+
+    y: list[Any]
+    probabilities: npt.NDArray[np.floating[Any]] | None
+
+
+class Predictor:
+    """The ONNX model of a package folder that was verified before.
+
+    The model takes ``X`` (float64, ``schema.width`` columns) and gives ``y``, or ``label``
+    (indices into ``schema.classes``, or text) and ``probabilities``. ``threads`` is how many
+    cores one prediction may use. Safe to call from several threads.
+
+    Raises :class:`~everloop.errors.Integrity` when the model cannot be loaded or has other inputs
+    or outputs.
+    """
+
+    def __init__(self, folder: Path, package: Package, threads: int = 1) -> None:
+        self.package = package
+        self.schema = package.schema
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(
+                str(folder / MODEL), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime raises bare types of its own
+            raise Integrity(f"{MODEL} cannot be loaded: {error}.", path=MODEL) from error
+        self._outputs = self._check_signature()
+        self._classes: Sequence[Any] = self.schema.classes
+
+    def predict(self, X: npt.NDArray[np.float64]) -> Output:
+        """Answer for each row of ``X``. Raises :class:`ModelFailure`."""
+        try:
+            first, *rest = self._session.run(self._outputs, {INPUT: X})
+        except Exception as error:  # onnxruntime raises bare types of its own
+            raise ModelFailure(f"the model failed: {error}") from error
+        numbers = rest[0] if rest else first
+        if not np.isfinite(numbers).all():
+            raise ModelFailure("the model answered a number that is not finite")
+        y = first.ravel().tolist()
+        if len(y) != len(X):
+            raise ModelFailure(f"the model gave {len(y)} answers for {len(X)} rows")
+        if not rest:
+            return Output(y, None)
+        return Output(self._named(y), numbers)
+
+    def warm_up(self, rows: int = 1) -> None:
+        """Answer rows of missing values once, so that the first caller does not pay for it."""
+        X = np.full((rows, self.schema.width), np.nan)
+        self._session.run(self._outputs, {INPUT: X})
+
+    def _named(self, labels: list[Any]) -> list[Any]:
+        if not labels or not isinstance(labels[0], int):
+            return labels
+        try:
+            classes = self._classes
+            return [classes[label] for label in labels]
+        except IndexError:
+            raise ModelFailure(f"the model answered a class beyond {len(self._classes)}") from None
+
+    def _check_signature(self) -> list[str]:
+        (*inputs,) = self._session.get_inputs()
+        width = self.schema.width
+        if [i.name for i in inputs] != [INPUT] or inputs[0].type != "tensor(double)":
+            got = [(i.name, i.type) for i in inputs]
+            raise Integrity(f'{MODEL} takes {got}, expected one double tensor "{INPUT}".')
+        shape = inputs[0].shape  # a free dimension is a name or None
+        if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != width):
+            raise Integrity(f"{MODEL} takes {shape}, the schema says width {width}.")
+        wanted = ["y"] if self.schema.task == "regression" else ["label", "probabilities"]
+        given = [o.name for o in self._session.get_outputs()]
+        if not set(wanted) <= set(given):
+            raise Integrity(f"{MODEL} gives {given}, expected {wanted}.")
+        return wanted
