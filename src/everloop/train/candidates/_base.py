@@ -1,0 +1,69 @@
+"""What a candidate is.
+
+A candidate is a kind of model that training may try. It holds no data and no state: fitting may
+build it many times, with other parameters, in any thread. To add one, write a class in a file of
+its own and register it under its plain name::
+
+    @candidates.register("my_forest")
+    class MyForest(Candidate):
+        estimators: ClassVar = {"regression": "my_package.forest:ForestRegressor"}
+        preparation = "everloop.train.preparation:filled_codes"
+
+Obligations. ``build`` returns an unfitted estimator over the matrix ``X`` of the schema (float64,
+n rows by ``schema.width``; NaN for a missing number, -1 for a missing or unseen level) that brings
+its own preparation and can be converted to ONNX. A classifier is fitted on codes 0 … k-1 and has
+``predict_proba``. ``defaults`` keeps fitting bounded in time and in size however many rows there
+are. ``space`` names the same parameters as ``defaults``. Importing the module stays cheap: name
+heavy classes as ``module:Name``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from everloop.data.schema import Schema, Task
+from everloop.train.loading import load
+
+
+class Candidate:
+    """A kind of model, by its plain name.
+
+    Attributes
+    ----------
+    estimators : for each task it can do, the scikit-learn class as ``module:Name``.
+    preparation : function of a schema that returns the transformer in front, as ``module:name``.
+    seeded : whether the estimator takes ``random_state``.
+    """
+
+    estimators: ClassVar[dict[Task, str]] = {}
+    preparation: ClassVar[str] = "everloop.train.preparation:one_hot"
+    seeded: ClassVar[bool] = True
+
+    @property
+    def tasks(self) -> frozenset[Task]:
+        """The tasks it can do."""
+        return frozenset(self.estimators)
+
+    def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
+        """An unfitted pipeline: preparation, then the estimator with ``params``."""
+        estimator = load(self.estimators[task])
+        seeded = {"random_state": seed} if self.seeded else {}
+        arguments = self.fixed(schema, params) | seeded | params
+        return self.pipeline(schema, estimator(**arguments))
+
+    def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
+        """Arguments that are not searched; ``params`` override them."""
+        return {}
+
+    def pipeline(self, schema: Schema, estimator: Any) -> Any:
+        """``estimator`` behind its preparation."""
+        make_pipeline = load("sklearn.pipeline:make_pipeline")
+        return make_pipeline(load(self.preparation)(schema), estimator)
+
+    def defaults(self, rows: int) -> dict[str, Any]:
+        """Parameters that are sensible for this many training rows."""
+        return {}
+
+    def space(self, trial: Any) -> dict[str, Any]:
+        """Parameters drawn from an Optuna trial; empty when there is nothing to search."""
+        return {}

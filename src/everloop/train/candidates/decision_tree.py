@@ -1,0 +1,30 @@
+"""A single decision tree."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from everloop.data.schema import Task
+from everloop.extensions import candidates
+from everloop.train.candidates._base import Candidate
+
+
+@candidates.register("decision_tree")
+class DecisionTree(Candidate):
+    """CART (Breiman et al., 1984): greedy splits that lower Gini impurity or squared error."""
+
+    estimators: ClassVar[dict[Task, str]] = {
+        "regression": "sklearn.tree:DecisionTreeRegressor",
+        "binary": "sklearn.tree:DecisionTreeClassifier",
+        "multiclass": "sklearn.tree:DecisionTreeClassifier",
+    }
+    preparation = "everloop.train.preparation:filled_codes"
+
+    def defaults(self, rows: int) -> dict[str, Any]:
+        return {"max_depth": 8, "min_samples_leaf": max(5, rows // 500)}
+
+    def space(self, trial: Any) -> dict[str, Any]:
+        return {
+            "max_depth": trial.suggest_int("max_depth", 2, 12),
+            "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 500, log=True),
+        }

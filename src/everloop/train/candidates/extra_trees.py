@@ -1,0 +1,20 @@
+"""Extremely randomised trees."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from everloop.data.schema import Task
+from everloop.extensions import candidates
+from everloop.train.candidates._forest import Forest
+
+
+@candidates.register("extra_trees")
+class ExtraTrees(Forest):
+    """A forest whose split points are drawn at random too (Geurts, Ernst and Wehenkel, 2006)."""
+
+    estimators: ClassVar[dict[Task, str]] = {
+        "regression": "sklearn.ensemble:ExtraTreesRegressor",
+        "binary": "sklearn.ensemble:ExtraTreesClassifier",
+        "multiclass": "sklearn.ensemble:ExtraTreesClassifier",
+    }

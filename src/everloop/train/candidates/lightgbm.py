@@ -1,0 +1,51 @@
+"""Gradient boosted trees by LightGBM."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from joblib import cpu_count
+
+from everloop.data.schema import Schema, Task
+from everloop.extensions import candidates
+from everloop.train.candidates._base import Candidate
+
+
+@candidates.register("lightgbm")
+class LightGBM(Candidate):
+    """Boosting on histograms with leaf-wise growth (Ke et al., 2017). Missing values are native."""
+
+    estimators: ClassVar[dict[Task, str]] = {
+        "regression": "lightgbm:LGBMRegressor",
+        "binary": "lightgbm:LGBMClassifier",
+        "multiclass": "lightgbm:LGBMClassifier",
+    }
+    preparation = "everloop.train.preparation:native_codes"
+
+    def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "n_jobs": cpu_count(),
+            "deterministic": True,
+            "force_row_wise": True,
+            "verbosity": -1,
+            "subsample_freq": 1,
+        }
+
+    def defaults(self, rows: int) -> dict[str, Any]:
+        return {
+            "n_estimators": 100,
+            "learning_rate": 0.1,
+            "num_leaves": 31,
+            "min_child_samples": min(20, max(3, rows // 30)),
+        }
+
+    def space(self, trial: Any) -> dict[str, Any]:
+        return {
+            "n_estimators": trial.suggest_int("n_estimators", 50, 300),
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
+            "num_leaves": trial.suggest_int("num_leaves", 7, 127, log=True),
+            "min_child_samples": trial.suggest_int("min_child_samples", 3, 200, log=True),
+            "reg_lambda": trial.suggest_float("reg_lambda", 1e-3, 30.0, log=True),
+            "subsample": trial.suggest_float("subsample", 0.5, 1.0),
+            "colsample_bytree": trial.suggest_float("colsample_bytree", 0.4, 1.0),
+        }

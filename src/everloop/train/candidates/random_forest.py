@@ -1,0 +1,20 @@
+"""Random forest."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from everloop.data.schema import Task
+from everloop.extensions import candidates
+from everloop.train.candidates._forest import Forest
+
+
+@candidates.register("random_forest")
+class RandomForest(Forest):
+    """Bagged trees with random columns at each split (Breiman, 2001)."""
+
+    estimators: ClassVar[dict[Task, str]] = {
+        "regression": "sklearn.ensemble:RandomForestRegressor",
+        "binary": "sklearn.ensemble:RandomForestClassifier",
+        "multiclass": "sklearn.ensemble:RandomForestClassifier",
+    }

@@ -1,0 +1,48 @@
+"""Classes by the text ``module:Name``, imported only when they are used.
+
+The built-in candidates name their estimators this way, so that reading a loop file imports neither
+scikit-learn nor LightGBM; a user's own estimator is named the same way.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from everloop.errors import invalid, nearest
+
+
+def is_reference(text: str) -> bool:
+    """Whether ``text`` has the form ``module:Name``."""
+    module, colon, name = text.partition(":")
+    return bool(colon) and name.isidentifier() and all(p.isidentifier() for p in module.split("."))
+
+
+def load(reference: str, field: str = "train.candidates") -> Any:
+    """The object that ``module:Name`` names.
+
+    Raises :class:`~everloop.errors.InvalidInput` when the module or the name is not there.
+    """
+    if not is_reference(reference):
+        raise invalid(field, reference, 'the form "module:Name"')
+    module, _, name = reference.partition(":")
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:
+        raise invalid(
+            field,
+            reference,
+            "a module that imports",
+            code="cannot_import",
+            fix=f"Importing {module} says: {type(error).__name__}: {error}.",
+        ) from error
+    if not hasattr(found, name):
+        guess = nearest(name, dir(found))
+        raise invalid(
+            field,
+            reference,
+            f"a name in the module {module}",
+            code="cannot_import",
+            fix=f'Did you mean "{module}:{guess}"?' if guess else None,
+        )
+    return getattr(found, name)

@@ -1,0 +1,196 @@
+"""From a fitted pipeline to ONNX, and the proof that both answer alike.
+
+The graph takes ``X`` (double, n by width). It answers ``y`` (double, n) for regression, ``label``
+(int64, n; a code into ``schema.classes``) and ``probabilities`` (double, n by k in the order of
+``schema.classes``) for classification. Linear models are computed in double precision; trees
+compare in the precision they were trained in and sum their leaves in single precision.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from skl2onnx import convert_sklearn, update_registered_converter
+from skl2onnx.algebra.onnx_ops import OnnxCast, OnnxIsNaN, OnnxWhere
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+from sklearn.pipeline import Pipeline
+
+from everloop.data.schema import Schema
+from everloop.errors import EverloopError, InvalidInput
+from everloop.train.loading import load
+from everloop.train.predictions import predict
+from everloop.train.preparation import MissingFiller
+
+OPSET = {"": 18, "ai.onnx.ml": 3}
+TOLERANCE = 1e-5  # of a probability; of a regression, times the largest answer
+CHECKED_ROWS = 512
+WAY_OUT = "Use a built-in candidate, or an estimator that skl2onnx converts."
+
+
+def to_onnx(estimator: Any, schema: Schema, sample: np.ndarray | None = None) -> bytes:
+    """The ONNX model of a fitted pipeline, checked to answer what the pipeline answers.
+
+    Parameters
+    ----------
+    estimator : a fitted pipeline over ``X``, as :func:`everloop.train.fit.fit_candidates` returns.
+    sample : rows of ``X`` to compare both on, float64; at most ``CHECKED_ROWS`` are used, once as
+        they are and once with missing values and unseen levels put in. Without it, random rows.
+
+    Raises :class:`~everloop.errors.InvalidInput` when the estimator cannot be converted, or when
+    the converted model differs by more than ``TOLERANCE`` or in a label that is no tie.
+    """
+    name = _name(estimator)
+    try:
+        model = _convert(estimator, schema)
+        data: bytes = model.SerializeToString()
+        session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    except EverloopError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+        raise _refused(name, f"{type(error).__name__}: {reason}") from error
+    for rows in _check_rows(schema, sample):
+        _compare(name, estimator, session, rows, schema)
+    return data
+
+
+def _convert(estimator: Any, schema: Schema) -> ModelProto:
+    _register_converters(estimator)
+    classifier = schema.task != "regression"
+    model: ModelProto = convert_sklearn(
+        estimator,
+        name="everloop",
+        initial_types=[("X", DoubleTensorType([None, schema.width]))],
+        options={id(estimator): {"zipmap": False}} if classifier else None,
+        target_opset=OPSET,
+    )
+    outputs = [f"model.{output.name}" for output in model.graph.output]
+    _rename(model, {output.name: f"model.{output.name}" for output in model.graph.output})
+    del model.graph.output[:]
+    if classifier:
+        _classifier_outputs(model, outputs, np.asarray(estimator.classes_), len(schema.classes))
+    else:
+        _add(model, "Cast", [outputs[0]], "y.double", to=TensorProto.DOUBLE)
+        _constant(model, "y.shape", np.array([-1], dtype=np.int64))
+        _add(model, "Reshape", ["y.double", "y.shape"], "y")
+        _output(model, "y", TensorProto.DOUBLE, ["rows"])
+    return model
+
+
+def _classifier_outputs(
+    model: ModelProto, outputs: list[str], classes: np.ndarray, count: int
+) -> None:
+    _add(model, "Cast", [outputs[0]], "label", to=TensorProto.INT64)
+    _output(model, "label", TensorProto.INT64, ["rows"])
+    complete = len(classes) == count
+    known = "probabilities" if complete else "probabilities.known"
+    _add(model, "Cast", [outputs[1]], known, to=TensorProto.DOUBLE)
+    if not complete:  # a class that was not in the training rows has probability 0
+        place = np.zeros((len(classes), count))
+        place[np.arange(len(classes)), classes.astype(int)] = 1.0
+        _constant(model, "probabilities.place", place)
+        _add(model, "MatMul", [known, "probabilities.place"], "probabilities")
+    _output(model, "probabilities", TensorProto.DOUBLE, ["rows", count])
+
+
+def _add(model: ModelProto, kind: str, inputs: list[str], output: str, **attrs: Any) -> None:
+    model.graph.node.append(
+        helper.make_node(kind, inputs, [output], name=f"{kind}.{output}", **attrs)
+    )
+
+
+def _rename(model: ModelProto, names: dict[str, str]) -> None:
+    for node in model.graph.node:
+        for wires in (node.input, node.output):
+            wires[:] = [names.get(wire, wire) for wire in wires]
+
+
+def _constant(model: ModelProto, name: str, value: np.ndarray) -> None:
+    model.graph.initializer.append(numpy_helper.from_array(value, name))
+
+
+def _output(model: ModelProto, name: str, kind: int, shape: list[str | int]) -> None:
+    model.graph.output.append(helper.make_tensor_value_info(name, kind, shape))
+
+
+def _register_converters(estimator: Any) -> None:
+    update_registered_converter(
+        MissingFiller, "EverloopMissingFiller", _filler_shape, _convert_filler
+    )
+    steps = (
+        [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    )
+    if any(base.__module__.startswith("lightgbm.") for s in steps for base in type(s).__mro__):
+        load("everloop.train.lightgbm_onnx:register")()
+
+
+def _filler_shape(operator: Any) -> None:
+    kind = FloatTensorType if operator.raw_operator.float32 else DoubleTensorType
+    operator.outputs[0].type = kind([None, operator.inputs[0].type.shape[1]])
+
+
+def _convert_filler(scope: Any, operator: Any, container: Any) -> None:
+    filler, opset, X = operator.raw_operator, container.target_opset, operator.inputs[0]
+    medians = filler.statistics_.reshape(1, -1)
+    last = {"output_names": operator.outputs[:1]}
+    missing = OnnxIsNaN(X, op_version=opset)
+    filled = OnnxWhere(missing, medians, X, op_version=opset, **({} if filler.float32 else last))
+    if filler.float32:
+        filled = OnnxCast(filled, to=TensorProto.FLOAT, op_version=opset, **last)
+    filled.add_to(scope, container)
+
+
+def _check_rows(schema: Schema, sample: np.ndarray | None) -> list[np.ndarray]:
+    """Rows as they come, and rows with holes."""
+    rng = np.random.default_rng(0)
+    levels = np.array(
+        [
+            len(f.levels) if f.kind == "category" else 0
+            for f in schema.features
+            for _ in range(f.width)
+        ]
+    )
+    if sample is None:
+        rows = rng.normal(0.0, 3.0, (CHECKED_ROWS, schema.width))
+        drawn = rng.integers(-1, np.maximum(levels, 1), (CHECKED_ROWS, schema.width))
+        rows = np.where(levels > 0, drawn, rows)
+    else:
+        chosen = rng.choice(len(sample), min(CHECKED_ROWS, len(sample)), replace=False)
+        rows = np.asarray(sample, dtype=np.float64)[chosen]
+    holes = np.where(levels > 0, -1.0, np.nan)
+    return [rows, np.where(rng.random(rows.shape) < 0.2, holes, rows)]
+
+
+def _compare(name: str, estimator: Any, session: Any, rows: np.ndarray, schema: Schema) -> None:
+    pred, proba = predict(estimator, rows, schema)
+    answers = session.run(None, {"X": rows})
+    if proba is None:
+        scale = max(1e-300, float(np.abs(pred).max()))
+        worst = float(np.abs(answers[0] - pred).max()) / scale
+    else:
+        worst = float(np.abs(answers[1] - proba).max())
+        ranked = np.sort(proba, axis=1)
+        tie = ranked[:, -1] - ranked[:, -2] <= 2 * TOLERANCE
+        if np.any((answers[0] != pred) & ~tie):
+            raise _refused(name, "the converted model gives other labels")
+    if not worst <= TOLERANCE:
+        raise _refused(name, f"the converted model differs by {worst:.2g} (at most {TOLERANCE:g})")
+
+
+def _name(estimator: Any) -> str:
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    return type(last).__name__
+
+
+def _refused(name: str, reason: str) -> InvalidInput:
+    return InvalidInput(
+        f"train.candidates: got {name}, which cannot be exported to ONNX ({reason}). {WAY_OUT}",
+        code="not_exportable",
+        path="train.candidates",
+        got=name,
+        expected="an estimator that can be exported to ONNX",
+        fix=WAY_OUT,
+    )

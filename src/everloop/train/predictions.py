@@ -1,0 +1,24 @@
+"""What a fitted estimator answers, with a probability for every class of the schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from everloop.data.schema import Schema
+
+
+def predict(estimator: Any, X: np.ndarray, schema: Schema) -> tuple[np.ndarray, np.ndarray | None]:
+    """Answers of ``estimator`` on ``X`` (n rows by ``schema.width``, float64).
+
+    Returns ``(values, None)`` for regression and ``(codes, probabilities)`` for classification,
+    probabilities n by k in the order of ``schema.classes``, 0 for a class that was not in training.
+    """
+    if schema.task == "regression":
+        return np.asarray(estimator.predict(X), dtype=np.float64).reshape(len(X)), None
+    seen = np.asarray(estimator.classes_).astype(np.int64)
+    known = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    probabilities = np.zeros((len(X), len(schema.classes)))
+    probabilities[:, seen] = known
+    return seen[known.argmax(axis=1)], probabilities
