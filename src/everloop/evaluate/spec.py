@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -11,3 +13,5 @@ class EvaluateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     metric: str = ""
     gates: tuple[str, ...] | None = None  # None: ("METRIC beats champion",)
     holdout: str | float = 0.2  # share of the rows, or a duration such as "7d" when there is a time
+    split: Literal["auto", "last", "random"] = "auto"  # auto: the last rows when there is a time
+    train_rows: int | None = None  # the first N rows train and the rest test, instead of a share

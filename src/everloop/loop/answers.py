@@ -1,0 +1,73 @@
+"""What a packaged model answers on a table: the one way that test, gate and demo ask it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from everloop.data.encode import encode
+from everloop.data.schema import Schema
+from everloop.deploy.package import Package
+from everloop.deploy.predictor import Predictor
+from everloop.evaluate.gates import Answers
+
+BATCH = 16_384  # rows at a time, so that memory stays bounded
+LATENCY_CALLS = 300
+
+
+class PackagedModel:
+    """A model package that answers for polars frames.
+
+    Classes are those of ``schema`` (the one the comparison is made in), so that two versions with
+    different classes can be compared on the same rows.
+    """
+
+    def __init__(self, folder: Path, package: Package) -> None:
+        self.package = package
+        self.predictor = Predictor(folder, package)
+
+    def answers(self, frame: pl.DataFrame, schema: Schema | None = None) -> Answers:
+        """Predictions of every row: class codes into ``schema.classes``, or numbers."""
+        own = self.package.schema
+        schema = schema or own
+        parts = [
+            self.predictor.predict(encode(frame[i : i + BATCH], own))
+            for i in range(0, frame.height, BATCH)
+        ]
+        values = [value for part in parts for value in part.y]
+        if schema.task == "regression":
+            return Answers(np.asarray(values, dtype=np.float64), None)
+        proba = np.concatenate([part.probabilities for part in parts])
+        code = {label: index for index, label in enumerate(schema.classes)}
+        # A label that the comparison does not know is always wrong: -1 matches no class.
+        pred = np.asarray([code.get(value, -1) for value in values], dtype=np.int64)
+        return Answers(pred, _in_classes(proba, own, schema))
+
+    def latency_ms(self, frame: pl.DataFrame) -> float | None:
+        """99th percentile of the time to answer one row, in milliseconds."""
+        if frame.height == 0:
+            return None
+        rows = encode(frame.head(LATENCY_CALLS), self.package.schema)
+        spent: list[float] = []
+        for call in range(LATENCY_CALLS):
+            row = rows[call % len(rows)][None, :]
+            start = time.perf_counter()
+            self.predictor.predict(row)
+            spent.append((time.perf_counter() - start) * 1000)
+        return float(np.percentile(spent[10:], 99))
+
+
+def _in_classes(
+    proba: npt.NDArray[np.float64], own: Schema, schema: Schema
+) -> npt.NDArray[np.float64]:
+    if own.classes == schema.classes:
+        return proba
+    out = np.zeros((len(proba), len(schema.classes)))
+    for index, label in enumerate(own.classes):
+        if label in schema.classes:
+            out[:, schema.classes.index(label)] = proba[:, index]
+    return out

@@ -1,0 +1,287 @@
+"""The store of loops, cycles and their steps: the loop's memory, and what the console shows.
+
+A step's row is written twice, when it begins and when it is done, each in its own transaction with
+its event. A step that is ``done`` is never run again: that, and not the engine's own checkpoint, is
+what makes a cycle idempotent, since the result lies in the same database as what it describes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from everloop.errors import Conflict, NotFound, nearest
+from everloop.loop.declaration import Declaration, from_dict, to_dict
+from everloop.store.clock import now_ms
+from everloop.store.database import Database
+from everloop.store.dialect import insert_or_ignore
+from everloop.store.events import EventLog
+from everloop.store.tables import cycle_steps, cycles, loops
+
+
+class Cycle(msgspec.Struct, frozen=True):
+    """One trip round the loop, with its cause, its verdict and the evidence for it.
+
+    ``state`` is running, waiting (for a person), done or failed. ``verdict`` comes with the end:
+    promoted, registered, rejected (a gate), not_worth_it, refused (the data), rolled_back (the
+    canary), declined (a person) or failed.
+    """
+
+    id: str
+    loop: str
+    number: int
+    state: str
+    cause: dict[str, Any]
+    plan: list[str]
+    started: int
+    verdict: str | None = None
+    reason: str | None = None
+    version: int | None = None
+    evidence: dict[str, Any] | None = None
+    finished: int | None = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step of a cycle."""
+
+    cycle: str
+    step: str
+    position: int
+    state: str
+    attempts: int
+    started: int
+    finished: int | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class CycleStore:
+    """Reads and writes of loops, cycles and steps. Safe to share between threads."""
+
+    def __init__(self, db: Database, events: EventLog) -> None:
+        self._db = db
+        self._events = events
+
+    # -- loops ---------------------------------------------------------------------------------
+
+    def save_loop(self, declaration: Declaration, actor: str) -> None:
+        """Record a loop's declaration; an event only when it is new or changed."""
+        text = _encode(to_dict(declaration))
+        now = now_ms()
+        with self._db.write() as conn:
+            row = conn.execute(
+                sa.select(loops.c.declaration).where(loops.c.name == declaration.name)
+            ).first()
+            if row is not None and row.declaration == text:
+                return
+            if row is None:
+                conn.execute(
+                    loops.insert().values(
+                        name=declaration.name, declaration=text, created=now, updated=now
+                    )
+                )
+            else:
+                conn.execute(
+                    loops.update()
+                    .where(loops.c.name == declaration.name)
+                    .values(declaration=text, updated=now)
+                )
+            self._events.append(
+                conn, actor=actor, kind="loop.declared", subject=f"loop/{declaration.name}",
+                payload={"changed": row is not None},
+            )
+
+    def declaration(self, name: str) -> Declaration:
+        """The recorded declaration of a loop; NotFound with the nearest name otherwise."""
+        with self._db.read() as conn:
+            text = conn.scalar(sa.select(loops.c.declaration).where(loops.c.name == name))
+        if text is None:
+            guess = nearest(name, self.loop_names())
+            raise NotFound(
+                f"loop: got {name!r}, which does not exist.", path="loop", got=name,
+                fix=f'Did you mean "{guess}"?' if guess else "everloop init DATA.csv makes one.",
+            )
+        return from_dict(msgspec.json.decode(text)).declaration
+
+    def loop_names(self) -> list[str]:
+        with self._db.read() as conn:
+            return list(conn.scalars(sa.select(loops.c.name).order_by(loops.c.name)))
+
+    # -- cycles --------------------------------------------------------------------------------
+
+    def create(self, loop: str, *, cause: dict[str, Any], plan: list[str], actor: str) -> Cycle:
+        """Begin a cycle. Raises Conflict while another cycle of the loop is under way."""
+        cycle_id = uuid.uuid4().hex
+        try:
+            with self._db.write() as conn:
+                last = conn.scalar(sa.select(sa.func.max(cycles.c.number)).where(cycles.c.loop == loop))
+                conn.execute(
+                    cycles.insert().values(
+                        id=cycle_id, loop=loop, number=(last or 0) + 1, state="running",
+                        cause=_encode(cause), plan=_encode(plan), started=now_ms(),
+                    )
+                )
+                self._events.append(
+                    conn, actor=actor, kind="cycle.started", subject=f"loop/{loop}",
+                    payload={"cycle": cycle_id, "number": (last or 0) + 1, "cause": cause},
+                )
+        except sa.exc.IntegrityError:
+            raise Conflict(
+                f"loop {loop}: a cycle is under way already.", code="cycle_under_way",
+                fix="everloop history shows it; wait for its end.",
+            ) from None
+        return self.get(cycle_id)
+
+    def get(self, cycle: str) -> Cycle:
+        with self._db.read() as conn:
+            row = conn.execute(sa.select(cycles).where(cycles.c.id == cycle)).first()
+        if row is None:
+            raise NotFound(f"cycle: got {cycle!r}, which does not exist.", path="cycle", got=cycle)
+        return _cycle(row)
+
+    def page(self, loop: str | None = None, before: int | None = None, limit: int = 20) -> list[Cycle]:
+        """Newest first; ``before`` is the ``number`` (of one loop) or ``started`` to go on from."""
+        key = cycles.c.number if loop else cycles.c.started
+        query = sa.select(cycles).order_by(key.desc()).limit(limit)
+        if loop:
+            query = query.where(cycles.c.loop == loop)
+        if before is not None:
+            query = query.where(key < before)
+        with self._db.read() as conn:
+            return [_cycle(row) for row in conn.execute(query)]
+
+    def unfinished(self, state: str | None = None) -> list[Cycle]:
+        """Cycles under way, oldest first."""
+        query = sa.select(cycles).where(cycles.c.finished.is_(None)).order_by(cycles.c.started)
+        if state:
+            query = query.where(cycles.c.state == state)
+        with self._db.read() as conn:
+            return [_cycle(row) for row in conn.execute(query)]
+
+    def set_state(self, cycle: str, state: str) -> None:
+        with self._db.write() as conn:
+            conn.execute(
+                cycles.update()
+                .where(cycles.c.id == cycle, cycles.c.finished.is_(None))
+                .values(state=state)
+            )
+
+    def decide(self, cycle: str, *, approved: bool, by: str, comment: str) -> Cycle:
+        """Record a person's word on a waiting cycle; the first word stands."""
+        now, said = now_ms(), {"approved": approved, "by": by, "comment": comment}
+        end = None if approved else {"verdict": "declined", "reason": f"Declined by {by}. {comment}"}
+        with self._db.write() as conn:
+            changed = conn.execute(
+                cycles.update()
+                .where(cycles.c.id == cycle, cycles.c.state == "waiting")
+                .values(state="running")
+            ).rowcount
+            if changed:
+                conn.execute(
+                    cycle_steps.update()
+                    .where(cycle_steps.c.cycle == cycle, cycle_steps.c.step == "approve")
+                    .values(state="done", finished=now, result=_encode({**said, "end": end}))
+                )
+                self._events.append(
+                    conn, actor=by, kind="cycle.decided", subject=f"cycle/{cycle}", payload=said
+                )
+        if not changed:
+            raise Conflict("cycle: somebody has decided already.", code="already_decided")
+        return self.get(cycle)
+
+    def finish(
+        self, cycle: str, *, verdict: str, reason: str, version: int | None = None,
+        evidence: dict[str, Any] | None = None, actor: str = "controller",
+    ) -> Cycle:
+        """Write the verdict, once; a second call changes nothing."""
+        with self._db.write() as conn:
+            changed = conn.execute(
+                cycles.update()
+                .where(cycles.c.id == cycle, cycles.c.finished.is_(None))
+                .values(
+                    state="failed" if verdict == "failed" else "done", verdict=verdict,
+                    reason=reason, version=version, evidence=_encode(evidence or {}),
+                    finished=now_ms(),
+                )
+            ).rowcount
+            if changed:
+                loop = conn.scalar(sa.select(cycles.c.loop).where(cycles.c.id == cycle))
+                self._events.append(
+                    conn, actor=actor, kind="cycle.finished", subject=f"loop/{loop}",
+                    payload={"cycle": cycle, "verdict": verdict, "reason": reason, "version": version},
+                )
+        return self.get(cycle)
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def steps(self, cycle: str) -> list[Step]:
+        query = sa.select(cycle_steps).where(cycle_steps.c.cycle == cycle)
+        with self._db.read() as conn:
+            return [_step(row) for row in conn.execute(query.order_by(cycle_steps.c.position))]
+
+    def step(self, cycle: str, step: str) -> Step | None:
+        query = sa.select(cycle_steps).where(
+            cycle_steps.c.cycle == cycle, cycle_steps.c.step == step
+        )
+        with self._db.read() as conn:
+            row = conn.execute(query).first()
+        return _step(row) if row else None
+
+    def begin_step(self, cycle: str, step: str, position: int) -> None:
+        with self._db.write() as conn:
+            conn.execute(
+                insert_or_ignore(
+                    self._db.dialect, cycle_steps,
+                ).values(
+                    cycle=cycle, step=step, position=position, state="running", attempts=0,
+                    started=now_ms(),
+                )
+            )
+            conn.execute(
+                cycle_steps.update()
+                .where(cycle_steps.c.cycle == cycle, cycle_steps.c.step == step)
+                .where(cycle_steps.c.state != "done")
+                .values(
+                    state="running", attempts=cycle_steps.c.attempts + 1, started=now_ms(),
+                    finished=None, error=None,
+                )
+            )
+
+    def finish_step(self, cycle: str, step: str, result: dict[str, Any]) -> None:
+        self._end_step(cycle, step, state="done", result=_encode(result))
+
+    def fail_step(self, cycle: str, step: str, error: str) -> None:
+        self._end_step(cycle, step, state="failed", error=error)
+
+    def _end_step(self, cycle: str, step: str, **values: Any) -> None:
+        with self._db.write() as conn:
+            conn.execute(
+                cycle_steps.update()
+                .where(cycle_steps.c.cycle == cycle, cycle_steps.c.step == step)
+                .where(cycle_steps.c.state != "done")
+                .values(finished=now_ms(), **values)
+            )
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def _cycle(row: sa.Row[Any]) -> Cycle:
+    return Cycle(
+        id=row.id, loop=row.loop, number=row.number, state=row.state,
+        cause=msgspec.json.decode(row.cause), plan=msgspec.json.decode(row.plan),
+        started=row.started, verdict=row.verdict, reason=row.reason, version=row.version,
+        evidence=msgspec.json.decode(row.evidence) if row.evidence else None, finished=row.finished,
+    )
+
+
+def _step(row: sa.Row[Any]) -> Step:
+    return Step(
+        cycle=row.cycle, step=row.step, position=row.position, state=row.state,
+        attempts=row.attempts, started=row.started, finished=row.finished,
+        result=msgspec.json.decode(row.result) if row.result else None, error=row.error,
+    )

@@ -1,0 +1,257 @@
+"""The loop file: what good means, as typed sections; parsed, checked, and nothing else.
+
+``parse`` turns the text of an ``everloop.toml`` into a :class:`Declaration`; every mistake is one
+sentence that names the key, what was got, what was expected and the nearest valid word.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from everloop.data.spec import DataSpec
+from everloop.deploy.spec import DeploySpec
+from everloop.durations import seconds
+from everloop.errors import InvalidInput, NotFound, invalid, nearest
+from everloop.evaluate.spec import EvaluateSpec
+from everloop.monitor.spec import MonitorSpec
+from everloop.settings import Settings, load_settings
+from everloop.train.spec import TrainSpec
+from everloop.update.spec import UpdateSpec
+
+FILE_NAME = "everloop.toml"
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class LoopSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The ``[loop]`` section."""
+
+    name: str
+    description: str = ""
+    seed: int = 0  # of every random choice
+
+
+class Declaration(msgspec.Struct, frozen=True):
+    """A whole loop file, without its ``[settings]``."""
+
+    loop: LoopSpec
+    data: DataSpec
+    train: TrainSpec = TrainSpec()
+    evaluate: EvaluateSpec = EvaluateSpec()
+    deploy: DeploySpec = DeploySpec()
+    monitor: MonitorSpec = MonitorSpec()
+    update: UpdateSpec = UpdateSpec()
+
+    @property
+    def name(self) -> str:
+        return self.loop.name
+
+    @property
+    def endpoint(self) -> str:
+        """The name callers use; the loop's own unless the file says otherwise."""
+        return self.deploy.endpoint or self.loop.name
+
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "loop": LoopSpec,
+    "data": DataSpec,
+    "train": TrainSpec,
+    "evaluate": EvaluateSpec,
+    "deploy": DeploySpec,
+    "monitor": MonitorSpec,
+    "update": UpdateSpec,
+}
+
+
+class LoopFile(msgspec.Struct, frozen=True):
+    """A parsed loop file: the declaration and the project's settings."""
+
+    declaration: Declaration
+    settings: Settings
+
+
+def load_file(path: Path) -> LoopFile:
+    """Read and check ``everloop.toml``.
+
+    Raises :class:`~everloop.errors.NotFound` when it is not there and
+    :class:`~everloop.errors.InvalidInput` for anything wrong inside.
+    """
+    if path.is_dir():
+        path = path / FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound(
+            f"{path.name}: no such file in {path.parent.resolve().name}/.",
+            path=path.name, fix="everloop init DATA.csv writes one.",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise invalid(path.name, f"byte {error.start} that is not UTF-8", "UTF-8 text") from None
+    return parse(text, default_name=path.resolve().parent.name)
+
+
+def parse(text: str, default_name: str = "loop") -> LoopFile:
+    """Check the text of a loop file. See :func:`load_file` for what it raises."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"everloop.toml: not valid TOML: {error}.", code="invalid_toml") from None
+    return from_dict(raw, default_name)
+
+
+def from_dict(raw: dict[str, Any], default_name: str = "loop") -> LoopFile:
+    """The same from a dictionary of sections."""
+    known = [*SECTIONS, "settings"]
+    for key, value in raw.items():
+        if key not in known:
+            raise _unknown(key, key, known)
+        if not isinstance(value, dict):
+            raise invalid(key, value, f"a section [{key}]")
+    if "data" not in raw:
+        raise invalid("data", "<no section>", "a section [data] with source and target",
+                      fix="everloop init DATA.csv writes one.", code="missing_key")
+    sections = dict(raw)
+    sections["loop"] = {"name": _safe_name(default_name), **raw.get("loop", {})}
+    parts = {name: _section(name, cls, sections.get(name, {})) for name, cls in SECTIONS.items()}
+    declaration = Declaration(**parts)  # type: ignore[arg-type]
+    _check_values(declaration)
+    return LoopFile(declaration, load_settings(raw.get("settings")))
+
+
+def to_dict(declaration: Declaration) -> dict[str, Any]:
+    """Plain dictionaries that :func:`from_dict` reads back."""
+    out: dict[str, Any] = msgspec.to_builtins(declaration)
+    return out
+
+
+def _section(name: str, cls: type[S], values: dict[str, Any]) -> S:
+    _check_keys(name, cls, values)
+    try:
+        return msgspec.convert(values, cls)
+    except msgspec.ValidationError as error:
+        raise _translated(name, cls, values, str(error)) from None
+
+
+def _check_keys(where: str, cls: type[msgspec.Struct], values: dict[str, Any]) -> None:
+    fields = {f.name: f for f in msgspec.structs.fields(cls)}
+    for key, value in values.items():
+        if key not in fields:
+            raise _unknown(f"{where}.{key}", key, fields)
+        nested = _nested_struct(fields[key].type)
+        if nested is not None and isinstance(value, dict):
+            _check_keys(f"{where}.{key}", nested, value)
+    for key, field in fields.items():
+        if field.required and key not in values:
+            raise invalid(f"{where}.{key}", "<nothing>", f"a value for {key}", code="missing_key")
+
+
+def _nested_struct(kind: Any) -> type[msgspec.Struct] | None:
+    for option in (kind, *getattr(kind, "__args__", ())):
+        if isinstance(option, type) and issubclass(option, msgspec.Struct):
+            return option
+    return None
+
+
+def _unknown(path: str, key: str, known: Any) -> InvalidInput:
+    guess = nearest(key, known)
+    fix = f'Did you mean "{guess}"?' if guess else None
+    return invalid(path, key, "one of " + ", ".join(known), code="unknown_key", fix=fix)
+
+
+def _translated(name: str, cls: type, values: dict[str, Any], message: str) -> InvalidInput:
+    """msgspec's message, as our sentence: ``Expected `int`, got `str` - at `$.seed` ``."""
+    expected, _, at = message.partition(" - at `$.")
+    path = at.rstrip("`") if at else ""
+    got: Any = values
+    for part in re.findall(r"[A-Za-z_]+|\d+", path):
+        got = got[int(part)] if part.isdigit() else got[part]
+    choices = re.search(r"Invalid enum value", expected)
+    wanted = expected.replace("`", "").partition(", got")[0].removeprefix("Expected ")
+    if choices:
+        wanted = _choices(cls, path) or "another value"
+        guess = nearest(str(got), wanted.split(", "))
+        return invalid(f"{name}.{path}", got, f"one of {wanted}",
+                       fix=f'Did you mean "{guess}"?' if guess else None)
+    words = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false",
+             "array": "a list", "object": "a table"}
+    wanted = " or ".join(words.get(w, w) for w in wanted.split(" | ") if w != "null")
+    return invalid(f"{name}.{path}" if path else name, got, wanted)
+
+
+def _choices(cls: Any, path: str) -> str:
+    """The words a ``Literal`` field allows."""
+    for part in path.split("."):
+        fields = {f.name: f.type for f in msgspec.structs.fields(cls)}
+        if part not in fields:
+            return ""
+        cls = _nested_struct(fields[part]) or fields[part]
+    return ", ".join(str(choice) for choice in getattr(cls, "__args__", ()))
+
+
+def _check_values(d: Declaration) -> None:
+    if not _NAME.match(d.loop.name):
+        raise invalid("loop.name", d.loop.name, "letters, digits, '_', '-' or '.', at most 100")
+    if d.deploy.endpoint and not _NAME.match(d.deploy.endpoint):
+        raise invalid("deploy.endpoint", d.deploy.endpoint, "letters, digits, '_', '-' or '.'")
+    if not d.data.source:
+        raise invalid("data.source", d.data.source, "a path or a glob of data files")
+    _check_keys_of_rows(d.data)
+    _check_rollout(d.deploy)
+    seconds(d.train.search.timeout, "train.search.timeout")
+    if d.train.search.trials < 0:
+        raise invalid("train.search.trials", d.train.search.trials, "0 or more")
+    _check_holdout(d)
+    seconds(d.monitor.window, "monitor.window")
+    if d.monitor.performance is not None:
+        seconds(d.monitor.performance.labels_after, "monitor.performance.labels_after")
+    if not 0 < d.monitor.false_alarm_rate < 1:
+        raise invalid("monitor.false_alarm_rate", d.monitor.false_alarm_rate, "a share in (0, 1)")
+    seconds(d.update.cooldown, "update.cooldown")
+
+
+def _check_keys_of_rows(data: DataSpec) -> None:
+    roles = {"target": data.target, "time": data.time, "id": data.id}
+    seen: dict[str, str] = {}
+    for role, column in roles.items():
+        if column is None:
+            continue
+        if column in seen:
+            raise invalid(f"data.{role}", column, f"a column other than data.{seen[column]}")
+        if column in data.ignore:
+            raise invalid("data.ignore", column, f"columns other than data.{role}")
+        seen[column] = role
+
+
+def _check_rollout(deploy: DeploySpec) -> None:
+    rollout = deploy.rollout
+    steps = rollout.steps
+    rising = all(a < b for a, b in zip(steps, steps[1:], strict=False))
+    if not steps or not rising or not all(0 < s <= 1 for s in steps) or steps[-1] != 1.0:
+        raise invalid("deploy.rollout.steps", list(steps), "rising shares of (0, 1], the last 1.0",
+                      fix="For example [0.05, 0.25, 1.0].")
+    if not 0 <= rollout.max_error_rate < 1:
+        raise invalid("deploy.rollout.max_error_rate", rollout.max_error_rate, "a share in [0, 1)")
+    if rollout.min_requests < 1:
+        raise invalid("deploy.rollout.min_requests", rollout.min_requests, "1 or more")
+    seconds(rollout.hold, "deploy.rollout.hold")
+
+
+def _check_holdout(d: Declaration) -> None:
+    holdout = d.evaluate.holdout
+    if isinstance(holdout, str):
+        seconds(holdout, "evaluate.holdout")
+        if d.data.time is None:
+            raise invalid("evaluate.holdout", holdout, "a share such as 0.2 when there is no data.time",
+                          fix="Name the time column in [data].")
+    elif not 0 < holdout < 1:
+        raise invalid("evaluate.holdout", holdout, "a share in (0, 1)")
+
+
+def _safe_name(text: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.")
+    return name[:100] or "loop"

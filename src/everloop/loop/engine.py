@@ -1,0 +1,243 @@
+"""Cycles as durable workflows.
+
+DBOS checkpoints each workflow in its own tables: after ``kill -9`` the next process that launches
+the engine resumes what was under way. Each step also records its result beside the data it made
+(:mod:`everloop.loop.cycles`), and a recorded step is never run again.
+
+One engine runs on a project folder at a time; ``.everloop/controller.lock`` decides which. A cycle
+that another process creates is picked up by whoever holds the lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+from everloop.errors import Conflict, EverloopError
+from everloop.extensions import executors
+from everloop.loop.cycles import Cycle
+from everloop.loop.executors import Executor, WorkerLost
+from everloop.loop.project import Project
+from everloop.loop.running import run_step
+from everloop.loop.steps import CONTROLLER_STEPS, End, Outcome, Report, silent
+
+log = logging.getLogger("everloop.engine")
+ATTEMPTS = 3  # of a step whose worker died
+_current: Engine | None = None
+
+
+class Engine:
+    """Runs the cycles of one project. At most one is launched in a process.
+
+    Raises :class:`~everloop.errors.Conflict` from :meth:`launch` when another process runs the
+    cycles of the same folder.
+    """
+
+    def __init__(self, project: Project, executor: str = "subprocess") -> None:
+        self.project = project
+        self.executor: Executor = executors.get(executor)(project.dir)
+        self.report: Report = silent
+        self._lock_file: TextIO | None = None
+        self._running: set[str] = set()
+        self._guard = threading.Lock()
+        self._closing = threading.Event()
+
+    def launch(self, report: Report | None = None) -> None:
+        """Take the lock, recover what was under way, and be ready for cycles."""
+        global _current
+        self.report = report or silent
+        self._lock_file = _take(self.project.state / "controller.lock")
+        _current = self
+        DBOS(config=_config(self.project))
+        DBOS.launch()
+        self.pick_up()
+
+    def close(self) -> None:
+        """Stop; a cycle under way is resumed by the next launch."""
+        global _current
+        self._closing.set()
+        self.executor.close()
+        DBOS.destroy(workflow_completion_timeout_sec=0)
+        _current = None
+        if self._lock_file is not None:
+            self._lock_file.close()
+
+    def pick_up(self) -> None:
+        """Start every cycle that should be running and is not."""
+        for cycle in self.project.cycles.unfinished("running"):
+            with self._guard:
+                idle = cycle.id not in self._running
+            if idle:
+                self.start(cycle)
+
+    def start(self, cycle: Cycle) -> None:
+        """Run a cycle in the background; nothing happens when it runs already."""
+        done = len(self.project.cycles.steps(cycle.id))
+        key = cycle.id if done == 0 else f"{cycle.id}:{done}"
+        with SetWorkflowID(key):
+            DBOS.start_workflow(run_cycle, cycle.id)
+
+    def wait(self, cycle_id: str, poll: float = 0.05) -> Cycle:
+        """Block until a cycle is finished or waits for a person."""
+        while True:
+            cycle = self.project.cycles.get(cycle_id)
+            if cycle.finished is not None or cycle.state == "waiting":
+                return cycle
+            time.sleep(poll)
+
+    # -- called from the workflow ----------------------------------------------------------------
+
+    def claim(self, cycle_id: str) -> bool:
+        """True for the one workflow that may run this cycle now."""
+        with self._guard:
+            if cycle_id in self._running:
+                return False
+            self._running.add(cycle_id)
+            return True
+
+    def release(self, cycle_id: str) -> None:
+        with self._guard:
+            self._running.discard(cycle_id)
+
+    def step(self, cycle_id: str, name: str, position: int) -> Outcome:
+        """The outcome of a step: the recorded one, or a new one that is recorded now."""
+        store = self.project.cycles
+        recorded = store.step(cycle_id, name)
+        if recorded is not None and recorded.state == "done":
+            return _recorded(recorded.result or {})
+        store.begin_step(cycle_id, name, position)
+        self.report("step", {"cycle": cycle_id, "step": name, "state": "running"})
+        try:
+            outcome = self._attempt(cycle_id, name)
+        except EverloopError as error:
+            store.fail_step(cycle_id, name, error.message)
+            outcome = Outcome({}, End("failed", f"{name}: {error.message}"))
+        except Exception as error:
+            log.exception("step %s of cycle %s failed", name, cycle_id)
+            store.fail_step(cycle_id, name, f"{type(error).__name__}: {error}")
+            outcome = Outcome({}, End("failed", f"{name}: {type(error).__name__}: {error}"))
+        else:
+            if not outcome.wait:
+                end = msgspec.to_builtins(outcome.end)
+                store.finish_step(cycle_id, name, {**outcome.result, "end": end})
+        self.report("step", {"cycle": cycle_id, "step": name, "state": "done",
+                             "result": outcome.result})
+        return outcome
+
+    def _attempt(self, cycle_id: str, name: str) -> Outcome:
+        if name in CONTROLLER_STEPS:
+            return run_step(self.project, cycle_id, name, self.report)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self.executor.run(cycle_id, name, self.report)
+            except WorkerLost as lost:
+                if self._closing.is_set():
+                    threading.Event().wait()  # the process is about to end; record nothing
+                log.warning("%s attempt %s of %s", lost.message, attempt, ATTEMPTS)
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def finish(self, cycle_id: str, end: End) -> None:
+        results = {s.step: s.result or {} for s in self.project.cycles.steps(cycle_id)}
+        version = results.get("register", {}).get("version")
+        self.project.cycles.finish(
+            cycle_id, verdict=end.verdict, reason=end.reason, version=version,
+            evidence=_evidence(results),
+        )
+        self.report("cycle", {"cycle": cycle_id, "verdict": end.verdict, "reason": end.reason})
+
+
+@DBOS.workflow(name="everloop.cycle")
+def run_cycle(cycle_id: str) -> str:
+    """The workflow: the steps of the plan in order, until one ends or suspends the cycle."""
+    engine = _current
+    if engine is None or not engine.claim(cycle_id):
+        return "elsewhere"
+    try:
+        cycle = engine.project.cycles.get(cycle_id)
+        if cycle.finished is not None:
+            return str(cycle.verdict)
+        for position, name in enumerate(cycle.plan):
+            said = workflow_step(cycle_id, name, position)
+            if said["wait"]:
+                engine.project.cycles.set_state(cycle_id, "waiting")
+                return "waiting"
+            if said["end"] is not None:
+                workflow_end(cycle_id, said["end"])
+                return str(said["end"]["verdict"])
+        workflow_end(cycle_id, {"verdict": "registered", "reason": "The plan ends here."})
+        return "registered"
+    finally:
+        engine.release(cycle_id)
+
+
+@DBOS.step(name="everloop.step")
+def workflow_step(cycle_id: str, name: str, position: int) -> dict[str, Any]:
+    """A checkpoint of the workflow; small, since the result itself lies in ``cycle_steps``."""
+    assert _current is not None
+    outcome = _current.step(cycle_id, name, position)
+    return {"wait": outcome.wait, "end": msgspec.to_builtins(outcome.end)}
+
+
+@DBOS.step(name="everloop.end")
+def workflow_end(cycle_id: str, end: dict[str, str]) -> None:
+    """The verdict, written once."""
+    assert _current is not None
+    _current.finish(cycle_id, msgspec.convert(end, End))
+
+
+def _recorded(result: dict[str, Any]) -> Outcome:
+    end = result.pop("end", None)
+    return Outcome(result, msgspec.convert(end, End) if end else None)
+
+
+def _evidence(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What the verdict rests on, in one place, without the bulk of each step."""
+    evaluate, train = results.get("evaluate", {}), results.get("train", {})
+    keep = {
+        "dataset": results.get("snapshot", {}).get("dataset"),
+        "rows": results.get("snapshot", {}).get("rows"),
+        "algorithm": train.get("algorithm"),
+        "metric": evaluate.get("metric"),
+        "metrics": evaluate.get("metrics"),
+        "comparison": evaluate.get("comparison"),
+        "gates": evaluate.get("gates"),
+        "rollout": results.get("deploy", {}).get("steps"),
+    }
+    return {key: value for key, value in keep.items() if value is not None}
+
+
+def _take(path: Path) -> TextIO:
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise Conflict(
+            "controller: another process runs the cycles of this folder.", code="controller_busy"
+        ) from None
+    return file
+
+
+def _config(project: Project) -> DBOSConfig:
+    url = project.db.url
+    if project.db.dialect == "sqlite":
+        url = f"sqlite:///{project.state / 'workflows.db'}"
+    return DBOSConfig(
+        name="everloop",
+        system_database_url=url,
+        # Fixed, so that a newer everloop resumes the cycles of an older one.
+        application_version="1",
+        executor_id="controller",
+        log_level="WARNING",
+        run_admin_server=False,  # type: ignore[typeddict-unknown-key]
+        enable_otlp=False,
+    )

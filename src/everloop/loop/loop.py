@@ -1,0 +1,218 @@
+"""The loop as one object: what the command line, HTTP and a notebook all call."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from everloop.errors import Conflict, NotFound, invalid
+from everloop.loop.cycles import Cycle, Step
+from everloop.loop.declaration import Declaration, load_file
+from everloop.loop.project import Project
+from everloop.loop.status import LoopStatus, read_status
+from everloop.loop.steps import PLANS
+from everloop.loop.watching import Watched, watch
+from everloop.registry.models import ModelVersion
+
+Progress = Callable[[str, dict[str, Any]], None]
+_POLL_SECONDS = 0.1
+
+
+class Loop:
+    """One declared loop of a project.
+
+    Every method that changes something makes a cycle and returns it; with ``wait=False`` the
+    cycle goes on in the controller that runs on the folder (``everloop up``).
+    """
+
+    def __init__(self, project: Project, declaration: Declaration) -> None:
+        self.project = project
+        self.declaration = declaration
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name
+
+    # -- the verbs -------------------------------------------------------------------------------
+
+    def run(
+        self, cause: dict[str, Any] | None = None, *, wait: bool = True,
+        on_progress: Progress | None = None, actor: str = "person",
+    ) -> Cycle:
+        """One trip round: snapshot, train, evaluate, register, deploy, promote."""
+        return self._cycle("run", cause or {"kind": "person"}, wait, on_progress, actor)
+
+    def train(
+        self, *, wait: bool = True, on_progress: Progress | None = None, actor: str = "person"
+    ) -> Cycle:
+        """Train and register a version; the first one becomes the champion."""
+        return self._cycle("train", {"kind": "train"}, wait, on_progress, actor)
+
+    def update(
+        self, source: str | None = None, *, wait: bool = True,
+        on_progress: Progress | None = None, actor: str = "person",
+    ) -> Cycle | Watched:
+        """With a file of new rows: a new version if it is better on rows neither has seen.
+
+        Without one: look at the monitors and do what the update policy says. Returns the cycle, or
+        what was seen when there is nothing to do.
+        """
+        if source is not None:
+            cause = {"kind": "data", "source": self._resolved(source)}
+            return self._cycle("run", cause, wait, on_progress, actor)
+        seen = self.monitor()
+        if seen.decision.action != "cycle":
+            return seen
+        return self._cycle("run", seen.decision.cause, wait, on_progress, actor)
+
+    def deploy(
+        self, version: int | None = None, *, wait: bool = True,
+        on_progress: Progress | None = None, actor: str = "person",
+    ) -> Cycle:
+        """Make a registered version the champion, by the declared rollout; also the way back."""
+        chosen = self.version(version)
+        cause = {"kind": "deploy", "version": chosen.version}
+        return self._cycle("deploy", cause, wait, on_progress, actor)
+
+    def test(
+        self, version: int | None = None, *, on_progress: Progress | None = None,
+        actor: str = "person",
+    ) -> Cycle:
+        """Measure a registered version on held-out rows again, through every gate."""
+        chosen = self.version(version)
+        cause = {"kind": "test", "version": chosen.version}
+        return self._cycle("test", cause, True, on_progress, actor)
+
+    def monitor(self) -> Watched:
+        """Ship the log, look at every closed window, and say what the update policy makes of it."""
+        return watch(self.project, self.declaration)
+
+    def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
+        """A person's word on a cycle that waits for it."""
+        cycle = self.project.cycles.get(cycle_id)
+        if cycle.loop != self.name or cycle.state != "waiting":
+            raise Conflict(f"cycle {cycle.number} of {cycle.loop}: does not wait for approval.")
+        return self.project.cycles.decide(cycle.id, approved=approved, by=by, comment=comment)
+
+    # -- what is known ---------------------------------------------------------------------------
+
+    def status(self) -> LoopStatus:
+        """Where the loop stands now."""
+        return read_status(self.project, self.declaration)
+
+    def history(self, before: int | None = None, limit: int = 20) -> list[Cycle]:
+        """Cycles, newest first; ``before`` is the number to go on from."""
+        return self.project.cycles.page(self.name, before=before, limit=limit)
+
+    def steps(self, cycle_id: str) -> list[Step]:
+        return self.project.cycles.steps(cycle_id)
+
+    def version(self, number: int | None = None) -> ModelVersion:
+        """A registered version: the one asked for, else the champion."""
+        if number is not None:
+            return self.project.registry.version(self.name, number)
+        champion = self.project.champion(self.name)
+        if champion is None:
+            raise NotFound(f"model {self.name}: has no champion yet.", path="version",
+                           fix="everloop run trains one.")
+        return champion
+
+    # -- how a cycle is run ----------------------------------------------------------------------
+
+    def _cycle(
+        self, kind: str, cause: dict[str, Any], wait: bool, on_progress: Progress | None,
+        actor: str,
+    ) -> Cycle:
+        cycle = self.project.cycles.create(self.name, cause=cause, plan=PLANS[kind], actor=actor)
+        if not wait:
+            return cycle
+        return self.follow(cycle, on_progress)
+
+    def follow(self, cycle: Cycle, on_progress: Progress | None = None) -> Cycle:
+        """Bring a cycle to its end: here, or by watching the controller that has the folder."""
+        # Two thirds of a second of imports that only a process that runs cycles should pay for.
+        engine_module = importlib.import_module("everloop.loop.engine")
+        engine = engine_module.Engine(self.project)
+        try:
+            engine.launch(report=on_progress)
+        except Conflict:
+            return self._watch_elsewhere(cycle, on_progress)
+        try:
+            ended: Cycle = engine.wait(cycle.id)
+            return ended
+        finally:
+            engine.close()
+
+    def _watch_elsewhere(self, cycle: Cycle, on_progress: Progress | None) -> Cycle:
+        said: set[tuple[str, str]] = set()
+        while cycle.finished is None and cycle.state != "waiting":
+            time.sleep(_POLL_SECONDS)
+            cycle = self.project.cycles.get(cycle.id)
+            for step in self.project.cycles.steps(cycle.id):
+                if on_progress and (step.step, step.state) not in said:
+                    said.add((step.step, step.state))
+                    on_progress("step", {"cycle": cycle.id, "step": step.step,
+                                         "state": step.state, "result": step.result or {}})
+        return cycle
+
+    def _resolved(self, source: str) -> str:
+        """A file of the caller's, as the worker will find it."""
+        path = Path(source)
+        if path.exists():
+            return str(path.resolve())
+        if (self.project.dir / source).exists():
+            return source
+        raise invalid("source", source, "a data file that exists", code="missing_file")
+
+
+def load(path: str | Path = "everloop.toml") -> Loop:
+    """The loop that a file declares; its folder is the project.
+
+    >>> loop = load("everloop.toml")  # doctest: +SKIP
+    >>> loop.run().verdict  # doctest: +SKIP
+    'promoted'
+    """
+    file = Path(path)
+    folder = file if file.is_dir() else file.resolve().parent
+    parsed = load_file(file)
+    project = Project.open(folder, parsed.settings)
+    project.cycles.save_loop(parsed.declaration, actor="file")
+    return Loop(project, parsed.declaration)
+
+
+def declare(folder: str | Path, declaration: Declaration) -> Loop:
+    """A loop that is declared in Python instead of a file."""
+    project = Project.open(folder)
+    project.cycles.save_loop(declaration, actor="python")
+    return Loop(project, declaration)
+
+
+def loops_of(project: Project) -> list[Loop]:
+    """Every loop of a project: the file's, and those declared otherwise."""
+    project.sync_file()
+    return [Loop(project, project.cycles.declaration(n)) for n in project.cycles.loop_names()]
+
+
+def loop_of(project: Project, name: str | None = None) -> Loop:
+    """The loop called ``name``, or the only one."""
+    project.sync_file()
+    names = project.cycles.loop_names()
+    if name is None:
+        if len(names) != 1:
+            got = "none" if not names else ", ".join(names)
+            raise NotFound(
+                f"loop: got no name, and the project has {got}.", path="loop",
+                fix="everloop init DATA.csv makes a loop file." if not names else "Name one.",
+            )
+        name = names[0]
+    return Loop(project, project.cycles.declaration(name))
+
+
+def as_json(value: Any) -> Any:
+    """A struct of this package, as plain values for JSON."""
+    return msgspec.to_builtins(value)

@@ -1,0 +1,134 @@
+"""A project: one folder, its state, and the small stores that read and write it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from everloop.data.versions import DatasetStore
+from everloop.deploy.endpoints import EndpointStore
+from everloop.deploy.package import Package, read_package
+from everloop.deploy.packaging import materialise
+from everloop.loop.cycles import CycleStore
+from everloop.loop.declaration import FILE_NAME, Declaration, load_file
+from everloop.monitor.log import PredictionLog
+from everloop.monitor.windows import WindowStore
+from everloop.registry.models import ModelStore, ModelVersion
+from everloop.registry.signing import Keys
+from everloop.settings import Settings, load_settings, state_dir
+from everloop.store.blobs import Blobs, blobs_url
+from everloop.store.database import Database, database_url
+from everloop.store.events import EventLog
+from everloop.tracking.runs import RunStore
+
+
+class ServingStatus(msgspec.Struct, frozen=True):
+    """What a data plane says of itself in ``.everloop/serving/status.json``."""
+
+    pid: int
+    url: str
+    revision: int
+    errors: dict[str, str] = {}
+
+
+class Project:
+    """Everything of one project folder, opened.
+
+    Use :meth:`open`; it creates ``.everloop/`` and brings the database up to date. Stores are safe
+    to share between threads. Close it, or use it as a context manager.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.dir = folder
+        self.settings = settings
+        self.state = state_dir(folder)
+        self.keys = Keys.load_or_create(self.state / "keys")
+        self.db = Database(database_url(self.state, settings))
+        self.db.upgrade()
+        self.blobs = Blobs(blobs_url(self.state, settings))
+        self.events = EventLog(self.db, self.keys)
+        self.datasets = DatasetStore(self.db, self.blobs)
+        self.registry = ModelStore(self.db, self.events)
+        self.tracking = RunStore(self.db)
+        self.endpoints = EndpointStore(self.db, self.events)
+        self.cycles = CycleStore(self.db, self.events)
+        self.log = PredictionLog(self.db, self.blobs, self.state / "log")
+        self.windows = WindowStore(self.db)
+
+    @classmethod
+    def open(cls, folder: Path | str = ".", settings: Settings | None = None) -> Project:
+        """Open a folder, with the settings of its loop file and the environment."""
+        path = Path(folder).resolve()
+        if settings is None:
+            file = path / FILE_NAME
+            settings = load_file(file).settings if file.exists() else load_settings()
+        state_dir(path).mkdir(parents=True, exist_ok=True)
+        return cls(path, settings)
+
+    def close(self) -> None:
+        self.db.close()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- what is declared ------------------------------------------------------------------------
+
+    def sync_file(self) -> Declaration | None:
+        """Record the folder's loop file, if there is one, and return what it declares."""
+        file = self.dir / FILE_NAME
+        if not file.exists():
+            return None
+        declaration = load_file(file).declaration
+        self.cycles.save_loop(declaration, actor="file")
+        return declaration
+
+    # -- packages --------------------------------------------------------------------------------
+
+    def package(self, version: ModelVersion) -> tuple[Path, Package]:
+        """A version's package in the local cache, every hash and the signature checked."""
+        folder = materialise(version.files, self.blobs, self.state / "packages", version.digest)
+        return folder, read_package(folder, self.keys)
+
+    def champion(self, model: str) -> ModelVersion | None:
+        """The version that serves, or None before the first promotion."""
+        number = self.registry.alias(model, "champion")
+        return None if number is None else self.registry.version(model, number)
+
+    # -- the data plane --------------------------------------------------------------------------
+
+    @property
+    def serving_dir(self) -> Path:
+        return self.state / "serving"
+
+    def publish(self) -> int:
+        """Write the desired state for the data plane from the database; returns its revision."""
+        return self.endpoints.publish(self.serving_dir, self.registry)
+
+    def serving(self) -> ServingStatus | None:
+        """The data plane that runs on this folder, or None."""
+        try:
+            raw = (self.serving_dir / "status.json").read_bytes()
+            status = msgspec.json.decode(raw, type=ServingStatus)
+            os.kill(status.pid, 0)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return status
+
+    def supervisor(self) -> dict[str, str] | None:
+        """Addresses of the ``everloop up`` that runs on this folder, or None."""
+        try:
+            info: dict[str, str] = json.loads((self.state / "up.json").read_text())
+            os.kill(int(info["pid"]), 0)
+        except (OSError, ValueError, KeyError):
+            return None
+        return info

@@ -1,0 +1,22 @@
+"""Runs one step of one cycle: the one place where a step meets its context."""
+
+from __future__ import annotations
+
+import importlib
+
+from everloop.loop.project import Project
+from everloop.loop.steps import MODULES, Outcome, Report, Step, StepContext, silent
+
+
+def run_step(project: Project, cycle_id: str, name: str, report: Report = silent) -> Outcome:
+    """Run a step in this process and return its outcome; the caller records it."""
+    cycle = project.cycles.get(cycle_id)
+    step: Step = importlib.import_module(MODULES[name]).STEP
+    context = StepContext(
+        project=project,
+        cycle=cycle,
+        declaration=project.cycles.declaration(cycle.loop),
+        results={s.step: s.result or {} for s in project.cycles.steps(cycle_id) if s.state == "done"},
+        report=report,
+    )
+    return step.run(context)

@@ -1,0 +1,78 @@
+"""Promote: the new version becomes the champion, in one transaction, and answers all traffic."""
+
+from __future__ import annotations
+
+import time
+
+from everloop.deploy.rollout import plan_arms
+from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.store.clock import now_ms
+
+APPLY_SECONDS = 15.0
+
+
+class Promote:
+    """Alias and rollout change together, so that there is never a moment with two champions."""
+
+    name = "promote"
+    where = "controller"
+
+    def run(self, context: StepContext) -> Outcome:
+        project, declaration = context.project, context.declaration
+        version = project.registry.version(declaration.name, context.version)
+        before = project.registry.alias(declaration.name, "champion")
+        if context.cycle.cause["kind"] == "train" and before not in (None, version.version):
+            return Outcome({}, End("registered", (
+                f"Version {version.version} is registered; version {before} stays the champion. "
+                f"everloop deploy {version.version} would replace it."
+            )))
+        with project.db.write() as conn:
+            project.registry.set_alias(
+                declaration.name, "champion", version.version, actor="controller", conn=conn
+            )
+            project.registry.delete_alias(
+                declaration.name, "challenger", actor="controller", conn=conn
+            )
+            project.endpoints.set_rollout(
+                declaration.endpoint, declaration.name, plan_arms(version, None, 0.0),
+                actor="controller", conn=conn,
+            )
+        revision = project.publish()
+        applied = _wait_applied(context, revision)
+        replaced = before if before != version.version else None
+        result = {"version": version.version, "replaced": replaced, "revision": revision,
+                  "applied": applied, "at": now_ms()}
+        return Outcome(result, End("promoted", _reason(context, version.version, replaced)))
+
+
+STEP = Promote()
+
+
+def _wait_applied(context: StepContext, revision: int) -> bool | None:
+    """True when the data plane answers with the new version; None when there is none."""
+    deadline = time.monotonic() + APPLY_SECONDS
+    while (status := context.project.serving()) is not None:
+        if status.revision >= revision:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return None
+
+
+def _reason(context: StepContext, version: int, replaced: int | None) -> str:
+    tested = context.results.get("evaluate")
+    if tested is None:
+        return f"Version {version} was chosen by a person" + (
+            f" in place of version {replaced}." if replaced else "."
+        )
+    metric = tested["metric"]
+    value = tested["metrics"][metric]["value"]
+    if replaced is None or "comparison" not in tested:
+        return f"Version {version} has {metric} {value:.4f} on {tested['rows']:,} held-out rows."
+    gap = tested["comparison"]
+    return (
+        f"Version {version} has {metric} {value:.4f} on {tested['rows']:,} held-out rows, "
+        f"{gap['difference']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}] against "
+        f"version {replaced}."
+    )

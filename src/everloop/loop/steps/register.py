@@ -1,0 +1,71 @@
+"""Register: the model, what it expects and what it was measured at, signed, as a new version."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from everloop.data.schema import Schema
+from everloop.deploy.package import Package
+from everloop.deploy.packaging import store_package, write_package
+from everloop.loop.steps._base import Outcome, StepContext
+from everloop.monitor.profile import profile
+from everloop.store.clock import now_ms
+
+REFERENCE = "profile.json"  # what the monitors compare the traffic with
+EVALUATION = "evaluation.json"
+
+
+class Register:
+    """Writes the package, stores it by content, and takes the next version number.
+
+    The cycle's id is the key of the version: however often the step is run again, the cycle has
+    one version.
+    """
+
+    name = "register"
+    where = "worker"
+
+    def run(self, context: StepContext) -> Outcome:
+        snapshot, train, tested = (context.results[s] for s in ("snapshot", "train", "evaluate"))
+        project, model = context.project, context.declaration.name
+        schema = msgspec.convert(snapshot["schema"], Schema)
+        metrics = {name: estimate["value"] for name, estimate in tested["metrics"].items()}
+        package = Package(
+            model=model, task=schema.task, algorithm=train["algorithm"], schema=schema,
+            created=context.cycle.started, run=train["run"], dataset=snapshot["dataset"],
+            metrics=metrics,
+        )
+        frame = project.datasets.load(snapshot["dataset"])
+        files = {
+            "model.onnx": project.blobs.get(train["model"]),
+            REFERENCE: _reference(frame.head(int(snapshot["train_rows"])), schema),
+            EVALUATION: msgspec.json.format(msgspec.json.encode(tested, order="sorted")),
+        }
+        with tempfile.TemporaryDirectory(dir=project.state) as parent:
+            folder = Path(parent) / "package"
+            digest = write_package(folder, package, files, project.keys)
+            stored = store_package(folder, project.blobs)
+        version = project.registry.register(
+            model, key=context.cycle.id, digest=digest, algorithm=train["algorithm"],
+            files=stored, run=train["run"], dataset=snapshot["dataset"], cycle=context.cycle.id,
+            metrics=metrics, actor="controller",
+        )
+        project.registry.set_alias(model, "challenger", version.version, actor="controller")
+        _log_metrics(context, train["run"], metrics)
+        return Outcome({"version": version.version, "digest": digest, "at": now_ms()})
+
+
+STEP = Register()
+
+
+def _reference(frame: pl.DataFrame, schema: Schema) -> bytes:
+    return msgspec.json.encode(profile(frame, schema))
+
+
+def _log_metrics(context: StepContext, run: str, metrics: dict[str, Any]) -> None:
+    context.project.tracking.log_metrics(run, {f"test_{k}": v for k, v in metrics.items()})

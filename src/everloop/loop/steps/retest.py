@@ -1,0 +1,32 @@
+"""Retest: a registered version on the held-out rows of its own cycle, through today's gates."""
+
+from __future__ import annotations
+
+from everloop.errors import Conflict
+from everloop.loop.answers import PackagedModel
+from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps.evaluate import judge
+
+
+class Retest:
+    """Measures again what was measured when the version was made; nothing is registered."""
+
+    name = "retest"
+    where = "worker"
+
+    def run(self, context: StepContext) -> Outcome:
+        project = context.project
+        version = project.registry.version(context.declaration.name, context.version)
+        made = project.cycles.step(version.cycle or "", "snapshot")
+        if made is None or version.dataset is None:
+            raise Conflict(f"version {version.version}: its held-out rows are not recorded.")
+        model = PackagedModel(*project.package(version))
+        test_rows = int((made.result or {})["test_rows"])
+        holdout = project.datasets.load(version.dataset).tail(test_rows)
+        outcome = judge(context, model, holdout, model.package.schema)
+        if outcome.end is not None:
+            return Outcome(outcome.result, End("failed_gates", outcome.end.reason))
+        return Outcome(outcome.result, End("passed", f"Version {version.version} passes its gates."))
+
+
+STEP = Retest()

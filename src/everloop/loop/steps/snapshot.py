@@ -1,0 +1,157 @@
+"""Snapshot: the data of this cycle, gathered, checked and frozen under its content's hash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from everloop.data.infer import infer_schema
+from everloop.data.schema import Schema
+from everloop.data.sources import read_table
+from everloop.data.splits import Split, split
+from everloop.errors import invalid
+from everloop.loop.steps._base import End, Outcome, StepContext
+
+MIN_HOLDOUT = 30  # fewer new rows than this are judged together with the old held-out rows
+
+
+class Snapshot:
+    """Gathers rows, infers their schema, stores them as a dataset version, and splits them.
+
+    The rows are stored in the order of the split, the training rows first, so that "the first
+    ``train_rows`` rows train" says all that later steps need.
+    """
+
+    name = "snapshot"
+    where = "worker"
+
+    def run(self, context: StepContext) -> Outcome:
+        if context.cycle.cause.get("source"):
+            return _with_new_rows(context)
+        frame, origin = _gather(context)
+        return _store(context, frame, origin)
+
+
+STEP = Snapshot()
+
+
+def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The declared source, and the labelled predictions of the log on top of it."""
+    project, spec = context.project, context.declaration.data
+    frame = read_table(spec.source, project.dir)
+    origin: dict[str, Any] = {"source": spec.source, "source_rows": frame.height, "log_rows": 0}
+    champion = project.champion(context.declaration.name)
+    if not spec.feedback or champion is None:
+        return frame, origin
+    schema = project.package(champion)[1].schema
+    endpoint = context.declaration.endpoint
+    quarantined = project.windows.quarantined(endpoint)
+    labelled = project.log.labelled(endpoint, schema, exclude=quarantined)
+    origin["log_rows"] = labelled.height
+    origin["quarantined"] = [list(window) for window in quarantined]
+    if labelled.height == 0:
+        return frame, origin
+    merged = pl.concat([frame, labelled], how="diagonal_relaxed")
+    if spec.id is not None:
+        merged = merged.unique(subset=[spec.id], keep="last", maintain_order=True)
+    return merged, origin
+
+
+def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) -> Outcome:
+    declaration = context.declaration
+    inferred = infer_schema(frame, declaration.data)
+    parts, note = _split(context, frame, inferred.schema)
+    notes = [*inferred.notes, *([note] if note else [])]
+    ordered = frame[np.concatenate([parts.train, parts.test])]
+    return _freeze(context, ordered, inferred.schema, len(parts.train), parts.how, notes, origin)
+
+
+def _split(
+    context: StepContext, frame: pl.DataFrame, schema: Schema
+) -> tuple[Split, str | None]:
+    spec, seed = context.declaration.evaluate, context.declaration.loop.seed
+    parts = split(frame, schema, spec.holdout, seed, spec.split, spec.train_rows)
+    in_file_order = schema.time is None and (spec.split == "last" or spec.train_rows is not None)
+    if schema.task != "regression" and in_file_order:
+        target = frame[schema.target]
+        if min(target[parts.test].n_unique(), target[parts.train].n_unique()) < 2:
+            share = len(parts.test) / frame.height
+            return split(frame, schema, share, seed, "random"), (
+                "The file is sorted by its target, so the last rows hold one class only: "
+                "the test rows are drawn at random instead."
+            )
+    return parts, None
+
+
+def _freeze(
+    context: StepContext, frame: pl.DataFrame, schema: Schema, train_rows: int, how: str,
+    notes: list[str], origin: dict[str, Any],
+) -> Outcome:
+    columns = [*schema.names, schema.target, *(c for c in (schema.id, schema.time) if c)]
+    version = context.project.datasets.snapshot(
+        frame.select(columns), context.declaration.name, schema, origin
+    )
+    return Outcome(
+        {
+            "dataset": version.digest,
+            "rows": frame.height,
+            "train_rows": train_rows,
+            "test_rows": frame.height - train_rows,
+            "split": how,
+            "schema": msgspec.to_builtins(schema),
+            "notes": notes,
+            "origin": origin,
+        }
+    )
+
+
+def _with_new_rows(context: StepContext) -> Outcome:
+    """The champion's data and new rows of a file; judged on rows that neither model has seen."""
+    project, declaration = context.project, context.declaration
+    source = str(context.cycle.cause["source"])
+    champion = project.champion(declaration.name)
+    if champion is None or champion.dataset is None:
+        raise invalid("model", declaration.name, "a registered champion to update",
+                      fix="everloop train DATA.csv makes one.")
+    old = project.datasets.load(champion.dataset)
+    old_train = _trained_rows(context, champion.cycle)
+    new = read_table(source, project.dir)
+    missing = [c for c in old.columns if c not in new.columns]
+    if missing:
+        raise invalid(f"{source}: columns", missing, f"the columns of {declaration.data.source}",
+                      code="missing_column")
+    infer_schema(new, declaration.data)  # the new rows must be sound on their own
+    new = _aligned(new, old).join(old, on=old.columns, how="anti", nulls_equal=True)
+    origin = {"base": champion.dataset, "source": source, "new_rows": new.height}
+    if new.height == 0:
+        reason = f"{source} holds no row that version {champion.version} has not seen."
+        return Outcome({"origin": origin}, End("not_worth_it", reason))
+    seen, unseen = old.head(old_train), old.tail(old.height - old_train)
+    tested = max(1, round(new.height * 0.2))
+    test = new.tail(tested)
+    train = pl.concat([old, new.head(new.height - tested)])
+    how = f"the last {tested} of {new.height} new rows test, all others train"
+    if tested < MIN_HOLDOUT:
+        test = pl.concat([unseen, test])
+        train = pl.concat([seen, new.head(new.height - tested)])
+        how = f"the {unseen.height} old test rows and the last {tested} of {new.height} new rows test"
+    frame = pl.concat([train, test])
+    inferred = infer_schema(frame, declaration.data)
+    return _freeze(context, frame, inferred.schema, train.height, how, inferred.notes, origin)
+
+
+def _trained_rows(context: StepContext, cycle: str | None) -> int:
+    step = context.project.cycles.step(cycle or "", "snapshot")
+    return int((step.result or {})["train_rows"]) if step is not None else 0
+
+
+def _aligned(new: pl.DataFrame, old: pl.DataFrame) -> pl.DataFrame:
+    try:
+        return new.select(pl.col(c).cast(t) for c, t in old.schema.items())
+    except pl.exceptions.PolarsError:
+        got = {c: str(new.schema[c]) for c, t in old.schema.items() if new.schema[c] != t}
+        wanted = ", ".join(f"{c} {old.schema[c]}" for c in got)
+        raise invalid("columns", got, f"the types of the data before: {wanted}") from None

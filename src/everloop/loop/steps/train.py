@@ -1,0 +1,96 @@
+"""Train: every candidate on the training rows; the best, as ONNX, goes on to the test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from everloop.data.encode import encode, encode_target
+from everloop.data.schema import Schema
+from everloop.errors import invalid
+from everloop.evaluate.metrics import default_metric, get_metric
+from everloop.loop.steps._base import Outcome, StepContext
+from everloop.train.fit import Fitted, fit_candidates
+from everloop.train.onnx import to_onnx
+from everloop.train.spec import SearchSpec, TrainSpec
+
+Floats = npt.NDArray[np.float64]
+
+
+class Train:
+    """Fits the candidates, records each as a run, and stores the best one's ONNX model."""
+
+    name = "train"
+    where = "worker"
+
+    def run(self, context: StepContext) -> Outcome:
+        snapshot = context.results["snapshot"]
+        schema = msgspec.convert(snapshot["schema"], Schema)
+        rows = int(snapshot["train_rows"])
+        frame = context.project.datasets.load(snapshot["dataset"]).head(rows)
+        y = encode_target(frame, schema)
+        if schema.task != "regression" and len(np.unique(y)) < 2:
+            raise invalid(schema.target, "one class in the training rows", "two or more classes")
+        metric = get_metric(context.declaration.evaluate.metric or default_metric(schema.task))
+        sign = 1.0 if metric.greater_is_better else -1.0
+        fitted = fit_candidates(
+            encode(frame, schema), y, schema, _spec(context),
+            score=lambda true, pred, proba: sign * metric.function(true, pred, proba),
+            seed=context.declaration.loop.seed,
+            report=context.report,
+            time_ordered=schema.time is not None,
+        )
+        return _record(context, fitted, schema, metric.name, sign)
+
+
+STEP = Train()
+
+
+def _spec(context: StepContext) -> TrainSpec:
+    """An update keeps the champion's algorithm and parameters; else all candidates compete."""
+    algorithm = context.cycle.cause.get("keep")
+    if algorithm:
+        return TrainSpec(candidates=(str(algorithm),), search=SearchSpec())
+    return context.declaration.train
+
+
+def _record(
+    context: StepContext, fitted: list[Fitted], schema: Schema, metric: str, sign: float
+) -> Outcome:
+    best = fitted[0]
+    table: list[dict[str, Any]] = []
+    for candidate in fitted:
+        run = _log_run(context, candidate, metric, sign)
+        score = None if candidate.score is None else sign * candidate.score
+        table.append({"algorithm": candidate.name, "score": score, "run": run,
+                      "seconds": round(candidate.seconds, 3), "params": candidate.params})
+    model = to_onnx(best.estimator, schema)
+    return Outcome(
+        {
+            "algorithm": best.name,
+            "params": best.params,
+            "run": table[0]["run"],
+            "model": context.project.blobs.put(model),
+            "bytes": len(model),
+            "metric": metric,
+            "candidates": table,
+        }
+    )
+
+
+def _log_run(context: StepContext, candidate: Fitted, metric: str, sign: float) -> str:
+    tracking = context.project.tracking
+    run = tracking.start(
+        context.declaration.name, f"cycle {context.cycle.number}: {candidate.name}",
+        {"cycle": context.cycle.id, "dataset": context.results["snapshot"]["dataset"]},
+    )
+    tracking.log_params(run, {"algorithm": candidate.name, **candidate.params})
+    values = {"fit_seconds": candidate.seconds}
+    if candidate.score is not None:
+        values[f"validation_{metric}"] = sign * candidate.score
+    tracking.log_metrics(run, values)
+    tracking.finish(run, "FINISHED")
+    return run
