@@ -1,0 +1,150 @@
+"""From a request's body to the model's matrix, by types made for the schema.
+
+msgspec decodes and checks in one pass; only a body that fails is looked at a second time, by
+:mod:`everloop.deploy.serving.refusals`, to say exactly what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from everloop.data.schema import Schema
+from everloop.deploy.serving.features import READERS, instant
+from everloop.deploy.serving.refusals import empty, explain
+
+# An object's first key and the first character of its value tell records from columns.
+_OBJECT = re.compile(rb'\s*\{\s*"((?:[^"\\]|\\.)*)"\s*:\s*(.)', re.DOTALL)
+_KEY_TYPES: dict[str, tuple[Any, Any]] = {
+    "id": (str | int | None, list[str | int | None] | None),
+    "time": (str | int | None, list[str | int | None] | None),
+    "target": (Any, list[Any] | None),
+}
+_ARRAY = re.compile(rb"\s*\[")
+
+
+class Rows(NamedTuple):
+    """What one request asks.
+
+    ``X`` : float64, (n, ``schema.width``). ``ids`` and ``times`` (ms UTC): as the request gave
+    them, None where it gave none. ``columns``: the features' values as they were sent.
+    """
+
+    X: npt.NDArray[np.float64]
+    ids: list[str | None] | None
+    times: list[int | None] | None
+    columns: dict[str, Sequence[Any]]
+
+
+class InputReader:
+    """Reads the forms of a request for one schema: records, one record, or a dict of columns."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.features = [READERS[f.kind](f) for f in schema.features]
+        self._names = schema.names
+        self._plain = all(f.plain for f in self.features)
+        taken = set(schema.names)
+        keys = [("id", schema.id), ("time", schema.time), ("target", schema.target)]
+        # Beside the features: (role, column) in the order of the generated types' last fields.
+        self.keys = [(role, name) for role, name in keys if name and name not in taken]
+        self._has_ids = any(role == "id" for role, _ in self.keys)
+        self._has_times = any(role == "time" for role, _ in self.keys)
+        self._record = self._struct("Record")
+        self._records = msgspec.json.Decoder(list[self._record])  # type: ignore[name-defined]
+        self._one = msgspec.json.Decoder(self._record)
+        self._columns = msgspec.json.Decoder(self._struct("Columns", many=True))
+        self._wrapped = msgspec.json.Decoder(
+            msgspec.defstruct(
+                "Wrapped",
+                [("records", list[self._record])],  # type: ignore[name-defined]
+                forbid_unknown_fields=True,
+            )
+        )
+
+    def read(self, body: bytes) -> Rows:
+        """Decode, check and encode a body.
+
+        Raises :class:`~everloop.errors.InvalidInput` with the path, what was got and expected;
+        its code is ``invalid_json`` when the body is no JSON at all.
+        """
+        try:
+            columns, tuples = self._decode(body)
+            return self._rows(columns, tuples)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
+            raise explain(error, body, self.features, self.keys) from None
+
+    def _decode(self, body: bytes) -> tuple[list[Sequence[Any]], list[tuple[Any, ...]] | None]:
+        astuple = msgspec.structs.astuple
+        if _ARRAY.match(body):
+            tuples = [astuple(record) for record in self._records.decode(body)]
+            return list(zip(*tuples, strict=True)), tuples
+        start = _OBJECT.match(body)
+        if start and start[2] == b"[":
+            if start[1] == b"records" and "records" not in self._names:
+                wrapped: Any = self._wrapped.decode(body)
+                tuples = [astuple(record) for record in wrapped.records]
+                return list(zip(*tuples, strict=True)), tuples
+            return self._equal(list(astuple(self._columns.decode(body)))), None
+        tuples = [astuple(self._one.decode(body))]
+        return list(zip(*tuples, strict=True)), tuples
+
+    def _rows(self, columns: list[Sequence[Any]], tuples: list[tuple[Any, ...]] | None) -> Rows:
+        width = len(self._names)
+        if not columns or not columns[0]:
+            raise empty()
+        features = columns[:width]
+        ids, times = self._key_columns(columns[width:]) if self.keys else (None, None)
+        if self._plain and tuples is not None and not self.keys:
+            X = np.array(tuples, dtype=np.float64)
+        else:
+            X = self._matrix(features)
+        return Rows(X, ids, times, dict(zip(self._names, features, strict=True)))
+
+    def _matrix(self, features: list[Sequence[Any]]) -> npt.NDArray[np.float64]:
+        columns: list[Sequence[Any]] = []
+        for reader, values in zip(self.features, features, strict=True):
+            if reader.plain:
+                columns.append(values)
+            else:
+                columns += reader.columns(values)
+        return np.ascontiguousarray(np.array(columns, dtype=np.float64).T)
+
+    def _key_columns(
+        self, given: list[Sequence[Any]]
+    ) -> tuple[list[str | None] | None, list[int | None] | None]:
+        ids: list[str | None] | None = None
+        times: list[int | None] | None = None
+        for (role, _), values in zip(self.keys, given, strict=True):
+            if role == "id" and any(value is not None for value in values):
+                ids = [None if value is None else str(value) for value in values]
+            elif role == "time" and any(value is not None for value in values):
+                times = [None if value is None else instant(value) for value in values]
+        return ids, times
+
+    def _equal(self, columns: list[Any]) -> list[Sequence[Any]]:
+        rows = len(columns[0])
+        features = len(self._names)
+        for place, values in enumerate(columns):
+            if values is None and place >= features:
+                columns[place] = [None] * rows
+            elif len(values) != rows:
+                raise ValueError("columns of unequal length")
+        return columns
+
+    def _struct(self, name: str, many: bool = False) -> type[msgspec.Struct]:
+        """Fields are numbered, since a column may have any name in JSON."""
+        fields: list[Any] = []
+        for place, reader in enumerate(self.features):
+            kind = list[reader.type] if many else reader.type  # type: ignore[name-defined]
+            fields.append((f"f{place}", kind, msgspec.field(name=reader.name)))
+        for place, (role, column) in enumerate(self.keys):
+            one, several = _KEY_TYPES[role]
+            field = msgspec.field(name=column, default=None)
+            fields.append((f"k{place}", several if many else one, field))
+        return msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
