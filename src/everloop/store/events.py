@@ -23,6 +23,8 @@ from everloop.store.database import Database
 from everloop.store.dialect import serialise, upsert
 from everloop.store.tables import event_head, events
 
+__all__ = ["Audit", "Event", "EventLog", "Signer"]
+
 MAX_PAYLOAD = 1024 * 1024
 """Largest payload in bytes, as JSON."""
 
