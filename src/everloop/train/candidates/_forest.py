@@ -9,7 +9,7 @@ from joblib import cpu_count
 from everloop.data.schema import Schema
 from everloop.train.candidates._base import Candidate
 
-SAMPLED_ROWS = 50_000  # rows that one tree reads at most
+SAMPLED_ROWS = 20_000  # rows that one tree reads at most
 MODEL_BYTES = 8_000_000  # of the exported forest, at most
 LEAF_BYTES = 90  # of a leaf and the split above it in ONNX, beside
 CLASS_BYTES = 16  # for each class (measured)
@@ -24,13 +24,18 @@ class Forest(Candidate):
         outputs = len(schema.classes) if schema.task == "multiclass" else 1
         a_leaf = LEAF_BYTES + CLASS_BYTES * outputs
         leaves = MODEL_BYTES // (int(params.get("n_estimators", 100)) * a_leaf)
-        return {"bootstrap": True, "n_jobs": cpu_count(), "max_leaf_nodes": max(16, leaves)}
+        columns = 0.33 if schema.task == "regression" else "sqrt"
+        return {
+            "bootstrap": True,
+            "n_jobs": cpu_count(),
+            "max_leaf_nodes": max(16, leaves),
+            "max_features": columns,
+        }
 
     def defaults(self, rows: int) -> dict[str, Any]:
         return {
-            "n_estimators": 100,
+            "n_estimators": 100 if rows < 50_000 else 50,
             "max_samples": min(1.0, SAMPLED_ROWS / max(rows, 1)),
-            "max_features": 0.33,
             "max_depth": 16,
             "min_samples_leaf": 2 if rows < 5_000 else 5,
         }

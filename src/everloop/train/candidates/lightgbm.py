@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, ClassVar
 
 from joblib import cpu_count
@@ -21,6 +22,12 @@ class LightGBM(Candidate):
         "multiclass": "lightgbm:LGBMClassifier",
     }
     preparation = "everloop.train.preparation:native_codes"
+
+    def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
+        # Read when LightGBM's OpenMP loads: threads that wait by spinning made training 10 times
+        # slower here as soon as another process wanted a core.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        return super().build(schema, task, seed, params)
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         return {

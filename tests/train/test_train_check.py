@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from everloop.errors import InvalidInput
+from everloop.train.check import check_spec
+from everloop.train.spec import SearchSpec, TrainSpec
+
+
+@pytest.mark.parametrize(
+    ("spec", "task", "sentence"),
+    [
+        (TrainSpec(("random_forrest",)), None, r'candidates\[0\].*Did you mean "random_forest"'),
+        (TrainSpec(("linear_regression",)), "binary", "a candidate for binary: decision_tree"),
+        (TrainSpec(("ridge", "ridge")), None, "each candidate once"),
+        (TrainSpec(("my module:Thing",)), None, 'a plain name or "module:Class"'),
+        (TrainSpec(search=SearchSpec(trials=-1)), None, "search.trials: got -1"),
+        (TrainSpec(search=SearchSpec(timeout="soon")), None, "search.timeout: got 'soon'"),
+        (TrainSpec(search=SearchSpec(timeout="0s")), None, "a duration above 0"),
+    ],
+)
+def test_a_bad_section_gets_one_sentence(spec, task, sentence):
+    with pytest.raises(InvalidInput, match=sentence):
+        check_spec(spec, task)
+
+
+def test_checking_imports_no_library_of_models():
+    code = """
+import sys
+from everloop.train.check import check_spec
+from everloop.train.spec import TrainSpec
+check_spec(TrainSpec(("lightgbm", "nowhere:Model")), "binary")
+print([m for m in ("sklearn", "lightgbm", "optuna", "skl2onnx", "nowhere") if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
