@@ -1,0 +1,96 @@
+"""The command line: one file per verb, imported only when its verb is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from everloop.errors import EverloopError, nearest
+
+# verb: (what it does, section of the help)
+VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("Watch a whole loop go round on real data.", "Start here"),
+    "init": ("Look at a data file and write everloop.toml.", "Start here"),
+    "check": ("Check everloop.toml and the data it names.", "Start here"),
+    "up": ("Run console, API, predictions and controller.", "The loop"),
+    "run": ("Go once round: train, test, deploy, promote.", "The loop"),
+    "status": ("Show where each loop stands.", "The loop"),
+    "history": ("Show the cycles, or one with its steps.", "The loop"),
+    "train": ("Train on a data file or the loop's data; register.", "One stage"),
+    "test": ("Measure a registered version through its gates.", "One stage"),
+    "deploy": ("Make a registered version the champion.", "One stage"),
+    "serve": ("Answer predictions over HTTP.", "One stage"),
+    "predict": ("Predict the rows of a file.", "One stage"),
+    "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
+    "update": ("Take new data in if that makes a better model.", "One stage"),
+    "audit": ("Verify the event log.", "Trust"),
+}
+
+
+class Verbs(click.Group):
+    """Finds a verb's module by the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"everloop.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            guess = nearest(args[0], VERBS)
+            hint = f' Did you mean "{guess}"?' if guess else ""
+            raise click.UsageError(f'No verb "{args[0]}".{hint}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section in dict.fromkeys(section for _, section in VERBS.values()):
+            with formatter.section(section):
+                formatter.write_dl([(v, text) for v, (text, s) in VERBS.items() if s == section])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="everloop", message="everloop %(version)s")
+def everloop() -> None:
+    """Keeps a model in production good, by itself: train, test, deploy, monitor, update.
+
+    Begin with: everloop demo
+    """
+
+
+def main() -> None:
+    """Entry point: a mistake of the caller's is one sentence and exit code 2."""
+    try:
+        everloop(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except EverloopError as error:
+        _say(error)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        click.echo("Stopped.", err=True)
+        sys.stdout.flush()
+        os._exit(130)
+    except BrokenPipeError:
+        os._exit(141)
+
+
+def _say(error: EverloopError) -> None:
+    if "--json" in sys.argv:
+        click.echo(msgspec.json.encode({"error": error.to_dict()}).decode())
+        return
+    click.secho("error: ", fg="red", nl=False, err=True)
+    click.echo(error.message, err=True)
+    if error.fix and error.fix not in error.message:
+        click.echo(f"  {error.fix}", err=True)

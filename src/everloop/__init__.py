@@ -1,0 +1,49 @@
+"""everloop: ModelOps for Python.
+
+>>> import everloop as el
+>>> loop = el.load("everloop.toml")  # doctest: +SKIP
+>>> cycle = loop.run()  # doctest: +SKIP
+
+Names are imported when they are first used, so that ``import everloop`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from everloop import datasets as datasets
+    from everloop.errors import EverloopError as EverloopError
+    from everloop.loop.cycles import Cycle as Cycle
+    from everloop.loop.declaration import Declaration as Declaration
+    from everloop.loop.declaration import from_dict as from_dict
+    from everloop.loop.loop import Loop as Loop
+    from everloop.loop.loop import declare as declare
+    from everloop.loop.loop import load as load
+    from everloop.loop.project import Project as Project
+
+_HOME = {
+    "Cycle": "everloop.loop.cycles",
+    "Declaration": "everloop.loop.declaration",
+    "EverloopError": "everloop.errors",
+    "Loop": "everloop.loop.loop",
+    "Project": "everloop.loop.project",
+    "declare": "everloop.loop.loop",
+    "from_dict": "everloop.loop.declaration",
+    "load": "everloop.loop.loop",
+}
+
+__all__ = [*_HOME, "datasets"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name == "datasets":
+        return importlib.import_module("everloop.datasets")
+    raise AttributeError(f"module 'everloop' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

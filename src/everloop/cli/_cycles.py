@@ -1,0 +1,129 @@
+"""How a cycle looks on the terminal, while it runs and when it is over."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.markup import escape
+from rich.status import Status
+
+from everloop.cli._output import (
+    console, heading, interval, next_step, number, print_json, say, table, verdict,
+)
+from everloop.loop.cycles import Cycle
+from everloop.loop.loop import Loop
+
+DOING = {
+    "snapshot": "taking a snapshot of the data", "train": "training the candidates",
+    "evaluate": "testing through the gates", "register": "signing and registering",
+    "approve": "asking for approval", "deploy": "rolling out", "promote": "promoting",
+    "retest": "testing through the gates",
+}
+
+
+class CycleView:
+    """Shows each step with a spinner while it runs, and a line of what it did when it is done."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._status: Status | None = None
+        self._began = time.monotonic()
+
+    def __enter__(self) -> CycleView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def __call__(self, stage: str, facts: dict[str, Any]) -> None:
+        if self.quiet:
+            return
+        if stage == "step" and facts["state"] == "running":
+            self._stop()
+            self._began = time.monotonic()
+            self._status = console.status(DOING.get(facts["step"], facts["step"]) + " …")
+            self._status.start()
+        elif stage == "step" and facts["state"] == "done":
+            self._stop()
+            for line in describe(facts["step"], facts["result"]):
+                spent = time.monotonic() - self._began
+                console.print(f"  [bold]{facts['step']:<9}[/] {escape(line)}  [dim]{spent:.1f} s[/]",
+                              soft_wrap=True)
+        elif self._status is not None and stage != "cycle":
+            self._status.update(f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items()))
+
+    def _stop(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def describe(step: str, result: dict[str, Any]) -> list[str]:
+    """One or two lines of what a step did."""
+    if step == "snapshot" and "dataset" in result:
+        line = (f"{result['rows']:,} rows as {result['dataset'][:12]}; {result['train_rows']:,} train, "
+                f"{result['test_rows']:,} test ({result['split']})")
+        return [line]
+    if step == "train" and result:
+        tried = ", ".join(f"{c['algorithm']} {number(c['score'])}" for c in result["candidates"])
+        return [f"{result['algorithm']} is best by {result['metric']} ({tried})"]
+    if step in ("evaluate", "retest") and result:
+        main = result["metrics"][result["metric"]]
+        passed = sum(g["verdict"] == "pass" for g in result["gates"])
+        return [f"{result['metric']} {number(main['value'])} {interval(main['low'], main['high'])} "
+                f"on {result['rows']:,} rows; {passed} of {len(result['gates'])} gates passed"]
+    if step == "register" and result:
+        return [f"version {result['version']}, package {result['digest'][:12]}, signed"]
+    if step == "deploy" and result:
+        if result["kind"] == "direct":
+            return [f"direct: {result['why']}"]
+        return [f"canary at {s['weight']:.0%}: {s['verdict']} ({s['reason']})" for s in result["steps"]]
+    if step == "promote" and result:
+        return [f"version {result['version']} answers all traffic"]
+    return []
+
+
+def show_cycle(loop: Loop, cycle: Cycle, as_json: bool) -> None:
+    """The end of a cycle: gates, the comparison, the verdict."""
+    if as_json:
+        print_json({"cycle": cycle, "steps": loop.steps(cycle.id)})
+        return
+    results = {s.step: s.result or {} for s in loop.steps(cycle.id)}
+    tested = results.get("evaluate") or results.get("retest") or {}
+    for note in results.get("snapshot", {}).get("notes", []):
+        say(f"  note: {note}")
+    if tested.get("gates"):
+        show_gates(tested)
+    if cycle.state == "waiting":
+        heading(f"cycle {cycle.number} waits for your word")
+        next_step(f"everloop update --approve {cycle.number}", "or --decline; see the numbers above")
+        return
+    heading(f"cycle {cycle.number} of {cycle.loop}")
+    verdict(cycle.verdict or "?", cycle.reason or "")
+
+
+def show_gates(tested: dict[str, Any]) -> None:
+    """The gates' table, and challenger against champion where there is one."""
+    rows = [(g["gate"], g["verdict"].replace("_", " "), g["detail"]) for g in tested["gates"]]
+    table(("gate", "verdict", "evidence"), rows)
+    before = tested.get("champion_metrics")
+    if before:
+        rows_of = [
+            (name, new["value"], interval(new["low"], new["high"]), before.get(name, {}).get("value"))
+            for name, new in tested["metrics"].items()
+        ]
+        table(("metric", "new", "95 % interval", f"version {tested['champion']}"), rows_of)
+
+
+def exit_code(cycle: Cycle) -> int:
+    """1 when the cycle broke; a verdict against the new version is an answer, not a failure."""
+    return 1 if cycle.verdict in ("failed", "failed_gates") else 0
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,33 @@
+"""``everloop run``: one trip round the loop."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from everloop.cli._cycles import CycleView, exit_code, show_cycle
+from everloop.cli._options import project_options
+from everloop.cli._output import heading, next_step
+from everloop.loop.loop import loop_of
+from everloop.loop.project import Project
+
+
+@click.command("run")
+@project_options
+def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
+    """Go once round the loop: snapshot, train, test, register, deploy, promote.
+
+    When `everloop up` runs on the folder its controller does the work and this command follows it.
+    """
+    with Project.open(folder) as project:
+        loop = loop_of(project, loop_name)
+        if not as_json:
+            heading(f"{loop.name}: a cycle")
+        with CycleView(quiet=as_json) as view:
+            cycle = loop.run(on_progress=view)
+        show_cycle(loop, cycle, as_json)
+        if not as_json and cycle.verdict == "promoted":
+            next_step("everloop up", "serves it, with the console and the controller")
+    sys.exit(exit_code(cycle))

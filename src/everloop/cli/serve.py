@@ -1,0 +1,41 @@
+"""``everloop serve``: the data plane alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from everloop.cli._options import folder as folder_option
+from everloop.cli._output import say
+from everloop.loop.project import Project
+from everloop.loop.publishing import pin, served
+
+
+@click.command("serve")
+@click.argument("model", required=False)
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Address to bind; beyond loopback a token is required.")
+@click.option("--port", default=5051, show_default=True, help="Port of the predictions.")
+@folder_option
+def command(model: str | None, host: str, port: int, folder: Path) -> None:
+    """Answer predictions over HTTP: POST /predict with records or columns.
+
+    MODEL is a name, name@alias or name/version and is served as it is; without it every endpoint
+    of the project is served and follows its champion.
+    """
+    arguments = [sys.executable, "-m", "everloop.deploy.serving", "--dir", str(folder),
+                 "--host", host, "--port", str(port)]
+    with Project.open(folder) as project:
+        if model is not None:
+            arguments += ["--state", str(pin(project, model, port))]
+        else:
+            project.publish()
+        for name, version in served(project, model):
+            say(f"endpoint {name}: version {version}")
+    say(f"predictions at http://{host}:{port}  (POST /predict; Ctrl-C stops)")
+    sys.stdout.flush()
+    # The data plane has no SQL, no tables and no training library in its process.
+    os.execv(sys.executable, arguments)

@@ -1,0 +1,54 @@
+"""``everloop status``: where each loop stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from everloop.cli._options import project_options
+from everloop.cli._output import (
+    heading, interval, next_step, number, print_json, say, table, verdict,
+)
+from everloop.loop.loop import loop_of, loops_of
+from everloop.loop.project import Project
+from everloop.loop.status import LoopStatus
+
+
+@click.command("status")
+@project_options
+def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
+    """Show each loop: its stage, its champion, its endpoint, its last verdict."""
+    with Project.open(folder) as project:
+        loops = [loop_of(project, loop_name)] if loop_name else loops_of(project)
+        states = [loop.status() for loop in loops]
+        up = project.supervisor()
+        if as_json:
+            print_json({"loops": states, "up": up})
+            return
+        for state in states:
+            _show(state)
+        if not states:
+            say("No loop here yet.")
+            next_step("everloop init DATA.csv", "writes everloop.toml from looking at the data")
+        elif up is None:
+            next_step("everloop up", "runs the console, predictions and the controller")
+        else:
+            say(f"console {up['url']}, predictions {up['serve_url']}")
+
+
+def _show(state: LoopStatus) -> None:
+    at = f", {state.step} under way" if state.step else ""
+    heading(f"{state.loop}: {state.stage}{at}")
+    for role, version in (("champion", state.champion), ("challenger", state.challenger)):
+        if version is not None:
+            say(f"  {role:<10} version {version.version}, {version.algorithm}, {version.metric} "
+                f"{number(version.value)} {interval(version.low, version.high)}")
+    if state.arms:
+        table(("version", "role", "weight"),
+              [(a["version"], a["role"], f"{a['weight']:.0%}") for a in state.arms],
+              title=f"endpoint {state.endpoint}")
+    if state.last_cycle is not None and state.last_cycle.verdict:
+        verdict(state.last_cycle.verdict, state.last_cycle.reason or "")
+    if state.waiting:
+        say("  a cycle waits for your approval: everloop history")

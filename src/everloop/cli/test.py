@@ -1,0 +1,32 @@
+"""``everloop test``: a registered version through today's gates."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from everloop.cli._cycles import CycleView, exit_code, show_cycle
+from everloop.cli._options import project_options
+from everloop.cli._output import heading
+from everloop.loop.loop import loop_of
+from everloop.loop.project import Project
+
+
+@click.command("test")
+@click.argument("version", required=False, type=int)
+@project_options
+def command(version: int | None, folder: Path, loop_name: str | None, as_json: bool) -> None:
+    """Measure VERSION (default: the champion) on its held-out rows, through every gate.
+
+    Exit code 1 when a gate fails, so that a script can stop there.
+    """
+    with Project.open(folder) as project:
+        loop = loop_of(project, loop_name)
+        if not as_json:
+            heading(f"{loop.name}: test of version {loop.version(version).version}")
+        with CycleView(quiet=as_json) as view:
+            cycle = loop.test(version, on_progress=view)
+        show_cycle(loop, cycle, as_json)
+    sys.exit(exit_code(cycle))

@@ -1,0 +1,69 @@
+"""``everloop update``: new data in, a better model out, or a reason why not."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+
+import click
+
+from everloop.cli._cycles import CycleView, exit_code, show_cycle
+from everloop.cli._options import project_options
+from everloop.cli._output import heading, next_step
+from everloop.cli.monitor import show_watched
+from everloop.errors import NotFound, invalid
+from everloop.loop.cycles import Cycle
+from everloop.loop.loop import Loop, loop_of
+from everloop.loop.project import Project
+from everloop.loop.watching import Watched
+
+
+@click.command("update")
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option("--approve", type=int, metavar="CYCLE", help="Say yes to a cycle that waits.")
+@click.option("--decline", type=int, metavar="CYCLE", help="Say no to a cycle that waits.")
+@click.option("--comment", default="", help="Why; kept with the decision.")
+@project_options
+def command(
+    data: Path | None, approve: int | None, decline: int | None, comment: str, folder: Path,
+    loop_name: str | None, as_json: bool,
+) -> None:
+    """Train with the new rows of DATA; the new version takes over if it is better.
+
+    Both models are compared on rows that neither has seen. Without DATA the monitors are read and
+    the update policy of the loop file decides.
+    """
+    if sum(value is not None for value in (data, approve, decline)) > 1:
+        raise invalid("update", "several of DATA, --approve and --decline", "one of them")
+    with Project.open(folder) as project:
+        loop = loop_of(project, loop_name)
+        if approve is not None or decline is not None:
+            number = approve if approve is not None else decline
+            assert number is not None
+            done = _decide(loop, number, approve is not None, comment, as_json)
+        else:
+            done = _update(loop, data, as_json)
+        if isinstance(done, Watched):
+            show_watched(loop, done, as_json)
+            sys.exit(0)
+        show_cycle(loop, done, as_json)
+        if not as_json and done.verdict == "promoted":
+            next_step("everloop history", "shows how the model came to be")
+    sys.exit(exit_code(done))
+
+
+def _update(loop: Loop, data: Path | None, as_json: bool) -> Cycle | Watched:
+    if not as_json:
+        heading(f"{loop.name}: update" + (f" with {data}" if data else ""))
+    with CycleView(quiet=as_json) as view:
+        return loop.update(None if data is None else str(data), on_progress=view)
+
+
+def _decide(loop: Loop, number: int, approved: bool, comment: str, as_json: bool) -> Cycle:
+    found = [c for c in loop.history(before=number + 1, limit=1) if c.number == number]
+    if not found:
+        raise NotFound(f"cycle: got {number}, which {loop.name} does not have.", path="cycle")
+    cycle = loop.decide(found[0].id, approved=approved, by=getpass.getuser(), comment=comment)
+    with CycleView(quiet=as_json) as view:
+        return loop.follow(cycle, view)

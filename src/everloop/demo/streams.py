@@ -1,0 +1,149 @@
+"""The two streams that the demo replays: a year of flights, and a quick one without a download."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+
+from everloop import datasets
+
+MILES_TO_KM = 1.609344
+
+FLIGHTS = """\
+[loop]
+name = "flights"
+description = "Will this flight arrive more than 15 minutes late?"
+
+[data]
+source = "data/*.parquet"
+target = "late"
+time = "scheduled_at"
+id = "flight_id"
+
+[train]
+candidates = ["logistic_regression", "random_forest", "lightgbm"]
+
+[evaluate]
+metric = "roc_auc"
+holdout = "7d"
+gates = ["roc_auc >= 0.55", "roc_auc beats champion", "p99_latency_ms <= 20"]
+
+[deploy]
+rollout = { kind = "canary", steps = [0.05, 0.25, 1.0], guard = "error_rate", hold = "20s" }
+
+[monitor]
+window = "7d"
+performance = { labels_after = "1d" }
+
+[update]
+when = ["drift", "performance", "every 28d"]
+cooldown = "14d"
+"""
+
+QUICK = """\
+[loop]
+name = "quick"
+description = "A small stream made from a data set inside scikit-learn"
+
+[data]
+source = "data/*.parquet"
+target = "{target}"
+time = "{time}"
+id = "{id}"
+
+[train]
+candidates = ["logistic_regression", "decision_tree", "lightgbm"]
+
+[evaluate]
+metric = "roc_auc"
+holdout = "7d"
+gates = ["roc_auc >= 0.55", "roc_auc beats champion", "p99_latency_ms <= 20"]
+
+[deploy]
+rollout = {{ kind = "canary", steps = [0.1, 1.0], guard = "error_rate", hold = "10s" }}
+
+[monitor]
+window = "7d"
+performance = {{ labels_after = "1d" }}
+
+[update]
+when = ["drift", "performance"]
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An upstream change of unit, injected by the demo and said to be so."""
+
+    feature: str
+    factor: float
+    week: int  # of the replay, from 1
+    story: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows in the order of time, the loop file to run over them, and the fault to inject."""
+
+    name: str
+    frame: pl.DataFrame
+    loop_file: str
+    target: str
+    time: str
+    id: str
+    train_days: int
+    fault: Fault
+    chunk: int  # rows a request
+
+    @property
+    def start(self) -> object:
+        return self.frame[self.time].min()
+
+    def training(self) -> pl.DataFrame:
+        """The first weeks, with their labels: what the first model is trained on."""
+        end = pl.lit(self.start).dt.truncate("1d") + timedelta(days=self.train_days)
+        return self.frame.filter(pl.col(self.time) < end, pl.col(self.target).is_not_null())
+
+    def days(self) -> list[pl.DataFrame]:
+        """The rest of the stream, a frame a day, without gaps in the numbering of days."""
+        first = pl.lit(self.start).dt.truncate("1d") + timedelta(days=self.train_days)
+        rest = self.frame.filter(pl.col(self.time) >= first)
+        day = ((pl.col(self.time) - first).dt.total_days()).alias("_day")
+        parts = rest.with_columns(day).partition_by("_day", as_dict=True, include_key=False)
+        last = max(int(key[0]) for key in parts)
+        return [parts.get((d,), rest.clear()) for d in range(last + 1)]
+
+    def write(self, folder: Path) -> None:
+        """Lay out the project's folder: the training data and the loop file."""
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        self.training().write_parquet(folder / "data" / f"{self.name}.parquet")
+        (folder / "everloop.toml").write_text(self.loop_file, encoding="utf-8")
+
+
+def flights(progress: Callable[[str], None]) -> Stream:
+    """New York's departures of 2013."""
+    progress("getting the flights of 2013 (8.7 MB, once)")
+    return Stream(
+        name="flights", frame=datasets.flights(), loop_file=FLIGHTS, target="late",
+        time="scheduled_at", id="flight_id", train_days=28, chunk=100,
+        fault=Fault(
+            "distance", MILES_TO_KM, 31,
+            "an upstream system sends the distance in kilometres instead of miles",
+        ),
+    )
+
+
+def quick(progress: Callable[[str], None]) -> Stream:
+    """The quick stream; see :func:`everloop.datasets.quick` for how it is made."""
+    progress("making the quick stream")
+    stream = datasets.quick()
+    return Stream(
+        name="quick", frame=stream.frame,
+        loop_file=QUICK.format(target=stream.target, time=stream.time, id=stream.id),
+        target=stream.target, time=stream.time, id=stream.id, train_days=21, chunk=50,
+        fault=Fault(stream.unit_feature, 10.0, 8, f"{stream.unit_feature} arrives in millimetres instead of centimetres"),
+    )

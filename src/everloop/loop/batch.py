@@ -1,0 +1,51 @@
+"""Predictions for a whole table at once, without a server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from everloop.data.conform import conform
+from everloop.errors import invalid
+from everloop.loop.answers import PackagedModel
+from everloop.loop.loop import Loop
+from everloop.registry.models import ModelVersion
+
+
+def predict_frame(loop: Loop, frame: pl.DataFrame, version: ModelVersion) -> pl.DataFrame:
+    """``y_pred`` (and ``probability`` of it, for classes) for each row of ``frame``, in its order.
+
+    The id column comes first when the model has one and the frame holds it. Raises
+    :class:`~everloop.errors.InvalidInput` when the columns do not fit the model's schema.
+    """
+    model = PackagedModel(*loop.project.package(version))
+    schema = model.package.schema
+    answers = model.answers(conform(frame, schema))
+    columns: dict[str, object] = {}
+    if schema.id is not None and schema.id in frame.columns:
+        columns[schema.id] = frame[schema.id]
+    if schema.task == "regression":
+        columns["y_pred"] = answers.pred
+    else:
+        columns["y_pred"] = [schema.classes[code] for code in answers.pred]
+        if answers.proba is not None:
+            columns["probability"] = answers.proba[np.arange(frame.height), answers.pred]
+    return pl.DataFrame(columns)
+
+
+def write_predictions(predictions: pl.DataFrame, out: Path) -> None:
+    """Write ``.csv`` or ``.parquet``; the file appears whole or not at all."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise invalid("--out", str(out), "a file that ends in .csv or .parquet")
+    fresh = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        if out.suffix == ".csv":
+            predictions.write_csv(fresh)
+        else:
+            predictions.write_parquet(fresh)
+        fresh.replace(out)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,48 @@
+"""Everything that can be said about a loop file before it is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from everloop.data.infer import infer_schema
+from everloop.data.sources import read_table
+from everloop.evaluate.gates import check_spec as check_evaluate
+from everloop.loop.declaration import FILE_NAME, Declaration, load_file
+from everloop.train.check import check_spec as check_train
+from everloop.update.triggers import check_triggers
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A sound loop file: what it will do, and what a person should know."""
+
+    loop: str
+    task: str
+    target: str
+    rows: int
+    features: list[tuple[str, str, int | None]]
+    notes: list[str]
+
+
+def check(folder: Path) -> Checked:
+    """Check a folder's loop file and the data it names, without changing anything.
+
+    Raises :class:`~everloop.errors.EverloopError` for the first thing that is wrong.
+    """
+    declaration = load_file(folder / FILE_NAME).declaration
+    frame = read_table(declaration.data.source, folder)
+    inferred = infer_schema(frame, declaration.data)
+    check_words(declaration, inferred.schema.task)
+    features = [(f.name, f.kind, len(f.levels) or None) for f in inferred.schema.features]
+    return Checked(
+        loop=declaration.name, task=inferred.schema.task, target=inferred.schema.target,
+        rows=frame.height, features=features, notes=inferred.notes,
+    )
+
+
+def check_words(declaration: Declaration, task: str | None = None) -> None:
+    """Names of candidates, metrics, gates and triggers, as far as they can be known."""
+    check_train(declaration.train, task)
+    check_evaluate(declaration.evaluate, task)
+    check_triggers(declaration.update)

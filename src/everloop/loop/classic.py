@@ -1,0 +1,62 @@
+"""The classic small path: a data file with the target in its last column, and nothing else known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from everloop.data.infer import infer_schema
+from everloop.data.sources import read_table
+from everloop.data.spec import DataSpec
+from everloop.errors import invalid
+from everloop.evaluate.metrics import default_metric
+from everloop.loop.declaration import Declaration, from_dict
+from everloop.loop.project import Project
+
+DEFAULT_CANDIDATE = {
+    "regression": "linear_regression",
+    "binary": "logistic_regression",
+    "multiclass": "logistic_regression",
+}
+
+
+def declare_classic(
+    project: Project, data: Path, *, name: str, target: str | None = None,
+    rows: int | None = None, holdout: float | None = None, candidates: tuple[str, ...] = (),
+    metric: str | None = None,
+) -> Declaration:
+    """Declare and record a loop over one file; what is not given is read off the data.
+
+    A new version replaces the champion when it is better on the same held-out rows; a loop file
+    can ask for more evidence with the gate ``"METRIC beats champion"``.
+    """
+    path = str(data.resolve())
+    frame = read_table(path, project.dir)
+    target = target or _last_column(frame, data)
+    schema = infer_schema(frame, DataSpec(source=path, target=target)).schema
+    chosen = metric or default_metric(schema.task)
+    evaluate: dict[str, Any] = {
+        "metric": chosen, "split": "last", "gates": [f"{chosen} better than champion"],
+    }
+    if rows is not None:
+        evaluate["train_rows"] = rows
+    if holdout is not None:
+        evaluate["holdout"] = holdout
+    declaration = from_dict(
+        {
+            "loop": {"name": name},
+            "data": {"source": path, "target": target, "feedback": False},
+            "train": {"candidates": list(candidates) or [DEFAULT_CANDIDATE[schema.task]]},
+            "evaluate": evaluate,
+        }
+    ).declaration
+    project.cycles.save_loop(declaration, actor="person")
+    return declaration
+
+
+def _last_column(frame: pl.DataFrame, data: Path) -> str:
+    if frame.width < 2:
+        raise invalid(str(data.name), f"{frame.width} column", "a target and at least one feature")
+    return frame.columns[-1]

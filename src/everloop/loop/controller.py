@@ -1,0 +1,83 @@
+"""The controller: looks, decides, and starts cycles, for every loop of a project.
+
+It runs as one thread beside the HTTP API in ``everloop up``. Everything it knows is in the
+database, so that it can be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from everloop.errors import Conflict, EverloopError
+from everloop.loop.engine import Engine
+from everloop.loop.loop import Loop, loops_of
+from everloop.loop.project import Project
+
+log = logging.getLogger("everloop.controller")
+TICK_SECONDS = 0.5
+LOOK_EVERY = 10  # ticks between two looks at the monitors
+
+
+class Controller:
+    """Drives the loops of a project until it is stopped.
+
+    ``automatic`` False only runs the cycles that others ask for.
+    """
+
+    def __init__(self, project: Project, automatic: bool = True) -> None:
+        self.project = project
+        self.automatic = automatic
+        self.engine = Engine(project)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
+
+    def start(self) -> None:
+        """Publish the desired state, recover cycles, and begin to look.
+
+        Raises :class:`~everloop.errors.Conflict` when another process controls the folder.
+        """
+        self.project.sync_file()
+        self.project.publish()
+        self.engine.launch()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop at the next boundary; cycles under way are resumed by the next controller."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        self.engine.close()
+
+    def _run(self) -> None:
+        tick = 0
+        while not self._stop.wait(TICK_SECONDS):
+            tick += 1
+            try:
+                self.engine.pick_up()
+                if self.automatic and tick % LOOK_EVERY == 0:
+                    self._look()
+            except EverloopError as error:
+                log.warning("%s", error.message)
+            except Exception:
+                log.exception("the controller goes on after an error")
+
+    def _look(self) -> None:
+        for loop in loops_of(self.project):
+            try:
+                act(loop)
+            except EverloopError as error:
+                log.warning("loop %s: %s", loop.name, error.message)
+
+
+def act(loop: Loop) -> None:
+    """Look at one loop's monitors and start the cycle that its policy asks for."""
+    if loop.project.champion(loop.name) is None:
+        return
+    seen = loop.monitor()
+    if seen.decision.action != "cycle":
+        return
+    try:
+        loop.run(seen.decision.cause, wait=False, actor="controller")
+    except Conflict:
+        log.info("loop %s: a cycle is under way already", loop.name)
