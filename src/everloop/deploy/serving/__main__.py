@@ -1,0 +1,70 @@
+"""``python -m everloop.deploy.serving``: a data-plane process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from everloop.deploy.serving.server import Options, serve
+from everloop.errors import EverloopError, InvalidInput, invalid
+from everloop.settings import load_settings, state_dir
+
+
+def options(arguments: list[str]) -> Options:
+    """The command line and the settings as :class:`Options`. Raises InvalidInput."""
+    parser = argparse.ArgumentParser(
+        prog="python -m everloop.deploy.serving", description="Answer predictions over HTTP."
+    )
+    parser.add_argument("--dir", type=Path, default=Path(), help="the project's folder")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to bind")
+    parser.add_argument("--port", type=int, default=5051, help="the port to bind")
+    parser.add_argument("--state", type=Path, help="the file of the desired state to follow")
+    parser.add_argument(
+        "--watch-stdin", action="store_true", help="end when standard input is closed"
+    )
+    given = parser.parse_args(arguments)
+    if not given.dir.is_dir():
+        raise invalid("--dir", str(given.dir), "a folder that exists")
+    settings = load_settings(_settings_section(given.dir / "everloop.toml"))
+    return Options(
+        state=state_dir(given.dir).absolute(),
+        host=given.host,
+        port=given.port,
+        desired=given.state,
+        token=settings.token,
+        fsync=settings.log_fsync,  # type: ignore[arg-type]
+        max_body=int(settings.max_body_mb * 1e6),
+        watch_stdin=given.watch_stdin,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve; 0 after a clean end, 2 for what the caller can mend."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        asyncio.run(serve(options(sys.argv[1:] if arguments is None else arguments)))
+    except EverloopError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _settings_section(path: Path) -> dict[str, Any]:
+    try:
+        section = tomllib.loads(path.read_text("utf-8")).get("settings", {})
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path.name} is not valid TOML: {error}.", path=str(path)) from None
+    if not isinstance(section, dict):
+        raise InvalidInput(f"{path.name}: settings must be a table.", path="settings")
+    return section
+
+
+if __name__ == "__main__":
+    sys.exit(main())

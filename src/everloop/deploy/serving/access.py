@@ -1,0 +1,81 @@
+"""Who may call: a bearer token where one is set, and only loopback names on loopback.
+
+A page in a browser can send requests to loopback under a name of its own (DNS rebinding) or from
+its own origin; both are refused as long as no token guards the server.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+
+from everloop.deploy.serving.http import Request
+from everloop.errors import EverloopError, Forbidden, InvalidInput
+
+_NAMES = {b"localhost", b"127.0.0.1", b"[::1]"}
+
+
+class Access:
+    """The rule of one server, bound to ``host`` and with the given token ("" is none).
+
+    Raises :class:`~everloop.errors.InvalidInput` for a bind beyond loopback without a token.
+    """
+
+    def __init__(self, host: str, token: str) -> None:
+        if not token and not is_loopback(host):
+            raise InvalidInput(
+                f"host: got {host!r} without a token, expected a loopback address or a token.",
+                code="token_required", path="host", got=host,
+                fix="Set EVERLOOP_TOKEN to serve beyond this machine.",
+            )  # fmt: skip
+        self._token = token.encode()
+        self._known: set[bytes] = set()
+
+    def check(self, request: Request) -> None:
+        """Raise an error of code ``unauthorized`` (401) or Forbidden (403), or let it pass."""
+        if self._token:
+            given = request.headers.get(b"authorization", b"")
+            if not hmac.compare_digest(given, b"Bearer " + self._token):
+                raise EverloopError(
+                    "authorization: expected the header `Authorization: Bearer TOKEN`.",
+                    code="unauthorized", path="authorization",
+                )  # fmt: skip
+            return
+        self.check_host(request)
+
+    def check_host(self, request: Request) -> None:
+        """On loopback without a token: refuse a foreign Host or Origin."""
+        if self._token:
+            return
+        host = request.headers.get(b"host", b"localhost")
+        if host not in self._known:
+            if _name(host) not in _NAMES:
+                raise _foreign("host", host)
+            if len(self._known) < 64:
+                self._known.add(host)
+        origin = request.headers.get(b"origin")
+        if origin is not None and _name(origin.partition(b"://")[2]) not in _NAMES:
+            raise _foreign("origin", origin)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a bind to ``host`` is reachable from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _name(host: bytes) -> bytes:
+    name, colon, port = host.lower().rpartition(b":")
+    return name if colon and port.isdigit() else host.lower()
+
+
+def _foreign(header: str, value: bytes) -> Forbidden:
+    return Forbidden(
+        f"{header}: got {value[:80]!r}, expected localhost or 127.0.0.1.",
+        code="foreign_host", path=header,
+        fix="Set EVERLOOP_TOKEN to serve under other names.",
+    )  # fmt: skip

@@ -1,0 +1,177 @@
+"""The inference core: pick the arm, read, predict, count, log; no protocol is known here.
+
+A protocol hands over a function that reads its request with the arm's
+:class:`~everloop.deploy.serving.inputs.InputReader`, and shapes the :class:`Answer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+
+from everloop.data.segments import PredictionRecord
+from everloop.deploy.predictor import ModelFailure, Output
+from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
+from everloop.deploy.serving.inputs import InputReader, Rows
+from everloop.deploy.serving.journal import Journal
+from everloop.errors import InvalidInput
+
+INLINE_BYTES = 64 << 10  # a larger body is decoded beside the event loop
+THREADS = 2
+
+A = TypeVar("A")
+T = TypeVar("T")
+Read = Callable[[InputReader], Rows]
+
+_log = logging.getLogger(__name__)
+
+
+class Call(NamedTuple):
+    """One request for predictions: its id, the key that picks the arm, when it came, its size."""
+
+    request: str
+    key: str
+    started: float  # time.perf_counter()
+    size: int  # bytes
+
+
+class Answer(NamedTuple):
+    """What one arm answered. ``p`` : probabilities by row and class, None for regression."""
+
+    y: list[Any]
+    p: list[list[float]] | None
+    ids: list[str]
+    version: int
+    arm: str
+
+
+class Core:
+    """Answers for the endpoints of a process and keeps the record of it."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self._pool = ThreadPoolExecutor(THREADS, "everloop-predict")
+
+    async def answer(self, endpoint: LiveEndpoint, read: Read, call: Call) -> Answer:
+        """Predict, with the record handed to the log before this returns.
+
+        Raises :class:`~everloop.errors.InvalidInput` for a request that the schema does not
+        allow (which is not logged) and
+        :class:`~everloop.deploy.predictor.ModelFailure` when the model fails (which is).
+        """
+        arm = endpoint.pick(call.key)
+        try:
+            rows = await self._read(arm, read, call)
+        except InvalidInput:
+            if arm is endpoint.champion:
+                raise
+            # The champion's schema is what callers were promised; a canary that asks for more
+            # is at fault itself.
+            rows = await self._read(endpoint.champion, read, call)
+            arm.counts.add(len(rows.X), _ms_since(call.started), failed=True)
+            arm = endpoint.champion
+        return await self._predict(endpoint.name, arm, rows, call)
+
+    async def shadow(self, endpoint: LiveEndpoint, arm: LiveArm, read: Read, call: Call) -> None:
+        """Let a shadow answer a request that was answered before. Never raises."""
+        try:
+            rows = await self._beside(read, arm.model.reader)
+            await self._predict(endpoint.name, arm, rows, call._replace(started=_now()))
+        except (InvalidInput, ModelFailure) as error:
+            if isinstance(error, InvalidInput):
+                arm.counts.add(0, 0.0, failed=True)
+            _log.warning("shadow %s of %r: %s", arm.version, endpoint.name, error)
+
+    def close(self) -> None:
+        """Wait for the predictions under way."""
+        self._pool.shutdown(wait=True)
+
+    async def _read(self, arm: LiveArm, read: Read, call: Call) -> Rows:
+        if call.size > INLINE_BYTES:
+            return await self._beside(read, arm.model.reader)
+        return read(arm.model.reader)
+
+    async def _predict(self, endpoint: str, arm: LiveArm, rows: Rows, call: Call) -> Answer:
+        count = len(rows.X)
+        ids = row_ids(rows.ids, call.request, count)
+        try:
+            output = await self._run(arm, rows)
+        except ModelFailure as error:
+            ms = _ms_since(call.started)
+            arm.counts.add(count, ms, failed=True)
+            self.journal.prediction(_record(endpoint, arm, rows, ids, call, ms, error=str(error)))
+            _log.error(
+                "request %s: version %d of %r failed", call.request, arm.version, endpoint,
+                exc_info=error,
+            )  # fmt: skip
+            await self.journal.committed()
+            raise ModelFailure(
+                f"Version {arm.version} of the model failed on this request.",
+                fix="The request is well formed; see the server's log for the reason.",
+            ) from None
+        p = None if output.probabilities is None else output.probabilities.tolist()
+        ms = _ms_since(call.started)
+        arm.counts.add(count, ms)
+        self.journal.prediction(_record(endpoint, arm, rows, ids, call, ms, output.y, p))
+        if self.journal.waits:
+            await self.journal.committed()
+        return Answer(output.y, p, ids, arm.version, arm.role)
+
+    async def _run(self, arm: LiveArm, rows: Rows) -> Output:
+        model = arm.model
+        count = len(rows.X)
+        start = _now()
+        if model.is_slow(count):
+            output = await self._beside(model.predictor.predict, rows.X)
+        else:
+            output = model.predictor.predict(rows.X)
+        model.took(count, _ms_since(start))
+        return output
+
+    async def _beside(self, function: Callable[[A], T], argument: A) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, argument)
+
+
+def row_ids(given: list[str | None] | None, request: str, count: int) -> list[str]:
+    """The ids that labels will name: the caller's, else the request's, numbered if several."""
+    if given is None:
+        return [request] if count == 1 else [f"{request}-{row}" for row in range(count)]
+    return [f"{request}-{row}" if id is None else id for row, id in enumerate(given)]
+
+
+def _record(
+    endpoint: str,
+    arm: LiveArm,
+    rows: Rows,
+    ids: list[str],
+    call: Call,
+    ms: float,
+    y: list[Any] | None = None,
+    p: list[list[float]] | None = None,
+    error: str | None = None,
+) -> PredictionRecord:
+    return PredictionRecord(
+        at=int(time.time() * 1000),
+        request=call.request,
+        endpoint=endpoint,
+        version=arm.version,
+        arm=arm.role,
+        ids=ids,
+        times=rows.times,
+        columns=rows.columns,
+        y=y or [],
+        p=p,
+        ms=ms,
+        error=error,
+    )
+
+
+_now = time.perf_counter
+
+
+def _ms_since(start: float) -> float:
+    return (_now() - start) * 1000

@@ -1,0 +1,74 @@
+"""An endpoint as it answers now: its loaded versions and who gets which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from everloop.deploy.predictor import Predictor
+from everloop.deploy.serving.counts import Counts
+from everloop.deploy.serving.inputs import InputReader
+from everloop.deploy.state import Arm, Role
+
+_SPAN = float(1 << 64)
+SLOW_MS = 3.0
+
+
+class LoadedModel:
+    """A verified package in memory; shared by all arms that name its digest."""
+
+    def __init__(self, digest: str, predictor: Predictor, row_ms: float) -> None:
+        self.digest = digest
+        self.predictor = predictor
+        self.reader = InputReader(predictor.schema)
+        self._row_ms = row_ms
+
+    def is_slow(self, rows: int) -> bool:
+        """Whether so many rows would hold up the event loop noticeably."""
+        return rows > 1 and rows * self._row_ms > SLOW_MS
+
+    def took(self, rows: int, ms: float) -> None:
+        """Learn the model's speed from an answer."""
+        self._row_ms += 0.1 * (ms / rows - self._row_ms)
+
+
+class LiveArm:
+    """One version that answers at an endpoint."""
+
+    def __init__(self, endpoint: str, arm: Arm, model: LoadedModel, counts: Counts) -> None:
+        self.version = arm.version
+        self.role: Role = arm.role
+        self.weight = arm.weight
+        self.model = model
+        self.counts = counts.of(endpoint, arm.version, arm.role)
+
+
+class LiveEndpoint:
+    """The arms of an endpoint. Never changed: a new desired state makes a new one."""
+
+    def __init__(self, name: str, model: str, arms: Sequence[LiveArm]) -> None:
+        self.name = name
+        self.model = model
+        self.arms = arms
+        self.shadows = [arm for arm in arms if arm.role == "shadow"]
+        self.champion = next(arm for arm in arms if arm.role == "champion")
+        # The canary has the low end of the range: a key that it answers stays with it when its
+        # weight rises.
+        self._others = [arm for arm in arms if arm.role == "canary" and arm.weight > 0.0]
+
+    def pick(self, key: str) -> LiveArm:
+        """The arm for a caller's key: by hash, hence sticky, and the same in every process."""
+        if not self._others:
+            return self.champion
+        point = share_of(self.name, key)
+        for arm in self._others:
+            point -= arm.weight
+            if point < 0.0:
+                return arm
+        return self.champion
+
+
+def share_of(endpoint: str, key: str) -> float:
+    """A key's place from 0 to 1 at an endpoint, evenly spread."""
+    text = f"{endpoint}\0{key}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(blake2b(text, digest_size=8).digest()) / _SPAN

@@ -1,0 +1,172 @@
+"""Follows the desired state: loads what it names, checks it, and swaps it in at once.
+
+A version is verified, loaded and warmed up before it gets any request. When that fails, the
+endpoint goes on as it was and the reason is told in ``errors``; the next try follows a second
+later. Requests under way keep the arms they began with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from everloop.deploy.package import read_manifest, read_package
+from everloop.deploy.predictor import Predictor
+from everloop.deploy.serving.counts import Counts
+from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint, LoadedModel
+from everloop.deploy.state import DesiredState, EndpointState, package_path, read_state
+from everloop.errors import EverloopError, Integrity, NotFound, nearest
+from everloop.registry.signing import Keys
+
+POLL_S = 0.1
+RETRY_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Fleet:
+    """The endpoints of this process.
+
+    Attributes
+    ----------
+    endpoints : what answers now, by name; replaced as a whole.
+    revision, desired : of the state that is applied in full, and of the newest one read.
+    errors : endpoint -> why its desired state is not applied ("" for the file itself).
+    started : whether the first state has been tried.
+    """
+
+    def __init__(self, state: Path, path: Path, counts: Counts) -> None:
+        self.endpoints: dict[str, LiveEndpoint] = {}
+        self.revision = 0
+        self.desired = 0
+        self.errors: dict[str, str] = {}
+        self.started = False
+        self._state = state
+        self._path = path
+        self._counts = counts
+        self._models: dict[str, LoadedModel] = {}
+        self._wanted: set[str] = set()
+        self._seen: tuple[int, int, int] | None = None
+        self._next_try = 0.0
+        self._loader = ThreadPoolExecutor(1, "everloop-load")
+
+    @property
+    def ready(self) -> bool:
+        """Whether every endpoint that is wanted answers."""
+        return self.started and self._wanted <= self.endpoints.keys() and "" not in self.errors
+
+    def get(self, name: str) -> LiveEndpoint:
+        """The endpoint called ``name``. Raises NotFound with the nearest name."""
+        endpoint = self.endpoints.get(name)
+        if endpoint is not None:
+            return endpoint
+        if name in self.errors:
+            raise NotFound(
+                f"Endpoint {name!r} has no version that can answer: {self.errors[name]}",
+                code="endpoint_not_loaded", path=name,
+            )  # fmt: skip
+        guess = nearest(name[:255], self.endpoints)
+        known = ", ".join(sorted(self.endpoints)[:20]) or "none"
+        raise NotFound(
+            f"There is no endpoint {name[:255]!r}; the endpoints are: {known}.",
+            code="endpoint_not_found", path=name[:255],
+            fix=f'Did you mean "{guess}"?' if guess else None,
+        )  # fmt: skip
+
+    def only(self) -> LiveEndpoint:
+        """The endpoint, when there is exactly one. Raises NotFound."""
+        if len(self.endpoints) == 1:
+            return next(iter(self.endpoints.values()))
+        names = ", ".join(sorted(self.endpoints)[:20]) or "none"
+        raise NotFound(
+            f"/predict is for a single endpoint; the endpoints here are: {names}.",
+            code="endpoint_not_named", fix="Use /endpoints/NAME/predict.",
+        )  # fmt: skip
+
+    async def run(self) -> None:
+        """Follow the file until cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(POLL_S)
+
+    async def refresh(self) -> None:
+        """Apply the file when it has changed, or again when something of it failed."""
+        mark = self._mark()
+        again = bool(self.errors) and time.monotonic() >= self._next_try
+        if self.started and mark == self._seen and not again:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            fresh, errors, state = await loop.run_in_executor(self._loader, self._prepare)
+        except EverloopError as error:
+            fresh, errors, state = self.endpoints, {"": error.message}, None
+        if state is not None:
+            self.desired = state.revision
+            self._wanted = set(state.endpoints)
+        if state is not None and not errors:
+            self.revision = self._counts.revision = state.revision
+        for name in errors.keys() - self.errors.keys():
+            _log.error("endpoint %r: %s", name, errors[name])
+        self.endpoints, self.errors = fresh, errors
+        self._seen, self._next_try = mark, time.monotonic() + RETRY_S
+        self.started = True
+
+    def _mark(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+    def _prepare(self) -> tuple[dict[str, LiveEndpoint], dict[str, str], DesiredState]:
+        """Runs in the loader's thread; touches nothing that requests read."""
+        state = read_state(self._path)
+        fresh: dict[str, LiveEndpoint] = {}
+        errors: dict[str, str] = {}
+        for name, wanted in state.endpoints.items():
+            try:
+                fresh[name] = self._endpoint(name, wanted)
+            except EverloopError as error:
+                errors[name] = error.message
+                kept = self.endpoints.get(name) or self._champion_alone(name, wanted)
+                if kept is not None:
+                    fresh[name] = kept
+        used = {arm.model.digest for live in fresh.values() for arm in live.arms}
+        self._models = {digest: m for digest, m in self._models.items() if digest in used}
+        return fresh, errors, state
+
+    def _endpoint(self, name: str, wanted: EndpointState) -> LiveEndpoint:
+        arms = [LiveArm(name, arm, self._model(arm.digest), self._counts) for arm in wanted.arms]
+        return LiveEndpoint(name, wanted.model, arms)
+
+    def _champion_alone(self, name: str, wanted: EndpointState) -> LiveEndpoint | None:
+        """After a start, a canary or shadow that cannot be loaded must not cost the endpoint."""
+        champion = [arm for arm in wanted.arms if arm.role == "champion"]
+        try:
+            return self._endpoint(name, EndpointState(wanted.model, tuple(champion)))
+        except EverloopError:
+            return None
+
+    def _model(self, digest: str) -> LoadedModel:
+        if digest not in self._models:
+            self._models[digest] = _load(
+                package_path(self._state, digest), digest, Keys.load(self._state / "keys")
+            )
+        return self._models[digest]
+
+
+def _load(folder: Path, digest: str, keys: Keys) -> LoadedModel:
+    if hashlib.sha256(read_manifest(folder)).hexdigest() != digest:
+        raise Integrity(f"the package in {folder.name} has another digest.", expected=digest)
+    predictor = Predictor(folder, read_package(folder, keys))
+    try:
+        predictor.warm_up()
+        start = time.perf_counter()
+        predictor.warm_up(rows=8)
+    except Exception as error:  # onnxruntime raises bare types of its own
+        raise Integrity(f"the model of {digest[:12]} fails: {error}") from error
+    return LoadedModel(digest, predictor, (time.perf_counter() - start) * 1000 / 8)

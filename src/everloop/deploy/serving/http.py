@@ -1,0 +1,163 @@
+"""Requests and answers on the raw ASGI interface: what this server needs of them, and no more."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from everloop.errors import (
+    Conflict,
+    EverloopError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+JSON = (b"content-type", b"application/json")
+TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+_STATUS_OF_CODE = {
+    "invalid_json": 400,
+    "truncated_body": 400,
+    "invalid_header": 400,
+    "unauthorized": 401,
+    "method_not_allowed": 405,
+    "unsupported_encoding": 415,
+}
+_STATUS_OF_TYPE: tuple[tuple[type[EverloopError], int], ...] = (
+    (TooLarge, 413),
+    (InvalidInput, 422),
+    (NotFound, 404),
+    (Forbidden, 403),
+    (Conflict, 409),
+    (Unavailable, 503),
+)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_encode = msgspec.json.Encoder().encode
+# Unique over processes by the random part, over requests by the count.
+_process, _count = os.urandom(8).hex(), count(1)
+
+
+class Request:
+    """One request; its body is read when asked for."""
+
+    __slots__ = ("_receive", "headers", "id", "method", "path", "query", "started")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.started = time.perf_counter()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._receive = receive
+        given = self.headers.get(b"x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            self.id = given.decode()
+        else:
+            self.id = f"{_process}{next(_count):08x}"
+
+    def parameters(self) -> dict[str, str]:
+        """The query's parameters; the last of a name counts."""
+        return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body.
+
+        Raises :class:`~everloop.errors.TooLarge` as soon as it is known to be beyond ``limit``
+        bytes, and InvalidInput when the connection ends within it.
+        """
+        declared = self.headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        if self.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise InvalidInput(
+                "content-encoding: compressed bodies are not read; send it plain.",
+                code="unsupported_encoding", path="content-encoding",
+            )  # fmt: skip
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            return bytes(message["body"])
+        return await self._chunks(message, limit)
+
+    async def _chunks(self, message: dict[str, Any], limit: int) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while message["type"] == "http.request":
+            chunks.append(message["body"])
+            size += len(chunks[-1])
+            if size > limit:
+                raise _too_large(limit)
+            if not message.get("more_body"):
+                return b"".join(chunks)
+            message = await self._receive()
+        raise InvalidInput(
+            f"body: the connection ended after {size} bytes, before the body did.",
+            code="truncated_body", path="$", got=size,
+        )  # fmt: skip
+
+
+class Response:
+    """Status, body and headers; ``after`` is called once the reply has left."""
+
+    __slots__ = ("after", "body", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes,
+        headers: list[tuple[bytes, bytes]],
+        after: Callable[[], None] | None = None,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+        self.after = after
+
+    async def send(self, send: Send) -> None:
+        """Send it whole."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """An answer in JSON."""
+    return Response(status, _encode(value), [JSON])
+
+
+def error_response(error: EverloopError, request: str) -> Response:
+    """An error as JSON: the fields of ``to_dict`` and the request's id."""
+    status = status_of(error)
+    response = Response(status, _encode({**error.to_dict(), "request": request}), [JSON])
+    if status == 401:
+        response.headers.append((b"www-authenticate", b"Bearer"))
+    if status == 503:
+        response.headers.append((b"retry-after", b"1"))
+    return response
+
+
+def status_of(error: EverloopError) -> int:
+    """The HTTP status of an error; 500 for what is not the caller's."""
+    if error.code in _STATUS_OF_CODE:
+        return _STATUS_OF_CODE[error.code]
+    return next((status for kind, status in _STATUS_OF_TYPE if isinstance(error, kind)), 500)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"body: got more than {limit} bytes, expected at most {limit}.",
+        path="$", expected=f"at most {limit} bytes",
+        fix="Send fewer rows at once, or raise settings.max_body_mb.",
+    )  # fmt: skip

@@ -1,0 +1,148 @@
+"""The OpenAPI document: each endpoint with the schema of its champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from everloop.data.schema import Schema
+from everloop.deploy.serving.endpoint import LiveEndpoint
+from everloop.deploy.serving.inputs import InputReader
+
+ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["code", "message"],
+    "properties": {
+        "code": {"type": "string", "description": "Stable; programs may match on it."},
+        "message": {"type": "string"},
+        "path": {"type": "string", "examples": ["$[0].age"]},
+        "got": {},
+        "expected": {},
+        "fix": {"type": "string"},
+        "request": {"type": "string"},
+    },
+}
+_INCLUDE = {
+    "name": "include",
+    "in": "query",
+    "schema": {"type": "string", "examples": ["probabilities,id,version"]},
+}
+_KEY = {
+    "name": "x-everloop-key",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "Requests with the same key get the same version during a rollout.",
+}
+_PLAIN = {
+    "/health": "The process runs",
+    "/ready": "Every wanted endpoint answers",
+    "/metrics": "For Prometheus",
+    "/endpoints": "What answers now, and what each version did",
+}
+
+
+def document(endpoints: Mapping[str, LiveEndpoint]) -> dict[str, Any]:
+    """OpenAPI 3.1 for what answers now."""
+    paths: dict[str, Any] = {
+        path: {"get": {"summary": summary, "responses": {"200": {"description": "OK"}}}}
+        for path, summary in _PLAIN.items()
+    }
+    schemas: dict[str, Any] = {"Error": ERROR}
+    for name, endpoint in endpoints.items():
+        reader = endpoint.champion.model.reader
+        schemas[f"{name}.record"] = record_schema(reader)
+        schemas[f"{name}.columns"] = record_schema(reader, many=True)
+        predict = _predict(name, endpoint)
+        feedback = _feedback(name, reader.schema)
+        paths[f"/endpoints/{name}/predict"] = {"post": predict}
+        paths[f"/endpoints/{name}/feedback"] = {"post": feedback}
+        if len(endpoints) == 1:
+            paths["/predict"] = {"post": {**predict, "operationId": "predict"}}
+            paths["/feedback"] = {"post": {**feedback, "operationId": "feedback"}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "everloop predictions", "version": "1"},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def record_schema(reader: InputReader, many: bool = False) -> dict[str, Any]:
+    """JSON Schema of one record, or of a dict of columns."""
+    properties = {feature.name: feature.json_schema() for feature in reader.features}
+    required = list(properties)
+    for role, column in reader.keys:
+        properties[column] = {"description": f"The row's {role}; the model does not read it."}
+    if many:
+        properties = {n: {"type": "array", "items": one} for n, one in properties.items()}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _predict(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
+    record, columns = _ref(f"{name}.record"), _ref(f"{name}.columns")
+    records = {"type": "array", "items": record, "minItems": 1}
+    wrapped = {"type": "object", "properties": {"records": records}, "required": ["records"]}
+    answer = {
+        "type": "object",
+        "required": ["y_pred"],
+        "properties": {
+            "y_pred": {"type": "array", "items": _label(endpoint.champion.model.reader.schema)},
+            "probabilities": {
+                "type": "array",
+                "items": {"type": "array", "items": {"type": "number"}},
+            },
+            "id": {"type": "array", "items": {"type": "string"}},
+            "version": {"type": "integer"},
+        },
+    }
+    return {
+        "operationId": f"predict_{name}",
+        "summary": f"Predict with {endpoint.model}",
+        "parameters": [_INCLUDE, _KEY],
+        "requestBody": _json({"anyOf": [records, record, wrapped, columns]}, required=True),
+        "responses": {"200": _json(answer, description="One answer a row"), **_errors()},
+    }
+
+
+def _feedback(name: str, schema: Schema) -> dict[str, Any]:
+    item = {
+        "type": "object",
+        "required": ["id", "label"],
+        "properties": {"id": {"type": ["string", "integer"]}, "label": _label(schema)},
+        "additionalProperties": False,
+    }
+    accepted = {"type": "object", "properties": {"accepted": {"type": "integer"}}}
+    return {
+        "operationId": f"feedback_{name}",
+        "summary": "Tell the labels of rows predicted earlier",
+        "requestBody": _json({"type": "array", "items": item, "minItems": 1}, required=True),
+        "responses": {"200": _json(accepted, description="Kept"), **_errors()},
+    }
+
+
+def _label(schema: Schema) -> dict[str, Any]:
+    return {"enum": list(schema.classes)} if schema.classes else {"type": "number"}
+
+
+def _errors() -> dict[str, Any]:
+    reasons = {
+        "400": "No JSON", "404": "No such endpoint", "413": "Too large",
+        "422": "Not what the schema allows", "500": "The model failed",
+    }  # fmt: skip
+    return {code: _json(_ref("Error"), description=text) for code, text in reasons.items()}
+
+
+def _json(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**more, "content": {"application/json": {"schema": schema}}}
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,135 @@
+"""everloop's own protocol: records or columns in, ``{"y_pred": [...]}`` out, and feedback."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from everloop.data.schema import Schema
+from everloop.data.segments import FeedbackRecord
+from everloop.deploy.serving.core import Answer, Call, Core, Read
+from everloop.deploy.serving.endpoint import LiveEndpoint
+from everloop.deploy.serving.http import JSON, Request, Response, json_response
+from everloop.deploy.serving.inputs import InputReader, Rows
+from everloop.deploy.serving.shadows import Shadows
+from everloop.errors import InvalidInput, invalid
+
+PARTS = ("probabilities", "id", "version")  # what ?include= may name
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Label(msgspec.Struct, forbid_unknown_fields=True):
+    """One item of feedback."""
+
+    id: str | int
+    label: str | int | float | bool
+
+
+_labels = msgspec.json.Decoder(list[Label])
+
+
+class Native:
+    """The handlers of the protocol."""
+
+    def __init__(self, core: Core, shadows: Shadows, max_body: int) -> None:
+        self._core = core
+        self._shadows = shadows
+        self._max_body = max_body
+
+    async def predict(self, request: Request, endpoint: LiveEndpoint) -> Response:
+        """``POST /endpoints/NAME/predict?include=probabilities,id,version``"""
+        parts = _included(request) if request.query else ()
+        body = await request.body(self._max_body)
+        key = request.headers.get(b"x-everloop-key")
+        call = Call(
+            request.id, request.id if key is None else key.decode("latin-1"),
+            request.started, len(body),
+        )  # fmt: skip
+        read: Read = partial(_read, body)
+        answer = await self._core.answer(endpoint, read, call)
+        headers = [
+            JSON,
+            (b"x-request-id", request.id.encode()),
+            (b"x-everloop-version", b"%d" % answer.version),
+        ]
+        after = partial(self._shadows.offer, endpoint, read, call) if endpoint.shadows else None
+        return Response(200, _encode(_shaped(answer, parts)), headers, after)
+
+    async def feedback(self, request: Request, endpoint: LiveEndpoint) -> Response:
+        """``POST /endpoints/NAME/feedback`` with ``[{"id": ..., "label": ...}]``"""
+        body = await request.body(self._max_body)
+        schema = endpoint.champion.model.predictor.schema
+        labels = read_labels(body, schema)
+        self._core.journal.feedback(
+            FeedbackRecord(
+                at=int(time.time() * 1000),
+                endpoint=endpoint.name,
+                ids=[str(item.id) for item in labels],
+                labels=[item.label for item in labels],
+            )
+        )
+        return json_response({"accepted": len(labels)})
+
+
+def read_labels(body: bytes, schema: Schema) -> list[Label]:
+    """Decode feedback and check each label against the schema. Raises InvalidInput."""
+    try:
+        labels = _labels.decode(body)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at ")
+        place = path.strip("`") or "$"
+        raise InvalidInput(
+            f'{place}: {message[0].lower()}{message[1:]}; expected [{{"id": …, "label": …}}].',
+            code="invalid_feedback", path=place,
+        ) from None  # fmt: skip
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid(
+            "body", f"<{len(body)} bytes>", f"valid JSON ({error})", code="invalid_json", path="$"
+        ) from None
+    if not labels:
+        raise invalid("$", "<no labels>", "at least one label", code="empty", path="$")
+    for row, item in enumerate(labels):
+        _check_label(item.label, schema, f"$[{row}].label")
+    return labels
+
+
+def _check_label(label: Any, schema: Schema, path: str) -> None:
+    if schema.task == "regression":
+        if isinstance(label, bool) or not isinstance(label, int | float):
+            raise invalid(path, label, "a number", code="mistyped_label", path=path)
+        return
+    same = (label == c and isinstance(label, bool) is isinstance(c, bool) for c in schema.classes)
+    if not any(same):
+        shown = ", ".join(repr(c) for c in schema.classes[:10])
+        raise invalid(path, label, f"one of the classes {shown}", code="unknown_class", path=path)
+
+
+def _read(body: bytes, reader: InputReader) -> Rows:
+    return reader.read(body)
+
+
+def _shaped(answer: Answer, parts: tuple[str, ...]) -> dict[str, Any]:
+    shaped: dict[str, Any] = {"y_pred": answer.y}
+    if "probabilities" in parts and answer.p is not None:
+        shaped["probabilities"] = answer.p
+    if "id" in parts:
+        shaped["id"] = answer.ids
+    if "version" in parts:
+        shaped["version"] = answer.version
+    return shaped
+
+
+def _included(request: Request) -> tuple[str, ...]:
+    parameters = request.parameters()
+    for name in parameters:
+        if name != "include":
+            raise invalid(f"query.{name}", name, '"include"', code="unknown_parameter")
+    parts = tuple(part for part in parameters.get("include", "").split(",") if part)
+    for part in parts:
+        if part not in PARTS:
+            raise invalid("query.include", part, "some of " + ", ".join(PARTS))
+    return parts

@@ -1,0 +1,148 @@
+"""One data-plane process: granian in this process, the fleet beside it, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from everloop.deploy.serving.access import Access
+from everloop.deploy.serving.app import App
+from everloop.deploy.serving.core import Core
+from everloop.deploy.serving.counts import Counts
+from everloop.deploy.serving.fleet import Fleet
+from everloop.deploy.serving.journal import Journal
+from everloop.deploy.serving.protocols.native import Native
+from everloop.deploy.serving.shadows import Shadows
+from everloop.deploy.state import state_path
+from everloop.errors import Unavailable
+
+DRAIN_S = 10.0
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a process is told. ``state`` is the folder ``.everloop``."""
+
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = 5051
+    desired: Path | None = None  # the desired state's file, when not the usual one
+    token: str = ""
+    fsync: Literal["always", "interval", "never"] = "interval"
+    max_body: int = 16 << 20
+    segment_bytes: int = 64 << 20
+    watch_stdin: bool = False
+
+
+async def serve(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT (or the end of stdin), then finish what is under way.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a bind beyond loopback without a token and
+    :class:`~everloop.errors.Unavailable` when the address is taken.
+    """
+    access = Access(options.host, options.token)
+    _check_free(options.host, options.port)
+    counts = Counts()
+    journal = Journal(options.state / "log", counts, options.fsync, options.segment_bytes)
+    core = Core(journal)
+    shadows = Shadows(core, counts)
+    fleet = Fleet(options.state, options.desired or state_path(options.state), counts)
+    await fleet.refresh()
+    app = App(fleet, counts, access, Native(core, shadows, options.max_body))
+    server = _server(app, options)
+    # What is loaded stays: sparing the collector a walk over it halves the longest pauses.
+    gc.collect()
+    gc.freeze()
+    background = [asyncio.create_task(part.run()) for part in (fleet, journal, shadows)]
+    stop_on_signals(server, options.watch_stdin)
+    serving = asyncio.create_task(server.serve())
+    await _listening(options, serving)
+    print(f"everloop serving ready on {_address(options)}", flush=True)
+    try:
+        await serving
+        await shadows.drain(DRAIN_S)
+    finally:
+        for task in background:
+            task.cancel()
+        core.close()
+        journal.close()
+
+
+def stop_on_signals(server: Server, watch_stdin: bool) -> None:
+    """Let SIGTERM, SIGINT and, if asked for, the end of stdin stop the server gently."""
+    loop = asyncio.get_running_loop()
+    stop: Callable[[], None] = server.stop
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    if watch_stdin:
+
+        def ended() -> None:
+            if not os.read(sys.stdin.fileno(), 1024):
+                loop.remove_reader(sys.stdin)
+                stop()
+
+        loop.add_reader(sys.stdin, ended)
+
+
+def _server(app: Any, options: Options) -> Server:
+    return Server(
+        app,
+        address=options.host,
+        port=options.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+    )
+
+
+def _check_free(host: str, port: int) -> None:
+    """The server's own complaint about a taken address is a panic; say it in a sentence."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Unavailable(
+                f"port: {host}:{port} cannot be bound: {error.strerror}.",
+                code="address_in_use", path="port", got=port,
+                fix="Choose another with --port.",
+            ) from None  # fmt: skip
+
+
+async def _listening(options: Options, serving: asyncio.Task[None]) -> None:
+    """Return when the socket takes connections."""
+    for _ in range(500):
+        if serving.done():
+            break
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(_reachable(options.host), options.port)
+            writer.close()
+            return
+        await asyncio.sleep(0.01)
+    await serving
+    raise Unavailable(f"{options.host}:{options.port} took no connections.", code="not_listening")
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _address(options: Options) -> str:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return f"http://{host}:{options.port}"
