@@ -1,0 +1,47 @@
+# Two commands on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test lint docs bench clean
+
+demo: $(VENV)/base.stamp  ## a loop that goes all the way round on real data
+	$(BIN)/everloop demo
+
+test: $(VENV)/test.stamp  ## everything CI runs
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/lint.stamp  ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/base.stamp  ## rewrite the reference pages from the code
+	$(BIN)/python docs/build.py
+
+bench: $(VENV)/test.stamp  ## every figure this project claims
+	for command in benchmarks/*.py; do $(BIN)/python $$command || exit 1; done
+
+$(VENV)/base.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade "pip>=25.1"
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+# The browser of the console's tests is Debian's own.
+$(VENV)/browser.stamp: $(VENV)/base.stamp
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/base.stamp $(VENV)/browser.stamp
+	$(PIP) install --quiet --constraint constraints.txt --editable . --group test
+	touch $@
+
+$(VENV)/lint.stamp: $(VENV)/test.stamp
+	$(PIP) install --quiet --constraint constraints.txt --editable . --group test --group lint
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
