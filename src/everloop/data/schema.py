@@ -64,7 +64,7 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
         return sum(f.width for f in self.features)
 
     def matrix_columns(self) -> list[tuple[str, str]]:
-        """``(name, kind)`` of each column of ``X``; a datetime's three are ``name.month`` and so on."""
+        """``(name, kind)`` of each column of ``X``; a datetime gives three, such as ``t.month``."""
         out: list[tuple[str, str]] = []
         for f in self.features:
             if f.kind == "datetime":
