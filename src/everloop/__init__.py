@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from everloop.loop.loop import load as load
     from everloop.loop.project import Project as Project
 
+__version__ = "0.1.0"
+
 _HOME = {
     "Cycle": "everloop.loop.cycles",
     "Declaration": "everloop.loop.declaration",

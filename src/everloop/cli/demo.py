@@ -8,7 +8,7 @@ import click
 
 from everloop.cli._options import as_json as json_option
 from everloop.cli._output import console, print_json
-from everloop.demo.story import Story, prepare_folder
+from everloop.demo.story import Story
 from everloop.demo.streams import flights, quick
 
 
@@ -24,7 +24,6 @@ def command(is_quick: bool, folder: Path, as_json: bool) -> None:
     real processes and real HTTP, beside a model that is never updated.
     """
     console.quiet = as_json
-    prepare_folder(folder)
     with console.status("data …") as status:
         stream = (quick if is_quick else flights)(status.update)
     figures = Story(folder, stream, console).run()

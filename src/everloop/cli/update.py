@@ -11,12 +11,12 @@ import click
 from everloop.cli._cycles import CycleView, exit_code, show_cycle
 from everloop.cli._options import project_options
 from everloop.cli._output import heading, next_step
-from everloop.cli.monitor import show_watched
+from everloop.cli.monitor import show_looked
 from everloop.errors import NotFound, invalid
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop, loop_of
 from everloop.loop.project import Project
-from everloop.loop.watching import Watched
+from everloop.loop.watching import Looked
 
 
 @click.command("update")
@@ -44,16 +44,16 @@ def command(
             done = _decide(loop, number, approve is not None, comment, as_json)
         else:
             done = _update(loop, data, as_json)
-        if isinstance(done, Watched):
-            show_watched(loop, done, as_json)
-            sys.exit(0)
+        if isinstance(done, Looked):
+            show_looked(loop, done, as_json)
+            sys.exit(0 if done.cycle is None else exit_code(done.cycle))
         show_cycle(loop, done, as_json)
         if not as_json and done.verdict == "promoted":
             next_step("everloop history", "shows how the model came to be")
     sys.exit(exit_code(done))
 
 
-def _update(loop: Loop, data: Path | None, as_json: bool) -> Cycle | Watched:
+def _update(loop: Loop, data: Path | None, as_json: bool) -> Cycle | Looked:
     if not as_json:
         heading(f"{loop.name}: update" + (f" with {data}" if data else ""))
     with CycleView(quiet=as_json) as view:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 
-from everloop.errors import Conflict, EverloopError
+from everloop.errors import EverloopError
 from everloop.loop.engine import Engine
-from everloop.loop.loop import Loop, loops_of
+from everloop.loop.loop import loops_of
 from everloop.loop.project import Project
+from everloop.loop.watching import look
 
 log = logging.getLogger("everloop.controller")
 TICK_SECONDS = 0.5
@@ -65,19 +66,6 @@ class Controller:
     def _look(self) -> None:
         for loop in loops_of(self.project):
             try:
-                act(loop)
+                look(self.project, loop.declaration, actor="controller")
             except EverloopError as error:
                 log.warning("loop %s: %s", loop.name, error.message)
-
-
-def act(loop: Loop) -> None:
-    """Look at one loop's monitors and start the cycle that its policy asks for."""
-    if loop.project.champion(loop.name) is None:
-        return
-    seen = loop.monitor()
-    if seen.decision.action != "cycle":
-        return
-    try:
-        loop.run(seen.decision.cause, wait=False, actor="controller")
-    except Conflict:
-        log.info("loop %s: a cycle is under way already", loop.name)

@@ -16,7 +16,7 @@ from everloop.loop.declaration import Declaration, load_file
 from everloop.loop.project import Project
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import PLANS
-from everloop.loop.watching import Watched, watch
+from everloop.loop.watching import Looked, look
 from everloop.registry.models import ModelVersion
 
 Progress = Callable[[str, dict[str, Any]], None]
@@ -80,17 +80,17 @@ class Loop:
         return self._cycle("deploy", cause, wait, on_progress, actor)
 
     def test(
-        self, version: int | None = None, *, on_progress: Progress | None = None,
-        actor: str = "person",
+        self, version: int | None = None, *, wait: bool = True,
+        on_progress: Progress | None = None, actor: str = "person",
     ) -> Cycle:
         """Measure a registered version on held-out rows again, through every gate."""
         chosen = self.version(version)
         cause = {"kind": "test", "version": chosen.version}
-        return self._cycle("test", cause, True, on_progress, actor)
+        return self._cycle("test", cause, wait, on_progress, actor)
 
-    def monitor(self) -> Watched:
+    def monitor(self) -> Looked:
         """Ship the log, look at every closed window, and say what the update policy makes of it."""
-        return watch(self.project, self.declaration)
+        return look(self.project, self.declaration, actor=None)
 
     def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
         """A person's word on a cycle that waits for it."""
