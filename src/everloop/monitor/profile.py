@@ -1,0 +1,245 @@
+"""The constant-size summary of a table that windows are compared with.
+
+A champion's training rows are profiled once; the profile travels in its package as
+``profile.json``, so that drift is always measured from what the champion was trained on, with no
+raw data at hand. A number keeps exact counts below and up to some hundred of its quantiles (every
+value, when there are few); a category keeps the count of each level. Both keep ``rows_per_draw``:
+rows that follow each other in time resemble each other, so 6,500 rows of one week may be worth
+only some hundred independent ones, and a test that forgets it cries wolf.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from everloop.data.columns import as_text, parse_iso
+from everloop.data.schema import Feature, Schema
+from everloop.errors import Integrity
+from everloop.monitor.dependence import rows_per_draw
+
+POINTS = 129  # quantiles kept of a number; an empirical distribution is known to 1/128 between them
+EXACT = 512  # a number with no more distinct values than this keeps all of them
+PREDICTION = "(prediction)"  # the name under which answers are profiled and alerted
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class NumberSketch(msgspec.Struct, tag="number", tag_field="kind", frozen=True):
+    """A number's distribution: ``below[i]`` values are < ``points[i]``, ``upto[i]`` are <= it."""
+
+    n: int  # finite values
+    missing: int
+    infinite: int
+    mean: float
+    sd: float
+    points: tuple[float, ...]  # rising
+    below: tuple[int, ...]
+    upto: tuple[int, ...]
+    rows_per_draw: float = 1.0
+    missing_per_draw: float = 1.0  # the same of being missing
+
+    @property
+    def rows(self) -> int:
+        return self.n + self.missing + self.infinite
+
+    @property
+    def exact(self) -> bool:
+        """Whether ``points`` holds every value there was."""
+        return (
+            bool(self.upto)
+            and self.upto[0]
+            - self.below[0]
+            + sum(now - before for now, before in zip(self.upto[1:], self.below[1:], strict=True))
+            == self.n
+        )
+
+    def cdf(self, x: Floats) -> tuple[Floats, Floats]:
+        """F(x-) and F(x) of the profiled values; exact at ``points``, linear between them."""
+        points = np.asarray(self.points)
+        below, upto = np.asarray(self.below) / self.n, np.asarray(self.upto) / self.n
+        right = np.searchsorted(points, x, side="right")
+        left = np.searchsorted(points, x, side="left")
+        hit = right > left
+        last = len(points) - 1
+        i = np.clip(right - 1, 0, last)
+        j = np.clip(right, 0, last)
+        gap = np.where(points[j] > points[i], points[j] - points[i], 1.0)
+        share = np.clip((x - points[i]) / gap, 0.0, 1.0)
+        between = upto[i] + share * np.maximum(below[j] - upto[i], 0.0)
+        between = np.where(right == 0, 0.0, np.where(right > last, 1.0, between))
+        return np.where(hit, below[i], between), np.where(hit, upto[i], between)
+
+    def quantile(self, q: Floats) -> Floats:
+        """The values at the probabilities ``q``, the smallest point that reaches each."""
+        upto = np.asarray(self.upto) / self.n
+        index = np.searchsorted(upto, np.asarray(q) - 1e-12, side="left")
+        return np.asarray(self.points)[np.minimum(index, len(self.points) - 1)]
+
+
+class CategorySketch(msgspec.Struct, tag="category", tag_field="kind", frozen=True):
+    """A category's (or boolean's) counts; ``unseen`` are values outside the schema's levels."""
+
+    n: int  # values that are present, unseen ones too
+    missing: int
+    levels: tuple[str, ...]
+    counts: tuple[int, ...]
+    unseen: int = 0
+    examples: tuple[str, ...] = ()  # of unseen values, most frequent first
+    rows_per_draw: float = 1.0
+    missing_per_draw: float = 1.0  # the same of being missing
+
+    @property
+    def rows(self) -> int:
+        return self.n + self.missing
+
+
+Sketch = NumberSketch | CategorySketch
+
+
+def kind_of(sketch: Sketch) -> str:
+    """``number`` or ``category``, as tests and checks name what they take."""
+    return "number" if isinstance(sketch, NumberSketch) else "category"
+
+
+class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Sketches by feature name, and of the answers once they are known."""
+
+    rows: int
+    features: dict[str, Sketch]
+    prediction: Sketch | None = None
+    format: int = 1
+
+    def sketches(self) -> dict[str, Sketch]:
+        """Features, then the answers under :data:`PREDICTION`."""
+        answers = {} if self.prediction is None else {PREDICTION: self.prediction}
+        return self.features | answers
+
+    def to_json(self) -> bytes:
+        return msgspec.json.encode(self)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+
+def read_profile(data: bytes) -> Profile:
+    """The profile in ``profile.json``. Raises :class:`~everloop.errors.Integrity` if it is none."""
+    try:
+        return msgspec.json.decode(data, type=Profile)
+    except msgspec.DecodeError as error:
+        raise Integrity(f"profile.json: is not a profile ({error}).", path="profile.json") from None
+
+
+def profile(frame: pl.DataFrame, schema: Schema, answers: Floats | None = None) -> Profile:
+    """Summarise ``frame`` in one pass per column.
+
+    Parameters
+    ----------
+    frame : rows with the schema's features; one that is absent counts as all missing. With the
+        schema's time column present rows are taken in its order, else in the order given.
+    answers : one value per row *of any set of rows*: the probability of the last class, the class
+        code of a multiclass model, or the number predicted. Held-out rows, not training rows.
+    """
+    if schema.time is not None and schema.time in frame.columns:
+        frame = frame.sort(schema.time, maintain_order=True)
+    features = {f.name: _sketch(frame, f) for f in schema.features}
+    return Profile(
+        frame.height, features, None if answers is None else sketch_answers(answers, schema)
+    )
+
+
+def sketch_answers(answers: Floats, schema: Schema) -> Sketch:
+    """The sketch of a model's answers, see :func:`profile`."""
+    values = np.asarray(answers, dtype=np.float64)
+    if schema.task != "multiclass":
+        return sketch_number(values)
+    codes = np.where(np.isfinite(values), values, -2).astype(np.int64)
+    return _from_codes(codes, tuple(str(c) for c in schema.classes), ())
+
+
+def sketch_number(values: Floats) -> NumberSketch:
+    """The sketch of float64 ``values`` in time order; NaN is missing, infinities are set apart."""
+    finite = np.isfinite(values)
+    kept = values[finite]
+    missing = int(np.isnan(values).sum())
+    infinite = len(values) - len(kept) - missing
+    if not len(kept):
+        return NumberSketch(0, missing, infinite, 0.0, 0.0, (), (), ())
+    ordered = np.sort(kept)
+    points = ordered[np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)]
+    if len(points) > EXACT:
+        index = np.linspace(0, len(ordered) - 1, POINTS).round().astype(np.int64)
+        points = np.unique(ordered[index])
+    below = np.searchsorted(ordered, points, side="left")
+    upto = np.searchsorted(ordered, points, side="right")
+    edges = np.unique(ordered[np.linspace(0, len(ordered) - 1, 11).astype(np.int64)[1:-1]])
+    # Odd codes are values at an edge, so that a number which is mostly 0 has levels too.
+    codes = np.searchsorted(edges, kept, side="left") + np.searchsorted(edges, kept, side="right")
+    return NumberSketch(
+        n=len(kept),
+        missing=missing,
+        infinite=infinite,
+        mean=float(kept.mean()),
+        sd=float(kept.std()),
+        points=tuple(points.tolist()),
+        below=tuple(below.tolist()),
+        upto=tuple(upto.tolist()),
+        rows_per_draw=rows_per_draw(codes, 2 * len(edges) + 1),
+        missing_per_draw=_missing_per_draw(np.isnan(values)),
+    )
+
+
+def sketch_category(column: pl.Series, levels: tuple[str, ...]) -> CategorySketch:
+    """The sketch of text values in time order against the levels of the schema."""
+    codes = column.replace_strict(
+        list(levels), list(range(len(levels))), default=-1, return_dtype=pl.Int64
+    )
+    codes = codes.set(column.is_null(), -2)
+    array = codes.to_numpy()
+    unseen = column.filter(codes == -1)
+    top = unseen.value_counts(sort=True)[unseen.name].head(5).to_list() if len(unseen) else []
+    return _from_codes(array, levels, tuple(str(v)[:80] for v in top))
+
+
+def _from_codes(codes: Ints, levels: tuple[str, ...], examples: tuple[str, ...]) -> CategorySketch:
+    """Codes index ``levels``; -1 is unseen, -2 missing."""
+    present = codes[codes != -2]
+    counts = np.bincount(present[present >= 0], minlength=len(levels))
+    return CategorySketch(
+        n=len(present),
+        missing=len(codes) - len(present),
+        levels=levels,
+        counts=tuple(counts.tolist()),
+        unseen=int((present == -1).sum()),
+        examples=examples,
+        rows_per_draw=rows_per_draw(present + 1, len(levels) + 1),
+        missing_per_draw=_missing_per_draw(codes == -2),
+    )
+
+
+def _missing_per_draw(missing: NDArray[np.bool_]) -> float:
+    return rows_per_draw(missing.astype(np.int64), 2) if missing.any() else 1.0
+
+
+def _sketch(frame: pl.DataFrame, feature: Feature) -> Sketch:
+    """The feature's sketch; values of another kind count as missing, never as an error."""
+    if feature.name not in frame.columns:
+        column = pl.Series(feature.name, [None] * frame.height, dtype=pl.Null)
+    else:
+        column = frame[feature.name]
+    if feature.kind == "category":
+        return sketch_category(as_text(column), feature.levels)
+    if feature.kind == "boolean":
+        if column.dtype.is_numeric():
+            column = column != 0
+        return sketch_category(as_text(column).str.to_lowercase(), ("false", "true"))
+    if feature.kind == "datetime":
+        column = parse_iso(column) if column.dtype == pl.String else column
+        column = column.dt.hour() if column.dtype.is_temporal() else column
+    return sketch_number(column.cast(pl.Float64, strict=False).to_numpy())
