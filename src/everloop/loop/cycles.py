@@ -131,7 +131,7 @@ class CycleStore:
         except sa.exc.IntegrityError:
             raise Conflict(
                 f"loop {loop}: a cycle is under way already.", code="cycle_under_way",
-                fix="everloop history shows it; wait for its end.",
+                fix="everloop run follows it to its end, and everloop history shows it.",
             ) from None
         return self.get(cycle_id)
 

@@ -14,6 +14,7 @@ import fcntl
 import logging
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -45,7 +46,7 @@ class Engine:
         self.executor: Executor = executors.get(executor)(project.dir)
         self.report: Report = silent
         self._lock_file: TextIO | None = None
-        self._running: set[str] = set()
+        self._running: dict[str, str] = {}  # cycle -> the workflow that runs it
         self._guard = threading.Lock()
         self._closing = threading.Event()
 
@@ -72,17 +73,19 @@ class Engine:
     def pick_up(self) -> None:
         """Start every cycle that should be running and is not."""
         for cycle in self.project.cycles.unfinished("running"):
-            with self._guard:
-                idle = cycle.id not in self._running
-            if idle:
-                self.start(cycle)
+            self.start(cycle)
 
     def start(self, cycle: Cycle) -> None:
-        """Run a cycle in the background; nothing happens when it runs already."""
-        done = len(self.project.cycles.steps(cycle.id))
-        key = cycle.id if done == 0 else f"{cycle.id}:{done}"
-        with SetWorkflowID(key):
-            DBOS.start_workflow(run_cycle, cycle.id)
+        """Run a cycle in the background; nothing happens when it runs already.
+
+        A cycle that has begun before (a crash, an approval) gets a workflow of a new name, since a
+        finished workflow of the old name would not run again.
+        """
+        begun = bool(self.project.cycles.steps(cycle.id))
+        workflow = f"{cycle.id}:{uuid.uuid4().hex[:8]}" if begun else cycle.id
+        if self.claim(cycle.id, workflow):
+            with SetWorkflowID(workflow):
+                DBOS.start_workflow(run_cycle, cycle.id)
 
     def wait(self, cycle_id: str, poll: float = 0.05) -> Cycle:
         """Block until a cycle is finished or waits for a person."""
@@ -94,17 +97,14 @@ class Engine:
 
     # -- called from the workflow ----------------------------------------------------------------
 
-    def claim(self, cycle_id: str) -> bool:
+    def claim(self, cycle_id: str, workflow: str) -> bool:
         """True for the one workflow that may run this cycle now."""
         with self._guard:
-            if cycle_id in self._running:
-                return False
-            self._running.add(cycle_id)
-            return True
+            return self._running.setdefault(cycle_id, workflow) == workflow
 
     def release(self, cycle_id: str) -> None:
         with self._guard:
-            self._running.discard(cycle_id)
+            self._running.pop(cycle_id, None)
 
     def step(self, cycle_id: str, name: str, position: int) -> Outcome:
         """The outcome of a step: the recorded one, or a new one that is recorded now."""
@@ -159,7 +159,7 @@ class Engine:
 def run_cycle(cycle_id: str) -> str:
     """The workflow: the steps of the plan in order, until one ends or suspends the cycle."""
     engine = _current
-    if engine is None or not engine.claim(cycle_id):
+    if engine is None or not engine.claim(cycle_id, str(DBOS.workflow_id)):
         return "elsewhere"
     try:
         cycle = engine.project.cycles.get(cycle_id)

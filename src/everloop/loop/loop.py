@@ -44,7 +44,13 @@ class Loop:
         self, cause: dict[str, Any] | None = None, *, wait: bool = True,
         on_progress: Progress | None = None, actor: str = "person",
     ) -> Cycle:
-        """One trip round: snapshot, train, evaluate, register, deploy, promote."""
+        """One trip round: snapshot, train, evaluate, register, deploy, promote.
+
+        A cycle that a crash has left under way is resumed instead of a new one being begun.
+        """
+        left = [c for c in self.project.cycles.unfinished("running") if c.loop == self.name]
+        if left and wait:
+            return self.follow(left[0], on_progress)
         return self._cycle("run", cause or {"kind": "person"}, wait, on_progress, actor)
 
     def train(

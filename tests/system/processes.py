@@ -1,0 +1,127 @@
+"""Real processes for the system tests: the command line as a user calls it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+EVERLOOP = [sys.executable, "-c", "from everloop.cli import main; main()"]
+START_SECONDS = 60.0
+
+
+def everloop(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """``everloop …`` in a folder; its output as text."""
+    done = subprocess.run(
+        [*EVERLOOP, *arguments], cwd=folder, text=True, capture_output=True, timeout=180,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+    if check:
+        assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def everloop_json(folder: Path, *arguments: str) -> Any:
+    return json.loads(everloop(folder, *arguments, "--json").stdout)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[httpx.Client]:
+    """``everloop serve`` on a free port, and a client for it."""
+    port = free_port()
+    process = subprocess.Popen(
+        [*EVERLOOP, "serve", *arguments, "--port", str(port)], cwd=folder,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            wait_ready(client, process)
+            yield client
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
+class Up:
+    """``everloop up`` on free ports."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        self.ports = free_port(), free_port()
+        self.process = subprocess.Popen(
+            [*EVERLOOP, "up", "--json", "--port", str(self.ports[0]),
+             "--serve-port", str(self.ports[1]), *arguments],
+            cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "everloop up ended before it was ready"
+        ready = json.loads(line)
+        self.api = httpx.Client(base_url=ready["url"], timeout=60)
+        self.predictions = httpx.Client(base_url=ready["serve_url"], timeout=60)
+
+    def stop(self) -> int:
+        """SIGTERM, as a service manager stops it."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=30)
+        self._close()
+        return code
+
+    def kill(self) -> None:
+        """``kill -9`` of the whole set at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=30)
+        self._close()
+
+    def _close(self) -> None:
+        self.api.close()
+        self.predictions.close()
+
+
+@contextlib.contextmanager
+def up(folder: Path, *arguments: str) -> Iterator[Up]:
+    running = Up(folder, *arguments)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            assert running.stop() == 0
+
+
+def wait_ready(client: httpx.Client, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        with contextlib.suppress(httpx.TransportError):
+            if client.get("/ready").status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError("not ready in time")
+
+
+def wait_for(condition: Any, seconds: float = 60.0, every: float = 0.05) -> Any:
+    """The first truthy value of ``condition()``."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(every)
+    raise AssertionError("did not come in time")

@@ -1,0 +1,160 @@
+"""``kill -9`` at every boundary of a cycle and in the middle of its steps: it resumes, whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from processes import everloop, up, wait_for
+from sklearn.datasets import load_breast_cancer
+
+from everloop.deploy.package import read_package
+from everloop.deploy.state import read_state, state_path
+from everloop.loop.project import Project
+
+FAULTY = Path(__file__).with_name("faulty.py")
+STEPS = ["snapshot", "train", "evaluate", "register", "approve", "deploy", "promote"]
+LOOP_FILE = """\
+[loop]
+name = "cells"
+[data]
+source = "cells.csv"
+target = "target"
+[train]
+candidates = ["logistic_regression"]
+[evaluate]
+gates = ["roc_auc >= 0.5"]
+[deploy]
+rollout = { kind = "canary", steps = [0.5, 1.0], min_requests = 50, hold = "60s" }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    load_breast_cancer(as_frame=True).frame.to_csv(tmp_path / "cells.csv", index=False)
+    (tmp_path / "everloop.toml").write_text(LOOP_FILE)
+    return tmp_path
+
+
+def start(folder: Path, point: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(FAULTY), str(folder), point], text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )
+
+
+def run(folder: Path, point: str) -> int:
+    process = start(folder, point)
+    process.communicate(timeout=120)
+    return process.returncode
+
+
+def whole(folder: Path) -> None:
+    """What must hold at any moment, also right after a crash."""
+    with Project.open(folder) as project:
+        assert project.events.verify().ok
+        versions = project.registry.versions("cells") if project.registry.models() else []
+        aliases = project.registry.aliases("cells") if versions else {}
+        assert set(aliases) <= {"champion", "challenger"}
+        for version in versions:
+            read_package(project.package(version)[0], project.keys)
+        for endpoint in project.endpoints.all():
+            champions = [arm for arm in endpoint.arms if arm.role == "champion"]
+            assert [a.version for a in champions] == [aliases["champion"]]
+    for endpoint_state in read_state(state_path(folder / ".everloop")).endpoints.values():
+        for arm in endpoint_state.arms:
+            assert (folder / ".everloop" / "packages" / arm.digest / "package.toml").exists()
+
+
+def finished(folder: Path, cycles: int) -> None:
+    """Each cycle is done with one version, and one champion serves."""
+    with Project.open(folder) as project:
+        done = project.cycles.page("cells")
+        assert [c.verdict for c in done] == ["promoted"] * cycles
+        assert [v.version for v in project.registry.versions("cells")] == [
+            *range(cycles, 0, -1)
+        ]
+        assert project.registry.aliases("cells") == {"champion": cycles}
+
+
+def attempts(folder: Path) -> dict[str, int]:
+    with Project.open(folder) as project:
+        cycle = project.cycles.page("cells", limit=1)[0]
+        return {s.step: s.attempts for s in project.cycles.steps(cycle.id)}
+
+
+def test_killed_at_every_boundary_it_resumes_and_repeats_nothing(folder: Path) -> None:
+    for cycle in (1, 2):  # with no champion yet, and beside one
+        for step in STEPS[:-1]:
+            assert run(folder, f"after:{step}") == -signal.SIGKILL
+            whole(folder)
+            assert attempts(folder)[step] == 1
+        assert run(folder, "none") == 0
+        assert attempts(folder) == dict.fromkeys(STEPS, 1)
+        finished(folder, cycle)
+        whole(folder)
+
+
+def test_killed_with_the_work_done_but_not_recorded_nothing_is_doubled(folder: Path) -> None:
+    for step in STEPS:
+        assert run(folder, f"done:{step}") == -signal.SIGKILL
+        whole(folder)
+    assert run(folder, "none") == 0
+    assert attempts(folder) == dict.fromkeys(STEPS, 2)
+    finished(folder, 1)
+    whole(folder)
+
+
+@pytest.mark.parametrize("step", ["train", "register"])
+def test_killed_in_the_middle_of_a_step(folder: Path, step: str) -> None:
+    process = start(folder, "none")
+    database = folder / ".everloop" / "everloop.db"
+    wait_for(lambda: database.exists() and step in _begun(folder), every=0.005)
+    time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+    whole(folder)
+    assert run(folder, "none") == 0
+    finished(folder, 1)
+    whole(folder)
+
+
+def _begun(folder: Path) -> set[str]:
+    with Project.open(folder) as project:
+        return {
+            s.step for c in project.cycles.page("cells") for s in project.cycles.steps(c.id)
+        }
+
+
+def test_killed_in_the_middle_of_a_canary_it_goes_on_where_it_was(folder: Path) -> None:
+    everloop(folder, "run")
+    rows = load_breast_cancer(as_frame=True).frame.drop(columns="target").head(20)
+    body = rows.to_dict(orient="records")
+    with up(folder) as running:
+        cycle = running.api.post("/api/v1/loops/cells/cycles", json={}).json()["id"]
+        wait_for(lambda: _weights(folder) == [0.5, 0.5])
+        running.kill()
+    whole(folder)
+    with up(folder) as running:
+        # The endpoint answers with the rollout that was under way.
+        assert running.predictions.post("/predict", json=body).status_code == 200
+        assert _weights(folder) == [0.5, 0.5]
+
+        def over() -> bool:
+            assert running.predictions.post("/predict", json=body).status_code == 200
+            found = running.api.get(f"/api/v1/cycles/{cycle}").json()["cycle"]
+            return bool(found["finished"])
+
+        wait_for(over)
+    finished(folder, 2)
+    whole(folder)
+
+
+def _weights(folder: Path) -> list[float]:
+    state = read_state(state_path(folder / ".everloop")).endpoints.get("cells")
+    return sorted(arm.weight for arm in state.arms) if state else []
