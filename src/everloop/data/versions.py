@@ -1,0 +1,142 @@
+"""Dataset versions: what a model was trained on, kept by content so that it can be had again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import sqlalchemy as sa
+
+from everloop.data.schema import Schema
+from everloop.errors import NotFound
+from everloop.store.blobs import Blobs
+from everloop.store.clock import now_ms
+from everloop.store.database import Database
+from everloop.store.dialect import insert_or_ignore
+from everloop.store.tables import datasets
+
+_ROW_GROUP = 1 << 17
+
+
+class ColumnStatistics(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one column of a snapshot holds; ``low``, ``high`` and ``mean`` of numbers only."""
+
+    type: str
+    missing: int
+    distinct: int
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+
+
+class DatasetVersion(msgspec.Struct, frozen=True):
+    """One snapshot. ``digest`` is the sha256 of its Parquet file, ``created`` milliseconds UTC."""
+
+    digest: str
+    name: str
+    rows: int
+    schema: Schema
+    statistics: dict[str, ColumnStatistics]
+    origin: dict[str, Any]
+    created: int
+
+
+class DatasetStore:
+    """Snapshots of tables: the rows in ``blobs``, what is known of them in ``db``."""
+
+    def __init__(self, db: Database, blobs: Blobs) -> None:
+        self._db = db
+        self._blobs = blobs
+
+    def snapshot(
+        self, df: pl.DataFrame, name: str, schema: Schema, origin: dict[str, Any]
+    ) -> DatasetVersion:
+        """Keep ``df`` and say where it came from (``origin``, anything that JSON can hold).
+
+        The same rows give the same digest; when they are kept already, the version made first is
+        returned as it is.
+        """
+        with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
+            path = Path(scratch) / "snapshot.parquet"
+            df.write_parquet(path, compression="zstd", row_group_size=_ROW_GROUP)
+            digest = self._blobs.put_file(path)
+        row = {
+            "digest": digest,
+            "name": name,
+            "rows": df.height,
+            "schema": _text(schema),
+            "statistics": _text({s.name: _statistics(s) for s in df}),
+            "origin": _text(origin),
+            "created": now_ms(),
+        }
+        with self._db.write() as conn:
+            conn.execute(insert_or_ignore(datasets).values(row))
+        return self.get(digest)
+
+    def load(self, digest: str) -> pl.DataFrame:
+        """The rows of a snapshot.
+
+        Raises :class:`~everloop.errors.NotFound`, and :class:`~everloop.errors.Integrity` when
+        the stored file is not what was written.
+        """
+        with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
+            path = Path(scratch) / "snapshot.parquet"
+            self._blobs.fetch(digest, path)
+            # The file goes away with the folder, so its pages must not be mapped.
+            return pl.read_parquet(path, glob=False, memory_map=False)
+
+    def get(self, digest: str) -> DatasetVersion:
+        """What is known of a snapshot; raises :class:`~everloop.errors.NotFound`."""
+        with self._db.read() as conn:
+            row = conn.execute(sa.select(datasets).where(datasets.c.digest == digest)).first()
+        if row is None:
+            raise NotFound(
+                f"There is no dataset version {digest}.", code="dataset_not_found", got=digest
+            )
+        return _version(row)
+
+    def page(
+        self, name: str | None = None, before: tuple[int, str] | None = None, limit: int = 100
+    ) -> list[DatasetVersion]:
+        """Versions, newest first; ``before`` is ``(created, digest)`` of the last one had."""
+        query = sa.select(datasets).order_by(datasets.c.created.desc(), datasets.c.digest.desc())
+        if name is not None:
+            query = query.where(datasets.c.name == name)
+        if before is not None:
+            created, digest = before
+            same = (datasets.c.created == created) & (datasets.c.digest < digest)
+            query = query.where((datasets.c.created < created) | same)
+        with self._db.read() as conn:
+            return [_version(row) for row in conn.execute(query.limit(limit))]
+
+
+def _statistics(series: pl.Series) -> ColumnStatistics:
+    missing, kind = series.null_count(), str(series.dtype)
+    distinct = series.drop_nulls().n_unique() if not series.dtype.is_nested() else 0
+    if not series.dtype.is_numeric() or missing == len(series):
+        return ColumnStatistics(kind, missing, distinct)
+    numbers = series.cast(pl.Float64)
+    low, high, mean = (
+        float(value) if isinstance(value, float) else None
+        for value in (numbers.min(), numbers.max(), numbers.mean())
+    )
+    return ColumnStatistics(kind, missing, distinct, low, high, mean)
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _version(row: sa.Row[Any]) -> DatasetVersion:
+    return DatasetVersion(
+        digest=row.digest,
+        name=row.name,
+        rows=row.rows,
+        schema=msgspec.json.decode(row.schema, type=Schema),
+        statistics=msgspec.json.decode(row.statistics, type=dict[str, ColumnStatistics]),
+        origin=msgspec.json.decode(row.origin),
+        created=row.created,
+    )
