@@ -121,8 +121,8 @@ def show_gates(tested: dict[str, Any]) -> None:
 
 
 def exit_code(cycle: Cycle) -> int:
-    """1 when the cycle broke; a verdict against the new version is an answer, not a failure."""
-    return 1 if cycle.verdict in ("failed", "failed_gates") else 0
+    """2 for bad input, 1 when the cycle broke; a verdict against a version is not a failure."""
+    return {"refused": 2, "failed": 1, "failed_gates": 1}.get(cycle.verdict or "", 0)
 
 
 def _short(value: Any) -> str:

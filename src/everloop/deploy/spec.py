@@ -10,9 +10,9 @@ import msgspec
 class RolloutSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How a new version takes over the traffic."""
 
-    kind: Literal["direct", "canary"] = "direct"
+    kind: Literal["direct", "canary"] = "direct"  # at once, or in steps beside the champion
     steps: tuple[float, ...] = (0.05, 0.25, 1.0)  # share of the traffic at each step, rising
-    guard: Literal["error_rate", "none"] = "error_rate"
+    guard: Literal["error_rate", "none"] = "error_rate"  # what can roll a canary back
     max_error_rate: float = 0.02  # above the champion's; more than this rolls back
     min_requests: int = 100  # predictions by the canary that a step waits for
     hold: str = "60s"  # a step waits no longer than this for them
@@ -21,5 +21,5 @@ class RolloutSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class DeploySpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where callers find the model. ``endpoint`` empty takes the loop's name."""
 
-    endpoint: str = ""
+    endpoint: str = ""  # the name callers use; the loop's own unless given
     rollout: RolloutSpec = RolloutSpec()

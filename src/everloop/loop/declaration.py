@@ -31,8 +31,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 class LoopSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The ``[loop]`` section."""
 
-    name: str
-    description: str = ""
+    name: str  # of the loop, its model and its endpoint; the folder's name unless given
+    description: str = ""  # one line for people
     seed: int = 0  # of every random choice
 
 

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 import msgspec
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
-from everloop.errors import Conflict, EverloopError
+from everloop.errors import Conflict, EverloopError, InvalidInput
 from everloop.extensions import executors
 from everloop.loop.cycles import Cycle
 from everloop.loop.executors import Executor, WorkerLost
@@ -118,7 +118,8 @@ class Engine:
             outcome = self._attempt(cycle_id, name)
         except EverloopError as error:
             store.fail_step(cycle_id, name, error.message)
-            outcome = Outcome({}, End("failed", f"{name}: {error.message}"))
+            verdict = "refused" if isinstance(error, InvalidInput) else "failed"
+            outcome = Outcome({}, End(verdict, f"{name}: {error.message}"))
         except Exception as error:
             log.exception("step %s of cycle %s failed", name, cycle_id)
             store.fail_step(cycle_id, name, f"{type(error).__name__}: {error}")

@@ -13,7 +13,7 @@ class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ``when`` holds ``"drift"``, ``"performance"`` and schedules such as ``"every 30d"``.
     """
 
-    when: tuple[str, ...] = ("drift", "performance")
-    method: Literal["auto", "retrain"] = "auto"
-    approval: Literal["auto", "human"] = "auto"
+    when: tuple[str, ...] = ("drift", "performance")  # what makes the loop consider a new model
+    method: Literal["auto", "retrain"] = "auto"  # how the new model is made
+    approval: Literal["auto", "human"] = "auto"  # human: a person decides before it serves
     cooldown: str = "0s"  # after a cycle, alerts start none for this long (event time)
