@@ -1,0 +1,80 @@
+"""Reading the ``[evaluate]`` section: which metric and which gates are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from everloop.data.schema import Task
+from everloop.durations import seconds
+from everloop.errors import invalid, nearest
+from everloop.evaluate.gates import Gate, parse_gate
+from everloop.evaluate.gates._base import FIELD, check_metric_task
+from everloop.evaluate.metrics import Metric, default_metric, get_metric
+from everloop.evaluate.spec import EvaluateSpec
+
+
+def chosen_metric(spec: EvaluateSpec, task: Task) -> Metric:
+    """The metric of ``spec``, or the task's default.
+
+    Raises :class:`~everloop.errors.InvalidInput` for an unknown metric or one of another task.
+    """
+    if not spec.metric:
+        return default_metric(task)
+    metric = get_metric(spec.metric)
+    check_metric_task(metric, task, "evaluate.metric")
+    return metric
+
+
+def chosen_gates(spec: EvaluateSpec, task: Task) -> list[Gate]:
+    """The gates of ``spec``; when it names none, that the metric beats the champion's.
+
+    Raises :class:`~everloop.errors.InvalidInput` for one that cannot be read or judged.
+    """
+    if spec.gates is None:
+        return [parse_gate(f"{chosen_metric(spec, task).name} beats champion")]
+    gates = [parse_gate(text, f"{FIELD}[{i}]") for i, text in enumerate(spec.gates)]
+    for gate in gates:
+        gate.check_task(task)
+    return gates
+
+
+def check_spec(
+    spec: EvaluateSpec, task: Task | None = None, columns: Sequence[str] | None = None
+) -> None:
+    """Refuse what evaluation would refuse.
+
+    Parameters
+    ----------
+    task : when known, metrics and gates must fit it.
+    columns : of the data, when known; gates may only read these.
+
+    Raises :class:`~everloop.errors.InvalidInput`.
+    """
+    _check_holdout(spec.holdout)
+    if spec.metric:
+        get_metric(spec.metric)
+    gates = [parse_gate(text, f"{FIELD}[{i}]") for i, text in enumerate(spec.gates or ())]
+    if task is not None:
+        chosen_metric(spec, task)
+        chosen_gates(spec, task)
+    for gate in gates if columns is not None else []:
+        for column in gate.columns:
+            if column not in (columns or ()):
+                guess = nearest(column, columns or ())
+                raise invalid(
+                    FIELD,
+                    gate.text,
+                    f"a column of the data after by, not {column}",
+                    code="unknown_column",
+                    fix=f'Did you mean "{guess}"?' if guess else None,
+                )
+
+
+def _check_holdout(holdout: str | float) -> None:
+    if isinstance(holdout, str):
+        if seconds(holdout, "evaluate.holdout") <= 0:
+            raise invalid("evaluate.holdout", holdout, "a duration above 0")
+    elif not 0 < holdout < 1:
+        raise invalid(
+            "evaluate.holdout", holdout, 'a share between 0 and 1, or a duration such as "7d"'
+        )

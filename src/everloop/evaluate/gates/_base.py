@@ -1,0 +1,200 @@
+"""What a gate is.
+
+A gate is one sentence of the loop file that a new version must satisfy. To add one, write a class
+in a file of its own and register it::
+
+    @gates.register("size")
+    class Size(Gate):
+        form = "size_mb <= NUMBER"
+        words = ("size_mb",)
+
+Obligations. ``parse`` answers None for a sentence of another kind and raises for one of its own
+kind that is wrong. ``check_task`` refuses what can never be judged for a task. ``check`` never
+raises for a model that is bad: it answers one of three verdicts with the numbers behind it.
+
+``pass``                 the bound is met.
+``fail``                 it is not.
+``not_enough_evidence``  these rows cannot tell: too few, or the interval spans the bound.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import msgspec
+import numpy as np
+
+from everloop.data.schema import Schema, Task
+from everloop.errors import invalid, nearest
+from everloop.evaluate.answers import Answers
+from everloop.evaluate.metrics import Metric, metric_names
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Verdict = Literal["pass", "fail", "not_enough_evidence"]
+
+FIELD = "evaluate.gates"
+MIN_ROWS = 30  # of a holdout, or of a group, below which nothing is judged
+MIN_OF_A_CLASS = 5  # of two classes
+NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What gates look at.
+
+    Attributes
+    ----------
+    schema : of the challenger.
+    frame : the holdout's rows, also with columns that are no features.
+    y : their n targets, codes (int64) or floats.
+    challenger, champion : answers on exactly these rows; champion is None when there is none.
+    latency : measures the packaged model and returns the 99th percentile in milliseconds.
+    seed : of resampling.
+    """
+
+    schema: Schema
+    frame: pl.DataFrame
+    y: np.ndarray
+    challenger: Answers
+    champion: Answers | None = None
+    latency: Callable[[], float] | None = None
+    seed: int = 0
+
+
+class GateResult(msgspec.Struct, frozen=True):
+    """A verdict with its numbers; ``low`` and ``high`` are the value's 95 % interval."""
+
+    gate: str
+    verdict: Verdict
+    value: float | None
+    bound: float | None
+    detail: str
+    low: float | None = None
+    high: float | None = None
+
+
+class Gate(ABC):
+    """One sentence of ``evaluate.gates``.
+
+    Attributes
+    ----------
+    text : the sentence.
+    form : how such a sentence is written. words : names that it starts with, for suggestions.
+    """
+
+    form: ClassVar[str] = ""
+    words: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, text: str) -> Gate | None:
+        """The gate that ``text`` states; None when it is of another kind.
+
+        Raises :class:`~everloop.errors.InvalidInput` when it is of this kind and wrong.
+        """
+
+    @abstractmethod
+    def check(self, evidence: Evidence) -> GateResult:
+        """The verdict on a challenger."""
+
+    def check_task(self, task: Task) -> None:
+        """Refuse a task that this gate cannot judge, by raising InvalidInput."""
+        return
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that it reads."""
+        return ()
+
+    def result(
+        self,
+        verdict: Verdict,
+        detail: str,
+        *,
+        value: float | None = None,
+        bound: float | None = None,
+        low: float | None = None,
+        high: float | None = None,
+    ) -> GateResult:
+        """A result of this gate; numbers that are not finite are left out."""
+        value, low, high = (
+            v if v is not None and math.isfinite(v) else None for v in (value, low, high)
+        )
+        return GateResult(self.text, verdict, value, bound, detail, low, high)
+
+
+def bounded(value: float, low: float, high: float, sign: str, bound: float) -> Verdict:
+    """Whether ``value`` meets ``sign bound``.
+
+    The value itself decides for a pass. It fails only when its whole interval is on the wrong
+    side; in between, these rows cannot tell.
+    """
+    if meets(value, sign, bound):
+        return "pass"
+    hopeful = high if sign.startswith(">") else low
+    return "not_enough_evidence" if meets(hopeful, sign, bound) else "fail"
+
+
+def meets(value: float, sign: str, bound: float) -> bool:
+    """Whether ``value sign bound`` holds; NaN meets nothing."""
+    holds = {">=": value >= bound, ">": value > bound, "<=": value <= bound, "<": value < bound}
+    return holds[sign]
+
+
+def too_little(metric: Metric, evidence: Evidence) -> str | None:
+    """Why the holdout cannot judge by ``metric``; None when it can."""
+    y = evidence.y
+    if len(y) < MIN_ROWS:
+        return f"the holdout has {len(y)} rows; {MIN_ROWS} are needed"
+    if evidence.schema.task == "binary":
+        counts = np.bincount(y, minlength=2)
+        if counts.min() < MIN_OF_A_CLASS:
+            rare = evidence.schema.classes[int(counts.argmin())]
+            return (
+                f"the holdout has {int(counts.min())} rows of class {rare!r}; "
+                f"{MIN_OF_A_CLASS} are needed"
+            )
+    return metric.undefined(y)
+
+
+def check_metric_task(metric: Metric, task: Task, field: str) -> None:
+    """Refuse a metric that does not fit ``task``."""
+    if task not in metric.tasks:
+        raise invalid(
+            field,
+            metric.name,
+            f"a metric for {task}: " + ", ".join(metric_names(task)),
+            code="wrong_task",
+        )
+
+
+def unknown_metric(name: str, text: str, others: tuple[str, ...]) -> Exception:
+    """The refusal of a sentence that starts with a word nobody knows."""
+    guess = nearest(name, [*metric_names(), *others])
+    return invalid(
+        FIELD,
+        text,
+        f"a gate on one of {', '.join(metric_names())}",
+        code="unknown_name",
+        fix=f'{name} is not known. Did you mean "{guess}"?' if guess else None,
+    )
+
+
+def matched(pattern: str, text: str) -> re.Match[str] | None:
+    """``text`` as a whole against ``pattern``, with any run of blanks where it has a space."""
+    return re.fullmatch(pattern.replace(" ", r"\s+"), text.strip())
+
+
+def shown(value: float) -> str:
+    """A number for a sentence."""
+    return f"{value:.4g}"

@@ -1,0 +1,40 @@
+"""From a sentence of the loop file to its gate."""
+
+from __future__ import annotations
+
+from everloop.errors import InvalidInput, invalid, nearest
+from everloop.evaluate.gates._base import FIELD, Gate
+from everloop.evaluate.metrics import metric_names
+from everloop.extensions import gates
+
+
+def parse_gate(text: str, field: str = FIELD) -> Gate:
+    """The gate that ``text`` states.
+
+    Raises :class:`~everloop.errors.InvalidInput` with the nearest sentence or name that is valid.
+    """
+    refusal: InvalidInput | None = None
+    for _, kind in gates:
+        try:
+            gate: Gate | None = kind.parse(text)
+        except InvalidInput as error:
+            refusal = error
+            continue
+        if gate is not None:
+            return gate
+    raise refusal or _no_such_form(text, field)
+
+
+def _no_such_form(text: str, field: str) -> InvalidInput:
+    first = text.split()[0] if text.split() else ""
+    metric = nearest(first, metric_names()) or "METRIC"
+    forms = [kind.form for _, kind in gates]
+    sentences = [form.replace("METRIC", metric).replace("NUMBER", "0.5") for form in forms]
+    guess = nearest(text, sentences)
+    return invalid(
+        field,
+        text,
+        "one of the forms " + "; ".join(forms),
+        code="unknown_gate",
+        fix=f'Did you mean "{guess}"?' if guess else None,
+    )
