@@ -55,7 +55,8 @@ class Evidence:
     frame : the holdout's rows, also with columns that are no features.
     y : their n targets, codes (int64) or floats.
     challenger, champion : answers on exactly these rows; champion is None when there is none.
-    latency : measures the packaged model and returns the 99th percentile in milliseconds.
+    latency : measures the packaged model and returns the 99th percentile in milliseconds;
+        None when it could not be measured.
     seed : of resampling.
     """
 
@@ -64,7 +65,7 @@ class Evidence:
     y: np.ndarray
     challenger: Answers
     champion: Answers | None = None
-    latency: Callable[[], float] | None = None
+    latency: Callable[[], float | None] | None = None
     seed: int = 0
 
 

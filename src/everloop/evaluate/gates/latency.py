@@ -9,6 +9,7 @@ from everloop.evaluate.gates._base import (
     Evidence,
     Gate,
     GateResult,
+    Verdict,
     matched,
     meets,
     shown,
@@ -37,10 +38,10 @@ class Latency(Gate):
         return cls(text, match[1], float(match[2]))
 
     def check(self, evidence: Evidence) -> GateResult:
-        if evidence.latency is None:
+        value = evidence.latency() if evidence.latency is not None else None
+        if value is None:
             detail = "The packaged model was not measured."
             return self.result("not_enough_evidence", detail, bound=self.bound)
-        value = float(evidence.latency())
-        verdict = "pass" if meets(value, self.sign, self.bound) else "fail"
+        verdict: Verdict = "pass" if meets(value, self.sign, self.bound) else "fail"
         detail = f"p99 latency is {shown(value)} ms, wanted {self.sign} {shown(self.bound)} ms."
         return self.result(verdict, detail, value=value, bound=self.bound)

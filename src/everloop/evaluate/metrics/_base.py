@@ -87,7 +87,7 @@ class Metric:
             for j, a in enumerate(answers):
                 proba = None if a.proba is None else a.proba[rows]
                 drawn[b, j] = self.function(y[rows], a.pred[rows], proba)
-        return values + (drawn - values) * np.sqrt(m / n)
+        return np.asarray(values + (drawn - values) * np.sqrt(m / n))
 
 
 class MomentMetric(Metric):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from everloop.data.schema import Task
 from everloop.durations import seconds
 from everloop.errors import invalid, nearest
-from everloop.evaluate.gates import Gate, parse_gate
-from everloop.evaluate.gates._base import FIELD, check_metric_task
+from everloop.evaluate.gates._base import FIELD, Gate, check_metric_task
+from everloop.evaluate.gates._parse import parse_gate
 from everloop.evaluate.metrics import Metric, default_metric, get_metric
 from everloop.evaluate.spec import EvaluateSpec
 
