@@ -1,0 +1,71 @@
+"""Labels as callers send them, as the classes or numbers that they stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from everloop.data.schema import Schema
+
+
+def label_codes(labels: pl.Series, schema: Schema) -> NDArray[np.float64]:
+    """JSON texts as class codes or numbers; NaN for none and for what is no label of the task.
+
+    ``1``, ``1.0``, ``"1"`` and, for classes false and true, ``true`` all find their class.
+    """
+    if schema.task == "regression":
+        return _numbers(labels.str.strip_chars('"'))
+    texts = labels.drop_nulls().unique().to_list()
+    codes = [_code(msgspec.json.decode(text), schema) for text in texts]
+    return (
+        labels.replace_strict(texts, codes, default=None, return_dtype=pl.Float64)
+        .to_numpy()
+        .astype(np.float64)
+    )
+
+
+def target_column(labels: pl.Series, schema: Schema) -> pl.Series:
+    """JSON texts as the target column of a training frame; null where it is no label."""
+    codes = label_codes(labels, schema)
+    if schema.task == "regression":
+        return pl.Series(codes).fill_nan(None)
+    kind = type(schema.classes[0])
+    dtype = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64}.get(kind, pl.String)
+    values = dict(enumerate(schema.classes))
+    return pl.Series([values.get(code) for code in codes.tolist()], dtype=dtype)
+
+
+def answer_codes(answers: pl.Series, schema: Schema) -> NDArray[np.float64]:
+    """Logged answers as class codes or numbers; NaN where there is none."""
+    if schema.task == "regression":
+        return _numbers(answers)
+    values = answers.drop_nulls().unique().to_list()
+    codes = [_code(value, schema) for value in values]
+    return (
+        answers.replace_strict(values, codes, default=None, return_dtype=pl.Float64)
+        .to_numpy()
+        .astype(np.float64)
+    )
+
+
+def _numbers(values: pl.Series) -> NDArray[np.float64]:
+    return values.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+
+
+def _code(value: Any, schema: Schema) -> float:
+    for code, label in enumerate(schema.classes):
+        if value == label or _plain(value) == _plain(label):
+            return float(code)
+    return float("nan")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

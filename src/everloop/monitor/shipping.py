@@ -1,0 +1,135 @@
+"""From the data plane's segment files to Parquet parts, each record exactly once.
+
+A batch is read from where the segment was left, stored as a blob, and then the new part and the
+new offset are written in one transaction, which first looks whether the offset is still the one
+read from. A crash before it leaves a blob that nobody names; one after it leaves nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import sqlalchemy as sa
+
+from everloop.data.segments import (
+    FeedbackRecord,
+    PredictionRecord,
+    list_segments,
+    read_segment,
+)
+from everloop.monitor.parts import feedback_frame, prediction_frame, to_parquet
+from everloop.store.blobs import Blobs
+from everloop.store.clock import now_ms
+from everloop.store.database import Database
+from everloop.store.dialect import serialise, upsert
+from everloop.store.tables import log_offsets, log_parts
+
+BATCH_BYTES = 16 << 20  # of records; what shipping holds in memory is a small multiple
+KINDS: dict[str, Any] = {
+    "predictions": msgspec.msgpack.Decoder(PredictionRecord),
+    "feedback": msgspec.msgpack.Decoder(FeedbackRecord),
+}
+_LOCK = "everloop.log"
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Records of one segment between two offsets, by endpoint."""
+
+    segment: str
+    start: int
+    stop: int
+    frames: dict[str, pl.DataFrame]
+
+
+class Shipper:
+    """Ships every segment in ``folder/predictions`` and ``folder/feedback``.
+
+    Several processes may ship the same folder at once; each record still arrives once.
+    """
+
+    def __init__(self, db: Database, blobs: Blobs, folder: Path) -> None:
+        self.db = db
+        self.blobs = blobs
+        self.folder = folder
+
+    def ship(self) -> int:
+        """Ship all that is there now; returns the number of rows and labels."""
+        offsets = self._offsets()
+        rows = 0
+        for kind in KINDS:
+            for path in list_segments(self.folder / kind):
+                segment = f"{kind}/{path.name}"
+                start = offsets.get(segment, 0)
+                if path.stat().st_size > start:
+                    for batch in self._batches(kind, path, segment, start):
+                        rows += self._commit(kind, batch)
+        return rows
+
+    def _offsets(self) -> dict[str, int]:
+        with self.db.read() as conn:
+            query = sa.select(log_offsets.c.segment, log_offsets.c.offset)
+            return {row.segment: row.offset for row in conn.execute(query)}
+
+    def _batches(self, kind: str, path: Path, segment: str, start: int) -> Iterator[Batch]:
+        records: list[Any] = []
+        size, first, stop = 0, start, start
+        for payload, after in read_segment(path, start):
+            try:
+                records.append(KINDS[kind].decode(payload))
+            except msgspec.MsgspecError:
+                pass  # whole, but no record that this version can read
+            size, stop = size + len(payload), after
+            if size >= BATCH_BYTES:
+                yield Batch(segment, first, stop, _frames(kind, records))
+                records, size, first = [], 0, stop
+        if stop > first:
+            yield Batch(segment, first, stop, _frames(kind, records))
+
+    def _commit(self, kind: str, batch: Batch) -> int:
+        digests = {name: self.blobs.put(to_parquet(f)) for name, f in batch.frames.items()}
+        now = now_ms()
+        with self.db.write() as conn:
+            serialise(conn, _LOCK)
+            at = sa.select(log_offsets.c.offset).where(log_offsets.c.segment == batch.segment)
+            if (conn.execute(at).scalar() or 0) != batch.start:
+                return 0  # another process shipped it meanwhile
+            for endpoint, frame in batch.frames.items():
+                self._add_part(conn, kind, endpoint, frame, digests[endpoint], now)
+            conn.execute(
+                upsert(log_offsets, ["segment"], ["offset", "updated"]),
+                {"segment": batch.segment, "offset": batch.stop, "updated": now},
+            )
+        return sum(frame.height for frame in batch.frames.values())
+
+    @staticmethod
+    def _add_part(
+        conn: sa.Connection, kind: str, endpoint: str, frame: pl.DataFrame, digest: str, now: int
+    ) -> None:
+        mine = (log_parts.c.endpoint == endpoint) & (log_parts.c.kind == kind)
+        newest = conn.execute(sa.select(sa.func.max(log_parts.c.part)).where(mine)).scalar()
+        span = frame["time" if kind == "predictions" else "at"]
+        conn.execute(
+            sa.insert(log_parts).values(
+                endpoint=endpoint,
+                kind=kind,
+                part=(newest or 0) + 1,
+                digest=digest,
+                rows=frame.height,
+                first=span.min(),
+                last=span.max(),
+                created=now,
+            )
+        )
+
+
+def _frames(kind: str, records: list[Any]) -> dict[str, pl.DataFrame]:
+    by_endpoint: dict[str, list[Any]] = {}
+    for record in records:
+        by_endpoint.setdefault(record.endpoint, []).append(record)
+    build = prediction_frame if kind == "predictions" else feedback_frame
+    frames = {endpoint: build(group) for endpoint, group in by_endpoint.items()}
+    return {endpoint: frame for endpoint, frame in frames.items() if frame.height}

@@ -1,0 +1,198 @@
+"""What was found in which window: the rows that watching writes and everything else reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+
+from everloop.errors import NotFound
+from everloop.store.clock import now_ms
+from everloop.store.database import Database
+from everloop.store.dialect import insert_or_ignore, upsert
+from everloop.store.tables import alerts, windows
+
+MAX_PAGE = 1000
+
+AlertKind = Literal["quality", "drift", "performance"]
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """One stretch of event time ``[start, end)`` of one endpoint, in milliseconds UTC.
+
+    ``checks`` holds ``faults`` and ``drift`` by feature, how the level was spent, and the
+    reference's digest; ``performance`` is None until the window is closed, then a dictionary whose
+    ``state`` is ``waiting`` (for labels), ``done`` or ``too_few``.
+    """
+
+    endpoint: str
+    start: int
+    end: int
+    rows: int
+    labelled: int
+    checks: dict[str, Any]
+    performance: dict[str, Any] | None
+    quarantined: bool
+    updated: int
+
+    @property
+    def drifting(self) -> list[str]:
+        """Features whose drift was established in this window, strongest first."""
+        found = {n: d["effect"] for n, d in self.checks.get("drift", {}).items() if d["drifted"]}
+        return sorted(found, key=lambda name: -found[name])
+
+    @property
+    def worse(self) -> bool:
+        """Whether the answers were established to be worse than when the model was tested."""
+        return bool((self.performance or {}).get("worse"))
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something worth telling, with its evidence; one per window, kind and feature."""
+
+    id: str
+    endpoint: str
+    window: int  # start of the window
+    kind: AlertKind
+    severity: Literal["warning", "critical"]
+    feature: str | None
+    summary: str
+    evidence: dict[str, Any]
+    at: int
+    cycle: str | None = None
+
+
+def alert_id(endpoint: str, window: int, kind: str, feature: str | None) -> str:
+    """The same finding always has the same id, so finding it again adds nothing."""
+    text = "\0".join([endpoint, str(window), kind, feature or ""])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class WindowStore:
+    """Windows and alerts in the database; safe to share between threads."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    # -- read ------------------------------------------------------------------------------------
+
+    def get(self, endpoint: str, start: int) -> Window:
+        """Raises :class:`~everloop.errors.NotFound`."""
+        found = self._windows(windows.c.endpoint == endpoint, windows.c.start == start)
+        if not found:
+            raise NotFound(f"window: endpoint {endpoint!r} has no window that starts at {start}.")
+        return found[0]
+
+    def latest(self, endpoint: str) -> Window | None:
+        """The newest window."""
+        found = self.page(endpoint, limit=1)
+        return found[0] if found else None
+
+    def page(self, endpoint: str, before: int | None = None, limit: int = 100) -> list[Window]:
+        """Windows newest first; ``before`` is the start of the last one of the page before."""
+        where = [windows.c.endpoint == endpoint]
+        if before is not None:
+            where.append(windows.c.start < before)
+        return self._windows(*where, limit=limit)
+
+    def since(self, endpoint: str, start: int) -> list[Window]:
+        """Windows that end after ``start``, oldest first, at most 1,000 (the newest)."""
+        found = self._windows(windows.c.endpoint == endpoint, windows.c.end > start, limit=MAX_PAGE)
+        return found[::-1]
+
+    def quarantined(self, endpoint: str) -> list[tuple[int, int]]:
+        """``(start, end)`` of every window whose rows must not train a model, oldest first."""
+        query = (
+            sa.select(windows.c.start, windows.c.end)
+            .where(windows.c.endpoint == endpoint, windows.c.quarantined)
+            .order_by(windows.c.start)
+        )
+        with self.db.read() as conn:
+            return [(row.start, row.end) for row in conn.execute(query)]
+
+    def alerts(
+        self,
+        endpoint: str,
+        since: int | None = None,
+        before: tuple[int, str] | None = None,
+        kind: AlertKind | None = None,
+        limit: int = 100,
+    ) -> list[Alert]:
+        """Alerts, newest window first.
+
+        ``since``: only of windows that start then or later. ``before``: the ``(window, id)`` of
+        the last alert of the page before.
+        """
+        query = sa.select(alerts).where(alerts.c.endpoint == endpoint)
+        if since is not None:
+            query = query.where(alerts.c.window >= since)
+        if kind is not None:
+            query = query.where(alerts.c.kind == kind)
+        if before is not None:
+            window, key = before
+            older = alerts.c.window < window
+            query = query.where(older | ((alerts.c.window == window) & (alerts.c.id > key)))
+        query = query.order_by(alerts.c.window.desc(), alerts.c.id)
+        with self.db.read() as conn:
+            rows = conn.execute(query.limit(max(1, min(limit, MAX_PAGE)))).all()
+        return [_alert(row) for row in rows]
+
+    # -- write -----------------------------------------------------------------------------------
+
+    def save(self, conn: sa.Connection, window: Window, found: Sequence[Alert]) -> list[Alert]:
+        """Write a window and its alerts in the caller's transaction; returns the new alerts.
+
+        A window that was released from quarantine by a person stays released.
+        """
+        values = {f: getattr(window, f) for f in Window.__struct_fields__}
+        values["checks"] = msgspec.json.encode(window.checks).decode()
+        performance = window.performance
+        values["performance"] = (
+            None if performance is None else msgspec.json.encode(performance).decode()
+        )
+        updates = [name for name in values if name not in ("endpoint", "start")]
+        conn.execute(upsert(windows, ["endpoint", "start"], updates), values)
+        return [alert for alert in found if self._add(conn, alert)]
+
+    def release(self, conn: sa.Connection, endpoint: str, start: int, by: str) -> None:
+        """Take a window out of quarantine: a person says that its rows are sound after all."""
+        window = self.get(endpoint, start)
+        checks = window.checks | {"released_by": by}
+        conn.execute(
+            sa.update(windows)
+            .where(windows.c.endpoint == endpoint, windows.c.start == start)
+            .values(
+                quarantined=False, checks=msgspec.json.encode(checks).decode(), updated=now_ms()
+            )
+        )
+
+    def link(self, conn: sa.Connection, ids: Sequence[str], cycle: str) -> None:
+        """Write on alerts which cycle they led to; the first cycle stays."""
+        unlinked = alerts.c.id.in_(list(ids)) & alerts.c.cycle.is_(None)
+        conn.execute(sa.update(alerts).where(unlinked).values(cycle=cycle))
+
+    @staticmethod
+    def _add(conn: sa.Connection, alert: Alert) -> bool:
+        values = {f: getattr(alert, f) for f in Alert.__struct_fields__}
+        values["evidence"] = msgspec.json.encode(alert.evidence).decode()
+        return conn.execute(insert_or_ignore(alerts), values).rowcount == 1
+
+    def _windows(self, *where: sa.ColumnElement[bool], limit: int = 1) -> list[Window]:
+        query = sa.select(windows).where(*where).order_by(windows.c.start.desc())
+        with self.db.read() as conn:
+            rows = conn.execute(query.limit(max(1, min(limit, MAX_PAGE)))).all()
+        return [_window(row) for row in rows]
+
+
+def _window(row: sa.Row[Any]) -> Window:
+    values = dict(row._mapping)
+    values["checks"] = msgspec.json.decode(row.checks)
+    values["performance"] = row.performance and msgspec.json.decode(row.performance)
+    return Window(**values)
+
+
+def _alert(row: sa.Row[Any]) -> Alert:
+    return Alert(**dict(row._mapping) | {"evidence": msgspec.json.decode(row.evidence)})
