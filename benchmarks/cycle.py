@@ -49,23 +49,27 @@ print(time.perf_counter() - began)
 def make(path: Path, rows: int) -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(rows, COLUMNS))
-    y = (X @ rng.normal(size=COLUMNS) + X[:, 0] * X[:, 1] + rng.normal(size=rows) * 2 > 0).astype(int)
+    y = (X @ rng.normal(size=COLUMNS) + X[:, 0] * X[:, 1] + rng.normal(size=rows) * 2 > 0).astype(
+        int
+    )
     pl.DataFrame({f"x{i}": X[:, i] for i in range(COLUMNS)}).with_columns(
         y=pl.Series(y)
     ).write_parquet(path)
 
 
 def bare(path: Path) -> float:
-    done = subprocess.run([sys.executable, "-c", BARE, str(path)], check=True, text=True,
-                          capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", BARE, str(path)], check=True, text=True, capture_output=True
+    )
     return float(done.stdout)
 
 
 def cycle(folder: Path) -> float:
     everloop = str(Path(sys.executable).with_name("everloop"))
     began = time.perf_counter()
-    subprocess.run([everloop, "run", "--dir", str(folder), "--json"], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [everloop, "run", "--dir", str(folder), "--json"], check=True, stdout=subprocess.DEVNULL
+    )
     return time.perf_counter() - began
 
 
@@ -83,7 +87,9 @@ def main() -> None:
             )
             pairs.append((bare(folder / "data.parquet"), cycle(folder)))
             b, c = pairs[-1]
-            table.add_row(f"{rows:,} rows, run {repeat + 1}", f"{b:.1f} s", f"{c:.1f} s", f"{c - b:.1f} s", "")
+            table.add_row(
+                f"{rows:,} rows, run {repeat + 1}", f"{b:.1f} s", f"{c:.1f} s", f"{c - b:.1f} s", ""
+            )
     gap = statistics.median(c - b for b, c in pairs)
     table.add_row("median", "", "", f"{gap:.1f} s", "< 5 s")
     Console().print(table)

@@ -39,9 +39,19 @@ def up(folder: Path, settle: float = 5.0) -> tuple[float, list[tuple[str, float,
     """Seconds until the ready line; (name, RSS, PSS) in MB of each process after ``settle`` s."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("everloop")), "up", "--dir", str(folder), "--json",
-         "--port", str(_free()), "--serve-port", str(_free())],
-        stdout=subprocess.PIPE, text=True,
+        [
+            str(Path(sys.executable).with_name("everloop")),
+            "up",
+            "--dir",
+            str(folder),
+            "--json",
+            "--port",
+            str(_free()),
+            "--serve-port",
+            str(_free()),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None
@@ -78,8 +88,13 @@ def train_a_model(folder: Path) -> None:
 
     load_diabetes(as_frame=True, scaled=False).frame.to_csv(folder / "diabetes.csv", index=False)
     everloop = str(Path(sys.executable).with_name("everloop"))
-    subprocess.run([everloop, "train", "diabetes.csv", "--json"], cwd=folder, check=True,
-                   stdout=subprocess.DEVNULL, env=dict(os.environ))
+    subprocess.run(
+        [everloop, "train", "diabetes.csv", "--json"],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=dict(os.environ),
+    )
 
 
 def main() -> None:
@@ -90,13 +105,17 @@ def main() -> None:
         folder = Path(name)
         train_a_model(folder)
         runs = [up(folder, settle=5.0 if last else 0.2) for last in (False, False, True)]
-        table.add_row("everloop up, ready", f"{statistics.median(r for r, _ in runs):.2f} s", "< 3 s")
+        table.add_row(
+            "everloop up, ready", f"{statistics.median(r for r, _ in runs):.2f} s", "< 3 s"
+        )
         memory = runs[-1][1]
         for process, rss, pss in memory:
             table.add_row(f"  idle: {process}", f"{rss:.0f} MB RSS, {pss:.0f} MB PSS", "")
         total = sum(rss for _, rss, _ in memory)
         shared = sum(pss for _, _, pss in memory)
-        table.add_row("idle set, all processes", f"{total:.0f} MB RSS, {shared:.0f} MB PSS", "< 350 MB")
+        table.add_row(
+            "idle set, all processes", f"{total:.0f} MB RSS, {shared:.0f} MB PSS", "< 350 MB"
+        )
     console.print(table)
 
 

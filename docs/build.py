@@ -23,8 +23,11 @@ from everloop.server.routes import ROUTES
 from everloop.settings import PREFIX, Settings
 
 FOLDER = Path(__file__).parent / "reference"
-NESTED = {"train.search": "SearchSpec", "deploy.rollout": "RolloutSpec",
-          "monitor.performance": "PerformanceSpec"}
+NESTED = {
+    "train.search": "SearchSpec",
+    "deploy.rollout": "RolloutSpec",
+    "monitor.performance": "PerformanceSpec",
+}
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -37,12 +40,24 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 
 def cli_page() -> str:
-    lines = ["# Command line", "", "Every verb takes `--help`. Exit codes: 0 done, 1 a step or a "
-             "check failed, 2 bad input.", ""]
+    lines = [
+        "# Command line",
+        "",
+        "Every verb takes `--help`. Exit codes: 0 done, 1 a step or a check failed, 2 bad input.",
+        "",
+    ]
     for name, command in commands():
         context = click.Context(command, info_name=f"everloop {name}")
-        lines += [f"## everloop {name}", "", inspect.cleandoc(command.help or ""), "",
-                  "```", command.get_usage(context).removeprefix("Usage: "), "```", ""]
+        lines += [
+            f"## everloop {name}",
+            "",
+            inspect.cleandoc(command.help or ""),
+            "",
+            "```",
+            command.get_usage(context).removeprefix("Usage: "),
+            "```",
+            "",
+        ]
         options = [p for p in command.params if isinstance(p, click.Option)]
         if options:
             lines += ["| option | meaning |", "| --- | --- |"]
@@ -53,7 +68,11 @@ def cli_page() -> str:
 
 def _option(option: click.Option) -> str:
     name = ", ".join(f"`{o}`" for o in option.opts)
-    return name if option.is_flag else f"{name} {option.make_metavar(click.Context(click.Command('x')))}"
+    return (
+        name
+        if option.is_flag
+        else f"{name} {option.make_metavar(click.Context(click.Command('x')))}"
+    )
 
 
 def _meaning(option: click.Option, context: click.Context) -> str:
@@ -62,8 +81,13 @@ def _meaning(option: click.Option, context: click.Context) -> str:
 
 
 def loop_file_page() -> str:
-    lines = ["# everloop.toml", "", "Each section, its keys, their defaults. An unknown key or a "
-             "bad value is refused with the nearest valid one.", ""]
+    lines = [
+        "# everloop.toml",
+        "",
+        "Each section, its keys, their defaults. An unknown key or a "
+        "bad value is refused with the nearest valid one.",
+        "",
+    ]
     for section, cls in SECTIONS.items():
         lines += _section(section, cls)
         for path, name in NESTED.items():
@@ -74,8 +98,14 @@ def loop_file_page() -> str:
 
 
 def _section(section: str, cls: type[msgspec.Struct]) -> list[str]:
-    lines = [f"## [{section}]", "", inspect.cleandoc(cls.__doc__ or ""), "",
-             "| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+    lines = [
+        f"## [{section}]",
+        "",
+        inspect.cleandoc(cls.__doc__ or ""),
+        "",
+        "| key | type | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
     said = dict(field_comments(cls))
     for field in msgspec.structs.fields(cls):
         default = "required" if field.required else f"`{_default(field)}`"
@@ -103,9 +133,15 @@ def field_comments(cls: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
 
 
 def settings_page() -> str:
-    lines = ["# Settings", "", "Each setting has the same name in `[settings]` of `everloop.toml` "
-             "and, as shown, in the environment; the environment wins.", "",
-             "| setting | environment | default | meaning |", "| --- | --- | --- | --- |"]
+    lines = [
+        "# Settings",
+        "",
+        "Each setting has the same name in `[settings]` of `everloop.toml` "
+        "and, as shown, in the environment; the environment wins.",
+        "",
+        "| setting | environment | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
     for name, meaning in setting_comments().items():
         default = getattr(Settings(), name)
         lines.append(f"| `{name}` | `{PREFIX}{name.upper()}` | `{default!r}` | {meaning} |")
@@ -120,30 +156,46 @@ def setting_comments() -> dict[str, str]:
 
 
 def http_page() -> str:
-    lines = ["# HTTP", "", "The control plane's routes. Each names who may call it; a route that "
-             "names nobody is denied. The machine-readable form is served at `/openapi.json`, the "
-             "data plane's own at the same path of its port.", "",
-             "| route | permission | what it does |", "| --- | --- | --- |"]
+    lines = [
+        "# HTTP",
+        "",
+        "The control plane's routes. Each names who may call it; a route that "
+        "names nobody is denied. The machine-readable form is served at `/openapi.json`, the "
+        "data plane's own at the same path of its port.",
+        "",
+        "| route | permission | what it does |",
+        "| --- | --- | --- |",
+    ]
     lines += [f"| `{r.method} {r.path}` | {r.permission} | {r.summary} |" for r in ROUTES]
     return "\n".join([*lines, ""])
 
 
-PAGES = {"cli.md": cli_page, "loop-file.md": loop_file_page, "settings.md": settings_page,
-         "http.md": http_page}
+PAGES = {
+    "cli.md": cli_page,
+    "loop-file.md": loop_file_page,
+    "settings.md": settings_page,
+    "http.md": http_page,
+}
 
 
 def undocumented() -> list[str]:
     """Options, keys, settings and routes that say nothing of themselves."""
     missing = []
     for name, command in commands():
-        missing += [f"everloop {name} {p.opts[0]}" for p in command.params
-                    if isinstance(p, click.Option) and not p.help]
+        missing += [
+            f"everloop {name} {p.opts[0]}"
+            for p in command.params
+            if isinstance(p, click.Option) and not p.help
+        ]
         missing += [] if command.help else [f"everloop {name}"]
     for section, cls in SECTIONS.items():
         said = dict(field_comments(cls))
         missing += [f"[{section}]"] if not cls.__doc__ else []
-        missing += [f"{section}.{f}" for f in cls.__struct_fields__
-                    if not said.get(f) and f"{section}.{f}" not in NESTED]
+        missing += [
+            f"{section}.{f}"
+            for f in cls.__struct_fields__
+            if not said.get(f) and f"{section}.{f}" not in NESTED
+        ]
     missing += [f"settings.{f}" for f in Settings.__struct_fields__ if f not in setting_comments()]
     missing += [f"{r.method} {r.path}" for r in ROUTES if not r.summary or not r.permission]
     return missing

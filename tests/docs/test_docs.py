@@ -43,8 +43,14 @@ def run(language: str, code: str, folder: Path) -> None:
         lines = [line[2:] for line in code.splitlines() if line.startswith("$ ")]
         script = ["bash", "-euc", "\n".join(lines)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(script, cwd=folder, text=True, capture_output=True, timeout=300,
-                          env={**os.environ, "PATH": path})
+    done = subprocess.run(
+        script,
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=300,
+        env={**os.environ, "PATH": path},
+    )
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
 
 

@@ -23,7 +23,11 @@ START_SECONDS = 60.0
 def everloop(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """``everloop …`` in a folder; its output as text."""
     done = subprocess.run(
-        [*EVERLOOP, *arguments], cwd=folder, text=True, capture_output=True, timeout=180,
+        [*EVERLOOP, *arguments],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=180,
         env={**os.environ, "COLUMNS": "160"},
     )
     if check:
@@ -46,8 +50,12 @@ def serving(folder: Path, *arguments: str) -> Iterator[httpx.Client]:
     """``everloop serve`` on a free port, and a client for it."""
     port = free_port()
     process = subprocess.Popen(
-        [*EVERLOOP, "serve", *arguments, "--port", str(port)], cwd=folder,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        [*EVERLOOP, "serve", *arguments, "--port", str(port)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
@@ -65,9 +73,20 @@ class Up:
         self.folder = folder
         self.ports = free_port(), free_port()
         self.process = subprocess.Popen(
-            [*EVERLOOP, "up", "--json", "--port", str(self.ports[0]),
-             "--serve-port", str(self.ports[1]), *arguments],
-            cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            [
+                *EVERLOOP,
+                "up",
+                "--json",
+                "--port",
+                str(self.ports[0]),
+                "--serve-port",
+                str(self.ports[1]),
+                *arguments,
+            ],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

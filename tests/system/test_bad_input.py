@@ -34,8 +34,18 @@ FILES: dict[str, tuple[str, Callable[[Path], None] | None, tuple[str, ...], str]
     "an empty file": ("d.csv", text(""), (), "empty"),
     "a header only": ("d.csv", text("a,b,y\n"), (), "rows"),
     "a missing target": ("d.csv", text(GOOD), ("--target", "yy"), "yy"),
-    "a target of one value": ("d.csv", text("a,y\n" + "".join(f"{i},1\n" for i in range(40))), (), "y"),
-    "features of one value": ("d.csv", text("a,y\n" + "".join(f"5,{i % 7}.5\n" for i in range(40))), (), "feature"),
+    "a target of one value": (
+        "d.csv",
+        text("a,y\n" + "".join(f"{i},1\n" for i in range(40))),
+        (),
+        "y",
+    ),
+    "features of one value": (
+        "d.csv",
+        text("a,y\n" + "".join(f"5,{i % 7}.5\n" for i in range(40))),
+        (),
+        "feature",
+    ),
     "text where numbers were": ("d.csv", text(GOOD.replace("\n7,", "\nseven,", 1)), (), "seven"),
     "two rows": ("d.csv", text("a,b,y\n1,2,3\n4,5,6\n"), (), "2 rows"),
     "NaN in the target": ("d.csv", text(GOOD + "1,2,\n"), (), "y"),
@@ -44,7 +54,12 @@ FILES: dict[str, tuple[str, Callable[[Path], None] | None, tuple[str, ...], str]
     "a parquet of 0 bytes": ("d.parquet", raw(b""), (), "empty"),
     "a parquet that is none": ("d.parquet", raw(b"hello" * 100), (), "d.parquet"),
     "a ragged row": ("d.csv", text(GOOD + "1,2,3,4\n"), (), "4"),
-    "an unknown candidate": ("d.csv", text(GOOD), ("--candidate", "linear_regresion"), "linear_regression"),
+    "an unknown candidate": (
+        "d.csv",
+        text(GOOD),
+        ("--candidate", "linear_regresion"),
+        "linear_regression",
+    ),
     "an unknown metric": ("d.csv", text(GOOD), ("--metric", "rmsee"), "rmse"),
     "more train rows than rows": ("d.csv", text(GOOD), ("--rows", "400"), "400"),
     "a share that is none": ("d.csv", text(GOOD), ("--holdout", "1.5"), "1.5"),
@@ -95,7 +110,10 @@ LOOP_FILES = {
 @pytest.mark.parametrize("name", LOOP_FILES)
 @pytest.mark.parametrize("verb", ["check", "run"])
 def test_a_loop_file_is_refused_in_one_sentence(
-    name: str, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    verb: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     content, expected = LOOP_FILES[name]
@@ -128,7 +146,10 @@ BODIES = {
     "a nested value": ([{**ROW, "bmi": [1]}], "bmi"),
     "no rows": ([], "row"),
     "a number": (7, "record"),
-    "columns of two lengths": ({k: [v] * (2 if k == "bmi" else 1) for k, v in ROW.items()}, "length"),
+    "columns of two lengths": (
+        {k: [v] * (2 if k == "bmi" else 1) for k, v in ROW.items()},
+        "length",
+    ),
 }
 
 

@@ -56,7 +56,9 @@ def test_update_with_worse_rows_is_not_worth_it(tmp_path: Path) -> None:
     everloop(tmp_path, "train", "data.csv")
     again = everloop_json(tmp_path, "update", "again.csv")
     assert again["cycle"]["verdict"] == "not_worth_it"
-    assert [v["version"] for v in [everloop_json(tmp_path, "status")["loops"][0]["champion"]]] == [1]
+    assert [v["version"] for v in [everloop_json(tmp_path, "status")["loops"][0]["champion"]]] == [
+        1
+    ]
 
 
 def test_classification_answers_labels_as_in_the_file(tmp_path: Path) -> None:

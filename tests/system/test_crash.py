@@ -43,8 +43,11 @@ def folder(tmp_path: Path) -> Path:
 
 def start(folder: Path, point: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(FAULTY), str(folder), point], text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        [sys.executable, str(FAULTY), str(folder), point],
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
 
 
@@ -76,9 +79,7 @@ def finished(folder: Path, cycles: int) -> None:
     with Project.open(folder) as project:
         done = project.cycles.page("cells")
         assert [c.verdict for c in done] == ["promoted"] * cycles
-        assert [v.version for v in project.registry.versions("cells")] == [
-            *range(cycles, 0, -1)
-        ]
+        assert [v.version for v in project.registry.versions("cells")] == [*range(cycles, 0, -1)]
         assert project.registry.aliases("cells") == {"champion": cycles}
 
 
@@ -126,9 +127,7 @@ def test_killed_in_the_middle_of_a_step(folder: Path, step: str) -> None:
 
 def _begun(folder: Path) -> set[str]:
     with Project.open(folder) as project:
-        return {
-            s.step for c in project.cycles.page("cells") for s in project.cycles.steps(c.id)
-        }
+        return {s.step for c in project.cycles.page("cells") for s in project.cycles.steps(c.id)}
 
 
 def test_killed_in_the_middle_of_a_canary_it_goes_on_where_it_was(folder: Path) -> None:

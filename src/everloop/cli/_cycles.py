@@ -10,15 +10,27 @@ from rich.markup import escape
 from rich.status import Status
 
 from everloop.cli._output import (
-    console, heading, interval, next_step, number, print_json, say, table, verdict,
+    console,
+    heading,
+    interval,
+    next_step,
+    number,
+    print_json,
+    say,
+    table,
+    verdict,
 )
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop
 
 DOING = {
-    "snapshot": "taking a snapshot of the data", "train": "training the candidates",
-    "evaluate": "testing through the gates", "register": "signing and registering",
-    "approve": "asking for approval", "deploy": "rolling out", "promote": "promoting",
+    "snapshot": "taking a snapshot of the data",
+    "train": "training the candidates",
+    "evaluate": "testing through the gates",
+    "register": "signing and registering",
+    "approve": "asking for approval",
+    "deploy": "rolling out",
+    "promote": "promoting",
     "retest": "testing through the gates",
 }
 
@@ -35,7 +47,9 @@ class CycleView:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self._stop()
@@ -52,10 +66,14 @@ class CycleView:
             self._stop()
             for line in describe(facts["step"], facts["result"]):
                 spent = time.monotonic() - self._began
-                console.print(f"  [bold]{facts['step']:<9}[/] {escape(line)}  [dim]{spent:.1f} s[/]",
-                              soft_wrap=True)
+                console.print(
+                    f"  [bold]{facts['step']:<9}[/] {escape(line)}  [dim]{spent:.1f} s[/]",
+                    soft_wrap=True,
+                )
         elif self._status is not None and stage != "cycle":
-            self._status.update(f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items()))
+            self._status.update(
+                f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items())
+            )
 
     def _stop(self) -> None:
         if self._status is not None:
@@ -66,8 +84,10 @@ class CycleView:
 def describe(step: str, result: dict[str, Any]) -> list[str]:
     """One or two lines of what a step did."""
     if step == "snapshot" and "dataset" in result:
-        line = (f"{result['rows']:,} rows as {result['dataset'][:12]}; {result['train_rows']:,} train, "
-                f"{result['test_rows']:,} test ({result['split']})")
+        line = (
+            f"{result['rows']:,} rows as {result['dataset'][:12]}; {result['train_rows']:,} train, "
+            f"{result['test_rows']:,} test ({result['split']})"
+        )
         return [line]
     if step == "train" and result:
         tried = ", ".join(f"{c['algorithm']} {number(c['score'])}" for c in result["candidates"])
@@ -75,14 +95,18 @@ def describe(step: str, result: dict[str, Any]) -> list[str]:
     if step in ("evaluate", "retest") and result:
         main = result["metrics"][result["metric"]]
         passed = sum(g["verdict"] == "pass" for g in result["gates"])
-        return [f"{result['metric']} {number(main['value'])} {interval(main['low'], main['high'])} "
-                f"on {result['rows']:,} rows; {passed} of {len(result['gates'])} gates passed"]
+        return [
+            f"{result['metric']} {number(main['value'])} {interval(main['low'], main['high'])} "
+            f"on {result['rows']:,} rows; {passed} of {len(result['gates'])} gates passed"
+        ]
     if step == "register" and result:
         return [f"version {result['version']}, package {result['digest'][:12]}, signed"]
     if step == "deploy" and result:
         if result["kind"] == "direct":
             return [f"direct: {result['why']}"]
-        return [f"canary at {s['weight']:.0%}: {s['verdict']} ({s['reason']})" for s in result["steps"]]
+        return [
+            f"canary at {s['weight']:.0%}: {s['verdict']} ({s['reason']})" for s in result["steps"]
+        ]
     if step == "promote" and result:
         return [f"version {result['version']} answers all traffic"]
     return []
@@ -101,7 +125,9 @@ def show_cycle(loop: Loop, cycle: Cycle, as_json: bool) -> None:
         show_gates(tested)
     if cycle.state == "waiting":
         heading(f"cycle {cycle.number} waits for your word")
-        next_step(f"everloop update --approve {cycle.number}", "or --decline; see the numbers above")
+        next_step(
+            f"everloop update --approve {cycle.number}", "or --decline; see the numbers above"
+        )
         return
     heading(f"cycle {cycle.number} of {cycle.loop}")
     verdict(cycle.verdict or "?", cycle.reason or "")
@@ -114,7 +140,12 @@ def show_gates(tested: dict[str, Any]) -> None:
     before = tested.get("champion_metrics")
     if before:
         rows_of = [
-            (name, new["value"], interval(new["low"], new["high"]), before.get(name, {}).get("value"))
+            (
+                name,
+                new["value"],
+                interval(new["low"], new["high"]),
+                before.get(name, {}).get("value"),
+            )
             for name, new in tested["metrics"].items()
         ]
         table(("metric", "new", "95 % interval", f"version {tested['champion']}"), rows_of)

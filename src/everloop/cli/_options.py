@@ -11,8 +11,12 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 folder = click.option(
-    "--dir", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(),
-    show_default=".", help="The project's folder.",
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    show_default=".",
+    help="The project's folder.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 loop_name = click.option("--loop", "loop_name", help="Which loop, when the project has several.")

@@ -14,9 +14,16 @@ from rich.table import Table
 console = Console(highlight=False)
 
 VERDICT_STYLE = {
-    "promoted": "bold green", "registered": "green", "passed": "green", "not_worth_it": "yellow",
-    "rejected": "yellow", "refused": "red", "rolled_back": "red", "declined": "yellow",
-    "failed": "bold red", "failed_gates": "red",
+    "promoted": "bold green",
+    "registered": "green",
+    "passed": "green",
+    "not_worth_it": "yellow",
+    "rejected": "yellow",
+    "refused": "red",
+    "rolled_back": "red",
+    "declined": "yellow",
+    "failed": "bold red",
+    "failed_gates": "red",
 }
 
 

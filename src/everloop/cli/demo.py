@@ -14,8 +14,14 @@ from everloop.demo.streams import flights, quick
 
 @click.command("demo")
 @click.option("--quick", "is_quick", is_flag=True, help="A small stream, with no download.")
-@click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path),
-              default=Path("everloop-demo"), show_default=True, help="Where to play it.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("everloop-demo"),
+    show_default=True,
+    help="Where to play it.",
+)
 @json_option
 def command(is_quick: bool, folder: Path, as_json: bool) -> None:
     """Go all the way round on real data and say at each stage what happens.

@@ -22,7 +22,11 @@ from everloop.loop.project import Project
 @click.option("--before", type=int, help="Only cycles with a smaller number.")
 @project_options
 def command(
-    cycle: int | None, limit: int, before: int | None, folder: Path, loop_name: str | None,
+    cycle: int | None,
+    limit: int,
+    before: int | None,
+    folder: Path,
+    loop_name: str | None,
     as_json: bool,
 ) -> None:
     """Show the loop's cycles with their causes and verdicts, or the steps of one CYCLE."""
@@ -37,8 +41,17 @@ def command(
             return
         table(
             ("cycle", "started", "cause", "verdict", "version", "reason"),
-            [(c.number, _when(c.started), _cause(c), (c.verdict or c.state).replace("_", " "),
-              c.version, c.reason or "") for c in cycles],
+            [
+                (
+                    c.number,
+                    _when(c.started),
+                    _cause(c),
+                    (c.verdict or c.state).replace("_", " "),
+                    c.version,
+                    c.reason or "",
+                )
+                for c in cycles
+            ],
         )
         if not cycles:
             next_step("everloop run", "goes round once")
@@ -53,7 +66,9 @@ def _one(loop: Loop, number: int, as_json: bool) -> None:
     if not as_json:
         heading(f"cycle {number} of {loop.name}, cause: {_cause(found[0])}")
         for step in loop.steps(found[0].id):
-            spent = f"{(step.finished - step.started) / 1000:.1f} s" if step.finished else "under way"
+            spent = (
+                f"{(step.finished - step.started) / 1000:.1f} s" if step.finished else "under way"
+            )
             for line in describe(step.step, step.result or {}) or [step.error or step.state]:
                 say(f"  {step.step:<9} {line}  {spent}")
     show_cycle(loop, found[0], as_json)

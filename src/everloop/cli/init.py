@@ -20,7 +20,11 @@ from everloop.loop.initial import initialise
 @folder_option
 @json_option
 def command(
-    data: str | None, target: str | None, name: str | None, force: bool, folder: Path,
+    data: str | None,
+    target: str | None,
+    name: str | None,
+    force: bool,
+    folder: Path,
     as_json: bool,
 ) -> None:
     """Write everloop.toml from looking at DATA (a file or a glob), and make the signing key."""

@@ -17,11 +17,18 @@ from everloop.loop.project import Project
 @click.command("predict")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--version", type=int, help="Which version.  [default: the champion]")
-@click.option("--out", type=click.Path(path_type=Path),
-              help="Write a .csv or .parquet file.  [default: print]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write a .csv or .parquet file.  [default: print]",
+)
 @project_options
 def command(
-    data: Path, version: int | None, out: Path | None, folder: Path, loop_name: str | None,
+    data: Path,
+    version: int | None,
+    out: Path | None,
+    folder: Path,
+    loop_name: str | None,
     as_json: bool,
 ) -> None:
     """Predict every row of DATA with the champion, checked against the model's schema."""
@@ -33,7 +40,9 @@ def command(
         write_predictions(predictions, out)
     if as_json:
         columns = predictions.to_dict(as_series=False)
-        print_json({"version": chosen.version, **({} if out else columns), "rows": predictions.height})
+        print_json(
+            {"version": chosen.version, **({} if out else columns), "rows": predictions.height}
+        )
     elif out is None:
         click.echo(predictions.write_csv(), nl=False)
     else:

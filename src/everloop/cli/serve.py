@@ -16,8 +16,12 @@ from everloop.loop.publishing import pin, served
 
 @click.command("serve")
 @click.argument("model", required=False)
-@click.option("--host", default="127.0.0.1", show_default=True,
-              help="Address to bind; beyond loopback a token is required.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to bind; beyond loopback a token is required.",
+)
 @click.option("--port", default=5051, show_default=True, help="Port of the predictions.")
 @folder_option
 def command(model: str | None, host: str, port: int, folder: Path) -> None:
@@ -26,8 +30,17 @@ def command(model: str | None, host: str, port: int, folder: Path) -> None:
     MODEL is a name, name@alias or name/version and is served as it is; without it every endpoint
     of the project is served and follows its champion.
     """
-    arguments = [sys.executable, "-m", "everloop.deploy.serving", "--dir", str(folder),
-                 "--host", host, "--port", str(port)]
+    arguments = [
+        sys.executable,
+        "-m",
+        "everloop.deploy.serving",
+        "--dir",
+        str(folder),
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
     with Project.open(folder) as project:
         if model is not None:
             arguments += ["--state", str(pin(project, model, port))]

@@ -8,7 +8,14 @@ import click
 
 from everloop.cli._options import project_options
 from everloop.cli._output import (
-    heading, interval, next_step, number, print_json, say, table, verdict,
+    heading,
+    interval,
+    next_step,
+    number,
+    print_json,
+    say,
+    table,
+    verdict,
 )
 from everloop.loop.loop import loop_of, loops_of
 from everloop.loop.project import Project
@@ -42,12 +49,16 @@ def _show(state: LoopStatus) -> None:
     heading(f"{state.loop}: {state.stage}{at}")
     for role, version in (("champion", state.champion), ("challenger", state.challenger)):
         if version is not None:
-            say(f"  {role:<10} version {version.version}, {version.algorithm}, {version.metric} "
-                f"{number(version.value)} {interval(version.low, version.high)}")
+            say(
+                f"  {role:<10} version {version.version}, {version.algorithm}, {version.metric} "
+                f"{number(version.value)} {interval(version.low, version.high)}"
+            )
     if state.arms:
-        table(("version", "role", "weight"),
-              [(a["version"], a["role"], f"{a['weight']:.0%}") for a in state.arms],
-              title=f"endpoint {state.endpoint}")
+        table(
+            ("version", "role", "weight"),
+            [(a["version"], a["role"], f"{a['weight']:.0%}") for a in state.arms],
+            title=f"endpoint {state.endpoint}",
+        )
     if state.last_cycle is not None and state.last_cycle.verdict:
         verdict(state.last_cycle.verdict, state.last_cycle.reason or "")
     if state.waiting:

@@ -20,16 +20,29 @@ from everloop.loop.project import Project
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option("--target", help="The column to predict.  [default: the last one]")
 @click.option("--rows", type=int, help="Train on the first so many rows and test on the rest.")
-@click.option("--holdout", type=float, help="Share of the rows, the last ones, that test.  [default: 0.2]")
-@click.option("--candidate", "candidates", multiple=True,
-              help="An algorithm to try; may be repeated.  [default: linear or logistic regression]")
+@click.option(
+    "--holdout", type=float, help="Share of the rows, the last ones, that test.  [default: 0.2]"
+)
+@click.option(
+    "--candidate",
+    "candidates",
+    multiple=True,
+    help="An algorithm to try; may be repeated.  [default: linear or logistic regression]",
+)
 @click.option("--metric", help="What decides.  [default: the task's]")
 @click.option("--name", help="Name of the model.  [default: the file's]")
 @project_options
 def command(
-    data: Path | None, target: str | None, rows: int | None, holdout: float | None,
-    candidates: tuple[str, ...], metric: str | None, name: str | None, folder: Path,
-    loop_name: str | None, as_json: bool,
+    data: Path | None,
+    target: str | None,
+    rows: int | None,
+    holdout: float | None,
+    candidates: tuple[str, ...],
+    metric: str | None,
+    name: str | None,
+    folder: Path,
+    loop_name: str | None,
+    as_json: bool,
 ) -> None:
     """Train on DATA (or on the loop file's data), print the score, register a version.
 
@@ -40,8 +53,14 @@ def command(
             loop = loop_of(project, loop_name)
         else:
             declaration = declare_classic(
-                project, data, name=name or re.sub(r"\W+", "_", data.stem).strip("_") or "model",
-                target=target, rows=rows, holdout=holdout, candidates=candidates, metric=metric,
+                project,
+                data,
+                name=name or re.sub(r"\W+", "_", data.stem).strip("_") or "model",
+                target=target,
+                rows=rows,
+                holdout=holdout,
+                candidates=candidates,
+                metric=metric,
             )
             loop = Loop(project, declaration)
         if not as_json:

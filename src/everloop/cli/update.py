@@ -26,8 +26,13 @@ from everloop.loop.watching import Looked
 @click.option("--comment", default="", help="Why; kept with the decision.")
 @project_options
 def command(
-    data: Path | None, approve: int | None, decline: int | None, comment: str, folder: Path,
-    loop_name: str | None, as_json: bool,
+    data: Path | None,
+    approve: int | None,
+    decline: int | None,
+    comment: str,
+    folder: Path,
+    loop_name: str | None,
+    as_json: bool,
 ) -> None:
     """Train with the new rows of DATA; the new version takes over if it is better.
 

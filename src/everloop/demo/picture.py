@@ -21,10 +21,15 @@ def write_picture(path: Path, weeks: list[Week], stream: Stream) -> Path:
             value = week.auc(who)
             if value is not None:
                 series[name].append((float(week.number), value))
-    markers = [(float(w.number), "promoted") for w in weeks
-               if w.cycle is not None and w.cycle["verdict"] == "promoted"]
+    markers = [
+        (float(w.number), "promoted")
+        for w in weeks
+        if w.cycle is not None and w.cycle["verdict"] == "promoted"
+    ]
     markers.append((float(stream.fault.week), "injected fault"))
-    svg = line_chart(series, f"{stream.name}: weekly ROC AUC", "week of the replay", "ROC AUC", markers)
+    svg = line_chart(
+        series, f"{stream.name}: weekly ROC AUC", "week of the replay", "ROC AUC", markers
+    )
     path.write_text(svg, encoding="utf-8")
     return path
 

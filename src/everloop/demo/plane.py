@@ -32,21 +32,37 @@ class Plane:
     def __enter__(self) -> Plane:
         port, serve_port = _free_port(5050), _free_port(5051)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "everloop.server.supervisor", "--dir", str(self.folder),
-             "--host", "127.0.0.1", "--port", str(port), "--serve-port", str(serve_port), "--json"],
-            stdout=subprocess.PIPE, text=True,
+            [
+                sys.executable,
+                "-m",
+                "everloop.server.supervisor",
+                "--dir",
+                str(self.folder),
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--serve-port",
+                str(serve_port),
+                "--json",
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise Unavailable("everloop up: did not start.",
-                              fix=f"{self.folder}/.everloop/logs says why.")
+            raise Unavailable(
+                "everloop up: did not start.", fix=f"{self.folder}/.everloop/logs says why."
+            )
         ready = json.loads(line)
         self.url, self.serve_url = ready["url"], ready["serve_url"]
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self._http.close()

@@ -142,7 +142,9 @@ def auc(truth: list[float], said: list[float]) -> float | None:
     if len(np.unique(y)) < 2:
         return None
     p = np.asarray(said)
-    value = get_metric("roc_auc").function(y, (p >= 0.5).astype(np.int64), np.column_stack([1 - p, p]))
+    value = get_metric("roc_auc").function(
+        y, (p >= 0.5).astype(np.int64), np.column_stack([1 - p, p])
+    )
     return float(value)
 
 

@@ -50,8 +50,11 @@ class Story:
         self.stream.write(self.folder)
         training = self.stream.training()
         rest = self.stream.frame.height - training.height
-        self._say("data", f"{training.height:,} rows of the first {self.stream.train_days} days to "
-                          f"train on; {rest:,} rows more to replay")
+        self._say(
+            "data",
+            f"{training.height:,} rows of the first {self.stream.train_days} days to "
+            f"train on; {rest:,} rows more to replay",
+        )
         self._say("declare", f"{self.folder / 'everloop.toml'} says what good means")
 
     def _first_cycle(self, plane: Plane) -> None:
@@ -76,13 +79,20 @@ class Story:
 
     def _replay(self, plane: Plane) -> Replay:
         fault = self.stream.fault
-        self._say("replay", "the rest goes through the endpoint over HTTP, a day at a time; labels "
-                            "follow a day later")
+        self._say(
+            "replay",
+            "the rest goes through the endpoint over HTTP, a day at a time; labels "
+            "follow a day later",
+        )
         self._say("", f"in week {fault.week} the demo itself injects a fault: {fault.story}")
         with Project.open(self.folder) as project:
             frozen = PackagedModel(*project.package(project.registry.version(self.stream.name, 1)))
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                   TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=self.console, transient=True) as bar:
             task = bar.add_task("days", total=len(self.stream.days()))
             replay = Replay(plane, self.stream, frozen, on_day=lambda: bar.advance(task))
@@ -107,9 +117,15 @@ class Story:
             table.add_row(f"[bold]{name}[/]", escape(value))
         self.console.print(table)
         self._where(picture)
-        return {"loop": loop, "frozen": frozen, "cycles": cycles, "audit": audit,
-                "caught": _caught(replay.weeks, self.stream), "picture": str(picture),
-                "seconds": time.monotonic() - self.began}
+        return {
+            "loop": loop,
+            "frozen": frozen,
+            "cycles": cycles,
+            "audit": audit,
+            "caught": _caught(replay.weeks, self.stream),
+            "picture": str(picture),
+            "seconds": time.monotonic() - self.began,
+        }
 
     def _where(self, picture: Path) -> None:
         folder = self.folder
@@ -125,28 +141,40 @@ class Story:
     # -- telling ---------------------------------------------------------------------------------
 
     def _say(self, what: str, text: str) -> None:
-        self.console.print(f"[bold cyan]{what.replace('_', ' '):<9}[/] {escape(text)}", soft_wrap=True)
+        self.console.print(
+            f"[bold cyan]{what.replace('_', ' '):<9}[/] {escape(text)}", soft_wrap=True
+        )
 
     def _tell_step(self, name: str, result: dict[str, Any]) -> None:
         if name == "snapshot":
-            self._say(name, f"{result['rows']:,} rows as dataset {result['dataset'][:12]}, "
-                            f"{result['train_rows']:,} train, {result['test_rows']:,} test")
+            self._say(
+                name,
+                f"{result['rows']:,} rows as dataset {result['dataset'][:12]}, "
+                f"{result['train_rows']:,} train, {result['test_rows']:,} test",
+            )
         elif name == "train":
             for c in result["candidates"]:
-                self._say(name, f"{c['algorithm']:<20} {result['metric']} {c['score']:.4f}  "
-                                f"in {c['seconds']:.1f} s")
+                self._say(
+                    name,
+                    f"{c['algorithm']:<20} {result['metric']} {c['score']:.4f}  "
+                    f"in {c['seconds']:.1f} s",
+                )
         elif name == "evaluate":
             for gate in result["gates"]:
                 self._say("test", f"{gate['verdict']:<5} {gate['gate']}: {gate['detail']}")
         elif name == "register":
             self._say(name, f"version {result['version']}, signed package {result['digest'][:12]}")
         elif name == "promote":
-            self._say("deploy", f"version {result['version']} answers at /endpoints/{self.stream.name}")
+            self._say(
+                "deploy", f"version {result['version']} answers at /endpoints/{self.stream.name}"
+            )
 
     def _tell_week(self, bar: Progress, week: Week) -> None:
         versions = ",".join(str(v) for v in week.versions)
-        line = (f"{week.number:>4} {week.rows:>6,} {_auc(week, 'loop'):>7} {_auc(week, 'frozen'):>7} "
-                f"{versions:>8}  ")
+        line = (
+            f"{week.number:>4} {week.rows:>6,} {_auc(week, 'loop'):>7} {_auc(week, 'frozen'):>7} "
+            f"{versions:>8}  "
+        )
         bar.console.print(line + escape(_happened(week)), soft_wrap=True)
 
 
@@ -157,15 +185,21 @@ def prepare_folder(folder: Path) -> None:
     """
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARKER).exists():
-            raise Conflict(f"{folder}: is not empty.", path="--dir", code="not_empty",
-                           fix="Name an empty folder with --dir.")
+            raise Conflict(
+                f"{folder}: is not empty.",
+                path="--dir",
+                code="not_empty",
+                fix="Name an empty folder with --dir.",
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).touch()
 
 
 def _header() -> str:
-    return f"[bold]{'week':>4} {'rows':>6} {'AUC':>7} {'frozen':>7} {'version':>8}  what happened[/]"
+    return (
+        f"[bold]{'week':>4} {'rows':>6} {'AUC':>7} {'frozen':>7} {'version':>8}  what happened[/]"
+    )
 
 
 def _auc(week: Week, who: str) -> str:

@@ -47,13 +47,13 @@ cooldown = "14d"
 QUICK = """\
 [loop]
 name = "quick"
-description = "A small stream made from a data set inside scikit-learn"
+description = "Is this handwritten digit even? The digits change over the weeks."
 
 [data]
 source = "data/*.parquet"
-target = "{target}"
-time = "{time}"
-id = "{id}"
+target = "even"
+time = "seen_at"
+id = "id"
 
 [train]
 candidates = ["logistic_regression", "decision_tree", "lightgbm"]
@@ -64,11 +64,11 @@ holdout = "7d"
 gates = ["roc_auc >= 0.55", "roc_auc beats champion", "p99_latency_ms <= 20"]
 
 [deploy]
-rollout = {{ kind = "canary", steps = [0.1, 1.0], guard = "error_rate", hold = "10s" }}
+rollout = { kind = "canary", steps = [0.1, 1.0], guard = "error_rate", hold = "10s" }
 
 [monitor]
 window = "7d"
-performance = {{ labels_after = "1d" }}
+performance = { labels_after = "1d" }
 
 [update]
 when = ["drift", "performance"]
@@ -128,10 +128,18 @@ def flights(progress: Callable[[str], None]) -> Stream:
     """New York's departures of 2013."""
     progress("getting the flights of 2013 (8.7 MB, once)")
     return Stream(
-        name="flights", frame=datasets.flights(), loop_file=FLIGHTS, target="late",
-        time="scheduled_at", id="flight_id", train_days=28, chunk=100,
+        name="flights",
+        frame=datasets.flights(),
+        loop_file=FLIGHTS,
+        target="late",
+        time="scheduled_at",
+        id="flight_id",
+        train_days=28,
+        chunk=100,
         fault=Fault(
-            "distance", MILES_TO_KM, 31,
+            "distance",
+            MILES_TO_KM,
+            31,
             "an upstream system sends the distance in kilometres instead of miles",
         ),
     )
@@ -140,10 +148,14 @@ def flights(progress: Callable[[str], None]) -> Stream:
 def quick(progress: Callable[[str], None]) -> Stream:
     """The quick stream; see :func:`everloop.datasets.quick` for how it is made."""
     progress("making the quick stream")
-    stream = datasets.quick()
     return Stream(
-        name="quick", frame=stream.frame,
-        loop_file=QUICK.format(target=stream.target, time=stream.time, id=stream.id),
-        target=stream.target, time=stream.time, id=stream.id, train_days=21, chunk=50,
-        fault=Fault(stream.unit_feature, 10.0, 8, f"{stream.unit_feature} arrives in millimetres instead of centimetres"),
+        name="quick",
+        frame=datasets.quick(),
+        loop_file=QUICK,
+        target="even",
+        time="seen_at",
+        id="id",
+        train_days=28,
+        chunk=25,
+        fault=Fault("ink_22", 1000.0, 7, "an upstream system sends ink_22 in thousandths"),
     )

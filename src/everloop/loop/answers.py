@@ -13,7 +13,7 @@ from everloop.data.encode import encode
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
 from everloop.deploy.predictor import Predictor
-from everloop.evaluate.gates import Answers
+from everloop.evaluate.answers import Answers
 
 BATCH = 16_384  # rows at a time, so that memory stays bounded
 LATENCY_CALLS = 300

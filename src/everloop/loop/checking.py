@@ -36,8 +36,12 @@ def check(folder: Path) -> Checked:
     check_words(declaration, inferred.schema.task)
     features = [(f.name, f.kind, len(f.levels) or None) for f in inferred.schema.features]
     return Checked(
-        loop=declaration.name, task=inferred.schema.task, target=inferred.schema.target,
-        rows=frame.height, features=features, notes=inferred.notes,
+        loop=declaration.name,
+        task=inferred.schema.task,
+        target=inferred.schema.target,
+        rows=frame.height,
+        features=features,
+        notes=inferred.notes,
     )
 
 

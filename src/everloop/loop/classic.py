@@ -1,4 +1,4 @@
-"""The classic small path: a data file with the target in its last column, and nothing else known."""
+"""The classic small path: a data file with its target in the last column, nothing else known."""
 
 from __future__ import annotations
 
@@ -23,8 +23,14 @@ DEFAULT_CANDIDATE = {
 
 
 def declare_classic(
-    project: Project, data: Path, *, name: str, target: str | None = None,
-    rows: int | None = None, holdout: float | None = None, candidates: tuple[str, ...] = (),
+    project: Project,
+    data: Path,
+    *,
+    name: str,
+    target: str | None = None,
+    rows: int | None = None,
+    holdout: float | None = None,
+    candidates: tuple[str, ...] = (),
     metric: str | None = None,
 ) -> Declaration:
     """Declare and record a loop over one file; what is not given is read off the data.
@@ -36,9 +42,11 @@ def declare_classic(
     frame = read_table(path, project.dir)
     target = target or _last_column(frame, data)
     schema = infer_schema(frame, DataSpec(source=path, target=target)).schema
-    chosen = metric or default_metric(schema.task)
+    chosen = metric or default_metric(schema.task).name
     evaluate: dict[str, Any] = {
-        "metric": chosen, "split": "last", "gates": [f"{chosen} better than champion"],
+        "metric": chosen,
+        "split": "last",
+        "gates": [f"{chosen} better than champion"],
     }
     if rows is not None:
         evaluate["train_rows"] = rows

@@ -90,7 +90,10 @@ class CycleStore:
                     .values(declaration=text, updated=now)
                 )
             self._events.append(
-                conn, actor=actor, kind="loop.declared", subject=f"loop/{declaration.name}",
+                conn,
+                actor=actor,
+                kind="loop.declared",
+                subject=f"loop/{declaration.name}",
                 payload={"changed": row is not None},
             )
 
@@ -101,7 +104,9 @@ class CycleStore:
         if text is None:
             guess = nearest(name, self.loop_names())
             raise NotFound(
-                f"loop: got {name!r}, which does not exist.", path="loop", got=name,
+                f"loop: got {name!r}, which does not exist.",
+                path="loop",
+                got=name,
                 fix=f'Did you mean "{guess}"?' if guess else "everloop init DATA.csv makes one.",
             )
         return from_dict(msgspec.json.decode(text)).declaration
@@ -117,20 +122,31 @@ class CycleStore:
         cycle_id = uuid.uuid4().hex
         try:
             with self._db.write() as conn:
-                last = conn.scalar(sa.select(sa.func.max(cycles.c.number)).where(cycles.c.loop == loop))
+                last = conn.scalar(
+                    sa.select(sa.func.max(cycles.c.number)).where(cycles.c.loop == loop)
+                )
                 conn.execute(
                     cycles.insert().values(
-                        id=cycle_id, loop=loop, number=(last or 0) + 1, state="running",
-                        cause=_encode(cause), plan=_encode(plan), started=now_ms(),
+                        id=cycle_id,
+                        loop=loop,
+                        number=(last or 0) + 1,
+                        state="running",
+                        cause=_encode(cause),
+                        plan=_encode(plan),
+                        started=now_ms(),
                     )
                 )
                 self._events.append(
-                    conn, actor=actor, kind="cycle.started", subject=f"loop/{loop}",
+                    conn,
+                    actor=actor,
+                    kind="cycle.started",
+                    subject=f"loop/{loop}",
                     payload={"cycle": cycle_id, "number": (last or 0) + 1, "cause": cause},
                 )
         except sa.exc.IntegrityError:
             raise Conflict(
-                f"loop {loop}: a cycle is under way already.", code="cycle_under_way",
+                f"loop {loop}: a cycle is under way already.",
+                code="cycle_under_way",
                 fix="everloop run follows it to its end, and everloop history shows it.",
             ) from None
         return self.get(cycle_id)
@@ -142,7 +158,9 @@ class CycleStore:
             raise NotFound(f"cycle: got {cycle!r}, which does not exist.", path="cycle", got=cycle)
         return _cycle(row)
 
-    def page(self, loop: str | None = None, before: int | None = None, limit: int = 20) -> list[Cycle]:
+    def page(
+        self, loop: str | None = None, before: int | None = None, limit: int = 20
+    ) -> list[Cycle]:
         """Newest first; ``before`` is the ``number`` (of one loop) or ``started`` to go on from."""
         key = cycles.c.number if loop else cycles.c.started
         query = sa.select(cycles).order_by(key.desc()).limit(limit)
@@ -172,7 +190,9 @@ class CycleStore:
     def decide(self, cycle: str, *, approved: bool, by: str, comment: str) -> Cycle:
         """Record a person's word on a waiting cycle; the first word stands."""
         now, said = now_ms(), {"approved": approved, "by": by, "comment": comment}
-        end = None if approved else {"verdict": "declined", "reason": f"Declined by {by}. {comment}"}
+        end = (
+            None if approved else {"verdict": "declined", "reason": f"Declined by {by}. {comment}"}
+        )
         with self._db.write() as conn:
             changed = conn.execute(
                 cycles.update()
@@ -193,8 +213,14 @@ class CycleStore:
         return self.get(cycle)
 
     def finish(
-        self, cycle: str, *, verdict: str, reason: str, version: int | None = None,
-        evidence: dict[str, Any] | None = None, actor: str = "controller",
+        self,
+        cycle: str,
+        *,
+        verdict: str,
+        reason: str,
+        version: int | None = None,
+        evidence: dict[str, Any] | None = None,
+        actor: str = "controller",
     ) -> Cycle:
         """Write the verdict, once; a second call changes nothing."""
         with self._db.write() as conn:
@@ -202,16 +228,27 @@ class CycleStore:
                 cycles.update()
                 .where(cycles.c.id == cycle, cycles.c.finished.is_(None))
                 .values(
-                    state="failed" if verdict == "failed" else "done", verdict=verdict,
-                    reason=reason, version=version, evidence=_encode(evidence or {}),
+                    state="failed" if verdict == "failed" else "done",
+                    verdict=verdict,
+                    reason=reason,
+                    version=version,
+                    evidence=_encode(evidence or {}),
                     finished=now_ms(),
                 )
             ).rowcount
             if changed:
                 loop = conn.scalar(sa.select(cycles.c.loop).where(cycles.c.id == cycle))
                 self._events.append(
-                    conn, actor=actor, kind="cycle.finished", subject=f"loop/{loop}",
-                    payload={"cycle": cycle, "verdict": verdict, "reason": reason, "version": version},
+                    conn,
+                    actor=actor,
+                    kind="cycle.finished",
+                    subject=f"loop/{loop}",
+                    payload={
+                        "cycle": cycle,
+                        "verdict": verdict,
+                        "reason": reason,
+                        "version": version,
+                    },
                 )
         return self.get(cycle)
 
@@ -234,9 +271,14 @@ class CycleStore:
         with self._db.write() as conn:
             conn.execute(
                 insert_or_ignore(
-                    self._db.dialect, cycle_steps,
+                    self._db.dialect,
+                    cycle_steps,
                 ).values(
-                    cycle=cycle, step=step, position=position, state="running", attempts=0,
+                    cycle=cycle,
+                    step=step,
+                    position=position,
+                    state="running",
+                    attempts=0,
                     started=now_ms(),
                 )
             )
@@ -245,8 +287,11 @@ class CycleStore:
                 .where(cycle_steps.c.cycle == cycle, cycle_steps.c.step == step)
                 .where(cycle_steps.c.state != "done")
                 .values(
-                    state="running", attempts=cycle_steps.c.attempts + 1, started=now_ms(),
-                    finished=None, error=None,
+                    state="running",
+                    attempts=cycle_steps.c.attempts + 1,
+                    started=now_ms(),
+                    finished=None,
+                    error=None,
                 )
             )
 
@@ -272,16 +317,30 @@ def _encode(value: Any) -> str:
 
 def _cycle(row: sa.Row[Any]) -> Cycle:
     return Cycle(
-        id=row.id, loop=row.loop, number=row.number, state=row.state,
-        cause=msgspec.json.decode(row.cause), plan=msgspec.json.decode(row.plan),
-        started=row.started, verdict=row.verdict, reason=row.reason, version=row.version,
-        evidence=msgspec.json.decode(row.evidence) if row.evidence else None, finished=row.finished,
+        id=row.id,
+        loop=row.loop,
+        number=row.number,
+        state=row.state,
+        cause=msgspec.json.decode(row.cause),
+        plan=msgspec.json.decode(row.plan),
+        started=row.started,
+        verdict=row.verdict,
+        reason=row.reason,
+        version=row.version,
+        evidence=msgspec.json.decode(row.evidence) if row.evidence else None,
+        finished=row.finished,
     )
 
 
 def _step(row: sa.Row[Any]) -> Step:
     return Step(
-        cycle=row.cycle, step=row.step, position=row.position, state=row.state,
-        attempts=row.attempts, started=row.started, finished=row.finished,
-        result=msgspec.json.decode(row.result) if row.result else None, error=row.error,
+        cycle=row.cycle,
+        step=row.step,
+        position=row.position,
+        state=row.state,
+        attempts=row.attempts,
+        started=row.started,
+        finished=row.finished,
+        result=msgspec.json.decode(row.result) if row.result else None,
+        error=row.error,
     )

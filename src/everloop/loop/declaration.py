@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,7 +89,8 @@ def load_file(path: Path) -> LoopFile:
     except FileNotFoundError:
         raise NotFound(
             f"{path.name}: no such file in {path.parent.resolve().name}/.",
-            path=path.name, fix="everloop init DATA.csv writes one.",
+            path=path.name,
+            fix="everloop init DATA.csv writes one.",
         ) from None
     except UnicodeDecodeError as error:
         raise invalid(path.name, f"byte {error.start} that is not UTF-8", "UTF-8 text") from None
@@ -100,7 +102,9 @@ def parse(text: str, default_name: str = "loop") -> LoopFile:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"everloop.toml: not valid TOML: {error}.", code="invalid_toml") from None
+        raise InvalidInput(
+            f"everloop.toml: not valid TOML: {error}.", code="invalid_toml"
+        ) from None
     return from_dict(raw, default_name)
 
 
@@ -113,8 +117,13 @@ def from_dict(raw: dict[str, Any], default_name: str = "loop") -> LoopFile:
         if not isinstance(value, dict):
             raise invalid(key, value, f"a section [{key}]")
     if "data" not in raw:
-        raise invalid("data", "<no section>", "a section [data] with source and target",
-                      fix="everloop init DATA.csv writes one.", code="missing_key")
+        raise invalid(
+            "data",
+            "<no section>",
+            "a section [data] with source and target",
+            fix="everloop init DATA.csv writes one.",
+            code="missing_key",
+        )
     sections = dict(raw)
     sections["loop"] = {"name": _safe_name(default_name), **raw.get("loop", {})}
     parts = {name: _section(name, cls, sections.get(name, {})) for name, cls in SECTIONS.items()}
@@ -175,10 +184,20 @@ def _translated(name: str, cls: type, values: dict[str, Any], message: str) -> I
     if choices:
         wanted = _choices(cls, path) or "another value"
         guess = nearest(str(got), wanted.split(", "))
-        return invalid(f"{name}.{path}", got, f"one of {wanted}",
-                       fix=f'Did you mean "{guess}"?' if guess else None)
-    words = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false",
-             "array": "a list", "object": "a table"}
+        return invalid(
+            f"{name}.{path}",
+            got,
+            f"one of {wanted}",
+            fix=f'Did you mean "{guess}"?' if guess else None,
+        )
+    words = {
+        "str": "text",
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "array": "a list",
+        "object": "a table",
+    }
     wanted = " or ".join(words.get(w, w) for w in wanted.split(" | ") if w != "null")
     return invalid(f"{name}.{path}" if path else name, got, wanted)
 
@@ -230,10 +249,14 @@ def _check_keys_of_rows(data: DataSpec) -> None:
 def _check_rollout(deploy: DeploySpec) -> None:
     rollout = deploy.rollout
     steps = rollout.steps
-    rising = all(a < b for a, b in zip(steps, steps[1:], strict=False))
+    rising = all(a < b for a, b in pairwise(steps))
     if not steps or not rising or not all(0 < s <= 1 for s in steps) or steps[-1] != 1.0:
-        raise invalid("deploy.rollout.steps", list(steps), "rising shares of (0, 1], the last 1.0",
-                      fix="For example [0.05, 0.25, 1.0].")
+        raise invalid(
+            "deploy.rollout.steps",
+            list(steps),
+            "rising shares of (0, 1], the last 1.0",
+            fix="For example [0.05, 0.25, 1.0].",
+        )
     if not 0 <= rollout.max_error_rate < 1:
         raise invalid("deploy.rollout.max_error_rate", rollout.max_error_rate, "a share in [0, 1)")
     if rollout.min_requests < 1:
@@ -246,8 +269,12 @@ def _check_holdout(d: Declaration) -> None:
     if isinstance(holdout, str):
         seconds(holdout, "evaluate.holdout")
         if d.data.time is None:
-            raise invalid("evaluate.holdout", holdout, "a share such as 0.2 when there is no data.time",
-                          fix="Name the time column in [data].")
+            raise invalid(
+                "evaluate.holdout",
+                holdout,
+                "a share such as 0.2 when there is no data.time",
+                fix="Name the time column in [data].",
+            )
     elif not 0 < holdout < 1:
         raise invalid("evaluate.holdout", holdout, "a share in (0, 1)")
 

@@ -128,8 +128,9 @@ class Engine:
             if not outcome.wait:
                 end = msgspec.to_builtins(outcome.end)
                 store.finish_step(cycle_id, name, {**outcome.result, "end": end})
-        self.report("step", {"cycle": cycle_id, "step": name, "state": "done",
-                             "result": outcome.result})
+        self.report(
+            "step", {"cycle": cycle_id, "step": name, "state": "done", "result": outcome.result}
+        )
         return outcome
 
     def _attempt(self, cycle_id: str, name: str) -> Outcome:
@@ -150,7 +151,10 @@ class Engine:
         results = {s.step: s.result or {} for s in self.project.cycles.steps(cycle_id)}
         version = results.get("register", {}).get("version")
         self.project.cycles.finish(
-            cycle_id, verdict=end.verdict, reason=end.reason, version=version,
+            cycle_id,
+            verdict=end.verdict,
+            reason=end.reason,
+            version=version,
             evidence=_evidence(results),
         )
         self.report("cycle", {"cycle": cycle_id, "verdict": end.verdict, "reason": end.reason})

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from everloop.data.suggest import suggest
+from everloop.data.infer import infer_schema
+from everloop.data.sources import read_table
+from everloop.data.spec import DataSpec
+from everloop.data.suggest import Suggestion, suggest
 from everloop.errors import Conflict, NotFound, invalid
 from everloop.evaluate.metrics import default_metric
 from everloop.loop.declaration import FILE_NAME, parse
@@ -69,8 +72,12 @@ class Initialised(msgspec.Struct, frozen=True):
 
 
 def initialise(
-    folder: Path, data: str | None = None, *, target: str | None = None,
-    name: str | None = None, force: bool = False,
+    folder: Path,
+    data: str | None = None,
+    *,
+    target: str | None = None,
+    name: str | None = None,
+    force: bool = False,
 ) -> Initialised:
     """Look at the data, write ``everloop.toml``, and open the project once, which makes its keys.
 
@@ -78,12 +85,17 @@ def initialise(
     """
     file = folder / FILE_NAME
     if file.exists() and not force:
-        raise Conflict(f"{FILE_NAME}: exists already.", path=FILE_NAME, code="exists",
-                       fix="--force replaces it.")
+        raise Conflict(
+            f"{FILE_NAME}: exists already.",
+            path=FILE_NAME,
+            code="exists",
+            fix="--force replaces it.",
+        )
     source = data or _only_data_file(folder)
-    guess = suggest(_located(folder, source), target)
+    guess = _guess(_located(folder, source), target)
     loop = _plain(name or Path(source).stem or folder.resolve().name)
-    text = _render(loop, source, guess.target, guess.task, guess.time, guess.id)
+    task = guess.task or "unknown"
+    text = _render(loop, source, guess.target, task, guess.time, guess.id)
     parse(text)
     folder.mkdir(parents=True, exist_ok=True)
     fresh = file.with_name(f".{FILE_NAME}.{os.getpid()}")
@@ -91,17 +103,37 @@ def initialise(
     fresh.replace(file)
     Project.open(folder).close()
     return Initialised(
-        file=FILE_NAME, loop=loop, task=guess.task, target=guess.target, why=guess.why,
-        time=guess.time, id=guess.id, notes=list(guess.notes),
+        file=FILE_NAME,
+        loop=loop,
+        task=task,
+        target=guess.target,
+        why=guess.why,
+        time=guess.time,
+        id=guess.id,
+        notes=list(guess.notes),
     )
+
+
+def _guess(path: Path, target: str | None) -> Suggestion:
+    guess = suggest(path)
+    if target is None:
+        return guess
+    time, key = (column if column != target else None for column in (guess.time, guess.id))
+    spec = DataSpec(source=path.name, target=target, time=time, id=key)
+    frame = read_table(path.name, path.parent)
+    found = infer_schema(frame, spec, allow_null_target=True)
+    return Suggestion(target, "as you said", time, key, found.schema.task, found.notes)
 
 
 def _only_data_file(folder: Path) -> str:
     found = sorted({f.name for pattern in DATA_FILES for f in folder.glob(pattern)})
     if len(found) != 1:
         got = ", ".join(found) or "none"
-        raise NotFound(f"data: got no file, and the folder has {got}.", path="data",
-                       fix="Name one: everloop init DATA.csv")
+        raise NotFound(
+            f"data: got no file, and the folder has {got}.",
+            path="data",
+            fix="Name one: everloop init DATA.csv",
+        )
     return found[0]
 
 
@@ -114,13 +146,23 @@ def _located(folder: Path, source: str) -> Path:
 def _render(
     loop: str, source: str, target: str, task: str, time: str | None, key: str | None
 ) -> str:
-    metric = default_metric(task)  # type: ignore[arg-type]
+    # A target that cannot be trained on yet still gets a file, and a note of what to mend.
+    metric = default_metric("binary" if task == "unknown" else task).name  # type: ignore[arg-type]
     return TEMPLATE.format(
-        name=_toml(loop), source=_toml(source), target=_toml(target),
-        time=f"time = {_toml(time)}" if time else '# time = "column"       # then splits and windows follow it',
-        id=f"id = {_toml(key)}" if key else '# id = "column"         # joins labels that come later to predictions',
-        candidates=_toml(CANDIDATES[task]), metric=_toml(metric), metric_name=metric,
-        gate=_toml(f"{metric} beats champion"), holdout='"7d"' if time else "0.2",
+        name=_toml(loop),
+        source=_toml(source),
+        target=_toml(target),
+        time=f"time = {_toml(time)}"
+        if time
+        else '# time = "column"       # then splits and windows follow it',
+        id=f"id = {_toml(key)}"
+        if key
+        else '# id = "column"         # joins labels that come later to predictions',
+        candidates=_toml(CANDIDATES.get(task, CANDIDATES["binary"])),
+        metric=_toml(metric),
+        metric_name=metric,
+        gate=_toml(f"{metric} beats champion"),
+        holdout='"7d"' if time else "0.2",
     )
 
 

@@ -41,8 +41,12 @@ class Loop:
     # -- the verbs -------------------------------------------------------------------------------
 
     def run(
-        self, cause: dict[str, Any] | None = None, *, wait: bool = True,
-        on_progress: Progress | None = None, actor: str = "person",
+        self,
+        cause: dict[str, Any] | None = None,
+        *,
+        wait: bool = True,
+        on_progress: Progress | None = None,
+        actor: str = "person",
     ) -> Cycle:
         """One trip round: snapshot, train, evaluate, register, deploy, promote.
 
@@ -60,9 +64,13 @@ class Loop:
         return self._cycle("train", {"kind": "train"}, wait, on_progress, actor)
 
     def update(
-        self, source: str | None = None, *, wait: bool = True,
-        on_progress: Progress | None = None, actor: str = "person",
-    ) -> Cycle | Watched:
+        self,
+        source: str | None = None,
+        *,
+        wait: bool = True,
+        on_progress: Progress | None = None,
+        actor: str = "person",
+    ) -> Cycle | Looked:
         """With a file of new rows: a new version if it is better on rows neither has seen.
 
         Without one: look at the monitors and do what the update policy says. Returns the cycle, or
@@ -77,8 +85,12 @@ class Loop:
         return self._cycle("run", seen.decision.cause, wait, on_progress, actor)
 
     def deploy(
-        self, version: int | None = None, *, wait: bool = True,
-        on_progress: Progress | None = None, actor: str = "person",
+        self,
+        version: int | None = None,
+        *,
+        wait: bool = True,
+        on_progress: Progress | None = None,
+        actor: str = "person",
     ) -> Cycle:
         """Make a registered version the champion, by the declared rollout; also the way back."""
         chosen = self.version(version)
@@ -86,8 +98,12 @@ class Loop:
         return self._cycle("deploy", cause, wait, on_progress, actor)
 
     def test(
-        self, version: int | None = None, *, wait: bool = True,
-        on_progress: Progress | None = None, actor: str = "person",
+        self,
+        version: int | None = None,
+        *,
+        wait: bool = True,
+        on_progress: Progress | None = None,
+        actor: str = "person",
     ) -> Cycle:
         """Measure a registered version on held-out rows again, through every gate."""
         chosen = self.version(version)
@@ -124,14 +140,21 @@ class Loop:
             return self.project.registry.version(self.name, number)
         champion = self.project.champion(self.name)
         if champion is None:
-            raise NotFound(f"model {self.name}: has no champion yet.", path="version",
-                           fix="everloop run trains one.")
+            raise NotFound(
+                f"model {self.name}: has no champion yet.",
+                path="version",
+                fix="everloop run trains one.",
+            )
         return champion
 
     # -- how a cycle is run ----------------------------------------------------------------------
 
     def _cycle(
-        self, kind: str, cause: dict[str, Any], wait: bool, on_progress: Progress | None,
+        self,
+        kind: str,
+        cause: dict[str, Any],
+        wait: bool,
+        on_progress: Progress | None,
         actor: str,
     ) -> Cycle:
         cycle = self.project.cycles.create(self.name, cause=cause, plan=PLANS[kind], actor=actor)
@@ -162,8 +185,15 @@ class Loop:
             for step in self.project.cycles.steps(cycle.id):
                 if on_progress and (step.step, step.state) not in said:
                     said.add((step.step, step.state))
-                    on_progress("step", {"cycle": cycle.id, "step": step.step,
-                                         "state": step.state, "result": step.result or {}})
+                    on_progress(
+                        "step",
+                        {
+                            "cycle": cycle.id,
+                            "step": step.step,
+                            "state": step.state,
+                            "result": step.result or {},
+                        },
+                    )
         return cycle
 
     def _resolved(self, source: str) -> str:
@@ -212,7 +242,8 @@ def loop_of(project: Project, name: str | None = None) -> Loop:
         if len(names) != 1:
             got = "none" if not names else ", ".join(names)
             raise NotFound(
-                f"loop: got no name, and the project has {got}.", path="loop",
+                f"loop: got no name, and the project has {got}.",
+                path="loop",
                 fix="everloop init DATA.csv makes a loop file." if not names else "Name one.",
             )
         name = names[0]

@@ -22,8 +22,11 @@ def served(project: Project, model: str | None = None) -> list[tuple[str, str]]:
         for e in project.endpoints.all()
     ]
     if not found:
-        raise NotFound("endpoint: the project has none yet.", path="endpoint",
-                       fix="everloop train DATA.csv makes a model to serve.")
+        raise NotFound(
+            "endpoint: the project has none yet.",
+            path="endpoint",
+            fix="everloop train DATA.csv makes a model to serve.",
+        )
     return found
 
 
@@ -32,7 +35,9 @@ def pin(project: Project, model: str, port: int) -> Path:
     version = project.registry.resolve(model)
     folder, _ = project.package(version)
     arm = Arm(version=version.version, digest=folder.name)
-    state = DesiredState(revision=1, endpoints={version.model: EndpointState(version.model, (arm,))})
+    state = DesiredState(
+        revision=1, endpoints={version.model: EndpointState(version.model, (arm,))}
+    )
     path = project.serving_dir / f"pinned-{port}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_state(path, state)

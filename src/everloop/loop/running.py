@@ -16,7 +16,9 @@ def run_step(project: Project, cycle_id: str, name: str, report: Report = silent
         project=project,
         cycle=cycle,
         declaration=project.cycles.declaration(cycle.loop),
-        results={s.step: s.result or {} for s in project.cycles.steps(cycle_id) if s.state == "done"},
+        results={
+            s.step: s.result or {} for s in project.cycles.steps(cycle_id) if s.state == "done"
+        },
         report=report,
     )
     return step.run(context)

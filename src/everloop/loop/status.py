@@ -15,8 +15,14 @@ from everloop.registry.models import ModelVersion
 # The stage of the life cycle that each step of a cycle belongs to.
 STAGES = ("train", "test", "deploy", "monitor", "update")
 STAGE_OF_STEP = {
-    "snapshot": "train", "train": "train", "evaluate": "test", "retest": "test",
-    "register": "test", "approve": "deploy", "deploy": "deploy", "promote": "deploy",
+    "snapshot": "train",
+    "train": "train",
+    "evaluate": "test",
+    "retest": "test",
+    "register": "test",
+    "approve": "deploy",
+    "deploy": "deploy",
+    "promote": "deploy",
 }
 
 
@@ -97,8 +103,12 @@ def summarise(project: Project, version: ModelVersion) -> VersionSummary:
     metric = tested.get("metric")
     estimate = tested.get("metrics", {}).get(metric, {})
     return VersionSummary(
-        version=version.version, algorithm=version.algorithm, metric=metric,
-        value=estimate.get("value"), low=estimate.get("low"), high=estimate.get("high"),
+        version=version.version,
+        algorithm=version.algorithm,
+        metric=metric,
+        value=estimate.get("value"),
+        low=estimate.get("low"),
+        high=estimate.get("high"),
         created=version.created,
     )
 

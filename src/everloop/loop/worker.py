@@ -49,7 +49,9 @@ def _answer(project: Project, job: dict[str, str], channel: Any) -> None:
 
     try:
         outcome = run_step(
-            project, job["cycle"], job["step"],
+            project,
+            job["cycle"],
+            job["step"],
             lambda stage, facts: send({"report": [stage, facts]}),
         )
         send({"outcome": outcome})
@@ -57,8 +59,15 @@ def _answer(project: Project, job: dict[str, str], channel: Any) -> None:
         send({"error": {"class": type(error).__name__, **error.to_dict()}})
     except Exception as error:
         traceback.print_exc()
-        send({"error": {"class": "EverloopError", "message": f"{type(error).__name__}: {error}",
-                        "code": "step_failed"}})
+        send(
+            {
+                "error": {
+                    "class": "EverloopError",
+                    "message": f"{type(error).__name__}: {error}",
+                    "code": "step_failed",
+                }
+            }
+        )
 
 
 if __name__ == "__main__":

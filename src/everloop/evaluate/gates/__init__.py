@@ -3,6 +3,7 @@
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.gates import (
     beats_champion,
+    better_than,
     latency,
     not_worse,
     selection_rate,
@@ -19,6 +20,7 @@ __all__ = [
     "GateResult",
     "Verdict",
     "beats_champion",
+    "better_than",
     "check_spec",
     "chosen_gates",
     "chosen_metric",

@@ -52,9 +52,7 @@ class SubprocessExecutor(Executor):
             process.kill()
             process.wait()
 
-    def _ask(
-        self, worker: subprocess.Popen[bytes], job: dict[str, str], report: Report
-    ) -> Outcome:
+    def _ask(self, worker: subprocess.Popen[bytes], job: dict[str, str], report: Report) -> Outcome:
         assert worker.stdin is not None and worker.stdout is not None
         try:
             worker.stdin.write(msgspec.json.encode(job) + b"\n")
@@ -78,7 +76,9 @@ class SubprocessExecutor(Executor):
             with (logs / "worker.log").open("ab") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "everloop.loop.worker", "--dir", str(self.folder)],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
                     env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 )
         return self._process

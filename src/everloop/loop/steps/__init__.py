@@ -16,6 +16,13 @@ MODULES: dict[str, str] = {
 CONTROLLER_STEPS = frozenset({"approve", "deploy", "promote"})
 
 __all__ = [
-    "CONTROLLER_STEPS", "MODULES", "PLANS", "End", "Outcome", "Report", "Step", "StepContext",
+    "CONTROLLER_STEPS",
+    "MODULES",
+    "PLANS",
+    "End",
+    "Outcome",
+    "Report",
+    "Step",
+    "StepContext",
     "silent",
 ]

@@ -42,7 +42,9 @@ STEP = Deploy()
 
 
 def _no_canary(
-    context: StepContext, champion: ModelVersion | None, challenger: ModelVersion,
+    context: StepContext,
+    champion: ModelVersion | None,
+    challenger: ModelVersion,
     spec: RolloutSpec,
 ) -> str | None:
     if champion is None:
@@ -79,14 +81,15 @@ def _set_weight(
 ) -> None:
     project, declaration = context.project, context.declaration
     arms = plan_arms(champion, canary, weight)
-    project.endpoints.set_rollout(
-        declaration.endpoint, declaration.name, arms, actor="controller"
-    )
+    project.endpoints.set_rollout(declaration.endpoint, declaration.name, arms, actor="controller")
     project.publish()
 
 
 def _hold(
-    context: StepContext, champion: ModelVersion, challenger: ModelVersion, spec: RolloutSpec,
+    context: StepContext,
+    champion: ModelVersion,
+    challenger: ModelVersion,
+    spec: RolloutSpec,
     weight: float,
 ) -> dict[str, Any]:
     """Watch one step until the guard is sure, or the time is over."""
@@ -106,7 +109,12 @@ def _hold(
             if verdict == "continue":
                 verdict = "pass"
                 reason = f"held for {spec.hold} with {canary.requests} canary predictions: {reason}"
-            return {"weight": weight, "verdict": verdict, "reason": reason,
-                    "canary": msgspec.to_builtins(canary), "champion": msgspec.to_builtins(champ),
-                    "ms": now_ms() - began}
+            return {
+                "weight": weight,
+                "verdict": verdict,
+                "reason": reason,
+                "canary": msgspec.to_builtins(canary),
+                "champion": msgspec.to_builtins(champ),
+                "ms": now_ms() - began,
+            }
         time.sleep(POLL_SECONDS)

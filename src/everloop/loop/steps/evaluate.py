@@ -14,9 +14,10 @@ import polars as pl
 from everloop.data.encode import encode_target
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
+from everloop.evaluate.answers import Answers
 from everloop.evaluate.compare import compare
-from everloop.evaluate.gates import Answers, Evidence, GateResult, parse_gate
-from everloop.evaluate.metrics import default_metric, estimate, get_metric, metrics_of
+from everloop.evaluate.gates import Evidence, GateResult, parse_gate
+from everloop.evaluate.metrics import default_metric, estimate, get_metric, metric_names
 from everloop.loop.answers import PackagedModel
 from everloop.loop.steps._base import End, Outcome, StepContext
 
@@ -35,8 +36,11 @@ class Evaluate:
         with tempfile.TemporaryDirectory() as folder:
             context.project.blobs.fetch(train["model"], Path(folder) / "model.onnx")
             package = Package(
-                model=context.declaration.name, task=schema.task, algorithm=train["algorithm"],
+                model=context.declaration.name,
+                task=schema.task,
+                algorithm=train["algorithm"],
                 schema=schema,
+                created=context.cycle.started,
             )
             challenger = PackagedModel(Path(folder), package)
             return judge(context, challenger, holdout, schema)
@@ -50,13 +54,17 @@ def judge(
 ) -> Outcome:
     """Metrics with intervals, the comparison with the champion, and every gate's verdict."""
     spec, seed = context.declaration.evaluate, context.declaration.loop.seed
-    metric = spec.metric or default_metric(schema.task)
+    metric = spec.metric or default_metric(schema.task).name
     y = encode_target(holdout, schema)
     answers = challenger.answers(holdout)
     champion = context.project.champion(context.declaration.name)
     champion_answers = _champion_answers(context, holdout, schema)
     evidence = Evidence(
-        schema=schema, frame=holdout, y=y, challenger=answers, champion=champion_answers,
+        schema=schema,
+        frame=holdout,
+        y=y,
+        challenger=answers,
+        champion=champion_answers,
         latency=lambda: challenger.latency_ms(holdout),
     )
     gates = spec.gates if spec.gates is not None else (f"{metric} beats champion",)
@@ -91,10 +99,10 @@ def _metrics(
     schema: Schema, y: npt.NDArray[Any], answers: Answers, seed: int
 ) -> dict[str, dict[str, Any]]:
     out = {}
-    for metric in metrics_of(schema.task):
-        value = estimate(metric, y, answers.pred, answers.proba, seed)
+    for name in metric_names(schema.task):
+        value = estimate(get_metric(name), y, answers.pred, answers.proba, seed)
         if np.isfinite(value.value):
-            out[metric.name] = msgspec.to_builtins(value)
+            out[name] = msgspec.to_builtins(value)
     return out
 
 

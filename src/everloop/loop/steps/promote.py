@@ -22,10 +22,7 @@ class Promote:
         version = project.registry.version(declaration.name, context.version)
         before = project.registry.alias(declaration.name, "champion")
         if context.cycle.cause["kind"] == "train" and before not in (None, version.version):
-            return Outcome({}, End("registered", (
-                f"Version {version.version} is registered; version {before} stays the champion. "
-                f"everloop deploy {version.version} would replace it."
-            )))
+            return Outcome({}, End("registered", _stays(version.version, before)))
         with project.db.write() as conn:
             project.registry.set_alias(
                 declaration.name, "champion", version.version, actor="controller", conn=conn
@@ -34,18 +31,33 @@ class Promote:
                 declaration.name, "challenger", actor="controller", conn=conn
             )
             project.endpoints.set_rollout(
-                declaration.endpoint, declaration.name, plan_arms(version, None, 0.0),
-                actor="controller", conn=conn,
+                declaration.endpoint,
+                declaration.name,
+                plan_arms(version, None, 0.0),
+                actor="controller",
+                conn=conn,
             )
         revision = project.publish()
         applied = _wait_applied(context, revision)
         replaced = before if before != version.version else None
-        result = {"version": version.version, "replaced": replaced, "revision": revision,
-                  "applied": applied, "at": now_ms()}
+        result = {
+            "version": version.version,
+            "replaced": replaced,
+            "revision": revision,
+            "applied": applied,
+            "at": now_ms(),
+        }
         return Outcome(result, End("promoted", _reason(context, version.version, replaced)))
 
 
 STEP = Promote()
+
+
+def _stays(version: int, champion: int | None) -> str:
+    return (
+        f"Version {version} is registered; version {champion} stays the champion. "
+        f"everloop deploy {version} would replace it."
+    )
 
 
 def _wait_applied(context: StepContext, revision: int) -> bool | None:

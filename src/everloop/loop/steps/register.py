@@ -36,8 +36,13 @@ class Register:
         schema = msgspec.convert(snapshot["schema"], Schema)
         metrics = {name: estimate["value"] for name, estimate in tested["metrics"].items()}
         package = Package(
-            model=model, task=schema.task, algorithm=train["algorithm"], schema=schema,
-            created=context.cycle.started, run=train["run"], dataset=snapshot["dataset"],
+            model=model,
+            task=schema.task,
+            algorithm=train["algorithm"],
+            schema=schema,
+            created=context.cycle.started,
+            run=train["run"],
+            dataset=snapshot["dataset"],
             metrics=metrics,
         )
         frame = project.datasets.load(snapshot["dataset"])
@@ -51,9 +56,16 @@ class Register:
             digest = write_package(folder, package, files, project.keys)
             stored = store_package(folder, project.blobs)
         version = project.registry.register(
-            model, key=context.cycle.id, digest=digest, algorithm=train["algorithm"],
-            files=stored, run=train["run"], dataset=snapshot["dataset"], cycle=context.cycle.id,
-            metrics=metrics, actor="controller",
+            model,
+            key=context.cycle.id,
+            digest=digest,
+            algorithm=train["algorithm"],
+            files=stored,
+            run=train["run"],
+            dataset=snapshot["dataset"],
+            cycle=context.cycle.id,
+            metrics=metrics,
+            actor="controller",
         )
         project.registry.set_alias(model, "challenger", version.version, actor="controller")
         _log_metrics(context, train["run"], metrics)

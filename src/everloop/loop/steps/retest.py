@@ -26,7 +26,9 @@ class Retest:
         outcome = judge(context, model, holdout, model.package.schema)
         if outcome.end is not None:
             return Outcome(outcome.result, End("failed_gates", outcome.end.reason))
-        return Outcome(outcome.result, End("passed", f"Version {version.version} passes its gates."))
+        return Outcome(
+            outcome.result, End("passed", f"Version {version.version} passes its gates.")
+        )
 
 
 STEP = Retest()

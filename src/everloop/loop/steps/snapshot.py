@@ -69,9 +69,7 @@ def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) ->
     return _freeze(context, ordered, inferred.schema, len(parts.train), parts.how, notes, origin)
 
 
-def _split(
-    context: StepContext, frame: pl.DataFrame, schema: Schema
-) -> tuple[Split, str | None]:
+def _split(context: StepContext, frame: pl.DataFrame, schema: Schema) -> tuple[Split, str | None]:
     spec, seed = context.declaration.evaluate, context.declaration.loop.seed
     parts = split(frame, schema, spec.holdout, seed, spec.split, spec.train_rows)
     in_file_order = schema.time is None and (spec.split == "last" or spec.train_rows is not None)
@@ -87,8 +85,13 @@ def _split(
 
 
 def _freeze(
-    context: StepContext, frame: pl.DataFrame, schema: Schema, train_rows: int, how: str,
-    notes: list[str], origin: dict[str, Any],
+    context: StepContext,
+    frame: pl.DataFrame,
+    schema: Schema,
+    train_rows: int,
+    how: str,
+    notes: list[str],
+    origin: dict[str, Any],
 ) -> Outcome:
     columns = [*schema.names, schema.target, *(c for c in (schema.id, schema.time) if c)]
     version = context.project.datasets.snapshot(
@@ -114,15 +117,23 @@ def _with_new_rows(context: StepContext) -> Outcome:
     source = str(context.cycle.cause["source"])
     champion = project.champion(declaration.name)
     if champion is None or champion.dataset is None:
-        raise invalid("model", declaration.name, "a registered champion to update",
-                      fix="everloop train DATA.csv makes one.")
+        raise invalid(
+            "model",
+            declaration.name,
+            "a registered champion to update",
+            fix="everloop train DATA.csv makes one.",
+        )
     old = project.datasets.load(champion.dataset)
     old_train = _trained_rows(context, champion.cycle)
     new = read_table(source, project.dir)
     missing = [c for c in old.columns if c not in new.columns]
     if missing:
-        raise invalid(f"{source}: columns", missing, f"the columns of {declaration.data.source}",
-                      code="missing_column")
+        raise invalid(
+            f"{source}: columns",
+            missing,
+            f"the columns of {declaration.data.source}",
+            code="missing_column",
+        )
     infer_schema(new, declaration.data)  # the new rows must be sound on their own
     new = _aligned(new, old).join(old, on=old.columns, how="anti", nulls_equal=True)
     origin = {"base": champion.dataset, "source": source, "new_rows": new.height}
@@ -137,7 +148,9 @@ def _with_new_rows(context: StepContext) -> Outcome:
     if tested < MIN_HOLDOUT:
         test = pl.concat([unseen, test])
         train = pl.concat([seen, new.head(new.height - tested)])
-        how = f"the {unseen.height} old test rows and the last {tested} of {new.height} new rows test"
+        how = (
+            f"the {unseen.height} old test rows and the last {tested} of {new.height} new rows test"
+        )
     frame = pl.concat([train, test])
     inferred = infer_schema(frame, declaration.data)
     return _freeze(context, frame, inferred.schema, train.height, how, inferred.notes, origin)

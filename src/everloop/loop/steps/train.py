@@ -34,11 +34,15 @@ class Train:
         y = encode_target(frame, schema)
         if schema.task != "regression" and len(np.unique(y)) < 2:
             raise invalid(schema.target, "one class in the training rows", "two or more classes")
-        metric = get_metric(context.declaration.evaluate.metric or default_metric(schema.task))
+        wanted = context.declaration.evaluate.metric
+        metric = get_metric(wanted) if wanted else default_metric(schema.task)
         sign = 1.0 if metric.greater_is_better else -1.0
         fitted = fit_candidates(
-            encode(frame, schema), y, schema, _spec(context),
-            score=lambda true, pred, proba: sign * metric.function(true, pred, proba),
+            encode(frame, schema),
+            y,
+            schema,
+            _spec(context),
+            score=metric.score,
             seed=context.declaration.loop.seed,
             report=context.report,
             time_ordered=schema.time is not None,
@@ -65,8 +69,15 @@ def _record(
     for candidate in fitted:
         run = _log_run(context, candidate, metric, sign)
         score = None if candidate.score is None else sign * candidate.score
-        table.append({"algorithm": candidate.name, "score": score, "run": run,
-                      "seconds": round(candidate.seconds, 3), "params": candidate.params})
+        table.append(
+            {
+                "algorithm": candidate.name,
+                "score": score,
+                "run": run,
+                "seconds": round(candidate.seconds, 3),
+                "params": candidate.params,
+            }
+        )
     model = to_onnx(best.estimator, schema)
     return Outcome(
         {
@@ -84,7 +95,8 @@ def _record(
 def _log_run(context: StepContext, candidate: Fitted, metric: str, sign: float) -> str:
     tracking = context.project.tracking
     run = tracking.start(
-        context.declaration.name, f"cycle {context.cycle.number}: {candidate.name}",
+        context.declaration.name,
+        f"cycle {context.cycle.number}: {candidate.name}",
         {"cycle": context.cycle.id, "dataset": context.results["snapshot"]["dataset"]},
     )
     tracking.log_params(run, {"algorithm": candidate.name, **candidate.params})
