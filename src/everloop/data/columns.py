@@ -21,8 +21,9 @@ _ISO = (
     r"(?:(Z)|([+-])(\d{2}):?(\d{2}))?)?$"
 )
 _TRUTH = {"true": True, "false": False}
-# Whole numbers below the first bound are no instants; below the second they count seconds.
-_EPOCH_LEAST, _EPOCH_SECONDS = 10**8, 10**11
+# Whole numbers outside the first and the last are no instants; below the second they are seconds.
+_EPOCH_LEAST, _EPOCH_SECONDS, _EPOCH_MOST = 10**8, 10**11, 253_402_300_800_000
+_INSTANT = "a date and time, or seconds or milliseconds since 1970"
 
 
 def as_kind(series: pl.Series, kind: Kind) -> pl.Series:
@@ -100,16 +101,17 @@ def as_datetime(series: pl.Series, expected: str = "an ISO date and time") -> pl
 
 
 def as_instant(series: pl.Series) -> pl.Series:
-    """A time column: like :func:`as_datetime`, and whole numbers count from 1970 UTC.
+    """Like :func:`as_datetime`, and whole numbers count from 1970 UTC.
 
-    From 1e8 to 1e11 they are seconds, above that milliseconds.
+    Up to 1e11 they are seconds, from there milliseconds; below 1e8 they are no instants.
     """
     if not series.dtype.is_integer():
         return as_datetime(series)
-    size = series.abs()
-    refuse(series, size < _EPOCH_LEAST, "a date and time, or seconds or milliseconds since 1970")
-    seconds = bool((size < _EPOCH_SECONDS).all())
-    return (series.cast(pl.Int64) * (1000 if seconds else 1)).cast(MILLIS)
+    count = series.cast(pl.Int64, strict=False)
+    size = count.abs()
+    fits = size.is_between(_EPOCH_LEAST, _EPOCH_MOST, closed="left").fill_null(False)
+    refuse(series, series.is_not_null() & ~fits, _INSTANT)
+    return count.set(size < _EPOCH_SECONDS, None).fill_null(count * 1000).cast(MILLIS)
 
 
 def parse_iso(text: pl.Series) -> pl.Series:
@@ -151,5 +153,5 @@ _CONVERT: dict[str, Callable[[pl.Series], pl.Series]] = {
     "number": as_number,
     "boolean": as_boolean,
     "category": as_text,
-    "datetime": as_datetime,
+    "datetime": as_instant,
 }

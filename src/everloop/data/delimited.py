@@ -116,7 +116,7 @@ def _header(path: Path, separator: str | None) -> tuple[list[str], str]:
             counts = {s: first.count(s) for s in _SEPARATORS}
             separator = max(_SEPARATORS, key=lambda s: counts[s]) if any(counts.values()) else ","
         rows = csv.reader(file, delimiter=separator)
-        header = next((row for row in rows if row), [])
+        header = next((row for row in rows if len(row) > 1 or "".join(row).strip()), [])
     return [name.strip() for name in header], separator
 
 

@@ -87,13 +87,10 @@ def _fill(block: NDArray[np.float64], series: pl.Series, feature: Feature) -> No
         return
     values = as_kind(series, feature.kind)
     if feature.kind == "datetime":
-        parts = pl.DataFrame({"t": values}).select(
-            month=pl.col("t").dt.month(),
-            weekday=pl.col("t").dt.weekday() - 1,
-            hour=pl.col("t").cast(pl.Int64).mod(_DAY_MS) / _HOUR_MS,
-        )
-        for i, part in enumerate(parts):
-            block[:, i] = part.cast(pl.Float64).to_numpy()
+        block[:, 0] = values.dt.month().cast(pl.Float64).to_numpy()
+        block[:, 1] = (values.dt.weekday() - 1).cast(pl.Float64).to_numpy()
+        # NumPy divides; Polars would multiply by the inverse, which rounds otherwise than serving.
+        block[:, 2] = (values.cast(pl.Int64) % _DAY_MS).cast(pl.Float64).to_numpy() / _HOUR_MS
     else:
         block[:, 0] = values.cast(pl.Float64).to_numpy()
 

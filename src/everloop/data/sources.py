@@ -43,6 +43,7 @@ _MEND = {
 _MAGIC = (
     (b"PAR1", "Parquet"),
     (b"ARROW1", "Arrow"),
+    (b"\xff\xff\xff\xff", "Arrow"),  # a stream
     (b"\x1f\x8b", "gzip"),
     (b"PK\x03\x04", "a zip archive or a spreadsheet"),
     (b"\xff\xfe", "UTF-16 text"),
