@@ -18,6 +18,7 @@ def parse_gate(text: str, field: str = FIELD) -> Gate:
         try:
             gate: Gate | None = kind.parse(text)
         except InvalidInput as error:
+            error.path = field
             refusal = error
             continue
         if gate is not None:

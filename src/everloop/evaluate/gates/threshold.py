@@ -39,6 +39,8 @@ class Threshold(Gate):
         name, sign, bound = match[1], match[2], float(match[3])
         if name not in metric_names():
             others = tuple(word for _, gate in gates for word in gate.words)
+            if name in others:
+                return None
             raise unknown_metric(name, text, others)
         metric = get_metric(name, FIELD)
         lowest, highest = metric.bounds
