@@ -1,7 +1,7 @@
 """A small stream with drift, made from data that scikit-learn brings along: no download.
 
-The source is :func:`sklearn.datasets.load_digits`: 1,797 handwritten digits of 8 by 8 pixels
-(UCI, optical recognition). The question is whether a digit is even. In the first weeks nearly all digits
+The source is :func:`sklearn.datasets.load_digits`: 1,797 handwritten digits of 8 by 8 pixels (UCI,
+optical recognition). The question is whether a digit is even. In the first weeks nearly all digits
 are 0 to 4; from the fifth week on 5 to 9 come in, and from the eighth they are four in five: a
 part of the population that the first model hardly saw. Nothing else changes, and no label does.
 """

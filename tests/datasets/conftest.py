@@ -1,0 +1,19 @@
+"""The real data sets: downloaded once, into the user's own cache folder."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from everloop.datasets.census import census
+from everloop.datasets.flights import flights
+
+
+@pytest.fixture(scope="session")
+def departures() -> pl.DataFrame:
+    return flights()
+
+
+@pytest.fixture(scope="session")
+def persons() -> pl.DataFrame:
+    return census()
