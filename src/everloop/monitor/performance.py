@@ -48,6 +48,12 @@ class Performance(msgspec.Struct, frozen=True):
     worse: bool
     note: str = ""
 
+    @property
+    def loss(self) -> float:
+        """Loss against the test as a share of its score."""
+        size = abs(self.baseline) or 1.0
+        return 0.0 if self.value is None else (self.baseline - self.value) / size
+
     def summary(self) -> str:
         """``roc_auc is 0.621 (0.601 to 0.641), 0.669 when it was tested``."""
         value, low, high = self.value or 0.0, self.low or 0.0, self.high or 0.0

@@ -7,6 +7,7 @@ read from. A crash before it leaves a blob that nobody names; one after it leave
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,9 @@ class Shipper:
         records: list[Any] = []
         size, first, stop = 0, start, start
         for payload, after in read_segment(path, start):
-            try:
+            # A record may be whole and still none that this version can read.
+            with contextlib.suppress(msgspec.MsgspecError):
                 records.append(KINDS[kind].decode(payload))
-            except msgspec.MsgspecError:
-                pass  # whole, but no record that this version can read
             size, stop = size + len(payload), after
             if size >= BATCH_BYTES:
                 yield Batch(segment, first, stop, _frames(kind, records))

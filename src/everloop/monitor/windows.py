@@ -140,6 +140,49 @@ class WindowStore:
             rows = conn.execute(query.limit(max(1, min(limit, MAX_PAGE)))).all()
         return [_alert(row) for row in rows]
 
+    def unmeasured(
+        self, endpoint: str, seen: int, labels: int, again: int, full: float
+    ) -> list[int]:
+        """Starts of windows to score now, oldest first.
+
+        Those whose labels are due at ``seen`` and, of the newest ``again``, those that had fewer
+        labels than the share ``full``; each only if feedback up to part number ``labels`` holds
+        some that were not looked at.
+        """
+        query = (
+            sa.select(windows.c.start, windows.c.rows, windows.c.labelled, windows.c.performance)
+            .where(windows.c.endpoint == endpoint, windows.c.performance.is_not(None))
+            .order_by(windows.c.start.desc())
+            .limit(MAX_PAGE)
+        )
+        due: list[int] = []
+        with self.db.read() as conn:
+            for place, row in enumerate(conn.execute(query)):
+                said = msgspec.json.decode(row.performance)
+                late = place < again and row.labelled < full * row.rows
+                if said["part"] < labels and said["due"] <= seen:
+                    due += [row.start] if said["state"] == "waiting" or late else []
+        return due[::-1]
+
+    def measured_before(self, endpoint: str, start: int) -> dict[str, Any] | None:
+        """``performance`` of the last scored window before ``start``, of the last thousand."""
+        query = (
+            sa.select(windows.c.performance)
+            .where(
+                windows.c.endpoint == endpoint,
+                windows.c.start < start,
+                windows.c.performance.is_not(None),
+            )
+            .order_by(windows.c.start.desc())
+            .limit(MAX_PAGE)
+        )
+        with self.db.read() as conn:
+            for row in conn.execute(query):
+                said: dict[str, Any] = msgspec.json.decode(row.performance)
+                if said["state"] == "done":
+                    return said
+        return None
+
     # -- write -----------------------------------------------------------------------------------
 
     def save(self, conn: sa.Connection, window: Window, found: Sequence[Alert]) -> list[Alert]:

@@ -1,0 +1,99 @@
+"""Scoring the answers of one window with the labels that have come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from everloop.data.schema import Schema
+from everloop.monitor.control import Spending
+from everloop.monitor.episodes import Episode, follow
+from everloop.monitor.labels import answer_codes
+from everloop.monitor.log import PredictionLog
+from everloop.monitor.performance import Baseline, Performance, Score, measure
+from everloop.monitor.profile import Floats
+from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.windows import Alert, Window, alert_id
+from everloop.store.clock import now_ms
+
+
+class PerformanceChain(msgspec.Struct, frozen=True):
+    """What a measured window hands on to the next one."""
+
+    spending: Spending = Spending()
+    episodes: dict[str, Episode] = {}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What it takes to score any window of an endpoint."""
+
+    log: PredictionLog
+    schema: Schema
+    spec: MonitorSpec
+    score: Score
+
+
+def measure_window(
+    scoring: Scoring, window: Window, before: dict[str, Any] | None
+) -> tuple[dict[str, Any], int, list[Alert]]:
+    """The window's ``performance``, its number of labelled rows, and the alert if it is news.
+
+    ``before`` is the ``performance`` of the last scored window before this one. A window in
+    quarantine is scored, but raises no alert and spends nothing: its loss has a better explanation.
+    """
+    waiting = window.performance or {}
+    baseline = msgspec.convert(waiting["baseline"], Baseline)
+    chain = msgspec.convert((before or {}).get("chain", {}), PerformanceChain)
+    y, pred, proba = labelled_answers(scoring, window)
+    if len(y) < scoring.spec.min_rows:
+        note = f"not enough evidence: {len(y)} labelled rows, {scoring.spec.min_rows} needed"
+        return waiting | {"note": note}, len(y), []
+    assert scoring.spec.performance is not None
+    level = chain.spending.level(scoring.spec.false_alarm_rate)
+    tolerance = scoring.spec.performance.tolerance
+    found = measure(y, pred, proba, baseline, scoring.score, level, tolerance)
+    alerts: list[Alert] = []
+    if not window.quarantined:
+        lost = {"performance": found.loss} if found.worse else {}
+        episodes, news = follow(chain.episodes, lost, window.start)
+        chain = PerformanceChain(chain.spending.after(found.worse), episodes)
+        alerts = [_alert(window, found) for _ in news]
+    done = waiting | msgspec.to_builtins(found)
+    done |= {"state": "done", "level": level, "chain": msgspec.to_builtins(chain)}
+    return done, len(y), alerts
+
+
+def labelled_answers(scoring: Scoring, window: Window) -> tuple[Floats, Floats, Floats | None]:
+    """``(y, pred, proba)`` of the window's labelled rows in time order, as scores take them."""
+    schema = scoring.schema
+    rows = scoring.log.predictions(window.endpoint, window.start, window.end, schema=schema)
+    y = scoring.log.codes(window.endpoint, rows["id"], schema)
+    pred = answer_codes(rows["y"], schema)
+    known = np.isfinite(y) & np.isfinite(pred)
+    given = (rows["p"].list.len() == len(schema.classes)).fill_null(False).to_numpy()
+    proba = None
+    if schema.task != "regression" and given[known].any():
+        known &= given  # a version with other classes cannot be scored beside this one
+        p = rows["p"].filter(pl.Series(known)).explode()
+        proba = p.to_numpy().reshape(-1, len(schema.classes))
+    kind = np.float64 if schema.task == "regression" else np.int64
+    return y[known].astype(kind), pred[known].astype(kind), proba
+
+
+def _alert(window: Window, found: Performance) -> Alert:
+    return Alert(
+        id=alert_id(window.endpoint, window.start, "performance", None),
+        endpoint=window.endpoint,
+        window=window.start,
+        kind="performance",
+        severity="critical",
+        feature=None,
+        summary=found.summary(),
+        evidence=msgspec.to_builtins(found),
+        at=now_ms(),
+    )

@@ -1,0 +1,243 @@
+"""Looks at each window of an endpoint's traffic once it is over, and again when its labels come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from everloop.data.schema import Schema
+from everloop.durations import milliseconds
+from everloop.monitor.answers import Scoring, measure_window
+from everloop.monitor.inputs import Chain, inspect, profile_rows
+from everloop.monitor.log import Extent, PredictionLog
+from everloop.monitor.performance import Baseline, Score
+from everloop.monitor.profile import Profile
+from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.windows import Alert, Window, WindowStore
+from everloop.store.clock import now_ms
+from everloop.store.database import Database
+from everloop.store.events import EventLog
+
+DAY = 86_400_000
+LATE_WINDOWS = 8  # how far back late rows are looked for
+AGAIN, FULL = 4, 0.95  # so many windows are scored again while fewer labels than this have come
+
+
+class Watch:
+    """Evaluates windows and stores what it finds; one for a database, used from any thread.
+
+    Windows are ``[start, end)`` of event time, side by side from midnight (UTC) of the first
+    event, or from the first event's window when they are shorter than a day. A window is over
+    when an event at or after its end was seen. Every write is one transaction for one window, so
+    a tick that is killed and repeated finds the same and doubles nothing.
+    """
+
+    def __init__(self, db: Database, log: PredictionLog, events: EventLog) -> None:
+        self.db = db
+        self.log = log
+        self.events = events
+        self.windows = WindowStore(db)
+        self._seen: dict[str, tuple[Any, ...]] = {}
+
+    def tick(
+        self,
+        endpoint: str,
+        schema: Schema,
+        reference: Profile,
+        baseline: Baseline | None,
+        spec: MonitorSpec,
+        score: Score | None,
+        now: int | None = None,
+    ) -> list[Alert]:
+        """Evaluate what is over or due, and return the alerts that are new.
+
+        Parameters
+        ----------
+        reference, baseline : of the champion that serves now. A window keeps the baseline that it
+            was closed with, since its answers came from that champion.
+        score : None, like ``baseline``, leaves performance out.
+        now : event time (ms) to take for the present, for a replay that knows more than its
+            events say; by default the time of the newest event.
+        """
+        extent = self.log.extent(endpoint)
+        if extent is None:
+            return []
+        # An event that claims to be from the future must not close windows that go on.
+        seen = min(extent.last, now_ms()) if now is None else now
+        state = (extent, seen, schema, spec, baseline, id(reference))
+        if self._seen.get(endpoint) == state:
+            return []
+        look = _Look(self, endpoint, schema, reference, baseline, spec, score, extent, seen)
+        new = [*look.late(), *look.close(), *look.measure()]
+        self._seen[endpoint] = state
+        return new
+
+    def release(self, endpoint: str, start: int, actor: str) -> None:
+        """Take a window out of quarantine, and record who said so."""
+        with self.events.transaction() as conn:
+            self.windows.release(conn, endpoint, start, actor)
+            self.events.append(
+                conn,
+                actor=actor,
+                kind="window.released",
+                subject=f"endpoint:{endpoint}",
+                payload={"window": start},
+            )
+
+
+class _Look:
+    """One tick: everything that stays the same during it."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        endpoint: str,
+        schema: Schema,
+        reference: Profile,
+        baseline: Baseline | None,
+        spec: MonitorSpec,
+        score: Score | None,
+        extent: Extent,
+        seen: int,
+    ) -> None:
+        self.log, self.windows, self.events = watch.log, watch.windows, watch.events
+        self.endpoint, self.schema, self.reference = endpoint, schema, reference
+        self.baseline, self.spec, self.score = baseline, spec, score
+        self.extent, self.seen = extent, seen
+        self.width = milliseconds(spec.window, "monitor.window")
+        self.latest = self.windows.latest(endpoint)
+
+    # -- windows that are over -------------------------------------------------------------------
+
+    def close(self) -> list[Alert]:
+        """Evaluate every window that is over and was not looked at, oldest first."""
+        new: list[Alert] = []
+        start = self.latest.end if self.latest else self._anchor()
+        while start + self.width <= self.seen:
+            inside = self.log.newest_part(self.endpoint, start, start + self.width)
+            found = self._evaluate(start, start + self.width) if inside else None
+            if found is None:
+                following = self.log.next_time(self.endpoint, start)
+                if following is None:
+                    break
+                start += max(1, (following - start) // self.width) * self.width
+                continue
+            new += found
+            start += self.width
+        return new
+
+    def late(self) -> list[Alert]:
+        """Look again at recent windows that got rows after they were closed."""
+        new: list[Alert] = []
+        if self.latest is None or self.latest.checks["part"] >= self.extent.parts:
+            return new
+        for window in reversed(self.windows.page(self.endpoint, limit=LATE_WINDOWS)):
+            newest = self.log.newest_part(self.endpoint, window.start, window.end)
+            # Against another champion's reference the window would be compared with itself.
+            same = window.checks["reference"] == self.reference.digest
+            if same and newest > window.checks["part"]:
+                new += self._evaluate(window.start, window.end, window) or []
+        return new
+
+    def _anchor(self) -> int:
+        unit = DAY if self.width >= DAY else self.width
+        return self.extent.first // unit * unit
+
+    def _evaluate(self, start: int, end: int, before: Window | None = None) -> list[Alert] | None:
+        """Store a window and its alerts; returns the new ones, or None when there are no rows."""
+        rows = self.log.predictions(self.endpoint, start, end, schema=self.schema)
+        if not rows.height:
+            return None
+        found = inspect(
+            self.endpoint,
+            start,
+            rows,
+            self.schema,
+            self.reference,
+            self.spec,
+            self._chain(start),
+            lambda: self._recent(start),
+        )
+        checks = found.checks | {"reference": self.reference.digest, "part": self.extent.parts}
+        released = before.checks.get("released_by") if before else None
+        if released is not None:
+            checks["released_by"] = released
+        window = Window(
+            endpoint=self.endpoint,
+            start=start,
+            end=end,
+            rows=rows.height,
+            labelled=before.labelled if before else 0,
+            checks=checks,
+            performance=before.performance if before else self._waiting(end),
+            quarantined=found.quarantined and released is None,
+            updated=now_ms(),
+        )
+        return self._save(window, found.alerts, before)
+
+    def _chain(self, start: int) -> Chain:
+        before = self.windows.page(self.endpoint, before=start, limit=1)
+        return msgspec.convert(before[0].checks["chain"], Chain) if before else Chain()
+
+    def _recent(self, start: int) -> Profile | None:
+        for window in self.windows.page(self.endpoint, before=start, limit=LATE_WINDOWS):
+            if not window.quarantined and window.rows >= self.spec.min_rows:
+                rows = self.log.predictions(
+                    self.endpoint, window.start, window.end, schema=self.schema
+                )
+                return profile_rows(rows, self.schema)
+        return None
+
+    def _waiting(self, end: int) -> dict[str, Any] | None:
+        if self.spec.performance is None or self.baseline is None or self.score is None:
+            return None
+        after = milliseconds(self.spec.performance.labels_after, "monitor.performance.labels_after")
+        baseline = msgspec.to_builtins(self.baseline)
+        return {"state": "waiting", "due": end + after, "baseline": baseline, "part": 0}
+
+    # -- labels ----------------------------------------------------------------------------------
+
+    def measure(self) -> list[Alert]:
+        """Score the windows whose labels are due, oldest first."""
+        new: list[Alert] = []
+        if self.spec.performance is None or self.score is None:
+            return new
+        for start in self._due():
+            window = self.windows.get(self.endpoint, start)
+            scoring = Scoring(self.log, self.schema, self.spec, self.score)
+            before = self.windows.measured_before(self.endpoint, start)
+            performance, labelled, alerts = measure_window(scoring, window, before)
+            performance["part"] = self.extent.feedback_parts
+            fresh = msgspec.structs.replace(
+                window, performance=performance, labelled=labelled, updated=now_ms()
+            )
+            new += self._save(fresh, alerts, window)
+        return new
+
+    def _due(self) -> list[int]:
+        labels = self.extent.feedback_parts
+        return self.windows.unmeasured(self.endpoint, self.seen, labels, AGAIN, FULL)
+
+    # -- storing ---------------------------------------------------------------------------------
+
+    def _save(self, window: Window, alerts: list[Alert], before: Window | None) -> list[Alert]:
+        with self.events.transaction() as conn:
+            new = self.windows.save(conn, window, alerts)
+            for alert in new:
+                self._tell(conn, "alert.raised", _told(alert))
+            if window.quarantined and not (before and before.quarantined):
+                why = [fault["summary"] for fault in window.checks["faults"].values()]
+                self._tell(conn, "window.quarantined", {"window": window.start, "why": why})
+        return new
+
+    def _tell(self, conn: sa.Connection, kind: str, payload: dict[str, Any]) -> None:
+        self.events.append(
+            conn, actor="monitor", kind=kind, subject=f"endpoint:{self.endpoint}", payload=payload
+        )
+
+
+def _told(alert: Alert) -> dict[str, Any]:
+    names = ("id", "window", "kind", "severity", "feature", "summary")
+    return {name: getattr(alert, name) for name in names}
