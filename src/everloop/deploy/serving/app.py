@@ -66,7 +66,15 @@ class App:
         name = ""
         try:
             route, name = self._find(request)
-            response = await self._handle(route, request, name)
+            (self._access.check_host if route.public else self._access.check)(request)
+            if request.method != route.method:
+                _check_method(request, route)
+            if route.per_endpoint:
+                endpoint = self._fleet.get(name) if name else self._fleet.only()
+                name = endpoint.name
+                response = await route.handler(request, endpoint)
+            else:
+                response = await route.handler(request)
         except EverloopError as error:
             response = error_response(error, request.id)
         except Exception:
@@ -77,22 +85,6 @@ class App:
         self._counts.response(name if name in self._fleet.endpoints else "", response.status)
         if response.after is not None:
             response.after()
-
-    async def _handle(self, route: Route, request: Request, name: str) -> Response:
-        if route.public:
-            self._access.check_host(request)
-        else:
-            self._access.check(request)
-        if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
-            raise EverloopError(
-                f"{request.path[:200]}: got {request.method}, expected {route.method}.",
-                code="method_not_allowed", path="method",
-                got=request.method, expected=route.method,
-            )  # fmt: skip
-        if not route.per_endpoint:
-            return await route.handler(request)
-        endpoint = self._fleet.get(name) if name else self._fleet.only()
-        return await route.handler(request, endpoint)
 
     def _find(self, request: Request) -> tuple[Route, str]:
         path = request.path
@@ -156,3 +148,11 @@ class App:
             for a in endpoint.arms
         ]
         return {"model": endpoint.model, "arms": arms, "versions": versions}
+
+
+def _check_method(request: Request, route: Route) -> None:
+    if (request.method, route.method) != ("HEAD", "GET"):
+        raise EverloopError(
+            f"{request.path[:200]}: got {request.method}, expected {route.method}.",
+            code="method_not_allowed", path="method", got=request.method, expected=route.method,
+        )  # fmt: skip

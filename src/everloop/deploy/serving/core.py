@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from everloop.data.segments import PredictionRecord
-from everloop.deploy.predictor import ModelFailure, Output
+from everloop.deploy.predictor import ModelFailure
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
 from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.journal import Journal
@@ -65,13 +65,16 @@ class Core:
         """
         arm = endpoint.pick(call.key)
         try:
-            rows = await self._read(arm, read, call)
+            if call.size > INLINE_BYTES:
+                rows = await self._beside(read, arm.model.reader)
+            else:
+                rows = read(arm.model.reader)
         except InvalidInput:
             if arm is endpoint.champion:
                 raise
             # The champion's schema is what callers were promised; a canary that asks for more
             # is at fault itself.
-            rows = await self._read(endpoint.champion, read, call)
+            rows = await self._beside(read, endpoint.champion.model.reader)
             arm.counts.add(len(rows.X), _ms_since(call.started), failed=True)
             arm = endpoint.champion
         return await self._predict(endpoint.name, arm, rows, call)
@@ -90,50 +93,45 @@ class Core:
         """Wait for the predictions under way."""
         self._pool.shutdown(wait=True)
 
-    async def _read(self, arm: LiveArm, read: Read, call: Call) -> Rows:
-        if call.size > INLINE_BYTES:
-            return await self._beside(read, arm.model.reader)
-        return read(arm.model.reader)
-
     async def _predict(self, endpoint: str, arm: LiveArm, rows: Rows, call: Call) -> Answer:
         count = len(rows.X)
         ids = row_ids(rows.ids, call.request, count)
+        model = arm.model
+        begun = _now()
         try:
-            output = await self._run(arm, rows)
+            if model.is_slow(count):
+                y, probabilities = await self._beside(model.predictor.predict, rows.X)
+            else:
+                y, probabilities = model.predictor.predict(rows.X)
         except ModelFailure as error:
             ms = _ms_since(call.started)
             arm.counts.add(count, ms, failed=True)
-            self.journal.prediction(_record(endpoint, arm, rows, ids, call, ms, error=str(error)))
-            _log.error(
-                "request %s: version %d of %r failed", call.request, arm.version, endpoint,
-                exc_info=error,
-            )  # fmt: skip
+            self.journal.prediction(_record(endpoint, arm, rows, ids, call, ms, [], None, error))
             await self.journal.committed()
-            raise ModelFailure(
-                f"Version {arm.version} of the model failed on this request.",
-                fix="The request is well formed; see the server's log for the reason.",
-            ) from None
-        p = None if output.probabilities is None else output.probabilities.tolist()
-        ms = _ms_since(call.started)
+            raise _told(error, endpoint, arm, call) from None
+        p = None if probabilities is None else probabilities.tolist()
+        end = _now()
+        model.took(count, (end - begun) * 1000)
+        ms = (end - call.started) * 1000
         arm.counts.add(count, ms)
-        self.journal.prediction(_record(endpoint, arm, rows, ids, call, ms, output.y, p))
+        self.journal.prediction(_record(endpoint, arm, rows, ids, call, ms, y, p))
         if self.journal.waits:
             await self.journal.committed()
-        return Answer(output.y, p, ids, arm.version, arm.role)
-
-    async def _run(self, arm: LiveArm, rows: Rows) -> Output:
-        model = arm.model
-        count = len(rows.X)
-        start = _now()
-        if model.is_slow(count):
-            output = await self._beside(model.predictor.predict, rows.X)
-        else:
-            output = model.predictor.predict(rows.X)
-        model.took(count, _ms_since(start))
-        return output
+        return Answer(y, p, ids, arm.version, arm.role)
 
     async def _beside(self, function: Callable[[A], T], argument: A) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, argument)
+
+
+def _told(error: ModelFailure, endpoint: str, arm: LiveArm, call: Call) -> ModelFailure:
+    """The failure in full to the server's log, and without its inside to the caller."""
+    _log.error(
+        "request %s: version %d of %r failed", call.request, arm.version, endpoint, exc_info=error
+    )
+    return ModelFailure(
+        f"Version {arm.version} of the model failed on this request.",
+        fix="The request is well formed; see the server's log for the reason.",
+    )
 
 
 def row_ids(given: list[str | None] | None, request: str, count: int) -> list[str]:
@@ -150,9 +148,9 @@ def _record(
     ids: list[str],
     call: Call,
     ms: float,
-    y: list[Any] | None = None,
-    p: list[list[float]] | None = None,
-    error: str | None = None,
+    y: list[Any],
+    p: list[list[float]] | None,
+    error: ModelFailure | None = None,
 ) -> PredictionRecord:
     return PredictionRecord(
         at=int(time.time() * 1000),
@@ -163,10 +161,10 @@ def _record(
         ids=ids,
         times=rows.times,
         columns=rows.columns,
-        y=y or [],
+        y=y,
         p=p,
         ms=ms,
-        error=error,
+        error=None if error is None else error.message,
     )
 
 

@@ -53,8 +53,7 @@ class InputReader:
         keys = [("id", schema.id), ("time", schema.time), ("target", schema.target)]
         # Beside the features: (role, column) in the order of the generated types' last fields.
         self.keys = [(role, name) for role, name in keys if name and name not in taken]
-        self._has_ids = any(role == "id" for role, _ in self.keys)
-        self._has_times = any(role == "time" for role, _ in self.keys)
+        self._has_keys = any(role != "target" for role, _ in self.keys)
         self._record = self._struct("Record")
         self._records = msgspec.json.Decoder(list[self._record])  # type: ignore[name-defined]
         self._one = msgspec.json.Decoder(self._record)
@@ -81,7 +80,7 @@ class InputReader:
 
     def _decode(self, body: bytes) -> tuple[list[Sequence[Any]], list[tuple[Any, ...]] | None]:
         astuple = msgspec.structs.astuple
-        if _ARRAY.match(body):
+        if body[:1] == b"[" or _ARRAY.match(body):
             tuples = [astuple(record) for record in self._records.decode(body)]
             return list(zip(*tuples, strict=True)), tuples
         start = _OBJECT.match(body)
@@ -99,9 +98,9 @@ class InputReader:
         if not columns or not columns[0]:
             raise empty()
         features = columns[:width]
-        ids, times = self._key_columns(columns[width:]) if self.keys else (None, None)
-        if self._plain and tuples is not None and not self.keys:
-            X = np.array(tuples, dtype=np.float64)
+        ids, times = self._key_columns(columns[width:]) if self._has_keys else (None, None)
+        if self._plain and tuples is not None:
+            X = np.array([row[:width] for row in tuples], dtype=np.float64)
         else:
             X = self._matrix(features)
         return Rows(X, ids, times, dict(zip(self._names, features, strict=True)))
