@@ -270,10 +270,7 @@ class CycleStore:
     def begin_step(self, cycle: str, step: str, position: int) -> None:
         with self._db.write() as conn:
             conn.execute(
-                insert_or_ignore(
-                    self._db.dialect,
-                    cycle_steps,
-                ).values(
+                insert_or_ignore(cycle_steps).values(
                     cycle=cycle,
                     step=step,
                     position=position,

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 
-def watch_stdin(on_close: Callable[[], None]) -> threading.Thread:
+def watch_stdin(on_close: Callable[[], object]) -> threading.Thread:
     """Call ``on_close`` once, from a thread of its own, when standard input ends.
 
     The supervisor holds the other end of the pipe, so even ``kill -9`` of it is noticed.

@@ -1,0 +1,103 @@
+"""A cycle's page: its steps, how long each took, and what the verdict rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from everloop.console.words import step_words
+from everloop.loop.cycles import Cycle, Step
+from everloop.loop.project import Project
+from everloop.store.clock import now_ms
+
+
+class StepLine(msgspec.Struct, frozen=True):
+    """One step of the plan; ``state`` is ``planned`` for one that has not begun.
+
+    ``seconds`` counts on while it runs; ``share`` is its part of the cycle's time, 0 to 1.
+    """
+
+    step: str
+    state: str
+    attempts: int = 0
+    seconds: float | None = None
+    share: float = 0.0
+    said: str = ""
+    error: str | None = None
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What was measured. Metrics are ``{value, low, high, n}`` by name."""
+
+    metric: str | None
+    rows: int | None
+    metrics: dict[str, dict[str, Any]]
+    champion: int | None
+    champion_metrics: dict[str, dict[str, Any]]
+    comparison: dict[str, Any] | None
+    gates: list[dict[str, Any]]
+    candidates: list[dict[str, Any]]
+    rollout: list[dict[str, Any]]
+    dataset: str | None
+    notes: list[str]
+
+
+class CyclePage(msgspec.Struct, frozen=True):
+    """The page, and the JSON at ``/cycles/ID.json``."""
+
+    at: int
+    cycle: Cycle
+    seconds: float
+    steps: list[StepLine]
+    evidence: Evidence
+
+
+def read_cycle(project: Project, cycle_id: str) -> CyclePage:
+    """Raises :class:`~everloop.errors.NotFound`."""
+    cycle = project.cycles.get(cycle_id)
+    steps = project.cycles.steps(cycle.id)
+    now = now_ms()
+    spent = max((cycle.finished or now) - cycle.started, 1)
+    known = {step.step: step for step in steps}
+    names = [*cycle.plan, *(name for name in known if name not in cycle.plan)]
+    return CyclePage(
+        at=now,
+        cycle=cycle,
+        seconds=spent / 1000,
+        steps=[_line(name, known.get(name), now, spent) for name in names],
+        evidence=_evidence({step.step: step.result or {} for step in steps}),
+    )
+
+
+def _line(name: str, step: Step | None, now: int, spent: int) -> StepLine:
+    if step is None:
+        return StepLine(name, "planned")
+    took = max((step.finished or now) - step.started, 0)
+    return StepLine(
+        step=name,
+        state=step.state,
+        attempts=step.attempts,
+        seconds=took / 1000,
+        share=min(took / spent, 1.0),
+        said=step_words(name, step.result or {}),
+        error=step.error,
+    )
+
+
+def _evidence(results: dict[str, dict[str, Any]]) -> Evidence:
+    tested = results.get("evaluate") or results.get("retest") or {}
+    snapshot = results.get("snapshot", {})
+    return Evidence(
+        metric=tested.get("metric"),
+        rows=tested.get("rows"),
+        metrics=tested.get("metrics") or {},
+        champion=tested.get("champion"),
+        champion_metrics=tested.get("champion_metrics") or {},
+        comparison=tested.get("comparison"),
+        gates=tested.get("gates") or [],
+        candidates=results.get("train", {}).get("candidates") or [],
+        rollout=results.get("deploy", {}).get("steps") or [],
+        dataset=snapshot.get("dataset"),
+        notes=snapshot.get("notes") or [],
+    )

@@ -1,0 +1,122 @@
+"""The first page: every loop as a card, and what to do while there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from everloop import __version__
+from everloop.console.traffic import ArmTraffic, Traffic, arms_with_traffic
+from everloop.loop.cycles import Cycle
+from everloop.loop.loop import Loop, loops_of
+from everloop.loop.project import Project
+from everloop.loop.status import LoopStatus
+from everloop.monitor.windows import Alert, Window
+from everloop.store.clock import now_ms
+
+CYCLES = 8
+ALERTS = 5
+WINDOWS = 120
+
+
+class Point(msgspec.Struct, frozen=True):
+    """The score of one window, with its interval and what the test had promised."""
+
+    start: int
+    end: int
+    value: float
+    low: float | None
+    high: float | None
+    baseline: float | None
+    worse: bool
+
+
+class CycleLine(msgspec.Struct, frozen=True):
+    """A cycle in one line; its page has the evidence."""
+
+    id: str
+    number: int
+    state: str
+    verdict: str | None
+    reason: str | None
+    cause: dict[str, Any]
+    version: int | None
+    started: int
+    finished: int | None
+
+
+class LoopCard(msgspec.Struct, frozen=True):
+    """One loop at a glance. ``windows`` counts those looked at, ``quarantined`` the faulty."""
+
+    status: LoopStatus
+    cycles: list[CycleLine]
+    alerts: list[Alert]
+    arms: list[ArmTraffic]
+    metric: str | None
+    performance: list[Point]
+    windows: int
+    quarantined: int
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """The page, and the JSON at ``/index.json``."""
+
+    project: str
+    version: str
+    at: int
+    serve_url: str
+    serving: bool
+    loops: list[LoopCard]
+
+
+def read_overview(project: Project, serve_url: str, traffic: Mapping[str, Traffic]) -> Overview:
+    """A handful of short queries for each loop."""
+    return Overview(
+        project=project.dir.name,
+        version=__version__,
+        at=now_ms(),
+        serve_url=serve_url,
+        serving=project.serving() is not None,
+        loops=[read_card(project, loop, traffic) for loop in loops_of(project)],
+    )
+
+
+def read_card(project: Project, loop: Loop, traffic: Mapping[str, Traffic]) -> LoopCard:
+    """What the card of one loop shows."""
+    status = loop.status()
+    windows = project.windows.page(status.endpoint, limit=WINDOWS)[::-1]
+    return LoopCard(
+        status=status,
+        cycles=[_line(cycle) for cycle in loop.history(limit=CYCLES)],
+        alerts=project.windows.alerts(status.endpoint, limit=ALERTS),
+        arms=arms_with_traffic(status.arms, traffic.get(status.endpoint)),
+        metric=status.champion.metric if status.champion else None,
+        performance=[point for w in windows if (point := _point(w)) is not None],
+        windows=len(windows),
+        quarantined=sum(w.quarantined for w in windows),
+    )
+
+
+def _line(cycle: Cycle) -> CycleLine:
+    names = CycleLine.__struct_fields__
+    return CycleLine(**{name: getattr(cycle, name) for name in names})
+
+
+def _point(window: Window) -> Point | None:
+    """The window's score; scores are kept so that greater is better, an error shows as itself."""
+    found = window.performance or {}
+    if found.get("value") is None:
+        return None
+    low, high = found.get("low"), found.get("high")
+    bounds = sorted(abs(v) for v in (low, high)) if low is not None and high is not None else []
+    return Point(
+        start=window.start,
+        end=window.end,
+        value=abs(found["value"]),
+        low=bounds[0] if bounds else None,
+        high=bounds[1] if bounds else None,
+        baseline=abs(found["baseline"]) if found.get("baseline") is not None else None,
+        worse=bool(found.get("worse")),
+    )

@@ -1,0 +1,50 @@
+"""Templates to text. Everything is escaped unless it is markup that this package made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from everloop.console import words
+from everloop.console.assets import URLS
+from everloop.console.charts import line_chart
+from everloop.console.circle import circle
+from everloop.console.overview import LoopCard
+
+
+def render(template: str, **values: Any) -> str:
+    """A page as text."""
+    return _ENVIRONMENT.get_template(template).render(**values)
+
+
+def performance_chart(card: LoopCard) -> Markup:
+    """The champion's score in each window beside what its test had promised."""
+    metric = card.metric or "score"
+    series: dict[str, list[tuple[float, float | None]]] = {
+        "in production": [(float(p.start), p.value) for p in card.performance],
+        "when tested": [(float(p.start), p.baseline) for p in card.performance],
+    }
+    worse = [(float(p.start), "worse than tested") for p in card.performance if p.worse]
+    title = f"{metric} by window"
+    return Markup(line_chart(series, title, "", metric, worse, x_kind="time", standalone=False))
+
+
+def _stage_circle(card: LoopCard) -> Markup:
+    return Markup(circle(card.status.stage, card.status.step is not None))
+
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("everloop.console"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+for _name in ("tone", "plain", "moment", "iso", "ago", "span", "number", "percent", "interval"):
+    _ENVIRONMENT.filters[_name] = getattr(words, _name)
+_ENVIRONMENT.filters["cause"] = words.cause_words
+_ENVIRONMENT.globals.update(
+    asset=URLS.__getitem__, performance_chart=performance_chart, stage_circle=_stage_circle
+)

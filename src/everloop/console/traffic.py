@@ -1,0 +1,58 @@
+"""What the data plane counts of an endpoint, beside the rollout that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What the data plane says of one endpoint since it started.
+
+    ``arms`` are the versions that answer now, ``versions`` the counts by version and role.
+    """
+
+    model: str
+    arms: list[dict[str, Any]]
+    versions: dict[str, dict[str, dict[str, Any]]]
+
+
+class ArmTraffic(msgspec.Struct, frozen=True):
+    """One version behind an endpoint; the counts are None while the data plane is away.
+
+    ``live`` is True when the data plane answers with it now. Latencies are in milliseconds.
+    """
+
+    version: int
+    role: str
+    weight: float
+    live: bool
+    requests: int | None = None
+    rows: int | None = None
+    errors: int | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+
+
+def arms_with_traffic(arms: Sequence[Any], traffic: Traffic | None) -> list[ArmTraffic]:
+    """Each arm of the rollout (:class:`everloop.deploy.state.Arm`'s fields) with its counts."""
+    out = []
+    for arm in arms:
+        version, role, weight = arm["version"], arm["role"], arm["weight"]
+        if traffic is None:
+            out.append(ArmTraffic(version, role, weight, False))
+            continue
+        live = any(a["version"] == version and a["role"] == role for a in traffic.arms)
+        counts = traffic.versions.get(str(version), {}).get(role, {})
+        latency = counts.get("latency_ms", {})
+        out.append(
+            ArmTraffic(
+                version, role, weight, live,
+                requests=counts.get("requests", 0), rows=counts.get("rows", 0),
+                errors=counts.get("errors", 0), p50_ms=latency.get("p50"),
+                p99_ms=latency.get("p99"),
+            )
+        )  # fmt: skip
+    return out

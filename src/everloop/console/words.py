@@ -1,0 +1,143 @@
+"""Values in a person's words: times, spans, verdicts, causes, and what a step did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+# How a verdict or a state is coloured.
+TONES = {
+    "promoted": "good", "registered": "good", "passed": "good", "pass": "good", "done": "good",
+    "not_worth_it": "warn", "rejected": "warn", "declined": "warn", "not_enough_evidence": "warn",
+    "waiting": "warn", "warning": "warn",
+    "refused": "bad", "rolled_back": "bad", "failed": "bad", "failed_gates": "bad", "fail": "bad",
+    "critical": "bad",
+    "running": "live", "continue": "live",
+}  # fmt: skip
+CAUSES = {
+    "person": "asked by a person", "train": "asked to train", "deploy": "asked to deploy",
+    "test": "asked to test", "data": "new data", "drift": "drift",
+    "performance": "worse performance", "schedule": "its schedule", "volume": "new labelled rows",
+}  # fmt: skip
+
+
+def tone(word: str | None) -> str:
+    """The colour class of a verdict or state; ``plain`` for any other word."""
+    return TONES.get(word or "", "plain")
+
+
+def plain(word: str | None) -> str:
+    """``not_worth_it`` as ``not worth it``."""
+    return (word or "").replace("_", " ")
+
+
+def moment(ms: int | None) -> str:
+    """A time as ``2013-05-01 12:30 UTC``."""
+    if ms is None:
+        return "–"
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def iso(ms: int) -> str:
+    """A time as machines read it."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def ago(ms: int | None, now: int) -> str:
+    """``3 min ago``."""
+    if ms is None:
+        return "–"
+    seconds = max(now - ms, 0) / 1000
+    return "just now" if seconds < 5 else f"{span(seconds)} ago"
+
+
+def span(seconds: float | None) -> str:
+    """A stretch of time, two digits of it: ``0.42 s``, ``12 s``, ``3 min``, ``2 h``, ``5 d``."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.2g} s" if seconds >= 0.01 else "< 0.01 s"
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def number(value: float | int | None) -> str:
+    """A number with four significant digits; whole numbers with their thousands apart."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    if isinstance(value, int) or (value == int(value) and abs(value) >= 1000):
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """``0.61 to 0.64``, or nothing."""
+    if low is None or high is None:
+        return ""
+    return f"{number(low)} to {number(high)}"
+
+
+def cause_words(cause: dict[str, Any]) -> str:
+    """Why a cycle began."""
+    kind = str(cause.get("kind", ""))
+    words = CAUSES.get(kind, plain(kind))
+    detail = cause.get("summary") or cause.get("reason") or cause.get("comment")
+    if not detail and cause.get("version") is not None:
+        detail = f"version {cause['version']}"
+    return f"{words}: {detail}" if detail else words
+
+
+def step_words(step: str, result: dict[str, Any]) -> str:
+    """One line of what a step did; empty while it has no result."""
+    words = _STEP_WORDS.get(step)
+    try:
+        return words(result) if words and result else ""
+    except (KeyError, TypeError, ValueError):
+        return ""  # a result of another version of everloop
+
+
+def _snapshot(r: dict[str, Any]) -> str:
+    return (
+        f"{number(r['rows'])} rows as {r['dataset'][:12]}: {number(r['train_rows'])} to train, "
+        f"{number(r['test_rows'])} to test ({r['split']})"
+    )
+
+
+def _train(r: dict[str, Any]) -> str:
+    return f"{r['algorithm']} is the best of {len(r['candidates'])} by {r['metric']}"
+
+
+def _evaluate(r: dict[str, Any]) -> str:
+    main = r["metrics"][r["metric"]]
+    passed = sum(gate["verdict"] == "pass" for gate in r["gates"])
+    gates = f"{passed} of {len(r['gates'])} gates passed"
+    shown = f"{r['metric']} {number(main['value'])} ({interval(main['low'], main['high'])})"
+    return f"{shown} on {number(r['rows'])} rows; {gates}"
+
+
+def _deploy(r: dict[str, Any]) -> str:
+    if r["kind"] == "direct":
+        return f"direct: {r['why']}"
+    return "; ".join(f"{percent(s['weight'])}: {s['verdict']}" for s in r["steps"])
+
+
+_STEP_WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "snapshot": _snapshot,
+    "train": _train,
+    "evaluate": _evaluate,
+    "retest": _evaluate,
+    "register": lambda r: f"version {r['version']}, package {r['digest'][:12]}, signed",
+    "approve": lambda r: (
+        f"approved by {r['by']}" if r.get("approved") else f"declined by {r['by']}"
+    ),
+    "deploy": _deploy,
+    "promote": lambda r: f"version {r['version']} answers all traffic",
+}

@@ -1,0 +1,90 @@
+"""``python -m everloop.server``: the control plane as one process, API, console and controller."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from starlette.types import ASGIApp
+
+from everloop.errors import EverloopError
+from everloop.loop.controller import Controller
+from everloop.loop.project import Project
+from everloop.server.app import create_app
+from everloop.server.bind import check_bind, claim_port, reachable
+from everloop.server.lifeline import watch_stdin
+
+log = logging.getLogger("everloop.server")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM, Ctrl-C or the end of standard input; 2 when it may not start."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        return run(options)
+    except EverloopError as error:
+        print(error.message, file=sys.stderr, flush=True)
+        return 2
+
+
+def run(options: argparse.Namespace) -> int:
+    """Open the project, start the controller, serve, and stop both in turn."""
+    with Project.open(options.dir) as project:
+        settings = project.settings
+        check_bind(options.host, settings.token)
+        port = claim_port(options.host, options.port, "--port")
+        serve_url = f"http://{reachable(options.host)}:{options.serve_port}"
+        app = create_app(
+            project,
+            token=settings.token,
+            host=options.host,
+            serve_url=serve_url,
+            max_body_mb=settings.max_body_mb,
+        )
+        controller = None if options.no_controller else Controller(project)
+        if controller is not None:
+            controller.start()
+        try:
+            asyncio.run(serve(app, options.host, port, options.watch_stdin))
+        finally:
+            if controller is not None:
+                controller.stop()
+    return 0
+
+
+async def serve(app: ASGIApp, host: str, port: int, watch: bool = False) -> None:
+    """Answer requests until told to stop; those under way are finished first."""
+    address = "127.0.0.1" if host == "localhost" else host.strip("[]")
+    server = Server(
+        app, address, port, interface=Interfaces.ASGI, websockets=False, log_enabled=False
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    if watch:
+        watch_stdin(lambda: loop.call_soon_threadsafe(server.stop))
+    log.info("control plane at http://%s:%s", host, port)
+    await server.serve()
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m everloop.server")
+    parser.add_argument("--dir", type=Path, default=Path(), help="the project's folder")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to bind")
+    parser.add_argument("--port", type=int, default=5050, help="the port to bind")
+    parser.add_argument("--serve-port", type=int, default=5051, help="the data plane's port")
+    parser.add_argument("--no-controller", action="store_true", help="run no cycles here")
+    parser.add_argument("--watch-stdin", action="store_true", help="end with standard input")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Cycles: their steps and evidence, and a person's word on one that waits for it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from everloop.loop.cycles import Cycle, Step
+from everloop.loop.loop import loop_of
+from everloop.server.call import Call, Page, page
+
+
+class CycleWithSteps(msgspec.Struct, frozen=True):
+    """A cycle and what each step did."""
+
+    cycle: Cycle
+    steps: list[Step]
+
+
+class WordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why; kept with the decision."""
+
+    comment: str = ""
+
+
+def listing(call: Call) -> Page:
+    limit, loop = call.limit(), call.query.get("loop")
+    found = call.project.cycles.page(loop, before=call.before(), limit=limit)
+    return page(found, limit, "number" if loop else "started")
+
+
+def get(call: Call) -> CycleWithSteps:
+    cycle = call.project.cycles.get(call.path["cycle"])
+    return CycleWithSteps(cycle, call.project.cycles.steps(cycle.id))
+
+
+def approve(call: Call) -> Cycle:
+    return _decide(call, approved=True)
+
+
+def reject(call: Call) -> Cycle:
+    return _decide(call, approved=False)
+
+
+def _decide(call: Call, *, approved: bool) -> Cycle:
+    cycle = call.project.cycles.get(call.path["cycle"])
+    loop = loop_of(call.project, cycle.loop)
+    return loop.decide(cycle.id, approved=approved, by=call.actor, comment=call.body.comment)

@@ -1,0 +1,103 @@
+"""Loops: where they stand, and the verbs. Verbs begin a cycle; the controller carries it out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from everloop import __version__
+from everloop.loop.cycles import Cycle
+from everloop.loop.loop import Loop, loop_of, loops_of
+from everloop.loop.status import LoopStatus
+from everloop.server.call import Answer, Call, Page, page
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The whole project at a glance."""
+
+    version: str
+    loops: list[LoopStatus]
+    serve_url: str
+    serving: bool
+
+
+class Described(msgspec.Struct, frozen=True):
+    """A loop: what is declared and where it stands."""
+
+    status: LoopStatus
+    declaration: dict[str, Any]
+
+
+class RunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why the cycle begins; shown in its history."""
+
+    comment: str = ""
+
+
+class VersionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The version meant; the champion when it is left out."""
+
+    version: int | None = None
+
+
+class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of new rows in the project's folder; without one the monitors decide."""
+
+    source: str | None = None
+
+
+def status(call: Call) -> Status:
+    loops = [loop.status() for loop in loops_of(call.project)]
+    serving = call.project.serving() is not None
+    return Status(__version__, loops, call.context.serve_url, serving)
+
+
+def listing(call: Call) -> Page:
+    return Page([loop.status() for loop in loops_of(call.project)], None)
+
+
+def get(call: Call) -> Described:
+    loop = loop_named(call)
+    return Described(loop.status(), msgspec.to_builtins(loop.declaration))
+
+
+def history(call: Call) -> Page:
+    limit = call.limit()
+    return page(loop_named(call).history(before=call.before(), limit=limit), limit, "number")
+
+
+def run(call: Call) -> Answer:
+    cause = {"kind": "person", "by": call.actor, "comment": call.body.comment}
+    return begun(loop_named(call).run(cause, wait=False, actor=call.actor))
+
+
+def train(call: Call) -> Answer:
+    return begun(loop_named(call).train(wait=False, actor=call.actor))
+
+
+def test(call: Call) -> Answer:
+    return begun(loop_named(call).test(call.body.version, wait=False, actor=call.actor))
+
+
+def deploy(call: Call) -> Answer:
+    return begun(loop_named(call).deploy(call.body.version, wait=False, actor=call.actor))
+
+
+def monitor(call: Call) -> Any:
+    return loop_named(call).monitor()
+
+
+def update(call: Call) -> Any:
+    ended = loop_named(call).update(call.body.source, wait=False, actor=call.actor)
+    return begun(ended) if isinstance(ended, Cycle) else ended
+
+
+def loop_named(call: Call) -> Loop:
+    """The loop in the path; NotFound with the nearest name."""
+    return loop_of(call.project, call.path["loop"])
+
+
+def begun(cycle: Cycle) -> Answer:
+    """202 with the cycle, and where to watch it."""
+    return Answer(cycle, 202, {"location": f"/api/v1/cycles/{cycle.id}"})

@@ -1,0 +1,56 @@
+"""The application, built from plain arguments: route table inside, middleware around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp
+
+from everloop.loop.project import Project
+from everloop.server.bind import check_bind
+from everloop.server.call import Context
+from everloop.server.middleware.body_limit import BodyLimit
+from everloop.server.middleware.errors import Errors, json_form
+from everloop.server.middleware.hosts import Hosts
+from everloop.server.middleware.measure import Measure
+from everloop.server.middleware.origins import Origins
+from everloop.server.middleware.request_id import RequestId
+from everloop.server.middleware.security_headers import SecurityHeaders
+from everloop.server.middleware.tokens import Tokens
+from everloop.server.pages import error_page
+from everloop.server.routes import ROUTES
+from everloop.server.routing import Route, build_router
+
+
+def create_app(
+    project: Project,
+    *,
+    token: str = "",
+    host: str = "127.0.0.1",
+    serve_url: str = "http://127.0.0.1:5051",
+    max_body_mb: float = 16.0,
+    routes: Sequence[Route] = ROUTES,
+) -> ASGIApp:
+    """The control plane's ASGI application.
+
+    Parameters
+    ----------
+    token : what callers must show; empty on loopback lets everybody on this machine in.
+    host : the address it will be bound to, which decides what ``Host`` headers are accepted.
+    serve_url : the data plane's address.
+    max_body_mb : largest request body, in megabytes.
+
+    Raises :class:`~everloop.errors.Forbidden` for a bind beyond loopback without a token.
+    """
+    check_bind(host, token)
+    context = Context(project, serve_url, token)
+    app: ASGIApp = build_router(routes, context)
+    # From the inside out: the last one sees a request first.
+    app = BodyLimit(app, int(max_body_mb * 1_000_000))
+    app = Tokens(app, token)
+    app = Origins(app)
+    app = Hosts(app, host)
+    app = Errors(app, error_page, {"/api/": json_form})
+    app = SecurityHeaders(app)
+    app = Measure(app, context.metrics)
+    return RequestId(app)

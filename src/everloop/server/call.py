@@ -1,0 +1,109 @@
+"""What a handler is given, and what it may give back. Handlers know no HTTP beyond this."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from everloop.errors import invalid
+from everloop.loop.project import Project
+from everloop.server.metrics import Metrics
+
+MAX_PAGE = 1000
+DEFAULT_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the whole application shares.
+
+    ``serve_url`` is the data plane's address, ``token`` what callers must show (empty: nobody
+    has to).
+    """
+
+    project: Project
+    serve_url: str
+    token: str = ""
+    metrics: Metrics = field(default_factory=Metrics)
+    started: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, decoded: path and query as text, the body as the route's type."""
+
+    context: Context
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any
+    actor: str
+
+    @property
+    def project(self) -> Project:
+        return self.context.project
+
+    def whole(self, name: str, default: int | None, low: int, high: int) -> int | None:
+        """A whole number of the query, within bounds; ``default`` when it is not there."""
+        text = self.query.get(name)
+        if text is None:
+            return default
+        expected = f"a whole number from {low} to {high}"
+        try:
+            number = int(text)
+        except ValueError:
+            raise invalid(f"query.{name}", text, expected) from None
+        if not low <= number <= high:
+            raise invalid(f"query.{name}", number, expected)
+        return number
+
+    def limit(self) -> int:
+        """Rows of a page."""
+        return self.whole("limit", DEFAULT_PAGE, 1, MAX_PAGE) or DEFAULT_PAGE
+
+    def before(self) -> int | None:
+        """The numeric key that a page goes on from; JSON holds 53 bits exactly."""
+        return self.whole("before", None, 0, 2**53)
+
+    def before_pair(self) -> tuple[int, str] | None:
+        """The two-part key ``NUMBER.TEXT`` that a page goes on from."""
+        text = self.query.get("before")
+        if text is None:
+            return None
+        number, _, key = text.partition(".")
+        if not (number.isascii() and number.isdigit() and len(number) < 17 and key):
+            raise invalid("query.before", text, 'the "next" of the page before')
+        return int(number), key
+
+    def number(self, name: str) -> int:
+        """A whole number in the path."""
+        try:
+            return int(self.path[name])
+        except ValueError:
+            raise invalid(name, self.path[name], "a whole number") from None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list; ``next`` is the ``before`` (or ``after``) of the following one."""
+
+    items: Sequence[Any]
+    next: str | None
+
+
+def page(items: Sequence[Any], limit: int, *keys: str) -> Page:
+    """A page whose next one begins after the last item's ``keys``; a full page has a next one."""
+    if len(items) < limit:
+        return Page(items, None)
+    return Page(items, ".".join(str(getattr(items[-1], key)) for key in keys))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A value with a status other than 200."""
+
+    value: Any
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,63 @@
+"""Answers exceptions: JSON for programs, a page for people, never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from everloop.server.middleware._base import REQUEST_ID, header
+from everloop.server.problems import Problem, log, problem_of
+
+Render = Callable[[Problem], Response]
+
+
+class Errors:
+    """Catches what is raised inside.
+
+    ``renderers`` maps a path prefix to the form of errors below it, the longest prefix first; a
+    protocol that has a form of its own brings it here. ``page`` makes the form for browsers.
+    """
+
+    def __init__(self, app: ASGIApp, page: Render, renderers: dict[str, Render]) -> None:
+        self.app = app
+        self.page = page
+        self.renderers = sorted(renderers.items(), key=lambda item: -len(item[0]))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except ClientDisconnect:
+            log.info("request %s: the caller went away", scope[REQUEST_ID])
+        except Exception as error:
+            problem = problem_of(error, scope[REQUEST_ID])
+            if begun:  # too late for a status; the server cuts the connection
+                raise
+            await self._render(scope, problem)(scope, receive, send)
+
+    def _render(self, scope: Scope, problem: Problem) -> Response:
+        for prefix, render in self.renderers:
+            if scope["path"].startswith(prefix):
+                return render(problem)
+        wants_page = "text/html" in (header(scope, b"accept") or "")
+        render = self.page if wants_page else json_form
+        return render(problem)
+
+
+def json_form(problem: Problem) -> Response:
+    """``{"error": {code, message, path, got, expected, fix}}``."""
+    return Response(
+        problem.body(), problem.status, headers=problem.headers, media_type="application/json"
+    )

@@ -1,0 +1,127 @@
+"""The route table: everything this server answers, and the permission each line asks for.
+
+``public`` asks for nothing, ``read`` looks, ``write`` changes what a loop does, ``admin`` is for
+those who run the server. A route that names no permission is denied to everybody.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from everloop.console.cycle import CyclePage
+from everloop.console.overview import Overview
+from everloop.data.versions import DatasetVersion
+from everloop.loop.cycles import Cycle
+from everloop.loop.watching import Looked
+from everloop.registry.models import ModelVersion
+from everloop.server import health, pages
+from everloop.server.api import check, cycles, loops, models, records, serving
+from everloop.server.call import Call, Page
+from everloop.server.openapi import document
+from everloop.server.routing import Route
+from everloop.store.events import Audit
+from everloop.tracking.runs import Run
+
+KEYSET = ("before", "limit")
+HTML, TEXT = "text/html", "text/plain"
+OBJECT = dict[str, Any]
+V1 = "/api/v1"
+LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/endpoints/{endpoint}"
+
+
+async def openapi(call: Call) -> dict[str, Any]:
+    """This table as an OpenAPI document."""
+    return DOCUMENT
+
+
+# fmt: off
+PAGES = (
+    Route("GET", "/", pages.overview, "read", "The console's first page", media=HTML),
+    Route("GET", "/index.json", pages.overview_json, "read", "The same as JSON", answer=Overview),
+    Route("GET", "/cycles/{cycle}.json", pages.cycle_json, "read", "A cycle's page as JSON",
+          answer=CyclePage),
+    Route("GET", "/cycles/{cycle}", pages.cycle, "read", "A cycle's page", media=HTML),
+    Route("GET", "/assets/{name}", pages.asset, "public", "A file of the console", media="*/*"),
+)
+PROCESS = (
+    Route("GET", "/health", health.health, "public", "The process is up", answer=dict[str, str]),
+    Route("GET", "/ready", health.ready, "public", "The database answers and is current",
+          answer=dict[str, str]),
+    Route("GET", "/metrics", health.metrics, "read", "Counters for Prometheus", media=TEXT),
+    Route("GET", "/openapi.json", openapi, "public", "This table as OpenAPI", answer=OBJECT),
+)
+LOOPS = (
+    Route("GET", V1 + "/status", loops.status, "read", "The project at a glance",
+          answer=loops.Status),
+    Route("POST", V1 + "/check", check.check, "read", "Check a loop file's text",
+          body=check.CheckBody, answer=check.Checked),
+    Route("GET", V1 + "/loops", loops.listing, "read", "Every loop's status", answer=Page),
+    Route("GET", LOOP, loops.get, "read", "A loop's declaration and status",
+          answer=loops.Described),
+    Route("GET", LOOP + "/history", loops.history, "read", "A loop's cycles, newest first",
+          answer=Page, query=KEYSET),
+    Route("POST", LOOP + "/cycles", loops.run, "write", "Go once round the loop",
+          body=loops.RunBody, answer=Cycle, status=202),
+    Route("POST", LOOP + "/train", loops.train, "write", "Train and register a version",
+          answer=Cycle, status=202),
+    Route("POST", LOOP + "/test", loops.test, "write", "Measure a version again",
+          body=loops.VersionBody, answer=Cycle, status=202),
+    Route("POST", LOOP + "/deploy", loops.deploy, "write", "Make a version the champion",
+          body=loops.VersionBody, answer=Cycle, status=202),
+    Route("POST", LOOP + "/predict", serving.predict, "read", "Ask the data plane",
+          body=msgspec.Raw, answer=OBJECT),
+    Route("POST", LOOP + "/monitor", loops.monitor, "write", "Look at the windows now",
+          answer=Looked, slow=True),
+    Route("POST", LOOP + "/update", loops.update, "write", "Do what the monitors ask for",
+          body=loops.UpdateBody, answer=OBJECT, status=202, slow=True),
+    Route("GET", V1 + "/cycles", cycles.listing, "read", "Cycles of all loops, newest first",
+          answer=Page, query=("loop", *KEYSET)),
+    Route("GET", V1 + "/cycles/{cycle}", cycles.get, "read", "A cycle with its steps",
+          answer=cycles.CycleWithSteps),
+    Route("POST", V1 + "/cycles/{cycle}/approve", cycles.approve, "write",
+          "Let a waiting cycle go on", body=cycles.WordBody, answer=Cycle),
+    Route("POST", V1 + "/cycles/{cycle}/reject", cycles.reject, "write",
+          "End a waiting cycle", body=cycles.WordBody, answer=Cycle),
+)
+REGISTRY = (
+    Route("GET", V1 + "/models", models.listing, "read", "Models by name", answer=Page,
+          query=("after", "limit")),
+    Route("GET", MODEL + "/versions", models.versions, "read", "Versions, newest first",
+          answer=Page, query=KEYSET),
+    Route("GET", MODEL + "/versions/{version}", models.version, "read", "A version",
+          answer=ModelVersion),
+    Route("GET", MODEL + "/aliases", models.aliases, "read", "A model's aliases",
+          answer=models.Aliases),
+    Route("PUT", MODEL + "/aliases/{alias}", models.set_alias, "write", "Point an alias",
+          body=models.AliasBody, answer=models.Aliases),
+    Route("DELETE", MODEL + "/aliases/{alias}", models.delete_alias, "write", "Remove an alias",
+          answer=models.Aliases),
+)
+RECORDS = (
+    Route("GET", V1 + "/runs", records.runs, "read", "Runs, newest first", answer=Page,
+          query=("experiment", *KEYSET)),
+    Route("GET", V1 + "/runs/{run}", records.run, "read", "A run", answer=Run),
+    Route("GET", V1 + "/datasets", records.datasets, "read", "Dataset versions, newest first",
+          answer=Page, query=("name", *KEYSET)),
+    Route("GET", V1 + "/datasets/{digest}", records.dataset, "read", "A dataset version",
+          answer=DatasetVersion),
+    Route("GET", V1 + "/events", records.events, "read", "The event log", answer=Page,
+          query=("after", "subject", "limit")),
+    Route("GET", V1 + "/audit/verify", records.verify, "admin", "Find any change of the log",
+          answer=Audit, query=("anchor",), slow=True),
+)
+SERVING = (
+    Route("GET", V1 + "/endpoints", serving.listing, "read", "Endpoints with their traffic",
+          answer=Page),
+    Route("GET", ENDPOINT, serving.get, "read", "An endpoint with its traffic",
+          answer=serving.EndpointWithTraffic),
+    Route("GET", ENDPOINT + "/windows", serving.windows, "read", "Windows, newest first",
+          answer=Page, query=KEYSET),
+    Route("GET", ENDPOINT + "/alerts", serving.alerts, "read", "Alerts, newest first",
+          answer=Page, query=KEYSET),
+)
+# fmt: on
+ROUTES = (*PAGES, *PROCESS, *LOOPS, *REGISTRY, *RECORDS, *SERVING)
+DOCUMENT = document(ROUTES)

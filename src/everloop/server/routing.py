@@ -1,0 +1,165 @@
+"""How a line of the route table becomes something that answers requests."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import anyio.to_thread
+import msgspec
+from anyio import CapacityLimiter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from everloop.errors import Forbidden, InvalidInput, invalid, nearest, shorten
+from everloop.server.call import Answer, Call, Context
+from everloop.server.middleware._base import PRINCIPAL, ROUTE
+from everloop.server.middleware.tokens import Principal, unauthenticated
+
+Permission = Literal["public", "read", "write", "admin"]
+Handler = Callable[[Call], Any] | Callable[[Call], Awaitable[Any]]
+THREADS = 8  # requests that read or write the stores at a time
+SLOW_THREADS = 2  # requests of seconds (a look at the monitors, an audit) at a time
+
+
+@dataclass(frozen=True)
+class Route:
+    """One line of the table.
+
+    Parameters
+    ----------
+    handler : called with a :class:`~everloop.server.call.Call`, in a thread unless it is async.
+        It returns a value (answered as JSON), an :class:`~everloop.server.call.Answer` or a
+        Starlette response.
+    permission : what the caller must have; a route that names none is denied to everybody.
+    body : the type that the request's JSON must have; None reads no body.
+    answer : the type of the answer, for the OpenAPI document.
+    query : the parameters of the query that it knows; any other is refused, not ignored.
+    status, media : of the usual answer, for the OpenAPI document.
+    slow : may take seconds, so it must not keep short requests waiting.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    permission: Permission | None = None
+    summary: str = ""
+    body: Any = None
+    answer: Any = None
+    query: tuple[str, ...] = ()
+    status: int = 200
+    media: str = "application/json"
+    slow: bool = False
+
+
+def build_router(routes: Sequence[Route], context: Context) -> Router:
+    """A router that answers the table's routes and raises for everything else."""
+    pools = (CapacityLimiter(THREADS), CapacityLimiter(SLOW_THREADS))
+    built = [
+        StarletteRoute(
+            route.path, Endpoint(route, context, pools[route.slow]), methods=[route.method]
+        )
+        for route in routes
+    ]
+    return RaisingRouter(built, redirect_slashes=False)
+
+
+class RaisingRouter(Router):
+    """Raises for what it has no route for, where Starlette's would answer in plain text."""
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("app", self)
+        await super().app(scope, receive, send)
+
+
+class Endpoint:
+    """Answers one route: permission, body, handler, answer, in this order."""
+
+    def __init__(self, route: Route, context: Context, pool: CapacityLimiter) -> None:
+        self.route = route
+        self.context = context
+        self.pool = pool
+        self.decoder = None if route.body is None else msgspec.json.Decoder(route.body)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE] = self.route.path
+        principal: Principal = scope[PRINCIPAL]
+        check_permission(self.route, principal)
+        request = Request(scope, receive)
+        check_query(self.route, request.query_params)
+        call = Call(
+            context=self.context,
+            path=request.path_params,
+            query=request.query_params,
+            body=None if self.decoder is None else decode(self.decoder, await request.body()),
+            actor=f"http:{principal.name}",
+        )
+        answer = await self._handle(call)
+        response = as_response(answer)
+        await response(scope, receive, send)
+
+    async def _handle(self, call: Call) -> Any:
+        handler = self.route.handler
+        if inspect.iscoroutinefunction(handler):
+            return await handler(call)
+        return await anyio.to_thread.run_sync(handler, call, limiter=self.pool)
+
+
+def check_permission(route: Route, principal: Principal) -> None:
+    """Raises :class:`~everloop.errors.Forbidden` unless the caller may use the route."""
+    if route.permission is None:
+        raise Forbidden(f"{route.method} {route.path} names no permission, so nobody may use it.")
+    if route.permission in principal.permissions:
+        return
+    if principal.name == "nobody":
+        raise unauthenticated("This server asks for a token in the Authorization header.")
+    raise Forbidden(f"{route.method} {route.path} needs the permission {route.permission!r}.")
+
+
+def check_query(route: Route, query: Mapping[str, str]) -> None:
+    """Raises :class:`~everloop.errors.InvalidInput` for a parameter the route does not know."""
+    for key in query:
+        if key not in route.query:
+            guess = nearest(key, route.query)
+            expected = "one of " + ", ".join(route.query) if route.query else "no parameters"
+            raise invalid(
+                f"query.{shorten(key)}",
+                key,
+                expected,
+                code="unknown_key",
+                fix=f'Did you mean "{guess}"?' if guess else None,
+            )
+
+
+def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
+    """The body as the route's type; an empty body counts as an empty object.
+
+    Raises :class:`~everloop.errors.InvalidInput` with the path of what is wrong.
+    """
+    try:
+        return decoder.decode(raw or b"{}")
+    except msgspec.ValidationError as error:
+        said, _, at = str(error).partition(" - at `")
+        path = at.rstrip("`") or "$"
+        raise InvalidInput(f"{path}: {said}.", code="invalid_value", path=path) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            f"body: not valid JSON: {error}.", code="invalid_json", path="$", expected="JSON"
+        ) from None
+
+
+def as_response(answer: Any) -> Response:
+    """A handler's answer as a response."""
+    if isinstance(answer, Response):
+        return answer
+    if isinstance(answer, Answer):
+        body = msgspec.json.encode(answer.value)
+        return Response(
+            body, answer.status, headers=dict(answer.headers), media_type="application/json"
+        )
+    return Response(msgspec.json.encode(answer), media_type="application/json")

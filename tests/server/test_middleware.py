@@ -1,0 +1,129 @@
+"""What is refused before a handler sees it, and what every answer carries."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+
+import pytest
+from server_helpers import BASE, Client, Connect
+
+from everloop.errors import Forbidden
+from everloop.server.middleware.hosts import host_name
+
+STATUS = "/api/v1/status"
+CHECK = "/api/v1/check"
+
+
+def test_every_answer_has_an_id_and_headers_for_browsers(client: Client) -> None:
+    answer = client.get("/health", headers={"x-request-id": "mine-1"})
+    assert answer.headers["x-request-id"] == "mine-1"
+    assert "script" not in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    untidy = client.get("/health", headers={"x-request-id": "a b\t<>"}).headers["x-request-id"]
+    assert len(untidy) == 32
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:5050", "", "[::2]"])
+def test_a_foreign_host_is_refused_on_loopback(client: Client, host: str) -> None:
+    answer = client.get(STATUS, headers={"host": host})
+    assert answer.status_code == 421
+    assert answer.json()["error"]["code"] == "foreign_host"
+
+
+@pytest.mark.parametrize("host", ["localhost:5050", "127.0.0.1", "[::1]:5050", "LOCALHOST"])
+def test_own_hosts_are_accepted(client: Client, host: str) -> None:
+    assert client.get(STATUS, headers={"host": host}).status_code == 200
+
+
+def test_beyond_loopback_any_host_is_accepted(connect: Connect) -> None:
+    client = connect(host="0.0.0.0", token="s3cret")
+    headers = {"host": "models.example", "authorization": "Bearer s3cret"}
+    assert client.get(STATUS, headers=headers).status_code == 200
+
+
+def test_host_name() -> None:
+    assert [host_name(h) for h in ("[::1]:80", "A.b:1", "", "[")] == ["[::1]", "a.b", "", "[]"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"origin": "http://[bad"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_a_post_from_another_site_is_refused(client: Client, headers: dict[str, str]) -> None:
+    answer = client.post(CHECK, json={"text": ""}, headers=headers)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "cross_origin"
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": BASE}, {"sec-fetch-site": "same-origin"}])
+def test_own_posts_are_accepted(client: Client, headers: dict[str, str]) -> None:
+    assert client.post(CHECK, json={"text": ""}, headers=headers).status_code == 200
+
+
+def test_a_token_is_asked_for_as_soon_as_one_is_set(connect: Connect) -> None:
+    client = connect(token="s3cret")
+    answer = client.get(STATUS)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.json()["error"]["code"] == "unauthenticated"
+    assert "s3cret" not in answer.text
+    assert client.get("/health").status_code == 200
+    assert client.get(STATUS, headers={"authorization": "Bearer s3cret"}).status_code == 200
+    basic = base64.b64encode(b"anybody:s3cret").decode()
+    assert client.get(STATUS, headers={"authorization": f"Basic {basic}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "value", ["Bearer wrong", "Bearer", "Basic !!", "Digest s3cret", "s3cret", "Bearer s3cret2"]
+)
+def test_a_wrong_token_is_refused(connect: Connect, value: str) -> None:
+    answer = connect(token="s3cret").get(STATUS, headers={"authorization": value})
+    assert answer.status_code == 401
+
+
+def test_no_app_beyond_loopback_without_a_token(connect: Connect) -> None:
+    with pytest.raises(Forbidden, match="no token is set"):
+        connect(host="0.0.0.0")
+
+
+def test_a_large_body_is_refused_by_its_length(connect: Connect) -> None:
+    client = connect(max_body_mb=0.001)
+    answer = client.post(CHECK, content=b"x" * 1001)
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "too_large"
+    assert client.post(CHECK, content=b'{"text": "' + b"x" * 900 + b'"}').status_code == 200
+
+
+def test_a_large_chunked_body_is_refused_as_it_comes(connect: Connect) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100
+
+    answer = connect(max_body_mb=0.001).post(CHECK, content=chunks())
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("length", ["ten", "-1", "1e3"])
+def test_a_content_length_that_is_no_number(client: Client, length: str) -> None:
+    answer = client.post(CHECK, content=b"{}", headers={"content-length": length})
+    assert answer.status_code == 422
+
+
+def test_requests_are_counted_by_route(client: Client) -> None:
+    client.get("/api/v1/loops/flights")
+    client.get("/api/v1/loops/nothing")
+    client.get("/nowhere")
+    text = client.get("/metrics").text
+    route = 'method="GET",route="/api/v1/loops/{loop}"'
+    assert f'everloop_http_requests_total{{{route},status="200"}} 1.0' in text
+    assert f'everloop_http_requests_total{{{route},status="404"}} 1.0' in text
+    assert 'route="none",status="404"' in text
