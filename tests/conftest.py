@@ -143,8 +143,9 @@ class Databases:
             self.drop(url)
 
 
-_TABLES = """SELECT string_agg(table_schema || '.' || table_name, ' ' ORDER BY table_schema, table_name)
-    FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"""
+_TABLES = """SELECT string_agg(name, ' ' ORDER BY name) FROM (
+    SELECT table_schema || '.' || table_name AS name FROM information_schema.tables
+    WHERE table_schema NOT IN ('pg_catalog', 'information_schema')) AS found"""
 _DISCONNECT_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 
