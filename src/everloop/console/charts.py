@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from everloop.console.scales import inner_ticks, number_label, round_ticks, time_label, time_ticks
 
 Points = Sequence[tuple[float, float | None]]
-WIDTH, HEIGHT = 720, 300
+SIZE = (720, 300)  # width and height in pixels
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 62, 46
 MOST_DOTS = 80  # a longer line is drawn without its dots
 CHARACTER = 6.6  # mean width of a character of the legend, in pixels
@@ -45,6 +45,7 @@ def line_chart(
     *,
     x_kind: Literal["number", "time"] = "number",
     standalone: bool = True,
+    size: tuple[int, int] = SIZE,
 ) -> str:
     """A chart of up to four lines over one x axis, as the text of an SVG.
 
@@ -55,36 +56,39 @@ def line_chart(
     x_kind : ``time`` when x is in milliseconds since 1970 UTC.
     standalone : with colours and background of its own, for a file; without, the page's style
         sheet (see :data:`STYLE`, :data:`MARKS`) colours it.
+    size : width and height of the drawing; a page may show it larger or smaller.
     """
     xs = [x for points in series.values() for x, _ in points]
     ys = [y for points in series.values() for _, y in points if y is not None and math.isfinite(y)]
     body = [f'<text x="{LEFT}" y="22" class="title">{_text(title)}</text>']
     if ys:
-        frame = _frame(xs, ys)
+        frame = _frame(xs, ys, size)
         body += [_grid(frame, x_kind), *_markers(frame, markers)]
         body += [_line(frame, i % 4, points) for i, points in enumerate(series.values())]
         body.append(_legend(list(series), [label for _, label in markers]))
     else:
-        middle = (LEFT + WIDTH - RIGHT) / 2
-        body.append(f'<text x="{middle}" y="{HEIGHT / 2}" class="mid">no values yet</text>')
-    body.append(_axis_labels(x_label, y_label))
-    return _document("".join(body), title, _spoken(series), standalone)
+        middle = (LEFT + size[0] - RIGHT) / 2
+        body.append(f'<text x="{middle}" y="{size[1] / 2}" class="mid">no values yet</text>')
+    body.append(_axis_labels(x_label, y_label, size))
+    return _document("".join(body), title, _spoken(series), standalone, size)
 
 
 class Frame(NamedTuple):
-    """The data's bounds, and the ticks of the y axis."""
+    """The data's bounds with the ticks of the y axis, and the drawing's right and bottom end."""
 
     x_low: float
     x_high: float
     y_ticks: list[float]
+    right: int
+    bottom: int
 
     def x(self, value: float) -> float:
         span = self.x_high - self.x_low
-        return round(LEFT + (value - self.x_low) / span * (WIDTH - LEFT - RIGHT), 1)
+        return round(LEFT + (value - self.x_low) / span * (self.right - LEFT), 1)
 
     def y(self, value: float) -> float:
         low, high = self.y_ticks[0], self.y_ticks[-1]
-        return round(HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
+        return round(self.bottom - (value - low) / (high - low) * (self.bottom - TOP), 1)
 
 
 def _text(text: str) -> str:
@@ -92,14 +96,15 @@ def _text(text: str) -> str:
     return escape("".join(c for c in text if c.isprintable()))
 
 
-def _frame(xs: list[float], ys: list[float]) -> Frame:
+def _frame(xs: list[float], ys: list[float], size: tuple[int, int]) -> Frame:
     low, high = min(ys), max(ys)
     if low == high:  # a flat line runs through the middle
         low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
     x_low, x_high = min(xs), max(xs)
     if x_low == x_high:  # a single point stands in the middle
         x_low, x_high = x_low - 1, x_high + 1
-    return Frame(x_low, x_high, round_ticks(low, high, 4))
+    right, bottom = size[0] - RIGHT, size[1] - BOTTOM
+    return Frame(x_low, x_high, round_ticks(low, high, 4), right, bottom)
 
 
 def _grid(frame: Frame, x_kind: str) -> str:
@@ -107,11 +112,11 @@ def _grid(frame: Frame, x_kind: str) -> str:
     step = frame.y_ticks[1] - frame.y_ticks[0]
     for tick in frame.y_ticks:
         y = frame.y(tick)
-        out.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}" class="grid"/>')
+        out.append(f'<line x1="{LEFT}" x2="{frame.right}" y1="{y}" y2="{y}" class="grid"/>')
         label = number_label(tick, step)
         out.append(f'<text x="{LEFT - 8}" y="{y + 4}" class="end">{label}</text>')
     for x, label in _x_ticks(frame, x_kind):
-        out.append(f'<text x="{frame.x(x)}" y="{HEIGHT - BOTTOM + 18}" class="mid">{label}</text>')
+        out.append(f'<text x="{frame.x(x)}" y="{frame.bottom + 18}" class="mid">{label}</text>')
     return "".join(out)
 
 
@@ -131,7 +136,7 @@ def _markers(frame: Frame, markers: Sequence[tuple[float, str]]) -> list[str]:
         if frame.x_low <= x <= frame.x_high:
             at = frame.x(x)
             out.append(
-                f'<line x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" '
+                f'<line x1="{at}" x2="{at}" y1="{TOP}" y2="{frame.bottom}" '
                 f'class="m{kinds.index(label) % 2}"><title>{_text(label)}</title></line>'
             )
     return out
@@ -149,7 +154,8 @@ def _line(frame: Frame, index: int, points: Points) -> str:
         pen = "L"
     circles = [f'<circle cx="{x}" cy="{y}" r="2.5" class="d{index}"/>' for x, y in dots]
     line = f'<path d="{"".join(path)}" class="line s{index}"/>'
-    return line + ("".join(circles) if len(dots) <= MOST_DOTS else "")
+    level = len({y for _, y in dots}) == 1 and len(dots) > 1  # a reference needs no dots
+    return line + ("" if level or len(dots) > MOST_DOTS else "".join(circles))
 
 
 def _legend(names: list[str], marker_labels: list[str]) -> str:
@@ -165,10 +171,10 @@ def _legend(names: list[str], marker_labels: list[str]) -> str:
     return "".join(out)
 
 
-def _axis_labels(x_label: str, y_label: str) -> str:
-    x, y = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
+def _axis_labels(x_label: str, y_label: str, size: tuple[int, int]) -> str:
+    x, y = (LEFT + size[0] - RIGHT) / 2, (TOP + size[1] - BOTTOM) / 2
     return (
-        f'<text x="{x}" y="{HEIGHT - 8}" class="mid">{_text(x_label)}</text>'
+        f'<text x="{x}" y="{size[1] - 8}" class="mid">{_text(x_label)}</text>'
         f'<text transform="translate(14 {y}) rotate(-90)" class="mid">{_text(y_label)}</text>'
     )
 
@@ -183,10 +189,10 @@ def _spoken(series: Mapping[str, Points]) -> str:
     return "; ".join(said) or "no values yet"
 
 
-def _document(body: str, title: str, spoken: str, standalone: bool) -> str:
+def _document(body: str, title: str, spoken: str, standalone: bool, size: tuple[int, int]) -> str:
     style = f"<style>{STYLE}{MARKS}</style>" if standalone else ""
     back = '<rect width="100%" height="100%" rx="8" fill="var(--back)"/>' if standalone else ""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" class="chart" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" class="chart" '
         f'role="img" aria-label="{_text(title)}. {_text(spoken)}">{style}{back}{body}</svg>\n'
     )

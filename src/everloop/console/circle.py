@@ -6,7 +6,7 @@ import math
 
 from everloop.loop.status import STAGES
 
-SIZE, RADIUS, DOT = 200, 66, 7
+WIDTH, HEIGHT, RADIUS, DOT = 240, 200, 62, 7
 GAP = 0.22  # radians left free between a dot and its arc
 TURN = 2 * math.pi / len(STAGES)
 
@@ -24,7 +24,7 @@ def circle(stage: str, busy: bool = False) -> str:
         parts.append(_label(angle, name, lit))
     said = f"The loop stands at {stage}" + (", a step is under way." if busy else ".")
     return (
-        f'<svg viewBox="0 0 {SIZE} {SIZE}" class="circle" role="img" aria-label="{said}">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" class="circle" role="img" aria-label="{said}">'
         f"{''.join(parts)}</svg>"
     )
 
@@ -40,16 +40,13 @@ def _arc(start: float, end: float) -> str:
 
 
 def _label(angle: float, name: str, lit: bool) -> str:
-    x, y = _point(angle, RADIUS - 22 if abs(math.cos(angle)) > 0.2 else RADIUS + 20)
-    if abs(math.cos(angle)) > 0.2:  # inside the circle, towards its own side
-        anchor = "end" if x > SIZE / 2 else "start"
-        x = round(_point(angle, RADIUS - 14)[0], 1)
-    else:
-        anchor = "middle"
-    css = "lit" if lit else ""
-    return f'<text x="{x}" y="{y + 4}" text-anchor="{anchor}" class="{css}">{name}</text>'
+    x, y = _point(angle, RADIUS + 16)
+    side = math.cos(angle)
+    anchor = "middle" if abs(side) < 0.2 else "start" if side > 0 else "end"
+    css = ' class="lit"' if lit else ""
+    return f'<text x="{x}" y="{y + 4}" text-anchor="{anchor}"{css}>{name}</text>'
 
 
 def _point(angle: float, radius: float) -> tuple[float, float]:
-    middle = SIZE / 2
-    return round(middle + radius * math.cos(angle), 1), round(middle + radius * math.sin(angle), 1)
+    x, y = WIDTH / 2 + radius * math.cos(angle), HEIGHT / 2 + 4 + radius * math.sin(angle)
+    return round(x, 1), round(y, 1)

@@ -13,7 +13,7 @@ from everloop.store.clock import now_ms
 
 
 class StepLine(msgspec.Struct, frozen=True):
-    """One step of the plan; ``state`` is ``planned`` for one that has not begun.
+    """One step of the plan; one that has not begun is ``planned``, or ``not_reached`` in the end.
 
     ``seconds`` counts on while it runs; ``share`` is its part of the cycle's time, 0 to 1.
     """
@@ -58,29 +58,33 @@ def read_cycle(project: Project, cycle_id: str) -> CyclePage:
     cycle = project.cycles.get(cycle_id)
     steps = project.cycles.steps(cycle.id)
     now = now_ms()
-    spent = max((cycle.finished or now) - cycle.started, 1)
     known = {step.step: step for step in steps}
     names = [*cycle.plan, *(name for name in known if name not in cycle.plan)]
     return CyclePage(
         at=now,
         cycle=cycle,
-        seconds=spent / 1000,
-        steps=[_line(name, known.get(name), now, spent) for name in names],
+        seconds=((cycle.finished or now) - cycle.started) / 1000,
+        steps=[
+            _line(known[name], cycle, now)
+            if name in known
+            else StepLine(name, "not_reached" if cycle.finished else "planned")
+            for name in names
+        ],
         evidence=_evidence({step.step: step.result or {} for step in steps}),
     )
 
 
-def _line(name: str, step: Step | None, now: int, spent: int) -> StepLine:
-    if step is None:
-        return StepLine(name, "planned")
+def _line(step: Step, cycle: Cycle, now: int) -> StepLine:
+    waits = cycle.state == "waiting" and step.state == "running"
+    spent = max((cycle.finished or now) - cycle.started, 1)
     took = max((step.finished or now) - step.started, 0)
     return StepLine(
-        step=name,
-        state=step.state,
+        step=step.step,
+        state="waiting" if waits else step.state,
         attempts=step.attempts,
         seconds=took / 1000,
         share=min(took / spent, 1.0),
-        said=step_words(name, step.result or {}),
+        said=step_words(step.step, step.result or {}),
         error=step.error,
     )
 

@@ -13,6 +13,8 @@ from everloop.console.charts import line_chart
 from everloop.console.circle import circle
 from everloop.console.overview import LoopCard
 
+CHART_SIZE = (1000, 260)
+
 
 def render(template: str, **values: Any) -> str:
     """A page as text."""
@@ -28,7 +30,10 @@ def performance_chart(card: LoopCard) -> Markup:
     }
     worse = [(float(p.start), "worse than tested") for p in card.performance if p.worse]
     title = f"{metric} by window"
-    return Markup(line_chart(series, title, "", metric, worse, x_kind="time", standalone=False))
+    drawn = line_chart(
+        series, title, "", metric, worse, x_kind="time", standalone=False, size=CHART_SIZE
+    )
+    return Markup(drawn)
 
 
 def _stage_circle(card: LoopCard) -> Markup:
@@ -42,7 +47,19 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-for _name in ("tone", "plain", "moment", "iso", "ago", "span", "number", "percent", "interval"):
+for _name in (
+    "tone",
+    "plain",
+    "moment",
+    "iso",
+    "ago",
+    "span",
+    "number",
+    "percent",
+    "interval",
+    "score",
+    "share",
+):
     _ENVIRONMENT.filters[_name] = getattr(words, _name)
 _ENVIRONMENT.filters["cause"] = words.cause_words
 _ENVIRONMENT.globals.update(

@@ -11,7 +11,7 @@ _MINUTE, _HOUR = 60_000.0, 3_600_000.0
 TIME_STEPS = [
     *(n * _MINUTE for n in (1, 5, 15, 30)),
     *(n * _HOUR for n in (1, 3, 6, 12)),
-    *(n * DAY_MS for n in (1, 2, 7, 14, 30, 91, 365)),
+    *(n * DAY_MS for n in (1, 2, 7, 14)),
 ]
 
 
@@ -34,11 +34,28 @@ def inner_ticks(low: float, high: float, count: int = 8) -> list[float]:
 
 
 def time_ticks(low: float, high: float, count: int = 7) -> list[float]:
-    """Times (ms) between ``low`` and ``high`` that fall on whole minutes, hours or days."""
+    """Times (ms) between ``low`` and ``high`` on whole minutes, hours, days or months (UTC)."""
     wanted = (high - low) / count
-    step = next((s for s in TIME_STEPS if s >= wanted), TIME_STEPS[-1])
+    step = next((s for s in TIME_STEPS if s >= wanted), None)
+    if step is None:
+        return _months(low, high, wanted / (30 * DAY_MS))
     first = math.ceil(low / step)
     return [index * step for index in range(first, math.floor(high / step) + 1)]
+
+
+def _months(low: float, high: float, wanted: float) -> list[float]:
+    """First days of every n-th month; ``wanted`` is the least n."""
+    step = next((n for n in (1, 2, 3, 6, 12) if n >= wanted), 12 * math.ceil(wanted / 12))
+    start = datetime.fromtimestamp(low / 1000, UTC)
+    month = start.year * 12
+    out: list[float] = []
+    while True:
+        at = datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp() * 1000
+        if at > high:
+            return out
+        if at >= low:
+            out.append(at)
+        month += step
 
 
 def time_label(value: float, span: float) -> str:

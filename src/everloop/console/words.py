@@ -74,15 +74,31 @@ def number(value: float | int | None) -> str:
     return f"{value:.4g}"
 
 
+def score(value: float | None) -> str:
+    """A metric's value: four decimals, fewer for large ones."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.4f}" if abs(value) < 100 else number(value)
+
+
 def percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
 
 
+def share(value: float | None) -> str:
+    """A share that never claims to be all or nothing unless it is."""
+    if value is None:
+        return "–"
+    if 0 < value < 0.001 or 0.999 < value < 1:
+        return "< 0.1 %" if value < 0.5 else "> 99.9 %"
+    return f"{value:.1%}".replace("%", " %")
+
+
 def interval(low: float | None, high: float | None) -> str:
-    """``0.61 to 0.64``, or nothing."""
+    """``0.6100 to 0.6400``, or nothing."""
     if low is None or high is None:
         return ""
-    return f"{number(low)} to {number(high)}"
+    return f"{score(low)} to {score(high)}"
 
 
 def cause_words(cause: dict[str, Any]) -> str:
@@ -119,7 +135,7 @@ def _evaluate(r: dict[str, Any]) -> str:
     main = r["metrics"][r["metric"]]
     passed = sum(gate["verdict"] == "pass" for gate in r["gates"])
     gates = f"{passed} of {len(r['gates'])} gates passed"
-    shown = f"{r['metric']} {number(main['value'])} ({interval(main['low'], main['high'])})"
+    shown = f"{r['metric']} {score(main['value'])} ({interval(main['low'], main['high'])})"
     return f"{shown} on {number(r['rows'])} rows; {gates}"
 
 

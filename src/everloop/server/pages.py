@@ -43,6 +43,12 @@ async def asset(call: Call) -> Response:
     return Response(found.body, media_type=found.media_type, headers=headers)
 
 
+async def favicon(call: Call) -> Response:
+    """What browsers ask for beside a page that is not ours to write, such as JSON."""
+    icon = assets.FILES[assets.URLS["icon.svg"].removeprefix("/assets/")]
+    return Response(icon.body, media_type=icon.media_type)
+
+
 def error_page(problem: Problem) -> Response:
     """An error for people."""
     text = render("error.html", page=problem)

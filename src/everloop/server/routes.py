@@ -44,6 +44,8 @@ PAGES = (
           answer=CyclePage),
     Route("GET", "/cycles/{cycle}", pages.cycle, "read", "A cycle's page", media=HTML),
     Route("GET", "/assets/{name}", pages.asset, "public", "A file of the console", media="*/*"),
+    Route("GET", "/favicon.ico", pages.favicon, "public", "The console's icon",
+          media="image/svg+xml"),
 )
 PROCESS = (
     Route("GET", "/health", health.health, "public", "The process is up", answer=dict[str, str]),

@@ -1,0 +1,143 @@
+"""The pages and their values, over a project with a past."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import story
+
+from everloop.console.charts import MARKS
+from everloop.console.cycle import read_cycle
+from everloop.console.overview import Overview, read_overview
+from everloop.console.render import render
+from everloop.console.words import ago, cause_words, number, share, span, step_words
+from everloop.loop.cycles import Cycle
+from everloop.loop.project import Project
+
+SERVE = "http://127.0.0.1:5051"
+
+
+def overview(project: Project, away: bool = False) -> tuple[Overview, str]:
+    page = read_overview(project, SERVE, {} if away else story.traffic())
+    return page, render("overview.html", page=page)
+
+
+def test_the_card_says_where_the_loop_stands(project: Project, cycles: list[Cycle]) -> None:
+    page, html = overview(project)
+    card = page.loops[0]
+    assert (card.status.stage, card.status.step) == ("deploy", "approve")
+    assert card.status.champion and card.status.champion.version == 2
+    assert [c.verdict for c in card.cycles] == [
+        None, "not_worth_it", "promoted", "rejected", "promoted",
+    ]  # fmt: skip
+    assert 'class="dot lit busy"' in html
+    assert "0.6640" in html and "0.6560 to 0.6730" in html
+    assert "better by 0.021" in html
+    assert f'href="/cycles/{cycles[4].id}"' in html
+    assert "1 window in quarantine" in html and "multiplied by 1.609" in html
+
+
+def test_traffic_stands_beside_the_rollout(project: Project, cycles: list[Cycle]) -> None:
+    page, html = overview(project)
+    champion, canary = page.loops[0].arms
+    assert (champion.requests, champion.live) == (18_234, True)
+    assert (canary.requests, canary.live) == (0, False)
+    assert "18,234" in html and "not applied yet" in html
+    _, html = overview(project, away=True)
+    assert "The data plane does not answer" in html and "not applied yet" not in html
+
+
+def test_the_performance_chart_has_every_window(project: Project, cycles: list[Cycle]) -> None:
+    page, html = overview(project)
+    assert len(page.loops[0].performance) == 40
+    assert sum(p.worse for p in page.loops[0].performance) == 3
+    assert html.count('<line x1="') > 10 and 'class="line s0"' in html
+
+
+def test_what_users_wrote_is_text(project: Project, cycles: list[Cycle]) -> None:
+    pages = [overview(project)[1]]
+    pages += [render("cycle.html", page=read_cycle(project, c.id)) for c in cycles[3:]]
+    for html in pages:
+        assert "<script" not in html
+        assert "&lt;script&gt;" in html
+
+
+def test_pages_need_no_inline_style_or_script(project: Project, cycles: list[Cycle]) -> None:
+    pages = [overview(project)[1], render("cycle.html", page=read_cycle(project, cycles[2].id))]
+    for html in pages:
+        assert not re.search(r"<style|<script|\sstyle=|\son\w+=|javascript:", html)
+
+
+def test_a_cycles_page_has_the_evidence(project: Project, cycles: list[Cycle]) -> None:
+    page = read_cycle(project, cycles[2].id)
+    assert [s.step for s in page.steps] == story.RUN
+    assert all(s.state == "done" for s in page.steps)
+    html = render("cycle.html", page=page)
+    for shown in ("+0.0210", "&gt; 99.9 %", "not enough evidence", "logistic_regression",
+                  "120 canary predictions", "tailnum is nearly unique"):  # fmt: skip
+        assert shown in html, shown
+
+
+def test_steps_that_were_never_reached(project: Project, cycles: list[Cycle]) -> None:
+    rejected = {s.step: s.state for s in read_cycle(project, cycles[1].id).steps}
+    assert rejected["evaluate"] == "done" and rejected["promote"] == "not_reached"
+    waiting = {s.step: s.state for s in read_cycle(project, cycles[4].id).steps}
+    assert waiting["approve"] == "waiting" and waiting["promote"] == "planned"
+    html = render("cycle.html", page=read_cycle(project, cycles[4].id))
+    assert "everloop update --approve 5" in html
+
+
+def test_results_of_another_version_do_not_break_the_page(project: Project) -> None:
+    project.sync_file()
+    odd = project.cycles.create("flights", cause={"why": 1}, plan=["train", "evaluate"], actor="t")
+    project.cycles.begin_step(odd.id, "train", 0)
+    project.cycles.finish_step(odd.id, "train", {"unknown": True})
+    project.cycles.begin_step(odd.id, "evaluate", 1)
+    project.cycles.fail_step(odd.id, "evaluate", "boom <b>")
+    html = render("cycle.html", page=read_cycle(project, odd.id))
+    assert "boom &lt;b&gt;" in html
+    assert overview(project)[0].loops[0].status.step == "evaluate"
+
+
+def test_a_new_loop_teaches_the_next_command(project: Project) -> None:
+    project.sync_file()
+    _, html = overview(project, away=True)
+    for shown in ("No version serves yet", "everloop run", "No cycle yet", "/feedback"):
+        assert shown in html
+
+
+def test_no_loop_teaches_init(tmp_path: Path) -> None:
+    with story.open_project(tmp_path, None) as project:
+        page, html = overview(project)
+    assert page.loops == []
+    assert "everloop init data.csv" in html and "everloop demo" in html
+
+
+def test_the_twin_is_the_same_values(project: Project, cycles: list[Cycle]) -> None:
+    page, _ = overview(project)
+    assert msgspec.json.decode(msgspec.json.encode(page), type=Overview).loops == page.loops
+
+
+def test_the_style_sheet_holds_the_charts_marks() -> None:
+    sheet = Path(render.__code__.co_filename).with_name("static") / "console.css"
+    assert MARKS.strip() in sheet.read_text()
+
+
+def test_words() -> None:
+    assert [span(s) for s in (0.004, 0.42, 42, 119, 121, 7300, 200_000)] == [
+        "< 0.01 s", "0.42 s", "42 s", "119 s", "2 min", "2 h", "2 d",
+    ]  # fmt: skip
+    assert ago(1000, 2000) == "just now" and ago(0, 600_000) == "10 min ago"
+    assert [number(v) for v in (18234, 0.6640, float("nan"), None, 5.0)] == [
+        "18,234", "0.664", "–", "–", "5",
+    ]  # fmt: skip
+    assert [share(v) for v in (0.9999, 0.5, 0.0001, 1.0)] == [
+        "> 99.9 %",
+        "50.0 %",
+        "< 0.1 %",
+        "100.0 %",
+    ]
+    assert cause_words({"kind": "deploy", "version": 3}) == "asked to deploy: version 3"
+    assert step_words("register", {"version": 1}) == ""
