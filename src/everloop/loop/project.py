@@ -114,7 +114,7 @@ class Project:
 
     def publish(self) -> int:
         """Write the desired state for the data plane from the database; returns its revision."""
-        return self.endpoints.publish(self.serving_dir, self.registry)
+        return self.endpoints.publish(self.state, self.registry, self.blobs).revision
 
     def serving(self) -> ServingStatus | None:
         """The data plane that runs on this folder, or None."""
