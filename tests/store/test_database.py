@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -99,6 +100,17 @@ def test_opening_a_current_database_does_not_import_alembic(sqlite_url: str) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_opening_a_current_database_is_fast(sqlite_url: str) -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        db = Database(sqlite_url)
+        db.upgrade()
+        db.close()
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(10)) < 0.03
 
 
 @pytest.mark.parametrize(

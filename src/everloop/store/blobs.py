@@ -52,7 +52,7 @@ class Blobs:
         digest = hashlib.sha256(data).hexdigest()
         with self._errors(digest):
             if self._size(digest) != len(data):
-                obstore.put(self._store, _key(digest), data)
+                self._write(digest, data)
         return digest
 
     def put_file(self, path: Path) -> str:
@@ -67,7 +67,7 @@ class Blobs:
                 if self._size(digest) == before.st_size:
                     return digest
                 file.seek(0)
-                obstore.put(self._store, _key(digest), file)
+                self._write(digest, file)
             after = os.fstat(file.fileno())
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             self.delete(digest)
@@ -113,6 +113,12 @@ class Blobs:
         with self._errors(digest), suppress(NotFoundError, FileNotFoundError):
             obstore.delete(self._store, _key(digest))
 
+    def _write(self, digest: str, content: bytes | BinaryIO) -> None:
+        try:
+            obstore.put(self._store, _key(digest), content)
+        except (NotFoundError, FileNotFoundError) as error:
+            raise self._unavailable("its bucket or folder does not exist.") from error
+
     def _copy(self, digest: str, file: BinaryIO) -> str:
         found = hashlib.sha256()
         with self._errors(digest):
@@ -136,12 +142,14 @@ class Blobs:
                 f"There is no object {digest} in {self.url}.", code="blob_not_found", got=digest
             ) from None
         except BaseError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise Unavailable(
-                f"The blob store {self.url} is not available: {reason}",
-                code="blobs_unavailable",
-                fix="Check settings.blobs_url, the credentials and the network.",
-            ) from error
+            raise self._unavailable(str(error).strip().splitlines()[0]) from error
+
+    def _unavailable(self, reason: str) -> Unavailable:
+        return Unavailable(
+            f"The blob store {self.url} is not available: {reason}",
+            code="blobs_unavailable",
+            fix="Check settings.blobs_url, the credentials and the network.",
+        )
 
 
 def _key(digest: str) -> str:
@@ -168,10 +176,9 @@ def _open(url: str) -> ObjectStore:
     try:
         if parts.scheme == "file":
             return LocalStore(Path(url2pathname(parts.path)), mkdir=True)
+        # Options for the client given here would put out those of the environment.
         return from_url(
-            url,
-            client_options={"connect_timeout": timedelta(seconds=5)},
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+            url, retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
         )
     except (BaseError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
