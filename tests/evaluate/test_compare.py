@@ -25,7 +25,9 @@ def two_models(n: int, seed: int, gain: float = 0.0) -> tuple[np.ndarray, Answer
 def test_equal_challengers_are_seldom_taken_for_better(name):
     metric = get_metric(name)
     wins = [compare(metric, *two_models(300, seed), seed=seed).low > 0 for seed in range(200)]
-    assert sum(wins) <= 10  # 5 expected at 2.5 %; 5 % is what is promised
+    # 5 are expected at 2.5 %. A sound comparison gives more than 13 in 1 of 2,000 such runs; over
+    # 3,000 samples the four metrics gave 2.3 to 2.8 %.
+    assert sum(wins) <= 13
 
 
 def test_a_point_of_auc_on_5_000_rows_is_mostly_seen():
