@@ -134,21 +134,19 @@ def show_cycle(loop: Loop, cycle: Cycle, as_json: bool) -> None:
 
 
 def show_gates(tested: dict[str, Any]) -> None:
-    """The gates' table, and challenger against champion where there is one."""
+    """The gates' table, and every metric on the held-out rows, the champion's beside it."""
     rows = [(g["gate"], g["verdict"].replace("_", " "), g["detail"]) for g in tested["gates"]]
     table(("gate", "verdict", "evidence"), rows)
     before = tested.get("champion_metrics")
-    if before:
-        rows_of = [
-            (
-                name,
-                new["value"],
-                interval(new["low"], new["high"]),
-                before.get(name, {}).get("value"),
-            )
-            for name, new in tested["metrics"].items()
-        ]
-        table(("metric", "new", "95 % interval", f"version {tested['champion']}"), rows_of)
+    found = [
+        (name, new["value"], interval(new["low"], new["high"]))
+        for name, new in tested["metrics"].items()
+    ]
+    if before is None:
+        table(("metric", "value", "95 % interval"), found)
+    else:
+        beside = [(*row, before.get(row[0], {}).get("value")) for row in found]
+        table(("metric", "new", "95 % interval", f"version {tested['champion']}"), beside)
 
 
 def exit_code(cycle: Cycle) -> int:

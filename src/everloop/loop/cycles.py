@@ -71,7 +71,7 @@ class CycleStore:
         """Record a loop's declaration; an event only when it is new or changed."""
         text = _encode(to_dict(declaration))
         now = now_ms()
-        with self._db.write() as conn:
+        with self._events.transaction() as conn:
             row = conn.execute(
                 sa.select(loops.c.declaration).where(loops.c.name == declaration.name)
             ).first()
@@ -121,7 +121,7 @@ class CycleStore:
         """Begin a cycle. Raises Conflict while another cycle of the loop is under way."""
         cycle_id = uuid.uuid4().hex
         try:
-            with self._db.write() as conn:
+            with self._events.transaction() as conn:
                 last = conn.scalar(
                     sa.select(sa.func.max(cycles.c.number)).where(cycles.c.loop == loop)
                 )
@@ -193,7 +193,7 @@ class CycleStore:
         end = (
             None if approved else {"verdict": "declined", "reason": f"Declined by {by}. {comment}"}
         )
-        with self._db.write() as conn:
+        with self._events.transaction() as conn:
             changed = conn.execute(
                 cycles.update()
                 .where(cycles.c.id == cycle, cycles.c.state == "waiting")
@@ -223,7 +223,7 @@ class CycleStore:
         actor: str = "controller",
     ) -> Cycle:
         """Write the verdict, once; a second call changes nothing."""
-        with self._db.write() as conn:
+        with self._events.transaction() as conn:
             changed = conn.execute(
                 cycles.update()
                 .where(cycles.c.id == cycle, cycles.c.finished.is_(None))

@@ -180,6 +180,11 @@ def run_cycle(cycle_id: str) -> str:
                 return str(said["end"]["verdict"])
         workflow_end(cycle_id, {"verdict": "registered", "reason": "The plan ends here."})
         return "registered"
+    except Exception as error:
+        # A cycle must never be left under way with nobody running it.
+        log.exception("cycle %s broke", cycle_id)
+        engine.finish(cycle_id, End("failed", f"{type(error).__name__}: {error}"))
+        return "failed"
     finally:
         engine.release(cycle_id)
 
@@ -233,7 +238,7 @@ def _take(path: Path) -> TextIO:
 
 
 def _config(project: Project) -> DBOSConfig:
-    url = project.db.url
+    url = project.db.engine.url.render_as_string(hide_password=False)
     if project.db.dialect == "sqlite":
         url = f"sqlite:///{project.state / 'workflows.db'}"
     return DBOSConfig(

@@ -16,6 +16,7 @@ from everloop.deploy.packaging import materialise
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.monitor.log import PredictionLog
+from everloop.monitor.watch import Watch
 from everloop.monitor.windows import WindowStore
 from everloop.registry.models import ModelStore, ModelVersion
 from everloop.registry.signing import Keys
@@ -58,6 +59,7 @@ class Project:
         self.cycles = CycleStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
         self.windows = WindowStore(self.db)
+        self.watch = Watch(self.db, self.log, self.events)
 
     @classmethod
     def open(cls, folder: Path | str = ".", settings: Settings | None = None) -> Project:

@@ -15,6 +15,7 @@ from everloop.registry.models import ModelVersion
 # The stage of the life cycle that each step of a cycle belongs to.
 STAGES = ("train", "test", "deploy", "monitor", "update")
 STAGE_OF_STEP = {
+    "probe": "update",
     "snapshot": "train",
     "train": "train",
     "evaluate": "test",

@@ -2,23 +2,162 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from everloop.errors import Conflict
+from everloop.evaluate.metrics import get_metric
+from everloop.loop.considered import last_considered, trainable_rows
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
+from everloop.loop.steps import PLANS
+from everloop.monitor.performance import Baseline, Score
+from everloop.monitor.profile import Profile, read_profile
+from everloop.monitor.windows import Alert
+from everloop.registry.models import ModelVersion
+from everloop.update.decide import Decision, decide, needs_probe
+from everloop.update.situation import Situation, gather
+
+REFERENCE = "profile.json"
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """What was seen, what was decided, and the cycle that it led to."""
+    """What was seen, what was decided, and the cycle that it led to.
+
+    ``alerts`` are those that were raised since an update was last considered.
+    """
 
     shipped: int
-    alerts: list[Any]
-    decision: Any
+    alerts: list[Alert]
+    decision: Decision
     cycle: Cycle | None = None
 
 
+class Reference(msgspec.Struct, frozen=True):
+    """What the champion's traffic is compared with."""
+
+    digest: str
+    profile: Profile
+    baseline: Baseline | None
+
+
+# One champion's reference per project folder; the identity of its profile marks what was seen.
+_references: dict[str, Reference] = {}
+
+
 def look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
-    raise NotImplementedError
+    """Ship the log, evaluate closed windows, decide; with an ``actor``, act on the decision."""
+    champion = project.champion(declaration.name)
+    if champion is None:
+        return Looked(0, [], Decision("none", "No update: there is no champion yet."))
+    shipped = project.log.ship()
+    package = project.package(champion)[1]
+    reference = _reference(project, champion)
+    project.watch.tick(
+        declaration.endpoint,
+        package.schema,
+        reference.profile,
+        reference.baseline,
+        declaration.monitor,
+        _score(reference.baseline),
+    )
+    considered, last_cycle = last_considered(project, declaration)
+    situation = gather(
+        project.windows,
+        declaration.endpoint,
+        trainable_rows(project, declaration, champion),
+        considered,
+        last_cycle,
+    )
+    if situation is None:
+        return Looked(shipped, [], Decision("none", "No update: no window is over yet."))
+    decision = decide(situation, declaration.update)
+    alerts = _new_alerts(project, declaration, situation)
+    cycle = _act(project, declaration, champion, situation, decision, actor) if actor else None
+    return Looked(shipped, alerts, decision, cycle)
+
+
+def _new_alerts(project: Project, declaration: Declaration, situation: Situation) -> list[Alert]:
+    wanted = {told.id for told in situation.alerts}
+    found = project.windows.alerts(declaration.endpoint, limit=1000)
+    return [alert for alert in reversed(found) if alert.id in wanted]
+
+
+def _act(
+    project: Project,
+    declaration: Declaration,
+    champion: ModelVersion,
+    situation: Situation,
+    decision: Decision,
+    actor: str,
+) -> Cycle | None:
+    if decision.action == "none":
+        return None
+    if decision.action == "refuse":
+        return _refuse(project, declaration, situation, decision, actor)
+    cause = {
+        **decision.cause,
+        "rows": situation.rows,
+        "probe": needs_probe(situation, declaration.update),
+        "situation": msgspec.to_builtins(situation),
+        "keep": champion.algorithm,
+    }
+    try:
+        cycle = project.cycles.create(
+            declaration.name, cause=cause, plan=PLANS["update"], actor=actor
+        )
+    except Conflict:
+        return None  # one is under way; what was seen is seen again after it
+    with project.db.write() as conn:
+        project.windows.link(conn, decision.cause.get("alerts", []), cycle.id)
+    return cycle
+
+
+def _refuse(
+    project: Project,
+    declaration: Declaration,
+    situation: Situation,
+    decision: Decision,
+    actor: str,
+) -> Cycle | None:
+    """A refusal is a cycle without steps, once for each window that caused it."""
+    newest = situation.newest
+    window = newest.start if newest is not None else situation.now
+    for before in project.cycles.page(declaration.name, limit=10):
+        if before.verdict == "refused" and before.cause.get("window") == window:
+            return None
+    cause = {**decision.cause, "kind": "quality", "window": window, "reason": decision.reason}
+    try:
+        cycle = project.cycles.create(declaration.name, cause=cause, plan=[], actor=actor)
+    except Conflict:
+        return None
+    return project.cycles.finish(
+        cycle.id, verdict="refused", reason=decision.reason, evidence=decision.evidence
+    )
+
+
+def _reference(project: Project, champion: ModelVersion) -> Reference:
+    key = str(project.dir)
+    known = _references.get(key)
+    if known is None or known.digest != champion.digest:
+        folder, _ = project.package(champion)
+        profile = read_profile((folder / REFERENCE).read_bytes())
+        known = Reference(champion.digest, profile, _baseline(project, champion))
+        _references[key] = known
+    return known
+
+
+def _baseline(project: Project, champion: ModelVersion) -> Baseline | None:
+    """The champion's score on its held-out rows, greater is better."""
+    step = project.cycles.step(champion.cycle or "", "evaluate")
+    if step is None or step.result is None:
+        return None
+    name = step.result["metric"]
+    tested = step.result["metrics"][name]
+    if get_metric(name).greater_is_better:
+        return Baseline(name, tested["value"], tested["low"], tested["high"])
+    return Baseline(name, -tested["value"], -tested["high"], -tested["low"])
+
+
+def _score(baseline: Baseline | None) -> Score | None:
+    return None if baseline is None else get_metric(baseline.metric).score

@@ -4,6 +4,16 @@ from everloop.loop.steps._base import End, Outcome, Report, Step, StepContext, s
 
 PLANS: dict[str, list[str]] = {
     "run": ["snapshot", "train", "evaluate", "register", "approve", "deploy", "promote"],
+    "update": [
+        "probe",
+        "snapshot",
+        "train",
+        "evaluate",
+        "register",
+        "approve",
+        "deploy",
+        "promote",
+    ],
     "train": ["snapshot", "train", "evaluate", "register", "promote"],
     "deploy": ["deploy", "promote"],
     "test": ["retest"],

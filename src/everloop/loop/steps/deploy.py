@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import msgspec
-
-from everloop.deploy.rollout import Counts, judge, plan_arms
+from everloop.deploy.rollout import Counts, Deployed, judge, plan_arms
 from everloop.deploy.spec import RolloutSpec
 from everloop.durations import seconds
 from everloop.loop.steps._base import End, Outcome, StepContext
@@ -39,6 +37,11 @@ class Deploy:
 
 
 STEP = Deploy()
+
+
+def deployed(version: ModelVersion) -> Deployed:
+    """A version as a rollout names it."""
+    return Deployed(version.version, version.digest)
 
 
 def _no_canary(
@@ -80,7 +83,7 @@ def _set_weight(
     context: StepContext, champion: ModelVersion, canary: ModelVersion | None, weight: float
 ) -> None:
     project, declaration = context.project, context.declaration
-    arms = plan_arms(champion, canary, weight)
+    arms = plan_arms(deployed(champion), deployed(canary) if canary else None, weight)
     project.endpoints.set_rollout(declaration.endpoint, declaration.name, arms, actor="controller")
     project.publish()
 
@@ -94,15 +97,13 @@ def _hold(
 ) -> dict[str, Any]:
     """Watch one step until the guard is sure, or the time is over."""
     began, deadline = now_ms(), time.monotonic() + seconds(spec.hold)
-    look = 0
     while True:
         project = context.project
         project.log.ship()
         counts = project.log.counts(context.declaration.endpoint, since=began)
         canary = Counts(*counts.get(challenger.version, (0, 0)))
         champ = Counts(*counts.get(champion.version, (0, 0)))
-        look += 1
-        said = judge(canary, champ, spec, look)
+        said = judge(canary, champ, spec)
         over = time.monotonic() >= deadline
         if said.verdict != "continue" or over:
             verdict, reason = said.verdict, said.reason
@@ -113,8 +114,9 @@ def _hold(
                 "weight": weight,
                 "verdict": verdict,
                 "reason": reason,
-                "canary": msgspec.to_builtins(canary),
-                "champion": msgspec.to_builtins(champ),
+                "canary": canary._asdict(),
+                "champion": champ._asdict(),
+                "excess": [said.excess_low, said.excess_high],
                 "ms": now_ms() - began,
             }
         time.sleep(POLL_SECONDS)

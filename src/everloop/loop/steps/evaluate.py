@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,13 +11,14 @@ import polars as pl
 
 from everloop.data.encode import encode_target
 from everloop.data.schema import Schema
-from everloop.deploy.package import Package
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.compare import compare
 from everloop.evaluate.gates import Evidence, GateResult, parse_gate
 from everloop.evaluate.metrics import default_metric, estimate, get_metric, metric_names
 from everloop.loop.answers import PackagedModel
 from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps._challenger import challenger
+from everloop.registry.models import ModelVersion
 
 
 class Evaluate:
@@ -29,43 +28,36 @@ class Evaluate:
     where = "worker"
 
     def run(self, context: StepContext) -> Outcome:
-        snapshot, train = context.results["snapshot"], context.results["train"]
-        schema = msgspec.convert(snapshot["schema"], Schema)
+        snapshot = context.results["snapshot"]
         frame = context.project.datasets.load(snapshot["dataset"])
         holdout = frame.tail(int(snapshot["test_rows"]))
-        with tempfile.TemporaryDirectory() as folder:
-            context.project.blobs.fetch(train["model"], Path(folder) / "model.onnx")
-            package = Package(
-                model=context.declaration.name,
-                task=schema.task,
-                algorithm=train["algorithm"],
-                schema=schema,
-                created=context.cycle.started,
-            )
-            challenger = PackagedModel(Path(folder), package)
-            return judge(context, challenger, holdout, schema)
+        with challenger(context) as model:
+            return judge(context, model, holdout, model.package.schema)
 
 
 STEP = Evaluate()
 
 
 def judge(
-    context: StepContext, challenger: PackagedModel, holdout: pl.DataFrame, schema: Schema
+    context: StepContext, model: PackagedModel, holdout: pl.DataFrame, schema: Schema
 ) -> Outcome:
     """Metrics with intervals, the comparison with the champion, and every gate's verdict."""
     spec, seed = context.declaration.evaluate, context.declaration.loop.seed
     metric = spec.metric or default_metric(schema.task).name
     y = encode_target(holdout, schema)
-    answers = challenger.answers(holdout)
-    champion = context.project.champion(context.declaration.name)
-    champion_answers = _champion_answers(context, holdout, schema)
+    answers = model.answers(holdout)
+    champion = _other_champion(context)
+    champion_answers = None
+    if champion is not None:
+        opponent = PackagedModel(*context.project.package(champion))
+        champion_answers = opponent.answers(holdout, schema)
     evidence = Evidence(
         schema=schema,
         frame=holdout,
         y=y,
         challenger=answers,
         champion=champion_answers,
-        latency=lambda: challenger.latency_ms(holdout),
+        latency=lambda: model.latency_ms(holdout),
     )
     gates = spec.gates if spec.gates is not None else (f"{metric} beats champion",)
     results = [parse_gate(gate).check(evidence) for gate in gates]
@@ -86,13 +78,11 @@ def judge(
     return Outcome(result, _end(asked))
 
 
-def _champion_answers(
-    context: StepContext, holdout: pl.DataFrame, schema: Schema
-) -> Answers | None:
+def _other_champion(context: StepContext) -> ModelVersion | None:
+    """The champion, unless it is the very version that is judged."""
     champion = context.project.champion(context.declaration.name)
-    if champion is None:
-        return None
-    return PackagedModel(*context.project.package(champion)).answers(holdout, schema)
+    judged = context.cycle.cause.get("version")
+    return None if champion is not None and champion.version == judged else champion
 
 
 def _metrics(

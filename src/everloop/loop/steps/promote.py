@@ -6,6 +6,7 @@ import time
 
 from everloop.deploy.rollout import plan_arms
 from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps.deploy import deployed
 from everloop.store.clock import now_ms
 
 APPLY_SECONDS = 15.0
@@ -23,7 +24,7 @@ class Promote:
         before = project.registry.alias(declaration.name, "champion")
         if context.cycle.cause["kind"] == "train" and before not in (None, version.version):
             return Outcome({}, End("registered", _stays(version.version, before)))
-        with project.db.write() as conn:
+        with project.events.transaction() as conn:
             project.registry.set_alias(
                 declaration.name, "champion", version.version, actor="controller", conn=conn
             )
@@ -33,7 +34,7 @@ class Promote:
             project.endpoints.set_rollout(
                 declaration.endpoint,
                 declaration.name,
-                plan_arms(version, None, 0.0),
+                plan_arms(deployed(version), None, 0.0),
                 actor="controller",
                 conn=conn,
             )

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
+import numpy as np
 
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
 from everloop.deploy.packaging import store_package, write_package
 from everloop.loop.steps._base import Outcome, StepContext
+from everloop.loop.steps._challenger import challenger, schema_of
+from everloop.loop.watching import REFERENCE
 from everloop.monitor.profile import profile
 from everloop.store.clock import now_ms
 
-REFERENCE = "profile.json"  # what the monitors compare the traffic with
 EVALUATION = "evaluation.json"
 
 
@@ -33,7 +34,7 @@ class Register:
     def run(self, context: StepContext) -> Outcome:
         snapshot, train, tested = (context.results[s] for s in ("snapshot", "train", "evaluate"))
         project, model = context.project, context.declaration.name
-        schema = msgspec.convert(snapshot["schema"], Schema)
+        schema = schema_of(context)
         metrics = {name: estimate["value"] for name, estimate in tested["metrics"].items()}
         package = Package(
             model=model,
@@ -45,10 +46,9 @@ class Register:
             dataset=snapshot["dataset"],
             metrics=metrics,
         )
-        frame = project.datasets.load(snapshot["dataset"])
         files = {
             "model.onnx": project.blobs.get(train["model"]),
-            REFERENCE: _reference(frame.head(int(snapshot["train_rows"])), schema),
+            REFERENCE: _reference(context, schema),
             EVALUATION: msgspec.json.format(msgspec.json.encode(tested, order="sorted")),
         }
         with tempfile.TemporaryDirectory(dir=project.state) as parent:
@@ -75,8 +75,16 @@ class Register:
 STEP = Register()
 
 
-def _reference(frame: pl.DataFrame, schema: Schema) -> bytes:
-    return msgspec.json.encode(profile(frame, schema))
+def _reference(context: StepContext, schema: Schema) -> bytes:
+    """Features as in training; answers as on the held-out rows, which the model has not seen."""
+    snapshot = context.results["snapshot"]
+    frame = context.project.datasets.load(snapshot["dataset"])
+    with challenger(context) as model:
+        answers = model.answers(frame.tail(int(snapshot["test_rows"])))
+    shown = answers.pred.astype(np.float64)
+    if schema.task == "binary" and answers.proba is not None:
+        shown = answers.proba[:, -1].astype(np.float64)
+    return profile(frame.head(int(snapshot["train_rows"])), schema, shown).to_json()
 
 
 def _log_metrics(context: StepContext, run: str, metrics: dict[str, Any]) -> None:

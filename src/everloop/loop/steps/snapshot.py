@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from everloop.data.columns import as_instant
 from everloop.data.infer import infer_schema
 from everloop.data.schema import Schema
 from everloop.data.sources import read_table
@@ -104,11 +105,19 @@ def _freeze(
             "train_rows": train_rows,
             "test_rows": frame.height - train_rows,
             "split": how,
+            "until": _until(context, frame, schema),
             "schema": msgspec.to_builtins(schema),
             "notes": notes,
             "origin": origin,
         }
     )
+
+
+def _until(context: StepContext, frame: pl.DataFrame, schema: Schema) -> int:
+    """The newest event time in the data, ms; without a time, when the cycle began."""
+    if schema.time is None:
+        return context.cycle.started
+    return int(as_instant(frame[schema.time]).max())  # type: ignore[arg-type]
 
 
 def _with_new_rows(context: StepContext) -> Outcome:

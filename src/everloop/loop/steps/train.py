@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +12,7 @@ from everloop.data.schema import Schema
 from everloop.errors import invalid
 from everloop.evaluate.metrics import default_metric, get_metric
 from everloop.loop.steps._base import Outcome, StepContext
+from everloop.loop.steps._challenger import schema_of
 from everloop.train.fit import Fitted, fit_candidates
 from everloop.train.onnx import to_onnx
 from everloop.train.spec import SearchSpec, TrainSpec
@@ -28,7 +28,7 @@ class Train:
 
     def run(self, context: StepContext) -> Outcome:
         snapshot = context.results["snapshot"]
-        schema = msgspec.convert(snapshot["schema"], Schema)
+        schema = schema_of(context)
         rows = int(snapshot["train_rows"])
         frame = context.project.datasets.load(snapshot["dataset"]).head(rows)
         y = encode_target(frame, schema)

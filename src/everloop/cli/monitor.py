@@ -1,0 +1,65 @@
+"""``everloop monitor``: what the traffic says, and what the update policy makes of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from everloop.cli._options import project_options
+from everloop.cli._output import heading, next_step, number, print_json, say, table, verdict
+from everloop.loop.loop import Loop, loop_of
+from everloop.loop.project import Project
+from everloop.loop.watching import Looked
+from everloop.monitor.windows import Window
+
+
+@click.command("monitor")
+@click.option("--windows", "count", default=10, show_default=True, help="How many windows to show.")
+@project_options
+def command(count: int, folder: Path, loop_name: str | None, as_json: bool) -> None:
+    """Look at every window that is over: quality, drift, performance; say what they call for.
+
+    Nothing is started by looking; `everloop update` acts, and so does the controller of
+    `everloop up`.
+    """
+    with Project.open(folder) as project:
+        loop = loop_of(project, loop_name)
+        seen = loop.monitor()
+        windows = project.windows.page(loop.declaration.endpoint, limit=count)
+        if as_json:
+            print_json({"looked": seen, "windows": windows})
+            return
+        heading(f"{loop.name}: endpoint {loop.declaration.endpoint}")
+        table(
+            ("window", "rows", "labelled", "score", "was", "drifting", "state"),
+            [_row(window) for window in windows],
+        )
+        show_looked(loop, seen, as_json=False)
+
+
+def show_looked(loop: Loop, seen: Looked, as_json: bool) -> None:
+    """The new alerts, the decision and the next command."""
+    if as_json:
+        print_json(seen)
+        return
+    for alert in seen.alerts:
+        say(f"  {alert.kind}: {alert.summary}")
+    say(seen.decision.reason)
+    if seen.cycle is not None and seen.cycle.verdict is not None:
+        verdict(seen.cycle.verdict, seen.cycle.reason or "")
+    if seen.decision.action == "cycle" and seen.cycle is None:
+        next_step("everloop update", f"trains a challenger for {loop.name}")
+
+
+def _row(window: Window) -> tuple[Any, ...]:
+    performance = window.performance or {}
+    day = datetime.fromtimestamp(window.start / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    state = "quarantined" if window.quarantined else ("worse" if window.worse else "")
+    return (
+        day.removesuffix(" 00:00"), f"{window.rows:,}", f"{window.labelled:,}",
+        number(performance.get("value")), number(performance.get("baseline_value")),
+        ", ".join(window.drifting[:3]), state,
+    )  # fmt: skip

@@ -1,0 +1,36 @@
+"""The model that a cycle has trained, as the ONNX it would be served as."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from everloop.data.schema import Schema
+from everloop.deploy.package import MODEL, Package
+from everloop.loop.answers import PackagedModel
+from everloop.loop.steps._base import StepContext
+
+
+def schema_of(context: StepContext) -> Schema:
+    """The schema that the snapshot inferred."""
+    return msgspec.convert(context.results["snapshot"]["schema"], Schema)
+
+
+@contextmanager
+def challenger(context: StepContext) -> Iterator[PackagedModel]:
+    """The trained model, before it is a package."""
+    train, schema = context.results["train"], schema_of(context)
+    package = Package(
+        model=context.declaration.name,
+        task=schema.task,
+        algorithm=train["algorithm"],
+        created=context.cycle.started,
+        schema=schema,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        context.project.blobs.fetch(train["model"], Path(folder) / MODEL)
+        yield PackagedModel(Path(folder), package)
