@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from everloop.data.schema import Schema
 from everloop.monitor.control import Spending
 from everloop.monitor.episodes import Episode, follow
+from everloop.monitor.inputs import feature_frame
 from everloop.monitor.labels import answer_codes
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.performance import Baseline, Performance, Score, measure
@@ -38,6 +40,15 @@ class Scoring:
     score: Score
 
 
+class ScoredRows(NamedTuple):
+    """Labelled rows as metrics take them: n features, labels, answers and probabilities."""
+
+    frame: pl.DataFrame
+    y: NDArray[Any]
+    pred: NDArray[Any]
+    proba: Floats | None
+
+
 def measure_window(
     scoring: Scoring, window: Window, before: dict[str, Any] | None
 ) -> tuple[dict[str, Any], int, list[Alert]]:
@@ -49,14 +60,15 @@ def measure_window(
     waiting = window.performance or {}
     baseline = msgspec.convert(waiting["baseline"], Baseline)
     chain = msgspec.convert((before or {}).get("chain", {}), PerformanceChain)
-    y, pred, proba = labelled_answers(scoring, window)
+    rows = scored_rows(scoring.log, window.endpoint, scoring.schema, window.start, window.end)
+    y = rows.y
     if len(y) < scoring.spec.min_rows:
         note = f"not enough evidence: {len(y)} labelled rows, {scoring.spec.min_rows} needed"
         return waiting | {"note": note}, len(y), []
     assert scoring.spec.performance is not None
     level = chain.spending.level(scoring.spec.false_alarm_rate)
     tolerance = scoring.spec.performance.tolerance
-    found = measure(y, pred, proba, baseline, scoring.score, level, tolerance)
+    found = measure(y, rows.pred, rows.proba, baseline, scoring.score, level, tolerance)
     alerts: list[Alert] = []
     if not window.quarantined:
         lost = {"performance": found.loss} if found.worse else {}
@@ -68,11 +80,12 @@ def measure_window(
     return done, len(y), alerts
 
 
-def labelled_answers(scoring: Scoring, window: Window) -> tuple[Floats, Floats, Floats | None]:
-    """``(y, pred, proba)`` of the window's labelled rows in time order, as scores take them."""
-    schema = scoring.schema
-    rows = scoring.log.predictions(window.endpoint, window.start, window.end, schema=schema)
-    y = scoring.log.codes(window.endpoint, rows["id"], schema)
+def scored_rows(
+    log: PredictionLog, endpoint: str, schema: Schema, start: int, end: int
+) -> ScoredRows:
+    """The rows of ``[start, end)`` that were answered and whose labels have come, by time."""
+    rows = log.predictions(endpoint, start, end, schema=schema)
+    y = log.codes(endpoint, rows["id"], schema)
     pred = answer_codes(rows["y"], schema)
     known = np.isfinite(y) & np.isfinite(pred)
     given = (rows["p"].list.len() == len(schema.classes)).fill_null(False).to_numpy()
@@ -82,7 +95,8 @@ def labelled_answers(scoring: Scoring, window: Window) -> tuple[Floats, Floats, 
         p = rows["p"].filter(pl.Series(known)).explode()
         proba = p.to_numpy().reshape(-1, len(schema.classes))
     kind = np.float64 if schema.task == "regression" else np.int64
-    return y[known].astype(kind), pred[known].astype(kind), proba
+    frame = feature_frame(rows, schema).filter(pl.Series(known))
+    return ScoredRows(frame, y[known].astype(kind), pred[known].astype(kind), proba)
 
 
 def _alert(window: Window, found: Performance) -> Alert:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 BLOCKS = 56  # per stretch
 BLOCK_ROWS = 500  # at most; dependence beyond eight such blocks counts as change, not as noise
-LAGS = 7
+LAGS = 10  # 1.3 times the root of the blocks: Lazarus, Lewis, Stock & Watson (JBES 2018)
 JACKKNIFE_BLOCKS = 20
 JACKKNIFE_LAGS = 2
 

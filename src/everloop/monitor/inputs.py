@@ -18,6 +18,7 @@ from everloop.monitor.control import Spending
 from everloop.monitor.episodes import Episodes, follow
 from everloop.monitor.findings import Drift, find_drift, find_faults
 from everloop.monitor.labels import answer_codes
+from everloop.monitor.parts import FEATURE
 from everloop.monitor.profile import Floats, Profile, profile
 from everloop.monitor.quality._base import Fault
 from everloop.monitor.spec import MonitorSpec
@@ -84,9 +85,15 @@ def inspect(
 
 def profile_rows(rows: pl.DataFrame, schema: Schema) -> Profile:
     """The profile of rows of the log, answers included."""
-    renamed = {f"x.{n}": n for n in schema.names if f"x.{n}" in rows.columns}
-    features = rows.select(n if f"x.{n}" not in renamed else f"x.{n}" for n in schema.names)
-    return profile(features.rename(renamed), schema, answers_of(rows, schema))
+    return profile(feature_frame(rows, schema), schema, answers_of(rows, schema))
+
+
+def feature_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """The schema's features in rows of the log, under their own names."""
+    return rows.select(
+        pl.col(FEATURE + name if FEATURE + name in rows.columns else name).alias(name)
+        for name in schema.names
+    )
 
 
 def answers_of(rows: pl.DataFrame, schema: Schema) -> Floats:

@@ -10,10 +10,12 @@ import msgspec
 class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """When a new model is considered, and how it is made.
 
-    ``when`` holds ``"drift"``, ``"performance"`` and schedules such as ``"every 30d"``.
+    ``when`` holds ``"drift"``, ``"performance"``, schedules such as ``"every 30d"`` and volumes
+    such as ``"every 20000 rows"``.
     """
 
-    when: tuple[str, ...] = ("drift", "performance")  # what makes the loop consider a new model
-    method: Literal["auto", "retrain"] = "auto"  # how the new model is made
-    approval: Literal["auto", "human"] = "auto"  # human: a person decides before it serves
+    when: tuple[str, ...] = ("drift", "performance")
+    method: Literal["auto", "retrain"] = "auto"
+    approval: Literal["auto", "human"] = "auto"
     cooldown: str = "0s"  # after a cycle, alerts start none for this long (event time)
+    min_gain: float = 0.005  # share of the champion's score that an update must bring

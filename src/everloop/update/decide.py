@@ -1,0 +1,142 @@
+"""The decision: a new cycle, none, or a refusal, each with its reason. A pure function of values.
+
+The order of the questions is the policy: does anything ask for an update? is the newest data
+sound? did a cycle run only just now? would a new model be better? Only a "yes" to all starts one;
+a rule that a person wrote (a schedule, a volume) needs no proof of worth, since the gates of the
+cycle still stand between a new model and the traffic.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from everloop.durations import milliseconds
+from everloop.update.situation import Seen, Situation
+from everloop.update.spec import UpdateSpec
+from everloop.update.triggers import parse_trigger
+from everloop.update.triggers._base import Cause
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What to do, why, and everything it was decided from.
+
+    ``cause`` goes to the cycle; ``evidence`` holds the situation and the policy, from which
+    :func:`replay` makes the same decision again.
+    """
+
+    action: Literal["none", "cycle", "refuse"]
+    reason: str
+    cause: dict[str, Any] = {}
+    evidence: dict[str, Any] = {}
+
+
+def triggered(situation: Situation, spec: UpdateSpec) -> list[Cause]:
+    """What asks for an update. When something does that needs proof, probe before deciding."""
+    causes = [parse_trigger(text).fires(situation) for text in spec.when]
+    return [cause for cause in causes if cause is not None]
+
+
+def needs_probe(situation: Situation, spec: UpdateSpec) -> bool:
+    """Whether :func:`decide` would weigh ``situation.worth``: a probe costs a fit, so ask first."""
+    causes = triggered(situation, spec)
+    return (
+        bool(causes)
+        and not any(cause.asked for cause in causes)
+        and not _unsound(situation)
+        and not _cooling(situation, spec)
+    )
+
+
+def decide(situation: Situation, spec: UpdateSpec) -> Decision:
+    """Weigh the situation. See the module's first lines for the order of the questions."""
+    causes = triggered(situation, spec)
+    newest = situation.newest
+    if newest is not None and _unsound(situation) and (causes or _new_fault(situation, newest)):
+        return _decision("refuse", _refusal(newest), causes, situation, spec)
+    if not causes:
+        return _decision("none", _quiet(situation, spec), causes, situation, spec)
+    why = "; ".join(cause.reason for cause in causes)
+    asked = any(cause.asked for cause in causes)
+    if not asked and _cooling(situation, spec):
+        reason = f"No update now: the last cycle is less than {spec.cooldown} ago. Seen: {why}."
+        return _decision("none", reason, causes, situation, spec)
+    worth = situation.worth
+    if worth is not None and not worth.worth and not asked:
+        reason = f"Not worth it: {worth.summary()}. Seen: {why}."
+        return _decision("none", reason, causes, situation, spec)
+    proof = f" Worth it: {worth.summary()}." if worth is not None and worth.worth else ""
+    return _decision("cycle", f"Update: {why}.{proof}", causes, situation, spec)
+
+
+def replay(evidence: dict[str, Any]) -> Decision:
+    """The decision again, from what was recorded of it."""
+    situation = msgspec.convert(evidence["situation"], Situation)
+    return decide(situation, msgspec.convert(evidence["policy"], UpdateSpec))
+
+
+def _decision(
+    action: Literal["none", "cycle", "refuse"],
+    reason: str,
+    causes: list[Cause],
+    situation: Situation,
+    spec: UpdateSpec,
+) -> Decision:
+    cause: dict[str, Any] = {}
+    if causes:
+        cause = {
+            "kind": causes[0].trigger,
+            "triggers": [c.trigger for c in causes],
+            "reason": "; ".join(c.reason for c in causes),
+            "alerts": sorted({alert for c in causes for alert in c.alerts}),
+            "features": list(dict.fromkeys(f for c in causes for f in c.features)),
+            "at": situation.now,
+        }
+    evidence = {
+        "situation": msgspec.to_builtins(situation),
+        "policy": msgspec.to_builtins(spec),
+    }
+    return Decision(action, reason, cause, evidence)
+
+
+def _unsound(situation: Situation) -> bool:
+    return situation.newest is not None and situation.newest.quarantined
+
+
+def _new_fault(situation: Situation, newest: Seen) -> bool:
+    return any(a.kind == "quality" and a.window == newest.start for a in situation.alerts)
+
+
+def _cooling(situation: Situation, spec: UpdateSpec) -> bool:
+    last = situation.last_cycle
+    rest = milliseconds(spec.cooldown, "update.cooldown")
+    return last is not None and situation.now - last.at < rest
+
+
+def _refusal(newest: Seen) -> str:
+    why = "; ".join(newest.faults) or "its data is broken"
+    return (
+        f"Refused: the window from {_day(newest.start)} to {_day(newest.end)} is in quarantine "
+        f"({why}). A model trained on it would learn the fault. Mend the source, or release the "
+        "window if it is right."
+    )
+
+
+def _quiet(situation: Situation, spec: UpdateSpec) -> str:
+    when = ", ".join(spec.when) or "nothing"
+    newest = situation.newest
+    if newest is not None and (newest.drifting or newest.worse):
+        what = ", ".join(newest.drifting[:3]) or "the score"
+        return (
+            f"No update: {what} is as it was when an update was last considered, and fewer than a "
+            "quarter more rows have come since."
+        )
+    return f"No update: none of its triggers ({when}) sees a reason."
+
+
+def _day(ms: int) -> str:
+    return (
+        datetime.fromtimestamp(ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M").removesuffix(" 00:00")
+    )

@@ -1,0 +1,114 @@
+"""The quick challenger: the champion's own kind of model, fitted once on what is known now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from everloop.data.conform import conform
+from everloop.data.encode import encode, encode_target
+from everloop.data.schema import Schema
+from everloop.evaluate.answers import Answers
+from everloop.extensions import candidates
+from everloop.monitor.answers import ScoredRows, scored_rows
+from everloop.monitor.log import PredictionLog
+from everloop.monitor.performance import Score
+from everloop.train.predictions import predict
+from everloop.update.situation import Situation
+from everloop.update.worth import Ask, Fit, Worth, worth_it
+
+MAX_ROWS = 200_000  # the newest of more; a probe must stay cheap beside the cycle it may save
+WINDOWS = 2  # an update must help beyond one odd window
+
+
+def quick_fit(
+    schema: Schema, algorithm: str, params: dict[str, Any] | None = None, seed: int = 0
+) -> Fit:
+    """Fit ``algorithm`` with ``params`` (its defaults when None) on a labelled frame by time."""
+
+    def fit(history: pl.DataFrame) -> Ask:
+        rows = history.tail(MAX_ROWS)
+        candidate = candidates.get(algorithm)()
+        chosen = candidate.defaults(rows.height) if params is None else params
+        estimator = candidate.build(schema, schema.task, seed, chosen)
+        estimator.fit(encode(rows, schema), encode_target(rows, schema))
+
+        def ask(frame: pl.DataFrame) -> Answers:
+            return Answers(*predict(estimator, encode(frame, schema), schema))
+
+        return ask
+
+    return fit
+
+
+def probe_update(
+    log: PredictionLog,
+    endpoint: str,
+    schema: Schema,
+    situation: Situation,
+    known: pl.DataFrame,
+    trained_until: int,
+    exclude: list[tuple[int, int]],
+    fit: Fit,
+    score: Score,
+    metric: str,
+    min_gain: float,
+) -> Worth:
+    """Whether an update would have been worth it in the newest sound windows.
+
+    Parameters
+    ----------
+    known : labelled rows from elsewhere than the log (the first training data), with the
+        schema's columns.
+    trained_until : event time (ms) up to which the champion was trained or chosen; windows that
+        begin earlier would flatter it.
+    exclude : quarantined windows, which neither train nor judge.
+    """
+    spans = [
+        (window.start, window.end)
+        for window in situation.windows
+        if window.start >= trained_until and not window.quarantined
+    ][-WINDOWS:]
+    recent = _together([scored_rows(log, endpoint, schema, *span) for span in spans])
+    until = spans[0][0] if spans else situation.now
+    history = _history(log, endpoint, schema, known, until, exclude)
+    if recent is None:
+        empty = np.empty(0)
+        nothing = Answers(empty)
+        return worth_it(history, history.clear(), empty, nothing, fit, score, metric, min_gain)
+    champion = Answers(recent.pred, recent.proba)
+    return worth_it(history, recent.frame, recent.y, champion, fit, score, metric, min_gain)
+
+
+def _history(
+    log: PredictionLog,
+    endpoint: str,
+    schema: Schema,
+    known: pl.DataFrame,
+    until: int,
+    exclude: list[tuple[int, int]],
+) -> pl.DataFrame:
+    """Everything labelled before ``until``, typed alike, by time; the log's word is the newer."""
+    columns = [c for c in (schema.id, schema.time) if c] + [*schema.names, schema.target]
+    present = [c for c in columns if c in known.columns]
+    old = conform(known.select(present), schema)
+    new = log.labelled(endpoint, schema, until=until, exclude=exclude)
+    rows = pl.concat([old, new], how="diagonal_relaxed")
+    if schema.id is not None:
+        rows = rows.unique(schema.id, keep="last", maintain_order=True)
+    return rows if schema.time is None else rows.sort(schema.time, maintain_order=True)
+
+
+def _together(parts: list[ScoredRows]) -> ScoredRows | None:
+    parts = [part for part in parts if len(part.y)]
+    if not parts:
+        return None
+    probas = [part.proba for part in parts if part.proba is not None]
+    return ScoredRows(
+        pl.concat([part.frame for part in parts]),
+        np.concatenate([part.y for part in parts]),
+        np.concatenate([part.pred for part in parts]),
+        np.concatenate(probas) if len(probas) == len(parts) else None,
+    )

@@ -1,0 +1,124 @@
+"""What a decision looks at: small values only, so that it can be recorded whole and replayed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from everloop.monitor.windows import Alert, Window, WindowStore
+from everloop.update.worth import Worth
+
+RECENT = 32  # windows that a decision looks back on
+GROWTH = 1.25  # times the rows of the last time: then what goes on is worth another look
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """One window, as far as decisions go."""
+
+    start: int
+    end: int
+    rows: int
+    labelled: int
+    quarantined: bool
+    faults: tuple[str, ...] = ()  # sentences
+    drifting: tuple[str, ...] = ()  # features, strongest first
+    worse: bool = False
+
+    @classmethod
+    def of(cls, window: Window) -> Seen:
+        faults = window.checks.get("faults", {}).values()
+        return cls(
+            start=window.start,
+            end=window.end,
+            rows=window.rows,
+            labelled=window.labelled,
+            quarantined=window.quarantined,
+            faults=tuple(f["summary"] for f in faults if f["quarantine"]),
+            drifting=tuple(window.drifting),
+            worse=window.worse,
+        )
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One alert, as far as decisions go."""
+
+    id: str
+    kind: str
+    window: int
+    feature: str | None
+    summary: str
+
+    @classmethod
+    def of(cls, alert: Alert) -> Told:
+        return cls(alert.id, alert.kind, alert.window, alert.feature, alert.summary)
+
+
+class Considered(msgspec.Struct, frozen=True):
+    """The last time an update was considered: a cycle, or a probe that said "not worth it"."""
+
+    at: int  # event time, ms
+    rows: int  # that could have trained a model then
+    when: int = 0  # by the clock, ms; alerts raised later are news
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything known when a decision is made.
+
+    Attributes
+    ----------
+    now : event time, ms: the end of the newest window.
+    windows : recent ones, oldest first; the last is the newest.
+    alerts : raised since the last time an update was considered.
+    rows : labelled rows that could train a model now, the first training rows included.
+    considered : the last time, or None when never.
+    last_cycle : event time and rows of the last cycle, or None.
+    worth : what a quick probe said, or None when there was none.
+    """
+
+    now: int
+    windows: tuple[Seen, ...] = ()
+    alerts: tuple[Told, ...] = ()
+    rows: int = 0
+    considered: Considered | None = None
+    last_cycle: Considered | None = None
+    worth: Worth | None = None
+
+    @property
+    def newest(self) -> Seen | None:
+        return self.windows[-1] if self.windows else None
+
+    @property
+    def grown(self) -> bool:
+        """Whether so many rows came since the last time that the answer may be another."""
+        return self.considered is None or self.rows >= GROWTH * self.considered.rows
+
+    def told(self, kind: str) -> list[Told]:
+        """New alerts of a kind, from sound windows."""
+        unsound = {window.start for window in self.windows if window.quarantined}
+        return [a for a in self.alerts if a.kind == kind and a.window not in unsound]
+
+
+def gather(
+    store: WindowStore,
+    endpoint: str,
+    rows: int,
+    considered: Considered | None,
+    last_cycle: Considered | None,
+) -> Situation | None:
+    """The situation of an endpoint now, without a probe; None while it has no window.
+
+    ``rows``: labelled rows that could train a model, the first training rows included.
+    """
+    newest = store.latest(endpoint)
+    if newest is None:
+        return None
+    windows = store.page(endpoint, limit=RECENT)
+    since = considered.when if considered else 0
+    alerts = [a for a in store.alerts(endpoint, limit=1000) if a.at > since]
+    return Situation(
+        now=newest.end,
+        windows=tuple(Seen.of(window) for window in reversed(windows)),
+        alerts=tuple(Told.of(alert) for alert in reversed(alerts)),
+        rows=rows,
+        considered=considered,
+        last_cycle=last_cycle,
+    )
