@@ -15,10 +15,10 @@ from granian.server.embed import Server
 from starlette.types import ASGIApp
 
 from everloop.errors import EverloopError
-from everloop.loop.controller import Controller
 from everloop.loop.project import Project
 from everloop.server.app import create_app
 from everloop.server.bind import check_bind, claim_port, reachable
+from everloop.server.control import Control
 from everloop.server.lifeline import watch_stdin
 
 log = logging.getLogger("everloop.server")
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Open the project, start the controller, serve, and stop both in turn."""
+    """Open the project, serve, start the controller, and stop both in turn."""
     with Project.open(options.dir) as project:
         settings = project.settings
         check_bind(options.host, settings.token)
@@ -49,18 +49,18 @@ def run(options: argparse.Namespace) -> int:
             serve_url=serve_url,
             max_body_mb=settings.max_body_mb,
         )
-        controller = None if options.no_controller else Controller(project)
-        if controller is not None:
-            controller.start()
+        control = None if options.no_controller else Control(project)
         try:
-            asyncio.run(serve(app, options.host, port, options.watch_stdin))
+            asyncio.run(serve(app, options.host, port, options.watch_stdin, control))
         finally:
-            if controller is not None:
-                controller.stop()
+            if control is not None:
+                control.stop()
     return 0
 
 
-async def serve(app: ASGIApp, host: str, port: int, watch: bool = False) -> None:
+async def serve(
+    app: ASGIApp, host: str, port: int, watch: bool = False, control: Control | None = None
+) -> None:
     """Answer requests until told to stop; those under way are finished first."""
     address = "127.0.0.1" if host == "localhost" else host.strip("[]")
     server = Server(
@@ -72,7 +72,11 @@ async def serve(app: ASGIApp, host: str, port: int, watch: bool = False) -> None
     if watch:
         watch_stdin(lambda: loop.call_soon_threadsafe(server.stop))
     log.info("control plane at http://%s:%s", host, port)
-    await server.serve()
+    serving = asyncio.create_task(server.serve())
+    await asyncio.sleep(0)  # the socket is bound before the controller's imports begin
+    if control is not None:
+        control.start()
+    await serving
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -6,6 +6,7 @@ those who run the server. A route that names no permission is denied to everybod
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import msgspec
@@ -33,7 +34,13 @@ LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/end
 
 async def openapi(call: Call) -> dict[str, Any]:
     """This table as an OpenAPI document."""
-    return DOCUMENT
+    return table_document()
+
+
+@functools.cache
+def table_document() -> dict[str, Any]:
+    """Made when it is first asked for, not at every start."""
+    return document(ROUTES)
 
 
 # fmt: off
@@ -126,4 +133,3 @@ SERVING = (
 )
 # fmt: on
 ROUTES = (*PAGES, *PROCESS, *LOOPS, *REGISTRY, *RECORDS, *SERVING)
-DOCUMENT = document(ROUTES)

@@ -1,0 +1,109 @@
+"""The control plane as a real process on a real socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from server_helpers import LOOP_FILE
+
+from everloop.server.bind import claim_port
+from everloop.server.child import answers_ready
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """The server over a folder."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("EVERLOOP_")}
+    command = [sys.executable, "-m", "everloop.server", "--dir", str(folder), "--no-controller"]
+    return subprocess.Popen(
+        [*command, *arguments], env=clean | environment, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "everloop.toml").write_text(LOOP_FILE + "[settings]\nmax_body_mb = 1.0\n")
+    return tmp_path
+
+
+@pytest.fixture
+def port() -> int:
+    return claim_port("127.0.0.1", 0, "--port")
+
+
+@pytest.fixture
+def server(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    process = start(folder, "--port", str(port), "--watch-stdin")
+    deadline = time.monotonic() + 30
+    while not answers_ready(("127.0.0.1", port)):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    with process:
+        yield process
+        process.kill()
+
+
+def test_hostile_bodies_leave_it_standing(server: subprocess.Popen[str], port: int) -> None:
+    url = f"http://127.0.0.1:{port}/api/v1/check"
+    big = httpx.post(url, content=b"x" * 100_000_000, timeout=30)
+    assert (big.status_code, big.json()["error"]["code"]) == (413, "too_large")
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(2_000):
+            yield b"x" * 1_000
+
+    chunked = httpx.post(url, content=endless(), timeout=30)
+    assert chunked.status_code == 413
+    with socket.create_connection(("127.0.0.1", port)) as cut_off:
+        head = (
+            f"POST /api/v1/check HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 500\r\n\r\n"
+        )
+        cut_off.sendall(head.encode() + b'{"text": "')
+    foreign = httpx.get(f"http://127.0.0.1:{port}/ready", headers={"host": "evil.example"})
+    assert foreign.status_code == 421
+    assert httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200
+    assert server.poll() is None
+
+
+def test_ends_cleanly_on_sigterm(server: subprocess.Popen[str]) -> None:
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(10) == 0
+
+
+def test_ends_when_its_supervisor_is_gone(server: subprocess.Popen[str]) -> None:
+    assert server.stdin
+    server.stdin.close()
+    assert server.wait(10) == 0
+
+
+def test_a_port_in_use_is_one_sentence(folder: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        process = start(folder, "--port", str(held.getsockname()[1]))
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "is in use" in said and "--port" in said and "Traceback" not in said
+
+
+def test_beyond_loopback_without_a_token_is_one_sentence(folder: Path) -> None:
+    process = start(folder, "--host", "0.0.0.0", "--port", "0")
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert said.strip().endswith("set EVERLOOP_TOKEN, or bind to 127.0.0.1.")
+
+
+def test_the_control_plane_imports_nothing_to_train_or_serve_with() -> None:
+    code = "import everloop.server.__main__, sys; print('\\n'.join(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"sklearn", "lightgbm", "onnx", "onnxruntime", "skl2onnx", "optuna", "pandas", "torch"}
+    assert not heavy & set(shown.stdout.split())
