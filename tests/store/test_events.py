@@ -350,3 +350,27 @@ def test_audit_needs_no_more_memory_for_a_longer_log(
     small = peak()
     fill(480)
     assert peak() < 1.2 * small
+
+
+@pytest.mark.parametrize("value", ["x'7b7d'", "7", "'{' || char(0) || '}'", "''"])
+def test_values_of_another_type_are_found_too(
+    sqlite_database: Database, keys: Keys, value: str
+) -> None:
+    log = EventLog(sqlite_database, keys)
+    for n in range(3):
+        append(log, n)
+    with sqlite_database.write() as conn:
+        conn.exec_driver_sql(f"UPDATE events SET payload = {value} WHERE seq = 2")
+    found = log.verify()
+    assert not found.ok
+    assert found.broken_at == 2
+
+
+def test_text_that_cannot_be_read_is_found_too(sqlite_database: Database, keys: Keys) -> None:
+    log = EventLog(sqlite_database, keys)
+    append(log, 1)
+    with sqlite_database.write() as conn:
+        conn.exec_driver_sql("UPDATE events SET payload = CAST(x'ff' AS TEXT)")
+    found = log.verify()
+    assert (found.ok, found.broken_at) == (False, None)
+    assert "cannot be read" in found.reason

@@ -24,7 +24,8 @@ class Audit(msgspec.Struct, frozen=True):
     ok : the log is as it was written.
     events : how many events were found good, from the first.
     broken_at : sequence number at which the log departs from what was written. When the chain
-        was rewritten consistently only its signature tells, and this is the head's number.
+        was rewritten consistently only its signature tells, and this is the head's number; None
+        when the database could not be read through.
     reason : what is wrong, or that nothing is.
     anchor : ``seq:hash`` of the head; kept outside the database, it shows a later audit that
         everything up to here is still there.

@@ -116,8 +116,11 @@ class EventLog:
         ``anchor`` is what an earlier :attr:`Audit.anchor` said. Memory does not grow with the
         log; 10,000 events take about a tenth of a second.
         """
-        with self.db.read() as conn:
-            return audit(conn, self.signer, anchor)
+        try:
+            with self.db.read() as conn:
+                return audit(conn, self.signer, anchor)
+        except Integrity as error:  # a row that cannot even be read
+            return Audit(False, 0, None, error.message, "")
 
     def _read(self, query: sa.Select[Any], limit: int, subject: str | None) -> list[Event]:
         if subject is not None:
