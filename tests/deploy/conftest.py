@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from serving_harness import Serving
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -131,3 +132,18 @@ def models():
         MIXED = MIXED
 
     return Models
+
+
+@pytest.fixture
+def start(tmp_path):
+    running: list[Serving] = []
+
+    def starter(folder: Path = tmp_path, *options: str, **environ: str) -> Serving:
+        running.append(Serving(folder, *options, **environ))
+        return running[-1]
+
+    yield starter
+    for serving in running:
+        if serving.process.poll() is None:
+            serving.process.kill()
+            serving.process.wait()

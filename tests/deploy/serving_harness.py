@@ -1,0 +1,86 @@
+"""Starts the real data plane on a free port and reads what it wrote."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from everloop.data.segments import list_segments, read_segment
+
+ROW = {"x0": 1.0, "x1": 1.0, "x2": 1.0, "x3": 1.0}  # answered with 10
+TRIP = {"age": 30, "carrier code": "UA", "zone": "2", "member": True, "leaves": "2013-01-05T17:30"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Serving:
+    """A running data plane of a project's folder."""
+
+    def __init__(self, folder: Path, *options: str, **environ: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_folder = folder / ".everloop" / "log"
+        self.stderr = folder / "stderr.log"
+        command = [sys.executable, "-m", "everloop.deploy.serving", "--dir", str(folder)]
+        with self.stderr.open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), *options],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                env={**os.environ, **environ},
+            )  # fmt: skip
+        assert select.select([self.process.stdout], [], [], 20)[0], self.stderr.read_text()
+        self.ready_line = self.process.stdout.readline().decode()
+        self.http = httpx.Client(base_url=self.url, timeout=20)
+
+    def predict(self, rows, endpoint="flights", **arguments) -> httpx.Response:
+        return self.http.post(f"/endpoints/{endpoint}/predict", json=rows, **arguments)
+
+    def status(self) -> dict:
+        return self.http.get("/endpoints").json()
+
+    def applied(self, revision: int, seconds: float = 5.0) -> None:
+        until(lambda: self.status()["revision"] == revision, seconds)
+
+    def records(self, kind: str = "predictions") -> list[dict]:
+        return [
+            msgspec.msgpack.decode(payload)
+            for path in list_segments(self.log_folder / kind)
+            for payload, _ in read_segment(path)
+        ]
+
+    def raw(self, data: bytes, half_close: bool = False) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(data)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while b"}" not in answer and (part := connection.recv(65536)):
+                answer += part
+            return answer
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.http.close()
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
