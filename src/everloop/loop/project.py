@@ -7,12 +7,11 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-import msgspec
-
 from everloop.data.versions import DatasetStore
 from everloop.deploy.endpoints import EndpointStore
 from everloop.deploy.package import Package, read_package
 from everloop.deploy.packaging import materialise
+from everloop.deploy.serving.standing import Standing, read_standing
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.monitor.log import PredictionLog
@@ -25,15 +24,6 @@ from everloop.store.blobs import Blobs, blobs_url
 from everloop.store.database import Database, database_url
 from everloop.store.events import EventLog
 from everloop.tracking.runs import RunStore
-
-
-class ServingStatus(msgspec.Struct, frozen=True):
-    """What a data plane says of itself in ``.everloop/serving/status.json``."""
-
-    pid: int
-    url: str
-    revision: int
-    errors: dict[str, str] = {}
 
 
 class Project:
@@ -118,15 +108,9 @@ class Project:
         """Write the desired state for the data plane from the database; returns its revision."""
         return self.endpoints.publish(self.state, self.registry, self.blobs).revision
 
-    def serving(self) -> ServingStatus | None:
+    def serving(self) -> Standing | None:
         """The data plane that runs on this folder, or None."""
-        try:
-            raw = (self.serving_dir / "status.json").read_bytes()
-            status = msgspec.json.decode(raw, type=ServingStatus)
-            os.kill(status.pid, 0)
-        except (OSError, msgspec.MsgspecError):
-            return None
-        return status
+        return read_standing(self.serving_dir)
 
     def supervisor(self) -> dict[str, str] | None:
         """Addresses of the ``everloop up`` that runs on this folder, or None."""

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Fleet:
     revision, desired : of the state that is applied in full, and of the newest one read.
     errors : endpoint -> why its desired state is not applied ("" for the file itself).
     started : whether the first state has been tried.
+    on_applied : called after each try.
     """
 
     def __init__(self, state: Path, path: Path, counts: Counts) -> None:
@@ -45,6 +47,7 @@ class Fleet:
         self.desired = 0
         self.errors: dict[str, str] = {}
         self.started = False
+        self.on_applied: Callable[[], None] | None = None
         self._state = state
         self._path = path
         self._counts = counts
@@ -112,6 +115,8 @@ class Fleet:
         for name in errors.keys() - self.errors.keys():
             _log.error("endpoint %r: %s", name, errors[name])
         self.endpoints, self.errors = fresh, errors
+        if self.on_applied is not None:
+            self.on_applied()
         self._seen, self._next_try = mark, time.monotonic() + RETRY_S
         self.started = True
 

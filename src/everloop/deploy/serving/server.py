@@ -26,6 +26,7 @@ from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.journal import Journal
 from everloop.deploy.serving.protocols.native import Native
 from everloop.deploy.serving.shadows import Shadows
+from everloop.deploy.serving.standing import Standing, remove_standing, write_standing
 from everloop.deploy.state import state_path
 from everloop.errors import Unavailable
 
@@ -66,14 +67,23 @@ async def serve(options: Options) -> None:
     gc.collect()
     gc.freeze()
     background = [asyncio.create_task(part.run()) for part in (fleet, journal, shadows)]
+    folder, url = options.state / "serving", _address(options)
     stop_on_signals(server, options.watch_stdin)
     serving = asyncio.create_task(server.serve())
     await _listening(options, serving)
-    print(f"everloop serving ready on {_address(options)}", flush=True)
+    if options.desired is None:
+
+        def tell() -> None:
+            write_standing(folder, Standing(os.getpid(), url, fleet.revision, fleet.errors))
+
+        fleet.on_applied = tell
+        tell()
+    print(f"everloop serving ready on {url}", flush=True)
     try:
         await serving
         await shadows.drain(DRAIN_S)
     finally:
+        remove_standing(folder)
         for task in background:
             task.cancel()
         core.close()
