@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from everloop.datasets.census import census
-from everloop.datasets.flights import flights
+from everloop.datasets.departures import flights
+from everloop.datasets.employment import census
 
 
 @pytest.fixture(scope="session")

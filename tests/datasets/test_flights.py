@@ -9,8 +9,8 @@ import pytest
 
 from everloop.data.infer import infer_schema
 from everloop.data.spec import DataSpec
+from everloop.datasets.departures import ARCHIVE, _build
 from everloop.datasets.fetch import fetch
-from everloop.datasets.flights import ARCHIVE, _build
 
 AFTERWARDS = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "tailnum"}
 CALENDAR = {"year", "month", "day", "day_of_year", "week"}

