@@ -140,4 +140,5 @@ def test_words() -> None:
         "100.0 %",
     ]
     assert cause_words({"kind": "deploy", "version": 3}) == "asked to deploy: version 3"
+    assert cause_words({"kind": "data", "source": "/a/new.csv"}) == "new data: new.csv"
     assert step_words("register", {"version": 1}) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from server_helpers import LOOP_FILE, Client
 
 from everloop.loop.project import Project
@@ -57,6 +58,19 @@ def test_a_verb_begins_a_cycle_and_says_where_to_watch_it(client: Client, projec
     assert second.json()["error"]["code"] == "cycle_under_way"
     last = project.events.latest(1)[0]
     assert (last.kind, last.actor) == ("cycle.started", "http:local")
+
+
+@pytest.mark.parametrize("source", ["/etc/passwd", "../other.csv", "nothing.csv", "a\0b", "", "."])
+def test_an_update_reads_files_of_the_project_only(client: Client, source: str) -> None:
+    answer = client.post(f"{V1}/loops/flights/update", json={"source": source})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["path"] == "source"
+
+
+def test_an_update_with_new_rows_begins_a_cycle(client: Client, project: Project) -> None:
+    answer = client.post(f"{V1}/loops/flights/update", json={"source": "data.csv"})
+    assert answer.status_code == 202
+    assert answer.json()["cause"] == {"kind": "data", "source": str(project.dir / "data.csv")}
 
 
 def test_a_person_decides_a_waiting_cycle(client: Client, project: Project) -> None:

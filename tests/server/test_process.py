@@ -103,7 +103,8 @@ def test_beyond_loopback_without_a_token_is_one_sentence(folder: Path) -> None:
 
 
 def test_the_control_plane_imports_nothing_to_train_or_serve_with() -> None:
-    code = "import everloop.server.__main__, sys; print('\\n'.join(sys.modules))"
+    imports = "import everloop.server.__main__, everloop.loop.controller, sys"
+    code = imports + "; print('\\n'.join(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"sklearn", "lightgbm", "onnx", "onnxruntime", "skl2onnx", "optuna", "pandas", "torch"}
     assert not heavy & set(shown.stdout.split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 
 # How a verdict or a state is coloured.
@@ -108,6 +109,8 @@ def cause_words(cause: dict[str, Any]) -> str:
     detail = cause.get("summary") or cause.get("reason") or cause.get("comment")
     if not detail and cause.get("version") is not None:
         detail = f"version {cause['version']}"
+    if not detail and cause.get("source"):
+        detail = PurePath(str(cause["source"])).name
     return f"{words}: {detail}" if detail else words
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from everloop import __version__
+from everloop.errors import invalid
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop, loop_of, loops_of
+from everloop.loop.project import Project
 from everloop.loop.status import LoopStatus
 from everloop.server.call import Answer, Call, Page, page
 
@@ -89,8 +92,21 @@ def monitor(call: Call) -> Any:
 
 
 def update(call: Call) -> Any:
-    ended = loop_named(call).update(call.body.source, wait=False, actor=call.actor)
+    source = None if call.body.source is None else inside(call.project, call.body.source)
+    ended = loop_named(call).update(source, wait=False, actor=call.actor)
     return begun(ended) if isinstance(ended, Cycle) else ended
+
+
+def inside(project: Project, source: str) -> str:
+    """A file of the project's folder, as an absolute path.
+
+    Raises :class:`~everloop.errors.InvalidInput` for any other: a caller over HTTP may not choose
+    what of this machine is read.
+    """
+    path = (project.dir / source).resolve() if "\0" not in source else Path()
+    if not path.is_relative_to(project.dir) or not path.is_file():
+        raise invalid("source", source, "a data file in the project's folder", code="missing_file")
+    return str(path)
 
 
 def loop_named(call: Call) -> Loop:
