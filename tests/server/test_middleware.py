@@ -73,7 +73,7 @@ def test_a_token_is_asked_for_as_soon_as_one_is_set(connect: Connect) -> None:
     client = connect(token="s3cret")
     answer = client.get(STATUS)
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert "Bearer" in answer.headers["www-authenticate"]
     assert answer.json()["error"]["code"] == "unauthenticated"
     assert "s3cret" not in answer.text
     assert client.get("/health").status_code == 200

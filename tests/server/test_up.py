@@ -7,7 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -50,3 +53,45 @@ def test_a_broken_loop_file_is_said_once(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert 'Did you mean "train"?' in ended.stderr
+
+
+def test_sigterm_amid_training_ends_at_once_and_the_next_up_goes_on(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{n % 7},{(n * 37) % 101}\n" for n in range(400))
+    (tmp_path / "data.csv").write_text("a,b,y\n" + rows)
+    (tmp_path / "everloop.toml").write_text(
+        '[loop]\nname = "small"\n[data]\nsource = "data.csv"\ntarget = "y"\n'
+        '[train]\ncandidates = ["random_forest"]\n'
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("EVERLOOP_")}
+    command = [*UP, "--dir", str(tmp_path), "--port", "0", "--serve-port", "0", "--json"]
+
+    def start() -> tuple[subprocess.Popen[str], str]:
+        process = subprocess.Popen(command, env=clean, stdout=subprocess.PIPE, text=True)
+        return process, json.loads(process.stdout.readline())["url"]  # type: ignore[union-attr]
+
+    def until(url: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        for _ in range(600):
+            found: dict[str, Any] = httpx.get(url).json()
+            if condition(found):
+                return found
+            time.sleep(0.05)
+        raise AssertionError("waited in vain")
+
+    def training(found: dict[str, Any]) -> bool:
+        return any(s["step"] == "train" and s["state"] == "running" for s in found["steps"])
+
+    process, url = start()
+    try:
+        path = httpx.post(url + "/api/v1/loops/small/train").headers["location"]
+        until(url + path, training)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(8) == 0
+        process, url = start()
+        ended = until(url + path, lambda found: found["cycle"]["finished"] is not None)
+        assert ended["cycle"]["verdict"] == "promoted"
+        assert {s["step"]: s["attempts"] for s in ended["steps"]}["snapshot"] == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.communicate()

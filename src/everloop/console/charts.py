@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Literal, NamedTuple
 
-from everloop.console.scales import inner_ticks, number_label, round_ticks, time_label, time_ticks
+from everloop.console.scales import (
+    DAY_MS,
+    inner_ticks,
+    number_label,
+    round_ticks,
+    time_label,
+    time_ticks,
+)
 
 Points = Sequence[tuple[float, float | None]]
 SIZE = (720, 300)  # width and height in pixels
@@ -62,7 +69,7 @@ def line_chart(
     ys = [y for points in series.values() for _, y in points if y is not None and math.isfinite(y)]
     body = [f'<text x="{LEFT}" y="22" class="title">{_text(title)}</text>']
     if ys:
-        frame = _frame(xs, ys, size)
+        frame = _frame(xs, ys, size, 3.5 * DAY_MS if x_kind == "time" else 1.0)
         body += [_grid(frame, x_kind), *_markers(frame, markers)]
         body += [_line(frame, i % 4, points) for i, points in enumerate(series.values())]
         body.append(_legend(list(series), [label for _, label in markers]))
@@ -96,13 +103,13 @@ def _text(text: str) -> str:
     return escape("".join(c for c in text if c.isprintable()))
 
 
-def _frame(xs: list[float], ys: list[float], size: tuple[int, int]) -> Frame:
+def _frame(xs: list[float], ys: list[float], size: tuple[int, int], beside: float) -> Frame:
     low, high = min(ys), max(ys)
     if low == high:  # a flat line runs through the middle
         low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
     x_low, x_high = min(xs), max(xs)
     if x_low == x_high:  # a single point stands in the middle
-        x_low, x_high = x_low - 1, x_high + 1
+        x_low, x_high = x_low - beside, x_high + beside
     right, bottom = size[0] - RIGHT, size[1] - BOTTOM
     return Frame(x_low, x_high, round_ticks(low, high, 4), right, bottom)
 

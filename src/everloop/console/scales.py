@@ -60,7 +60,8 @@ def _months(low: float, high: float, wanted: float) -> list[float]:
 
 def time_label(value: float, span: float) -> str:
     """A time (ms) as short as its axis allows, in UTC."""
-    form = "%H:%M" if span < DAY_MS else "%d %b" if span < 400 * DAY_MS else "%b %Y"
+    bounds = ((DAY_MS, "%H:%M"), (6 * DAY_MS, "%d %b %H:%M"), (400 * DAY_MS, "%d %b"))
+    form = next((form for bound, form in bounds if span < bound), "%b %Y")
     return datetime.fromtimestamp(value / 1000, UTC).strftime(form)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -70,7 +71,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     if watch:
-        watch_stdin(lambda: loop.call_soon_threadsafe(server.stop))
+        watch_stdin(lambda: loop.is_closed() or loop.call_soon_threadsafe(server.stop))
     log.info("control plane at http://%s:%s", host, port)
     serving = asyncio.create_task(server.serve())
     await asyncio.sleep(0)  # the socket is bound before the controller's imports begin
@@ -91,4 +92,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    # A step that was cut off holds its thread on purpose, so that it records nothing; an ordinary
+    # exit would wait for it.
+    os._exit(code)

@@ -37,6 +37,9 @@ STATUSES: tuple[tuple[type[EverloopError], int], ...] = (
 # Codes that say more than their class does.
 CODES = {"invalid_json": 400, "foreign_host": 421, "unauthenticated": 401, "cut_off": 400}
 
+# Basic stands first, since Chromium reads the first scheme only and then asks for a password.
+CHALLENGE = 'Basic realm="everloop", Bearer realm="everloop"'
+
 
 class Problem(msgspec.Struct, frozen=True):
     """An error, ready to be answered."""
@@ -54,7 +57,7 @@ def problem_of(error: Exception, request_id: str) -> Problem:
     if isinstance(error, EverloopError):
         headers = {"retry-after": "1"} if isinstance(error, Unavailable) else {}
         if error.code == "unauthenticated":
-            headers = {"www-authenticate": 'Bearer realm="everloop", Basic realm="everloop"'}
+            headers = {"www-authenticate": CHALLENGE}
         return Problem(_status(error), error.to_dict(), headers)
     if isinstance(error, HTTPException):
         return _of_router(error)
