@@ -105,19 +105,19 @@ def test_refusals_have_a_code_and_a_sentence_and_are_not_logged(
 ):
     before = len(shared.records())
     answer = shared.http.request(method, path, content=body)
-    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
-    assert answer.json()["message"]
-    assert answer.json()["request"]
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+    assert answer.json()["error"]["message"]
+    assert answer.json()["error"]["request"]
     assert len(shared.records()) == before
 
 
 def test_a_refusal_says_where_what_and_what_else(shared):
     rows = [ROW, ROW, ROW, {**ROW, "x2": "old"}]
-    body = shared.predict(rows).json()
+    body = shared.predict(rows).json()["error"]
     assert (body["path"], body["got"], body["expected"]) == (
         "$[3].x2", "'old'", "a number or null",
     )  # fmt: skip
-    assert shared.predict([ROW], "flihgts").json()["fix"] == 'Did you mean "flights"?'
+    assert shared.predict([ROW], "flihgts").json()["error"]["fix"] == 'Did you mean "flights"?'
 
 
 def test_a_body_beyond_the_limit_is_not_read_to_its_end(shared):
@@ -159,7 +159,7 @@ def test_a_chunked_body_is_read_like_another(shared):
     compressed = shared.http.post(
         "/endpoints/flights/predict", content=body, headers={"content-encoding": "gzip"}
     )
-    assert (compressed.status_code, compressed.json()["code"]) == (415, "unsupported_encoding")
+    assert (compressed.status_code, compressed.json()["error"]["code"]) == (415, "unsupported_encoding")
 
 
 def test_foreign_hosts_and_origins_are_refused_on_loopback(shared):
@@ -169,7 +169,7 @@ def test_foreign_hosts_and_origins_are_refused_on_loopback(shared):
     ):  # fmt: skip
         for path in ("/health", "/endpoints"):
             answer = shared.http.get(path, headers=headers)
-            assert (answer.status_code, answer.json()["code"]) == (403, "foreign_host")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "foreign_host")
     for headers in ({"host": "localhost:9"}, {"host": "[::1]"}, {"origin": "http://localhost:1"}):
         assert shared.http.get("/health", headers=headers).status_code == 200
 

@@ -102,7 +102,7 @@ def test_a_log_that_cannot_be_written_stops_no_answer(project, start):
     assert f"everloop_prediction_log_lost_total {float(lost)}" in serving.http.get("/metrics").text
     for _ in range(30):
         answer = serving.http.post("/feedback", json=[{"id": "x" * 500, "label": 1}])
-    assert (answer.status_code, answer.json()["code"]) == (503, "log_unavailable")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "log_unavailable")
     assert serving.stderr.read_text().count("the prediction log cannot be written") < 5
 
 
@@ -112,7 +112,7 @@ def test_a_token_is_asked_for_and_needed_beyond_loopback(project, start):
     assert serving.predict([ROW]).status_code == 401
     for given in ("Bearer wrong", "s3cret", "Bearer s3cret2", "Basic s3cret"):
         answer = serving.predict([ROW], headers={"authorization": given})
-        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
         assert answer.headers["www-authenticate"] == "Bearer"
     right = {"authorization": "Bearer s3cret", "host": "predict.example"}
     assert serving.predict([ROW], headers=right).status_code == 200

@@ -78,8 +78,8 @@ def test_a_model_that_fails_is_counted_logged_and_told_in_one_sentence(project, 
     project.want(flights=[Arm(1, project.linear(), 0.0), Arm(2, bad, 1.0, "canary")])
     serving = start()
     answer = serving.predict([ROW])
-    assert (answer.status_code, answer.json()["code"]) == (500, "model_failed")
-    assert "Version 2" in answer.json()["message"]
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "model_failed")
+    assert "Version 2" in answer.json()["error"]["message"]
     assert "Traceback" not in answer.text
     counts = serving.status()["endpoints"]["flights"]["versions"]["2"]["canary"]
     assert (counts["requests"], counts["errors"]) == (1, 1)
@@ -159,7 +159,7 @@ def test_a_start_with_a_bad_canary_still_answers_and_a_missing_package_is_waited
     serving = start()
     assert {serving.predict([ROW]).headers["x-everloop-version"] for _ in range(20)} == {"1"}
     answer = serving.predict([ROW], "other")
-    assert (answer.status_code, answer.json()["code"]) == (404, "endpoint_not_loaded")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "endpoint_not_loaded")
     assert serving.http.get("/ready").status_code == 503
     away.rename(folder)
     serving.applied(1)

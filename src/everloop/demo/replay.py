@@ -35,6 +35,7 @@ class Week:
     frozen: list[float] = field(default_factory=list)
     versions: list[int] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    action: str = "none"
     decision: str = ""
     cycle: dict[str, Any] | None = None  # that ended in this week
     injected: str | None = None
@@ -57,9 +58,12 @@ class Replay:
         self._on_day = on_day
         self._due: list[dict[str, Any]] = []  # labels of the day before
         self._cycle: str | None = None  # under way
+        self._told: set[str] = set()  # alerts
+        self._known: set[str] = set()  # cycles
 
     def run(self, on_week: Callable[[Week], None]) -> None:
         """Replay every day; ``on_week`` is called when a week's last labels have come."""
+        self._begun_by_controller()  # what was there before
         days = self.stream.days()
         for index, day in enumerate(days):
             if index % WEEK == 0:
@@ -110,12 +114,26 @@ class Replay:
         """Have the loop look at its monitors and act, which the controller also does by itself."""
         self._end_cycle(week)
         seen = self.plane.post(f"/api/v1/loops/{self.stream.name}/update")
-        week.alerts = seen["alerts"]
-        week.decision = seen["decision"]["reason"]
-        if seen["cycle"] is not None:
-            self._cycle = seen["cycle"]["id"]
+        week.alerts = [a for a in seen["alerts"] if a["id"] not in self._told]
+        self._told.update(a["id"] for a in week.alerts)
+        cycle = seen["cycle"] or self._begun_by_controller()
+        if cycle is not None:
+            self._known.add(cycle["id"])
+            week.action, week.decision = seen["decision"]["action"], seen["decision"]["reason"]
+        if cycle is not None and cycle["finished"]:
+            week.cycle = cycle
+        elif cycle is not None:
+            self._cycle = cycle["id"]
             self._wait_trained()
         on_week(week)
+
+    def _begun_by_controller(self) -> dict[str, Any] | None:
+        """The controller looks every few seconds and may have been first."""
+        newest = self.plane.get(f"/api/v1/loops/{self.stream.name}/history?limit=1")["items"][0]
+        if newest["id"] in self._known:
+            return None
+        self._known.add(newest["id"])
+        return dict(newest)
 
     def _wait_trained(self) -> None:
         """Stop the replay's clock while a model is trained; go on when it rolls out."""

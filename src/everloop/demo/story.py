@@ -21,6 +21,12 @@ from everloop.loop.answers import PackagedModel
 from everloop.loop.project import Project
 from everloop.settings import state_dir
 
+VERDICT_STYLE = {
+    "promoted": "green",
+    "not_worth_it": "yellow",
+    "refused": "red",
+    "rolled_back": "red",
+}
 MARKER = ".everloop-demo"
 
 
@@ -40,7 +46,7 @@ class Story:
             self._say("up", f"console {plane.url}, predictions {plane.serve_url}")
             self._first_cycle(plane)
             replay = self._replay(plane)
-            audit = plane.post("/api/v1/audit/verify")
+            audit = plane.get("/api/v1/audit/verify")
         return self._close(replay, audit)
 
     # -- chapters --------------------------------------------------------------------------------
@@ -175,7 +181,7 @@ class Story:
             f"{week.number:>4} {week.rows:>6,} {_auc(week, 'loop'):>7} {_auc(week, 'frozen'):>7} "
             f"{versions:>8}  "
         )
-        bar.console.print(line + escape(_happened(week)), soft_wrap=True)
+        bar.console.print(line + _happened(week), soft_wrap=True)
 
 
 def prepare_folder(folder: Path) -> None:
@@ -208,16 +214,21 @@ def _auc(week: Week, who: str) -> str:
 
 
 def _happened(week: Week) -> str:
-    parts = []
-    if week.injected:
-        parts.append("INJECTED FAULT")
+    """One line: what was injected, how the last cycle ended, what was seen, what was decided."""
+    parts = [f"[bold magenta]INJECTED: {escape(week.injected)}[/]"] if week.injected else []
     if week.cycle is not None:
-        parts.append(f"{week.cycle['verdict'].replace('_', ' ')}: {week.cycle['reason']}")
-    faults = [a["summary"] for a in week.alerts if a["kind"] == "quality"]
-    parts += faults
-    if week.decision and (week.alerts or week.cycle):
-        parts.append(f"→ {week.decision}")
-    return " | ".join(parts)
+        verdict = week.cycle["verdict"]
+        style = VERDICT_STYLE.get(verdict, "bold")
+        parts.append(f"[{style}]{verdict.replace('_', ' ')}[/]: {escape(_short(week.cycle))}")
+    parts += [f"[red]{escape(a['summary'])}[/]" for a in week.alerts if a["kind"] == "quality"]
+    if week.action != "none":
+        parts.append(escape(week.decision))
+    return "\n                                   ".join(parts)
+
+
+def _short(cycle: dict[str, Any]) -> str:
+    reason = str(cycle["reason"])
+    return reason.partition(" Seen: ")[0].removeprefix("Not worth it: ").removeprefix("Refused: ")
 
 
 def _verdicts(cycles: list[dict[str, Any]]) -> str:

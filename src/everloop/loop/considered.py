@@ -50,6 +50,13 @@ def trainable_rows(project: Project, declaration: Declaration, champion: ModelVe
     return int(origin.get("source_rows", 0)) + logged
 
 
+def found_params(project: Project, version: ModelVersion) -> dict[str, Any] | None:
+    """The parameters that a search found for a version; None where they were the defaults."""
+    searched = project.cycles.declaration(version.model).train.search.trials > 0
+    step = project.cycles.step(version.cycle or "", "train") if searched else None
+    return dict((step.result or {})["params"]) if step is not None else None
+
+
 def _snapshot(project: Project, cycle: str) -> dict[str, Any]:
     step = project.cycles.step(cycle, "snapshot")
     return (step.result or {}) if step is not None else {}

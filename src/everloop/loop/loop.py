@@ -73,16 +73,16 @@ class Loop:
     ) -> Cycle | Looked:
         """With a file of new rows: a new version if it is better on rows neither has seen.
 
-        Without one: look at the monitors and do what the update policy says. Returns the cycle, or
-        what was seen when there is nothing to do.
+        Without one: look at the monitors and do what the update policy says; what was seen comes
+        back, with the cycle that it led to.
         """
         if source is not None:
             cause = {"kind": "data", "source": self._resolved(source)}
             return self._cycle("run", cause, wait, on_progress, actor)
-        seen = self.monitor()
-        if seen.decision.action != "cycle":
+        seen = look(self.project, self.declaration, actor)
+        if seen.cycle is None or seen.cycle.finished is not None or not wait:
             return seen
-        return self._cycle("run", seen.decision.cause, wait, on_progress, actor)
+        return msgspec.structs.replace(seen, cycle=self.follow(seen.cycle, on_progress))
 
     def deploy(
         self,

@@ -6,7 +6,7 @@ import msgspec
 
 from everloop.errors import Conflict
 from everloop.evaluate.metrics import get_metric
-from everloop.loop.considered import last_considered, trainable_rows
+from everloop.loop.considered import found_params, last_considered, trainable_rows
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
@@ -100,7 +100,7 @@ def _act(
         "rows": situation.rows,
         "probe": needs_probe(situation, declaration.update),
         "situation": msgspec.to_builtins(situation),
-        "keep": champion.algorithm,
+        "keep": {"algorithm": champion.algorithm, "params": found_params(project, champion)},
     }
     try:
         cycle = project.cycles.create(

@@ -54,6 +54,7 @@ def fit_candidates(
     seed: int,
     report: Report,
     time_ordered: bool = False,
+    keep: dict[str, Any] | None = None,
 ) -> list[Fitted]:
     """Fit the candidates of ``spec``; best first.
 
@@ -72,6 +73,7 @@ def fit_candidates(
         ``"candidate"`` (candidate, params, score, seconds), ``"failed"`` (candidate, error) and
         ``"refit"`` (candidate, rows, seconds).
     time_ordered : the rows are in order of time; then validation is on later rows.
+    keep : parameters of a single candidate, found by an earlier search; its defaults otherwise.
 
     Raises :class:`~everloop.errors.InvalidInput` for an unknown candidate, or when none can be
     fitted, with the reason of the first.
@@ -85,7 +87,7 @@ def fit_candidates(
     for i, (name, candidate) in enumerate(chosen.items()):
         try:
             if not compared:
-                tried.append(data.fit_once(name, candidate))
+                tried.append(data.fit_once(name, candidate, keep))
             elif spec.search.trials > 0:
                 trials = max(1, round(spec.search.trials / len(chosen)))
                 timeout = max(1.0, (deadline - time.monotonic()) / (len(chosen) - i))
@@ -151,9 +153,10 @@ class _Training:
         )
         return Fitted(name, params, None, time.perf_counter() - started, value)
 
-    def fit_once(self, name: str, candidate: Candidate) -> Fitted:
-        """The defaults on all rows, when there is nothing to choose between."""
-        unfitted = Fitted(name, candidate.defaults(len(self.X)), None, 0.0, None)
+    def fit_once(self, name: str, candidate: Candidate, keep: dict[str, Any] | None) -> Fitted:
+        """All rows at once, when there is nothing to choose between."""
+        params = candidate.defaults(len(self.X)) if keep is None else keep
+        unfitted = Fitted(name, params, None, 0.0, None)
         return self.refit(unfitted, candidate)
 
     def validate(self, candidate: Candidate, params: dict[str, Any]) -> float:

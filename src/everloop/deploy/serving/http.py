@@ -141,9 +141,10 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 
 def error_response(error: EverloopError, request: str) -> Response:
-    """An error as JSON: the fields of ``to_dict`` and the request's id."""
+    """An error as JSON, as the control plane gives it: ``{"error": {…, "request": ID}}``."""
     status = status_of(error)
-    response = Response(status, _encode({**error.to_dict(), "request": request}), [JSON])
+    body = {"error": {**error.to_dict(), "request": request}}
+    response = Response(status, _encode(body), [JSON])
     if status == 401:
         response.headers.append((b"www-authenticate", b"Bearer"))
     if status == 503:

@@ -79,7 +79,7 @@ class SubprocessExecutor(Executor):
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                    env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
                 )
         return self._process
 

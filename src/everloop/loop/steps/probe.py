@@ -9,7 +9,7 @@ import msgspec
 from everloop.data.conform import conform
 from everloop.data.sources import read_table
 from everloop.evaluate.metrics import default_metric, get_metric
-from everloop.loop.considered import trained_until
+from everloop.loop.considered import found_params, trained_until
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.update.probe import probe_update, quick_fit
 from everloop.update.situation import Situation
@@ -47,8 +47,6 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
     schema = project.package(champion)[1].schema
     wanted = declaration.evaluate.metric
     metric = get_metric(wanted) if wanted else default_metric(schema.task)
-    trained = project.cycles.step(champion.cycle or "", "train")
-    params = (trained.result or {}).get("params") if trained else None
     source = read_table(declaration.data.source, project.dir)
     return probe_update(
         project.log,
@@ -58,7 +56,9 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
         conform(source, schema, training=True, ignore=declaration.data.ignore),
         trained_until(project, champion),
         project.windows.quarantined(declaration.endpoint),
-        quick_fit(schema, champion.algorithm, params, declaration.loop.seed),
+        quick_fit(
+            schema, champion.algorithm, found_params(project, champion), declaration.loop.seed
+        ),
         metric.score,
         metric.name,
         declaration.update.min_gain,

@@ -117,7 +117,8 @@ def _until(context: StepContext, frame: pl.DataFrame, schema: Schema) -> int:
     """The newest event time in the data, ms; without a time, when the cycle began."""
     if schema.time is None:
         return context.cycle.started
-    return int(as_instant(frame[schema.time]).max())  # type: ignore[arg-type]
+    newest = as_instant(frame[schema.time]).dt.epoch("ms").max()
+    return int(newest)  # type: ignore[arg-type]
 
 
 def _with_new_rows(context: StepContext) -> Outcome:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from everloop.data.encode import encode, encode_target
-from everloop.data.schema import Schema
 from everloop.errors import invalid
-from everloop.evaluate.metrics import default_metric, get_metric
+from everloop.evaluate.metrics import Metric, default_metric, get_metric
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of
 from everloop.train.fit import Fitted, fit_candidates
@@ -36,9 +36,9 @@ class Train:
             raise invalid(schema.target, "one class in the training rows", "two or more classes")
         wanted = context.declaration.evaluate.metric
         metric = get_metric(wanted) if wanted else default_metric(schema.task)
-        sign = 1.0 if metric.greater_is_better else -1.0
+        X = encode(frame, schema)
         fitted = fit_candidates(
-            encode(frame, schema),
+            X,
             y,
             schema,
             _spec(context),
@@ -46,8 +46,9 @@ class Train:
             seed=context.declaration.loop.seed,
             report=context.report,
             time_ordered=schema.time is not None,
+            keep=(context.cycle.cause.get("keep") or {}).get("params"),
         )
-        return _record(context, fitted, schema, metric.name, sign)
+        return _record(context, fitted, to_onnx(fitted[0].estimator, schema, X), metric)
 
 
 STEP = Train()
@@ -55,20 +56,19 @@ STEP = Train()
 
 def _spec(context: StepContext) -> TrainSpec:
     """An update keeps the champion's algorithm and parameters; else all candidates compete."""
-    algorithm = context.cycle.cause.get("keep")
-    if algorithm:
-        return TrainSpec(candidates=(str(algorithm),), search=SearchSpec())
+    kept = context.cycle.cause.get("keep")
+    if kept:
+        return TrainSpec(candidates=(str(kept["algorithm"]),), search=SearchSpec())
     return context.declaration.train
 
 
-def _record(
-    context: StepContext, fitted: list[Fitted], schema: Schema, metric: str, sign: float
-) -> Outcome:
+def _record(context: StepContext, fitted: list[Fitted], model: bytes, metric: Metric) -> Outcome:
     best = fitted[0]
     table: list[dict[str, Any]] = []
     for candidate in fitted:
-        run = _log_run(context, candidate, metric, sign)
+        sign = 1.0 if metric.greater_is_better else -1.0
         score = None if candidate.score is None else sign * candidate.score
+        run = _log_run(context, candidate, metric.name, score)
         table.append(
             {
                 "algorithm": candidate.name,
@@ -78,7 +78,6 @@ def _record(
                 "params": candidate.params,
             }
         )
-    model = to_onnx(best.estimator, schema)
     return Outcome(
         {
             "algorithm": best.name,
@@ -86,23 +85,26 @@ def _record(
             "run": table[0]["run"],
             "model": context.project.blobs.put(model),
             "bytes": len(model),
-            "metric": metric,
+            "metric": metric.name,
             "candidates": table,
         }
     )
 
 
-def _log_run(context: StepContext, candidate: Fitted, metric: str, sign: float) -> str:
+def _log_run(context: StepContext, candidate: Fitted, metric: str, score: float | None) -> str:
+    """One run a candidate; a step that is repeated writes the same run again."""
     tracking = context.project.tracking
+    key = f"{context.cycle.id}:{candidate.name}"
     run = tracking.start(
         context.declaration.name,
         f"cycle {context.cycle.number}: {candidate.name}",
         {"cycle": context.cycle.id, "dataset": context.results["snapshot"]["dataset"]},
+        run=hashlib.sha256(key.encode()).hexdigest()[:32],
     )
     tracking.log_params(run, {"algorithm": candidate.name, **candidate.params})
     values = {"fit_seconds": candidate.seconds}
-    if candidate.score is not None:
-        values[f"validation_{metric}"] = sign * candidate.score
+    if score is not None:
+        values[f"validation_{metric}"] = score
     tracking.log_metrics(run, values)
     tracking.finish(run, "FINISHED")
     return run
