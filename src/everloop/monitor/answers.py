@@ -75,7 +75,8 @@ def measure_window(
         episodes, news = follow(chain.episodes, lost, window.start)
         chain = PerformanceChain(chain.spending.after(found.worse), episodes)
         alerts = [_alert(window, found) for _ in news]
-    done = waiting | msgspec.to_builtins(found)
+    # The baseline stays whole: more labels may come, and then the window is scored again.
+    done = waiting | msgspec.to_builtins(found) | {"baseline": waiting["baseline"]}
     done |= {"state": "done", "level": level, "chain": msgspec.to_builtins(chain)}
     return done, len(y), alerts
 

@@ -43,7 +43,7 @@ class Performance(msgspec.Struct, frozen=True):
     low: float | None
     high: float | None
     rows: int
-    baseline: float
+    tested: float  # the score when the model was tested
     p_value: float
     worse: bool
     note: str = ""
@@ -51,15 +51,15 @@ class Performance(msgspec.Struct, frozen=True):
     @property
     def loss(self) -> float:
         """Loss against the test as a share of its score."""
-        size = abs(self.baseline) or 1.0
-        return 0.0 if self.value is None else (self.baseline - self.value) / size
+        size = abs(self.tested) or 1.0
+        return 0.0 if self.value is None else (self.tested - self.value) / size
 
     def summary(self) -> str:
         """``roc_auc is 0.621 (0.601 to 0.641), 0.669 when it was tested``."""
         value, low, high = self.value or 0.0, self.low or 0.0, self.high or 0.0
         return (
             f"{self.metric} is {abs(value):.4g} ({_span(low, high)}), "
-            f"{abs(self.baseline):.4g} when it was tested"
+            f"{abs(self.tested):.4g} when it was tested"
         )
 
 

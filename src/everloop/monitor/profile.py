@@ -41,23 +41,13 @@ class NumberSketch(msgspec.Struct, tag="number", tag_field="kind", frozen=True):
     points: tuple[float, ...]  # rising
     below: tuple[int, ...]
     upto: tuple[int, ...]
+    exact: bool = True  # whether ``points`` holds every value there was
     rows_per_draw: float = 1.0
     missing_per_draw: float = 1.0  # the same of being missing
 
     @property
     def rows(self) -> int:
         return self.n + self.missing + self.infinite
-
-    @property
-    def exact(self) -> bool:
-        """Whether ``points`` holds every value there was."""
-        return (
-            bool(self.upto)
-            and self.upto[0]
-            - self.below[0]
-            + sum(now - before for now, before in zip(self.upto[1:], self.below[1:], strict=True))
-            == self.n
-        )
 
     def cdf(self, x: Floats) -> tuple[Floats, Floats]:
         """F(x-) and F(x) of the profiled values; exact at ``points``, linear between them."""
@@ -173,7 +163,8 @@ def sketch_number(values: Floats) -> NumberSketch:
         return NumberSketch(0, missing, infinite, 0.0, 0.0, (), (), ())
     ordered = np.sort(kept)
     points = ordered[np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)]
-    if len(points) > EXACT:
+    exact = len(points) <= EXACT
+    if not exact:
         index = np.linspace(0, len(ordered) - 1, POINTS).round().astype(np.int64)
         points = np.unique(ordered[index])
     below = np.searchsorted(ordered, points, side="left")
@@ -190,6 +181,7 @@ def sketch_number(values: Floats) -> NumberSketch:
         points=tuple(points.tolist()),
         below=tuple(below.tolist()),
         upto=tuple(upto.tolist()),
+        exact=exact,
         rows_per_draw=rows_per_draw(codes, 2 * len(edges) + 1),
         missing_per_draw=_missing_per_draw(np.isnan(values)),
     )
@@ -197,10 +189,8 @@ def sketch_number(values: Floats) -> NumberSketch:
 
 def sketch_category(column: pl.Series, levels: tuple[str, ...]) -> CategorySketch:
     """The sketch of text values in time order against the levels of the schema."""
-    codes = column.replace_strict(
-        list(levels), list(range(len(levels))), default=-1, return_dtype=pl.Int64
-    )
-    codes = codes.set(column.is_null(), -2)
+    known = column.cast(pl.Enum(levels), strict=False).to_physical().cast(pl.Int64)
+    codes = known.fill_null(-1).set(column.is_null(), -2)
     array = codes.to_numpy()
     unseen = column.filter(codes == -1)
     top = unseen.value_counts(sort=True)[unseen.name].head(5).to_list() if len(unseen) else []

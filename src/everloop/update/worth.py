@@ -110,8 +110,9 @@ def worth_it(
     nothing = BlockEstimate(math.nan, math.nan, 0)
     if len(y) < MIN_ROWS or not history.height:
         note = f"only {len(y)} labelled rows are new to the champion, {MIN_ROWS} needed"
+        if not history.height:
+            note = "no labelled rows to learn from"
         return result(0.0, 0.0, nothing, note)
-    challenger = fit(history)(recent)
 
     def judge(answers: Answers, rows: NDArray[np.intp]) -> float:
         proba = None if answers.proba is None else answers.proba[rows]
@@ -119,7 +120,8 @@ def worth_it(
 
     every = np.arange(len(y))
     try:
+        challenger = fit(history)(recent)
         gain = block_estimate(lambda rows: judge(challenger, rows) - judge(champion, rows), len(y))
         return result(judge(champion, every), judge(challenger, every), gain, "")
     except (EverloopError, ValueError, ArithmeticError) as error:
-        return result(0.0, 0.0, nothing, f"the metric cannot judge these rows: {error}")
+        return result(0.0, 0.0, nothing, f"no challenger could be compared: {error}")

@@ -30,7 +30,7 @@ class MissingCheck(QualityCheck):
         if now - before < RISE:
             return None
         draws = max(1.0, window.rows / reference.missing_per_draw)
-        likely = max(before, 1 / reference.rows)
+        likely = (reference.missing + 0.5) / (reference.rows + 1)
         p_value = float(ndtr(-(now - before) / math.sqrt(likely * (1 - likely) / draws)))
         if p_value > P_VALUE and now < 1.0:
             return None

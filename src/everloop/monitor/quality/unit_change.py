@@ -88,7 +88,10 @@ def find(reference: NumberSketch, window: NumberSketch, recent: Recent) -> Match
     before, now = without_zeros(reference), without_zeros(window)
     if before.n < MIN_ROWS or now.n < MIN_ROWS:
         return None
-    if largest_gap(before, now) < CLEAR_GAP and _unknown([before], now).n < MIN_SHARE * now.n:
+    if (
+        largest_gap(before, now) < CLEAR_GAP
+        and _unknown(_values([before]), now).n < MIN_SHARE * now.n
+    ):
         return None
     last = recent()
     bases = [before]
@@ -100,7 +103,8 @@ def find(reference: NumberSketch, window: NumberSketch, recent: Recent) -> Match
 
 def by_values(bases: list[NumberSketch], now: NumberSketch) -> Match | None:
     """The map that turns values never seen before into known ones; all of the rows or a part."""
-    strange = _unknown(bases, now)
+    values = _values(bases)
+    strange = _unknown(values, now)
     share = strange.n / now.n
     if share < MIN_SHARE or strange.n < MIN_ROWS:
         return None
@@ -109,8 +113,8 @@ def by_values(bases: list[NumberSketch], now: NumberSketch) -> Match | None:
     gap = _nearest(bases, strange)
     found: list[Match] = []
     for change in KNOWN:
-        undone = _undo(change, strange, _values(bases))
-        recovered = 1 - _unknown(bases, undone).n / strange.n
+        undone = _undo(change, strange, values)
+        recovered = 1 - _unknown(values, undone).n / strange.n
         if recovered >= RECOVERED:
             after = _nearest(bases, undone)
             if after <= (gap / 2 if share > WHOLE else PART_GAP):
@@ -126,9 +130,10 @@ def by_distribution(bases: list[NumberSketch], now: NumberSketch) -> Match | Non
     draws = min(bases[-1].n, now.n) / bases[-1].rows_per_draw
     if gap < OUT_OF_RANGE and draws < MIN_DRAWS:
         return None
+    values = _values(bases)
     found: list[Match] = []
     for change in KNOWN:
-        after = _nearest(bases, _undo(change, now, _values(bases)))
+        after = _nearest(bases, _undo(change, now, values))
         if after <= min(SHAPE_GAP, gap / 3) and draws >= MIN_DRAWS:
             found.append(Match(change, "shape", 1.0, 0.0, gap, after))
         elif gap >= OUT_OF_RANGE and after <= gap / 2 and (len(bases) == 2 or _large(change)):
@@ -174,9 +179,9 @@ def _nearest(bases: list[NumberSketch], sketch: NumberSketch) -> float:
     return min(largest_gap(base, sketch) for base in bases)
 
 
-def _unknown(bases: list[NumberSketch], sketch: NumberSketch) -> NumberSketch:
-    """The part of the sketch whose values no base holds; none where no base keeps all values."""
-    values, points = _values(bases), np.asarray(sketch.points)
+def _unknown(values: Floats, sketch: NumberSketch) -> NumberSketch:
+    """The part of the sketch outside the known ``values``; none where these are not known."""
+    points = np.asarray(sketch.points)
     if len(values) and sketch.exact:
         away = np.abs(_neighbour(values, points) - points)
         keep = away > SAME_VALUE * np.abs(points)

@@ -1,0 +1,341 @@
+"""Watching a stream through real segments, databases and blobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from everloop.data.schema import Feature, Schema
+from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
+from everloop.monitor.inputs import Chain, inspect
+from everloop.monitor.log import PredictionLog
+from everloop.monitor.performance import Baseline
+from everloop.monitor.profile import Profile, profile
+from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.watch import DAY, Watch
+from everloop.monitor.windows import Alert
+from everloop.registry.signing import Keys
+from everloop.store.blobs import Blobs
+from everloop.store.database import Database
+from everloop.store.events import EventLog
+
+NAMES = [f"x{i}" for i in range(5)]
+SCHEMA = Schema(
+    features=(
+        *(Feature(name, "number") for name in NAMES),
+        Feature("place", "category", ("JFK", "LGA")),
+    ),
+    target="y",
+    task="binary",
+    classes=(False, True),
+    id="id",
+)
+BASELINE = Baseline("accuracy", 0.8, 0.78, 0.82)
+SPEC = MonitorSpec(window="1d")
+T0 = 1_356_998_400_000  # 2013-01-01
+
+
+def accuracy(y: np.ndarray, pred: np.ndarray, proba: np.ndarray | None) -> float:
+    return float((y == pred).mean())
+
+
+class Stream:
+    """A made-up stream of days, written as the data plane would, and what watches it."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.rng = np.random.default_rng(0)
+        self.log = PredictionLog(database, Blobs((folder / "blobs").as_uri()), folder / "log")
+        self.events = EventLog(database, Keys.load_or_create(folder / "keys"))
+        self.watch = Watch(database, self.log, self.events)
+        self.windows = self.watch.windows
+        self._predictions = SegmentWriter(folder / "log/predictions", "predictions")
+        self._feedback = SegmentWriter(folder / "log/feedback", "feedback")
+        frame = pl.DataFrame(self.columns(4_000))
+        self.reference: Profile = profile(frame, SCHEMA)
+
+    def columns(self, n: int) -> dict[str, list[Any]]:
+        values = {name: self.rng.integers(0, 200, n).astype(float).tolist() for name in NAMES}
+        return values | {"place": self.rng.choice(["JFK", "LGA"], n).tolist()}
+
+    def day(
+        self,
+        day: int,
+        n: int = 1_000,
+        change: Callable[[dict[str, list[Any]]], None] | None = None,
+        right: float = 0.8,
+        label: bool = True,
+    ) -> None:
+        columns = self.columns(n)
+        if change:
+            change(columns)
+        answers = self.rng.random(n) < 0.5
+        truth = np.where(self.rng.random(n) < right, answers, ~answers)
+        ids = [f"{day}-{i}" for i in range(n)]
+        times = (T0 + day * DAY + np.linspace(0, DAY - 1, n)).astype(int).tolist()
+        self._predictions.append(
+            encode_record(
+                PredictionRecord(
+                    at=times[-1],
+                    request=str(day),
+                    endpoint="e",
+                    version=1,
+                    arm="champion",
+                    ids=ids,
+                    times=times,
+                    columns=columns,
+                    y=answers.tolist(),
+                    p=[[1.0 - a, float(a)] for a in answers.tolist()],
+                    ms=1.0,
+                )
+            )
+        )
+        if label:
+            self.label(ids, truth.tolist())
+
+    def label(self, ids: list[str], labels: list[bool]) -> None:
+        record = FeedbackRecord(at=1, endpoint="e", ids=ids, labels=labels)
+        self._feedback.append(encode_record(record))
+
+    def tick(self, **more: Any) -> list[Alert]:
+        self.log.ship()
+        return self.watch.tick(
+            "e",
+            SCHEMA,
+            more.pop("reference", self.reference),
+            more.pop("baseline", BASELINE),
+            more.pop("spec", SPEC),
+            accuracy,
+            **more,
+        )
+
+
+@pytest.fixture
+def stream(database: Database, tmp_path: Path) -> Stream:
+    return Stream(database, tmp_path)
+
+
+def times(name: str, factor: float) -> Callable[[dict[str, list[Any]]], None]:
+    def change(columns: dict[str, list[Any]]) -> None:
+        columns[name] = [value * factor for value in columns[name]]
+
+    return change
+
+
+def shift(columns: dict[str, list[Any]]) -> None:
+    columns["x0"] = [min(199.0, value + 60) for value in columns["x0"]]
+
+
+def test_a_window_is_looked_at_when_it_is_over(stream: Stream) -> None:
+    stream.day(0)
+    assert stream.tick() == []
+    assert stream.windows.latest("e") is None
+    stream.day(1)
+    assert stream.tick() == []
+    window = stream.windows.get("e", T0)
+    assert (window.end, window.rows, window.quarantined) == (T0 + DAY, 1_000, False)
+    assert window.performance is not None and window.performance["state"] == "waiting"
+    assert set(window.checks["drift"]) == {*NAMES, "place"}
+
+
+def test_quiet_days_raise_nothing_and_are_measured(stream: Stream) -> None:
+    for day in range(12):
+        stream.day(day)
+        assert stream.tick() == []
+    windows = stream.windows.page("e")
+    assert [w.start for w in windows] == [T0 + day * DAY for day in reversed(range(11))]
+    measured = [w for w in windows if w.performance and w.performance["state"] == "done"]
+    assert len(measured) == 10  # labels are due a day after the end of their day
+    assert all(w.labelled == 1_000 for w in measured)
+    assert [
+        w.performance["chain"]["spending"]["tested"] for w in measured if w.performance
+    ] == list(range(10, 0, -1))
+    assert stream.windows.quarantined("e") == []
+
+
+def test_drift_is_told_once_with_its_feature(stream: Stream) -> None:
+    told = []
+    for day in range(6):
+        stream.day(day, change=shift if day >= 2 else None)
+        told += stream.tick()
+    assert [(a.kind, a.feature, a.window) for a in told] == [("drift", "x0", T0 + 2 * DAY)]
+    assert told[0].summary.startswith("x0 drifted: median ")
+    assert [w.drifting for w in stream.windows.page("e")][:3] == [["x0"]] * 3
+    assert stream.windows.alerts("e") == told
+
+
+def test_a_change_of_unit_is_quarantined_and_explains_the_rest(stream: Stream) -> None:
+    for day in range(5):
+        stream.day(
+            day, change=times("x1", 1.609344) if day == 2 else None, right=0.5 + 0.3 * (day != 2)
+        )
+        stream.tick()
+    alerts = stream.windows.alerts("e")
+    assert [(a.kind, a.feature, a.severity) for a in alerts] == [("quality", "x1", "critical")]
+    assert alerts[0].summary == "x1 looks multiplied by 1.609: miles → kilometres"
+    assert stream.windows.quarantined("e") == [(T0 + 2 * DAY, T0 + 3 * DAY)]
+    rows = stream.log.labelled("e", SCHEMA, exclude=stream.windows.quarantined("e"))
+    assert not rows["id"].str.starts_with("2-").any()
+    kinds = [event.kind for event in stream.events.page()]
+    assert kinds == ["alert.raised", "window.quarantined"]
+
+
+def test_a_person_may_release_a_window(stream: Stream) -> None:
+    for day in range(3):
+        stream.day(day, change=times("x1", 1_000) if day == 1 else None)
+        stream.tick()
+    stream.watch.release("e", T0 + DAY, actor="ann")
+    assert stream.windows.quarantined("e") == []
+    stream.day(1, n=1_500, change=times("x1", 1_000))  # late rows: it is looked at again
+    stream.tick()
+    window = stream.windows.get("e", T0 + DAY)
+    assert (window.rows, window.quarantined) == (2_500, False)
+    assert stream.events.latest(1)[0].kind == "window.released"
+
+
+def test_a_loss_is_told_when_the_labels_are_due(stream: Stream) -> None:
+    told = []
+    for day in range(6):
+        stream.day(day, right=0.8 if day < 2 else 0.6)
+        told += [(day, a.kind, (a.window - T0) // DAY) for a in stream.tick()]
+    assert told == [(4, "performance", 2)]
+    assert stream.windows.get("e", T0 + 2 * DAY).worse
+
+
+def test_labels_that_come_late_are_measured_late(stream: Stream) -> None:
+    stream.day(0, label=False)
+    for day in range(1, 4):
+        stream.day(day)
+        stream.tick()
+    performance = stream.windows.get("e", T0).performance
+    assert performance is not None and performance["state"] == "waiting"
+    assert "not enough evidence" in performance["note"]
+    stream.label([f"0-{i}" for i in range(1_000)], [True] * 1_000)
+    stream.tick()
+    performance = stream.windows.get("e", T0).performance
+    assert performance is not None and performance["state"] == "done"
+
+
+def test_a_window_keeps_the_baseline_it_was_closed_with(stream: Stream) -> None:
+    stream.day(0, right=0.8)
+    stream.day(1)
+    stream.tick()
+    stream.day(2)
+    better = Baseline("accuracy", 0.99, 0.98, 1.0)
+    assert stream.tick(baseline=better) == []
+    performance = stream.windows.get("e", T0).performance
+    assert performance is not None and performance["baseline"]["value"] == 0.8
+
+
+def test_a_killed_tick_is_repeated_without_a_trace(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(5):
+        stream.day(day, change=shift if day >= 1 else None, right=0.5)
+    append = EventLog.append
+    calls = 0
+
+    def killed(*args: Any, **named: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return append(*args, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EventLog, "append", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stream.tick()
+    again = stream.tick()
+    fresh = Watch(stream.watch.db, stream.log, stream.events)
+    assert fresh.tick("e", SCHEMA, stream.reference, BASELINE, SPEC, accuracy) == []
+    alerts = stream.windows.alerts("e")
+    assert len({a.id for a in alerts}) == len(alerts) == len(again) + 1
+    raised = [e.payload["id"] for e in stream.events.page() if e.kind == "alert.raised"]
+    assert sorted(raised) == sorted(a.id for a in alerts)
+
+
+def test_few_rows_are_not_enough_evidence(stream: Stream) -> None:
+    for day in range(4):
+        stream.day(day, n=5 if day == 1 else 1_000, change=times("x1", 1_000) if day == 1 else None)
+        assert stream.tick() == []
+    window = stream.windows.get("e", T0 + DAY)
+    assert "not enough evidence" in window.checks["note"]
+    assert not window.quarantined
+
+
+def test_gaps_are_stepped_over(stream: Stream) -> None:
+    for day in (0, 1, 400, 401):
+        stream.day(day)
+    stream.tick()
+    starts = [(w.start - T0) // DAY for w in stream.windows.page("e")]
+    assert starts == [400, 1, 0]
+
+
+def test_events_from_the_future_do_not_close_the_present(stream: Stream) -> None:
+    today = (int(time.time() * 1_000) - T0) // DAY
+    stream.day(today, n=200)
+    stream.day(today + 30, n=200)
+    stream.tick()
+    assert stream.windows.latest("e") is None
+
+
+def test_a_replay_says_what_time_it_is(stream: Stream) -> None:
+    stream.day(0)
+    stream.tick(now=T0 + DAY)
+    assert stream.windows.get("e", T0).rows == 1_000
+
+
+def test_an_endpoint_without_traffic_is_quiet(stream: Stream) -> None:
+    assert stream.tick() == []
+
+
+def test_pages_go_on_where_the_last_one_ended(stream: Stream) -> None:
+    for day in range(5):
+        stream.day(day, right=0.4)
+        stream.tick()
+    first = stream.windows.page("e", limit=2)
+    assert len(first + stream.windows.page("e", before=first[-1].start, limit=9)) == 4
+    alerts = stream.windows.alerts("e")
+    walked: list[Alert] = []
+    while page := stream.windows.alerts(
+        "e", limit=1, before=(walked[-1].window, walked[-1].id) if walked else None
+    ):
+        walked += page
+    assert walked == alerts
+    with stream.watch.db.write() as conn:
+        stream.windows.link(conn, [alerts[0].id], "cycle-1")
+        stream.windows.link(conn, [alerts[0].id], "cycle-2")
+    assert stream.windows.alerts("e")[0].cycle == "cycle-1"
+
+
+def test_a_window_of_6500_rows_and_20_features_is_inspected_in_150_ms() -> None:
+    rng = np.random.default_rng(0)
+    schema = Schema(
+        features=(
+            *(Feature(f"n{i}", "number") for i in range(14)),
+            *(Feature(f"c{i}", "category", tuple("abcdefgh")) for i in range(6)),
+        ),
+        target="y",
+        task="regression",
+    )
+
+    def frame(n: int) -> pl.DataFrame:
+        numbers = {f"n{i}": rng.normal(i, 1 + i, n) for i in range(14)}
+        texts = {f"c{i}": rng.choice(list("abcdefgh"), n) for i in range(6)}
+        return pl.DataFrame(numbers | texts | {"y": rng.normal(size=n)})
+
+    reference = profile(frame(24_000), schema)
+    rows = frame(6_500).with_columns(p=pl.lit(None, dtype=pl.List(pl.Float64)))
+
+    def spent() -> float:
+        start = time.process_time()
+        inspect("e", T0, rows, schema, reference, SPEC, Chain(), lambda: None)
+        return time.process_time() - start
+
+    assert min(spent() for _ in range(5)) < 0.15

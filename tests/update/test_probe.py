@@ -1,0 +1,165 @@
+"""From a log to a situation, a probe and a decision, with nothing made up but the stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from everloop.data.schema import Feature, Schema
+from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
+from everloop.monitor.log import PredictionLog
+from everloop.monitor.performance import Baseline
+from everloop.monitor.profile import profile
+from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.watch import DAY, Watch
+from everloop.registry.signing import Keys
+from everloop.store.blobs import Blobs
+from everloop.store.database import Database
+from everloop.store.events import EventLog
+from everloop.update.decide import decide, needs_probe
+from everloop.update.probe import probe_update, quick_fit
+from everloop.update.situation import Considered, Situation, gather
+from everloop.update.spec import UpdateSpec
+from everloop.update.worth import Worth
+
+SCHEMA = Schema(
+    (Feature("x", "number"), Feature("z", "number")),
+    "y",
+    "binary",
+    (False, True),
+    id="id",
+    time="t",
+)
+T0 = 1_356_998_400_000  # 2013-01-01
+
+
+def accuracy(y: np.ndarray, pred: np.ndarray, proba: np.ndarray | None) -> float:
+    return float((y == pred).mean())
+
+
+class World:
+    """``y`` follows ``x`` until ``x`` moves; from then on it follows ``-x`` if it turns too."""
+
+    def __init__(self, database: Database, folder: Path, turns: bool) -> None:
+        self.turns, self.rng, self.n = turns, np.random.default_rng(0), 0
+        self.log = PredictionLog(database, Blobs((folder / "b").as_uri()), folder / "log")
+        events = EventLog(database, Keys.load_or_create(folder / "keys"))
+        self.watch = Watch(database, self.log, events)
+        self.predictions = SegmentWriter(folder / "log/predictions", "p")
+        self.feedback = SegmentWriter(folder / "log/feedback", "f")
+        self.known = self.frame(3_000, -1, False)
+        self.reference = profile(self.known, SCHEMA)
+        self.champion = quick_fit(SCHEMA, "logistic_regression")(self.known)
+
+    def frame(self, n: int, day: int, moved: bool) -> pl.DataFrame:
+        x = self.rng.normal(1.0 if moved else 0.0, 1, n)
+        follows = -x if moved and self.turns else x
+        times = (T0 + day * DAY + np.linspace(0, DAY - 1, n)).astype(np.int64)
+        self.n += n
+        return pl.DataFrame(
+            {
+                "id": [str(i) for i in range(self.n - n, self.n)],
+                "t": pl.Series(times).cast(pl.Datetime("ms")),
+                "x": x,
+                "z": self.rng.normal(size=n),
+                "y": follows + self.rng.normal(0, 0.5, n) > 0,
+            }
+        )
+
+    def day(self, day: int, moved: bool, n: int = 800) -> None:
+        frame = self.frame(n, day, moved)
+        answers = self.champion(frame)
+        assert answers.proba is not None
+        record = PredictionRecord(
+            at=1,
+            request=str(day),
+            endpoint="e",
+            version=1,
+            arm="champion",
+            ids=frame["id"].to_list(),
+            times=frame["t"].cast(pl.Int64).to_list(),
+            columns={name: frame[name].to_list() for name in ("x", "z")},
+            y=[bool(code) for code in answers.pred],
+            p=answers.proba.tolist(),
+            ms=1.0,
+        )
+        self.predictions.append(encode_record(record))
+        labels = FeedbackRecord(
+            at=2, endpoint="e", ids=frame["id"].to_list(), labels=frame["y"].to_list()
+        )
+        self.feedback.append(encode_record(labels))
+        self.log.ship()
+        self.watch.tick(
+            "e",
+            SCHEMA,
+            self.reference,
+            Baseline("accuracy", 0.85, 0.84, 0.86),
+            MonitorSpec(),
+            accuracy,
+            now=T0 + (day + 1) * DAY,
+        )
+
+    def situation(self) -> Situation:
+        trained = Considered(T0, self.known.height)
+        found = gather(self.watch.windows, "e", 5_000, trained, trained)
+        assert found is not None
+        return found
+
+    def probe(self, situation: Situation) -> Worth:
+        return probe_update(
+            self.log,
+            "e",
+            SCHEMA,
+            situation,
+            self.known,
+            T0,
+            self.watch.windows.quarantined("e"),
+            quick_fit(SCHEMA, "logistic_regression"),
+            accuracy,
+            "accuracy",
+            0.005,
+        )
+
+
+@pytest.mark.parametrize(("turns", "action"), [(True, "cycle"), (False, "none")])
+def test_a_drift_that_hurts_starts_a_cycle_and_one_that_does_not_is_left(
+    sqlite_database: Database, tmp_path: Path, turns: bool, action: str
+) -> None:
+    world = World(sqlite_database, tmp_path, turns)
+    for day in range(5):
+        world.day(day, moved=day >= 1)
+    situation = world.situation()
+    assert [w.drifting for w in situation.windows][1:] == [("x", "(prediction)")] * 4 or all(
+        "x" in w.drifting for w in situation.windows[1:]
+    )
+    assert needs_probe(situation, UpdateSpec())
+    worth = world.probe(situation)
+    # Three days and what was known before train; the last two days judge.
+    assert (worth.rows, worth.trained_rows) == (1_600, 3_000 + 3 * 800)
+    decision = decide(msgspec.structs.replace(situation, worth=worth), UpdateSpec())
+    assert decision.action == action, decision.reason
+    assert decision.cause["features"][0] in ("x", "(prediction)")
+
+
+def test_alerts_that_were_considered_are_no_news(sqlite_database: Database, tmp_path: Path) -> None:
+    world = World(sqlite_database, tmp_path, turns=False)
+    for day in range(3):
+        world.day(day, moved=day >= 1)
+    alerts = world.watch.windows.alerts("e")
+    assert alerts
+    then = Considered(T0 + 3 * DAY, 5_000, max(alert.at for alert in alerts))
+    after = gather(world.watch.windows, "e", 5_000, then, None)
+    assert after is not None and after.alerts == ()
+    assert not needs_probe(after, UpdateSpec())
+
+
+def test_a_probe_without_new_windows_says_so(sqlite_database: Database, tmp_path: Path) -> None:
+    world = World(sqlite_database, tmp_path, turns=True)
+    world.day(0, moved=False, n=90)
+    worth = world.probe(world.situation())
+    assert not worth.enough and "only 90 labelled rows" in worth.summary()
+    assert gather(world.watch.windows, "other", 0, None, None) is None
