@@ -221,7 +221,8 @@ class WindowStore:
     def _add(conn: sa.Connection, alert: Alert) -> bool:
         values = {f: getattr(alert, f) for f in Alert.__struct_fields__}
         values["evidence"] = msgspec.json.encode(alert.evidence).decode()
-        return conn.execute(insert_or_ignore(alerts), values).rowcount == 1
+        added = insert_or_ignore(alerts).values(values).returning(alerts.c.id)
+        return conn.execute(added).first() is not None
 
     def _windows(self, *where: sa.ColumnElement[bool], limit: int = 1) -> list[Window]:
         query = sa.select(windows).where(*where).order_by(windows.c.start.desc())
