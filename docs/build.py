@@ -123,7 +123,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 def field_comments(cls: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
     """The comment behind each field in the source."""
-    lines, start = inspect.getsourcelines(cls)
+    lines, _ = inspect.getsourcelines(cls)
     tree = ast.parse(inspect.cleandoc("".join(lines)))
     assert isinstance(tree.body[0], ast.ClassDef)
     for node in tree.body[0].body:

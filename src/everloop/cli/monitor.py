@@ -60,6 +60,6 @@ def _row(window: Window) -> tuple[Any, ...]:
     state = "quarantined" if window.quarantined else ("worse" if window.worse else "")
     return (
         day.removesuffix(" 00:00"), f"{window.rows:,}", f"{window.labelled:,}",
-        number(performance.get("value")), number(performance.get("baseline_value")),
+        number(performance.get("value")), number(performance.get("baseline", {}).get("value")),
         ", ".join(window.drifting[:3]), state,
     )  # fmt: skip

@@ -46,7 +46,7 @@ def command(
         if approve is not None or decline is not None:
             number = approve if approve is not None else decline
             assert number is not None
-            done = _decide(loop, number, approve is not None, comment, as_json)
+            done: Cycle | Looked = _decide(loop, number, approve is not None, comment, as_json)
         else:
             done = _update(loop, data, as_json)
         if isinstance(done, Looked):

@@ -49,10 +49,10 @@ def terminal_chart(weeks: list[Week]) -> Text:
                 row = HEIGHT - 1 - round((value - low) / span * (HEIGHT - 1))
                 grid[row][column] = mark
     text = Text("\nweekly ROC AUC   ● with the loop   ○ never updated\n", style="bold")
-    for index, row in enumerate(grid):
+    for index, marks in enumerate(grid):
         label = high - span * index / (HEIGHT - 1)
         text.append(f"{label:>7.3f} │ ", style="dim")
-        for mark in row:
+        for mark in marks:
             text.append(mark + " ", style="green" if mark == "●" else "dim")
         text.append("\n")
     text.append(" " * 8 + "└" + "─" * (2 * len(points)) + "\n", style="dim")

@@ -40,8 +40,7 @@ window = "7d"
 performance = { labels_after = "1d" }
 
 [update]
-when = ["drift", "performance", "every 28d"]
-cooldown = "14d"
+when = ["drift", "performance"]
 """
 
 QUICK = """\

@@ -11,7 +11,7 @@ class EvaluateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What good means. ``metric`` empty takes the task's default; ``gates`` are sentences."""
 
     metric: str = ""  # what decides; the default of the task unless given
-    gates: tuple[str, ...] | None = None  # sentences that must hold; default: "METRIC beats champion"
+    gates: tuple[str, ...] | None = None  # what must hold; default: "METRIC beats champion"
     holdout: str | float = 0.2  # share of the rows, or a duration such as "7d" when there is a time
     split: Literal["auto", "last", "random"] = "auto"  # auto: the last rows when there is a time
     train_rows: int | None = None  # the first N rows train and the rest test, instead of a share

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from everloop.data.infer import infer_schema
+from everloop.data.schema import Kind, Task
 from everloop.data.sources import read_table
 from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
@@ -21,7 +22,7 @@ class Checked(msgspec.Struct, frozen=True):
     task: str
     target: str
     rows: int
-    features: list[tuple[str, str, int | None]]
+    features: list[tuple[str, Kind, int | None]]
     notes: list[str]
 
 
@@ -45,7 +46,7 @@ def check(folder: Path) -> Checked:
     )
 
 
-def check_words(declaration: Declaration, task: str | None = None) -> None:
+def check_words(declaration: Declaration, task: Task | None = None) -> None:
     """Names of candidates, metrics, gates and triggers, as far as they can be known."""
     check_train(declaration.train, task)
     check_evaluate(declaration.evaluate, task)

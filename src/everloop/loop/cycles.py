@@ -117,14 +117,29 @@ class CycleStore:
 
     # -- cycles --------------------------------------------------------------------------------
 
-    def create(self, loop: str, *, cause: dict[str, Any], plan: list[str], actor: str) -> Cycle:
-        """Begin a cycle. Raises Conflict while another cycle of the loop is under way."""
+    def create(
+        self,
+        loop: str,
+        *,
+        cause: dict[str, Any],
+        plan: list[str],
+        actor: str,
+        after: int | None = None,
+    ) -> Cycle:
+        """Begin a cycle.
+
+        ``after`` is the number of the newest cycle that the caller has seen: what was decided
+        before another cycle ended must not start one more. Raises Conflict then, and while another
+        cycle of the loop is under way.
+        """
         cycle_id = uuid.uuid4().hex
         try:
             with self._events.transaction() as conn:
                 last = conn.scalar(
                     sa.select(sa.func.max(cycles.c.number)).where(cycles.c.loop == loop)
                 )
+                if after is not None and after != (last or 0):
+                    raise Conflict(f"loop {loop}: another cycle was first.", code="overtaken")
                 conn.execute(
                     cycles.insert().values(
                         id=cycle_id,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import msgspec
 
 from everloop.errors import Conflict
@@ -47,8 +50,9 @@ _references: dict[str, Reference] = {}
 
 def look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
     """Ship the log, evaluate closed windows, decide; with an ``actor``, act on the decision."""
+    newest = project.cycles.page(declaration.name, limit=1)
     champion = project.champion(declaration.name)
-    if champion is None:
+    if champion is None or not newest:
         return Looked(0, [], Decision("none", "No update: there is no champion yet."))
     shipped = project.log.ship()
     package = project.package(champion)[1]
@@ -73,7 +77,10 @@ def look(project: Project, declaration: Declaration, actor: str | None) -> Looke
         return Looked(shipped, [], Decision("none", "No update: no window is over yet."))
     decision = decide(situation, declaration.update)
     alerts = _new_alerts(project, declaration, situation)
-    cycle = _act(project, declaration, champion, situation, decision, actor) if actor else None
+    cycle = None
+    if actor is not None and newest[0].finished is not None:
+        acting = _Acting(project, declaration, champion, situation, actor, newest[0].number)
+        cycle = _act(acting, decision)
     return Looked(shipped, alerts, decision, cycle)
 
 
@@ -83,55 +90,59 @@ def _new_alerts(project: Project, declaration: Declaration, situation: Situation
     return [alert for alert in reversed(found) if alert.id in wanted]
 
 
-def _act(
-    project: Project,
-    declaration: Declaration,
-    champion: ModelVersion,
-    situation: Situation,
-    decision: Decision,
-    actor: str,
-) -> Cycle | None:
+@dataclass(frozen=True)
+class _Acting:
+    """What a decision was made from, and the newest cycle that was known then."""
+
+    project: Project
+    declaration: Declaration
+    champion: ModelVersion
+    situation: Situation
+    actor: str
+    after: int
+
+    def begin(self, cause: dict[str, Any], plan: list[str]) -> Cycle | None:
+        """A new cycle; None when somebody else was first, and then looks again later."""
+        try:
+            return self.project.cycles.create(
+                self.declaration.name, cause=cause, plan=plan, actor=self.actor, after=self.after
+            )
+        except Conflict:
+            return None
+
+
+def _act(acting: _Acting, decision: Decision) -> Cycle | None:
     if decision.action == "none":
         return None
     if decision.action == "refuse":
-        return _refuse(project, declaration, situation, decision, actor)
+        return _refuse(acting, decision)
+    project, champion = acting.project, acting.champion
     cause = {
         **decision.cause,
-        "rows": situation.rows,
-        "probe": needs_probe(situation, declaration.update),
-        "situation": msgspec.to_builtins(situation),
+        "rows": acting.situation.rows,
+        "probe": needs_probe(acting.situation, acting.declaration.update),
+        "situation": msgspec.to_builtins(acting.situation),
         "keep": {"algorithm": champion.algorithm, "params": found_params(project, champion)},
     }
-    try:
-        cycle = project.cycles.create(
-            declaration.name, cause=cause, plan=PLANS["update"], actor=actor
-        )
-    except Conflict:
-        return None  # one is under way; what was seen is seen again after it
-    with project.db.write() as conn:
-        project.windows.link(conn, decision.cause.get("alerts", []), cycle.id)
+    cycle = acting.begin(cause, PLANS["update"])
+    if cycle is not None:
+        with project.db.write() as conn:
+            project.windows.link(conn, decision.cause.get("alerts", []), cycle.id)
     return cycle
 
 
-def _refuse(
-    project: Project,
-    declaration: Declaration,
-    situation: Situation,
-    decision: Decision,
-    actor: str,
-) -> Cycle | None:
+def _refuse(acting: _Acting, decision: Decision) -> Cycle | None:
     """A refusal is a cycle without steps, once for each window that caused it."""
-    newest = situation.newest
-    window = newest.start if newest is not None else situation.now
-    for before in project.cycles.page(declaration.name, limit=10):
+    newest = acting.situation.newest
+    window = newest.start if newest is not None else acting.situation.now
+    for before in acting.project.cycles.page(acting.declaration.name, limit=10):
         if before.verdict == "refused" and before.cause.get("window") == window:
             return None
     cause = {**decision.cause, "kind": "quality", "window": window, "reason": decision.reason}
-    try:
-        cycle = project.cycles.create(declaration.name, cause=cause, plan=[], actor=actor)
-    except Conflict:
+    cycle = acting.begin(cause, [])
+    if cycle is None:
         return None
-    return project.cycles.finish(
+    return acting.project.cycles.finish(
         cycle.id, verdict="refused", reason=decision.reason, evidence=decision.evidence
     )
 

@@ -48,6 +48,7 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
     wanted = declaration.evaluate.metric
     metric = get_metric(wanted) if wanted else default_metric(schema.task)
     source = read_table(declaration.data.source, project.dir)
+    params = found_params(project, champion)
     return probe_update(
         project.log,
         declaration.endpoint,
@@ -56,9 +57,7 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
         conform(source, schema, training=True, ignore=declaration.data.ignore),
         trained_until(project, champion),
         project.windows.quarantined(declaration.endpoint),
-        quick_fit(
-            schema, champion.algorithm, found_params(project, champion), declaration.loop.seed
-        ),
+        quick_fit(schema, champion.algorithm, params, declaration.loop.seed),
         metric.score,
         metric.name,
         declaration.update.min_gain,
