@@ -33,7 +33,7 @@ holdout = "7d"
 gates = ["roc_auc >= 0.55", "roc_auc beats champion", "p99_latency_ms <= 20"]
 
 [deploy]
-rollout = { kind = "canary", steps = [0.05, 0.25, 1.0], guard = "error_rate", hold = "20s" }
+rollout = { kind = "canary", steps = [0.05, 0.25, 1.0], min_requests = 10, hold = "10s" }
 
 [monitor]
 window = "7d"
@@ -63,7 +63,7 @@ holdout = "7d"
 gates = ["roc_auc >= 0.55", "roc_auc beats champion", "p99_latency_ms <= 20"]
 
 [deploy]
-rollout = { kind = "canary", steps = [0.1, 1.0], guard = "error_rate", hold = "10s" }
+rollout = { kind = "canary", steps = [0.1, 1.0], min_requests = 10, hold = "10s" }
 
 [monitor]
 window = "7d"
@@ -96,7 +96,6 @@ class Stream:
     id: str
     train_days: int
     fault: Fault
-    chunk: int  # rows a request
 
     @property
     def start(self) -> object:
@@ -134,7 +133,6 @@ def flights(progress: Callable[[str], None]) -> Stream:
         time="scheduled_at",
         id="flight_id",
         train_days=28,
-        chunk=100,
         fault=Fault(
             "distance",
             MILES_TO_KM,
@@ -155,6 +153,5 @@ def quick(progress: Callable[[str], None]) -> Stream:
         time="seen_at",
         id="id",
         train_days=28,
-        chunk=25,
         fault=Fault("ink_22", 1000.0, 7, "an upstream system sends ink_22 in thousandths"),
     )

@@ -14,7 +14,7 @@ class RolloutSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     steps: tuple[float, ...] = (0.05, 0.25, 1.0)  # share of the traffic at each step, rising
     guard: Literal["error_rate", "none"] = "error_rate"  # what can roll a canary back
     max_error_rate: float = 0.02  # above the champion's; more than this rolls back
-    min_requests: int = 100  # predictions by the canary that a step waits for
+    min_requests: int = 100  # requests answered by the canary that a step waits for
     hold: str = "60s"  # a step waits no longer than this for them
 
 
