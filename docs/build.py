@@ -11,6 +11,7 @@ import importlib
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,22 +110,38 @@ def _section(section: str, cls: type[msgspec.Struct]) -> list[str]:
     said = dict(field_comments(cls))
     for field in msgspec.structs.fields(cls):
         default = "required" if field.required else f"`{_default(field)}`"
-        kind = str(cls.__annotations__[field.name]).replace("|", "\\|")
+        kind = _kind(str(cls.__annotations__[field.name]))
         lines.append(f"| `{field.name}` | {kind} | {default} | {said.get(field.name, '')} |")
     return [*lines, ""]
+
+
+def _kind(annotation: str) -> str:
+    """A type as people who write TOML name it."""
+    words = {
+        "tuple[str, ...]": "list of text",
+        "tuple[float, ...]": "list of numbers",
+        "str": "text",
+        "int": "whole number",
+        "float": "number",
+        "bool": "true or false",
+    }
+    parts = [part for part in annotation.split(" | ") if part != "None"]
+    if parts[0].startswith("Literal"):
+        return "one of " + parts[0].removeprefix("Literal[").rstrip("]")
+    return " or ".join(words.get(part, "table") for part in parts)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
     value = field.default
     if isinstance(value, msgspec.Struct):
         return "see below"
-    return msgspec.json.encode(value).decode() if value is not None else "none"
+    return msgspec.json.encode(value).decode() if value is not None else "–"
 
 
 def field_comments(cls: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
     """The comment behind each field in the source."""
     lines, _ = inspect.getsourcelines(cls)
-    tree = ast.parse(inspect.cleandoc("".join(lines)))
+    tree = ast.parse(textwrap.dedent("".join(lines)))
     assert isinstance(tree.body[0], ast.ClassDef)
     for node in tree.body[0].body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):

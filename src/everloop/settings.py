@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     database_url : SQLAlchemy URL; empty means SQLite in ``.everloop/everloop.db``.
-    blobs_url : ``file:///…``, ``s3://…``, ``gs://…`` or ``az://…``; empty means ``.everloop/blobs``.
+    blobs_url : ``file:///…``, ``s3://…``, ``gs://…``, ``az://…``; empty means ``.everloop/blobs``.
     token : bearer token that callers must send; required when a server binds beyond loopback.
     server : address of a running control plane that the command line should talk to.
     log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.

@@ -11,8 +11,10 @@ from everloop.data.infer import infer_schema
 from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
 from everloop.errors import invalid
-from everloop.evaluate.metrics import default_metric
+from everloop.evaluate.metrics import default_metric, get_metric
+from everloop.loop.checking import check_words
 from everloop.loop.declaration import Declaration, from_dict
+from everloop.loop.dividing import divide
 from everloop.loop.project import Project
 
 DEFAULT_CANDIDATE = {
@@ -42,6 +44,8 @@ def declare_classic(
     frame = read_table(path, project.dir)
     target = target or _last_column(frame, data)
     schema = infer_schema(frame, DataSpec(source=path, target=target)).schema
+    if metric is not None:
+        get_metric(metric)
     chosen = metric or default_metric(schema.task).name
     evaluate: dict[str, Any] = {
         "metric": chosen,
@@ -60,6 +64,8 @@ def declare_classic(
             "evaluate": evaluate,
         }
     ).declaration
+    check_words(declaration, schema.task)
+    divide(frame, schema, declaration)
     project.cycles.save_loop(declaration, actor="person")
     return declaration
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from everloop.errors import Conflict, NotFound, invalid
+from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.declaration import Declaration, load_file
 from everloop.loop.project import Project
@@ -157,6 +158,7 @@ class Loop:
         on_progress: Progress | None,
         actor: str,
     ) -> Cycle:
+        check_words(self.declaration)
         cycle = self.project.cycles.create(self.name, cause=cause, plan=PLANS[kind], actor=actor)
         if not wait:
             return cycle

@@ -12,8 +12,8 @@ from everloop.data.columns import as_instant
 from everloop.data.infer import infer_schema
 from everloop.data.schema import Schema
 from everloop.data.sources import read_table
-from everloop.data.splits import Split, split
 from everloop.errors import invalid
+from everloop.loop.dividing import divide
 from everloop.loop.steps._base import End, Outcome, StepContext
 
 MIN_HOLDOUT = 30  # fewer new rows than this are judged together with the old held-out rows
@@ -64,25 +64,10 @@ def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
 def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) -> Outcome:
     declaration = context.declaration
     inferred = infer_schema(frame, declaration.data)
-    parts, note = _split(context, frame, inferred.schema)
+    parts, note = divide(frame, inferred.schema, declaration)
     notes = [*inferred.notes, *([note] if note else [])]
     ordered = frame[np.concatenate([parts.train, parts.test])]
     return _freeze(context, ordered, inferred.schema, len(parts.train), parts.how, notes, origin)
-
-
-def _split(context: StepContext, frame: pl.DataFrame, schema: Schema) -> tuple[Split, str | None]:
-    spec, seed = context.declaration.evaluate, context.declaration.loop.seed
-    parts = split(frame, schema, spec.holdout, seed, spec.split, spec.train_rows)
-    in_file_order = schema.time is None and (spec.split == "last" or spec.train_rows is not None)
-    if schema.task != "regression" and in_file_order:
-        target = frame[schema.target]
-        if min(target[parts.test].n_unique(), target[parts.train].n_unique()) < 2:
-            share = len(parts.test) / frame.height
-            return split(frame, schema, share, seed, "random"), (
-                "The file is sorted by its target, so the last rows hold one class only: "
-                "the test rows are drawn at random instead."
-            )
-    return parts, None
 
 
 def _freeze(
