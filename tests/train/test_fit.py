@@ -43,7 +43,7 @@ def test_the_best_on_validation_comes_first_and_is_fitted_on_all_rows():
 
 def test_a_single_candidate_is_fitted_once_without_validation():
     X, y, schema = mixed("regression")
-    (only,) = fit_candidates(X, y, schema, TrainSpec(), None, 0, silent)
+    (only,) = fit_candidates(X, y, schema, TrainSpec(("linear_regression",)), None, 0, silent)
     assert only.name == "linear_regression" and only.score is None
     assert only.estimator.predict(X).shape == y.shape
 

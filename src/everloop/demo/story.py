@@ -221,8 +221,8 @@ def _happened(week: Week) -> str:
         style = VERDICT_STYLE.get(verdict, "bold")
         parts.append(f"[{style}]{verdict.replace('_', ' ')}[/]: {escape(_short(week.cycle))}")
     parts += [f"[red]{escape(a['summary'])}[/]" for a in week.alerts if a["kind"] == "quality"]
-    if week.action != "none":
-        parts.append(escape(week.decision))
+    if week.action == "cycle":
+        parts.append("seen: " + escape(week.decision.removeprefix("Update: ")))
     return "\n                                   ".join(parts)
 
 

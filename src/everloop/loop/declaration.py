@@ -228,9 +228,22 @@ def _check_values(d: Declaration) -> None:
     seconds(d.monitor.window, "monitor.window")
     if d.monitor.performance is not None:
         seconds(d.monitor.performance.labels_after, "monitor.performance.labels_after")
+    _check_monitor(d)
     if not 0 < d.monitor.false_alarm_rate < 1:
         raise invalid("monitor.false_alarm_rate", d.monitor.false_alarm_rate, "a share in (0, 1)")
     seconds(d.update.cooldown, "update.cooldown")
+
+
+def _check_monitor(d: Declaration) -> None:
+    monitor = d.monitor
+    if not 0 <= monitor.min_effect <= 1:
+        raise invalid("monitor.min_effect", monitor.min_effect, "a number from 0 to 1")
+    if monitor.min_rows < 1:
+        raise invalid("monitor.min_rows", monitor.min_rows, "1 or more")
+    if monitor.performance is not None and not 0 <= monitor.performance.tolerance < 1:
+        raise invalid(
+            "monitor.performance.tolerance", monitor.performance.tolerance, "a share in [0, 1)"
+        )
 
 
 def _check_keys_of_rows(data: DataSpec) -> None:

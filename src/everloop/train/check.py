@@ -16,7 +16,8 @@ MAX_TRIALS = 100_000
 
 def default_candidates(task: Task) -> tuple[str, ...]:
     """What is tried when the loop file names nothing."""
-    return ("linear_regression",) if task == "regression" else ("logistic_regression",)
+    linear = "linear_regression" if task == "regression" else "logistic_regression"
+    return (linear, "lightgbm")
 
 
 def find_candidate(name: str) -> Candidate:
