@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,13 @@ from everloop.errors import Conflict, NotFound, invalid
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.declaration import Declaration, load_file
+from everloop.loop.following import Progress, follow
 from everloop.loop.project import Project
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import PLANS
 from everloop.loop.watching import Looked, look
 from everloop.registry.models import ModelVersion
 
-Progress = Callable[[str, dict[str, Any]], None]
 _POLL_SECONDS = 0.1
 
 
@@ -172,31 +170,15 @@ class Loop:
         try:
             engine.launch(report=on_progress)
         except Conflict:
-            return self._watch_elsewhere(cycle, on_progress)
+            store = self.project.cycles
+            return follow(
+                lambda: (store.get(cycle.id), store.steps(cycle.id)), on_progress, _POLL_SECONDS
+            )
         try:
             ended: Cycle = engine.wait(cycle.id)
             return ended
         finally:
             engine.close()
-
-    def _watch_elsewhere(self, cycle: Cycle, on_progress: Progress | None) -> Cycle:
-        said: set[tuple[str, str]] = set()
-        while cycle.finished is None and cycle.state != "waiting":
-            time.sleep(_POLL_SECONDS)
-            cycle = self.project.cycles.get(cycle.id)
-            for step in self.project.cycles.steps(cycle.id):
-                if on_progress and (step.step, step.state) not in said:
-                    said.add((step.step, step.state))
-                    on_progress(
-                        "step",
-                        {
-                            "cycle": cycle.id,
-                            "step": step.step,
-                            "state": step.state,
-                            "result": step.result or {},
-                        },
-                    )
-        return cycle
 
     def _resolved(self, source: str) -> str:
         """A file of the caller's, as the worker will find it."""

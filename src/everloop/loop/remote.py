@@ -1,0 +1,148 @@
+"""A loop of another machine: the verbs of :class:`everloop.loop.loop.Loop`, over HTTP.
+
+``EVERLOOP_SERVER`` names the control plane; the cycles run there, and are followed from here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from everloop import errors
+from everloop.errors import EverloopError, InvalidInput, NotFound, Unavailable
+from everloop.loop.cycles import Cycle, Step
+from everloop.loop.following import Progress, follow
+from everloop.loop.status import LoopStatus
+from everloop.loop.watching import Looked
+from everloop.monitor.windows import Window
+
+T = TypeVar("T")
+_POLL_SECONDS = 0.3
+_KINDS = {400: InvalidInput, 403: errors.Forbidden, 404: NotFound, 409: errors.Conflict,
+          413: errors.TooLarge, 422: InvalidInput, 503: Unavailable}  # fmt: skip
+
+
+class Server:
+    """A control plane by its address.
+
+    Its answers become the structs that the local API gives, its errors the same exceptions.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.url = url.rstrip("/")
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=300)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def call(self, method: str, path: str, kind: type[T], **arguments: Any) -> T:
+        """One request to ``/api/v1``; raises as the server's error says."""
+        try:
+            response = self._http.request(method, f"/api/v1{path}", **arguments)
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"server: {self.url} does not answer ({type(error).__name__}).", path="server",
+                fix="EVERLOOP_SERVER must be the address of a running everloop up.",
+            ) from None  # fmt: skip
+        if response.status_code >= 400:
+            raise _error(response)
+        return msgspec.json.decode(response.content, type=kind)
+
+    def page(self, path: str, kind: type[T], **query: Any) -> list[T]:
+        """The items of one page of a list."""
+        given = {key: value for key, value in query.items() if value is not None}
+        found = self.call("GET", path, dict[str, Any], params=given)
+        return [msgspec.convert(item, kind) for item in found["items"]]
+
+    def statuses(self) -> list[LoopStatus]:
+        return self.page("/loops", LoopStatus)
+
+    def loop(self, name: str | None = None) -> RemoteLoop:
+        """The loop called ``name``, or the only one."""
+        names = [status.loop for status in self.statuses()]
+        if name is None and len(names) != 1:
+            raise NotFound(
+                f"loop: got no name, and {self.url} has {', '.join(names) or 'none'}.", path="loop"
+            )
+        if name is not None and name not in names:
+            raise NotFound(f"loop: got {name!r}, expected one of {', '.join(names)}.", path="loop")
+        return RemoteLoop(self, name or names[0])
+
+
+class RemoteLoop:
+    """One loop of a server; the methods are those of the local loop."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server = server
+        self.name = name
+        self._path = f"/loops/{name}"
+
+    def run(self, *, on_progress: Progress | None = None) -> Cycle:
+        return self._begin("/cycles", {}, on_progress)
+
+    def train(self, *, on_progress: Progress | None = None) -> Cycle:
+        return self._begin("/train", {}, on_progress)
+
+    def test(self, version: int | None = None, *, on_progress: Progress | None = None) -> Cycle:
+        return self._begin("/test", {"version": version}, on_progress)
+
+    def deploy(self, version: int, *, on_progress: Progress | None = None) -> Cycle:
+        return self._begin("/deploy", {"version": version}, on_progress)
+
+    def update(
+        self, source: str | None = None, *, on_progress: Progress | None = None
+    ) -> Cycle | Looked:
+        if source is not None:
+            return self._begin("/update", {"source": source}, on_progress)
+        seen = self.server.call("POST", f"{self._path}/update", Looked, json={})
+        if seen.cycle is None:
+            return seen
+        return msgspec.structs.replace(seen, cycle=self.follow(seen.cycle, on_progress))
+
+    def monitor(self) -> Looked:
+        return self.server.call("POST", f"{self._path}/monitor", Looked, json={})
+
+    def windows(self, limit: int) -> list[Window]:
+        path = f"/endpoints/{self.status().endpoint}/windows"
+        return self.server.page(path, Window, limit=limit)
+
+    def status(self) -> LoopStatus:
+        found = self.server.call("GET", self._path, dict[str, Any])
+        return msgspec.convert(found["status"], LoopStatus)
+
+    def history(self, before: int | None = None, limit: int = 20) -> list[Cycle]:
+        return self.server.page(f"{self._path}/history", Cycle, before=before, limit=limit)
+
+    def steps(self, cycle_id: str) -> list[Step]:
+        return self._with_steps(cycle_id)[1]
+
+    def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
+        """The server knows who calls by the token; ``by`` is kept in the comment."""
+        word = "approve" if approved else "reject"
+        said = f"{by}: {comment}" if comment else by
+        return self.server.call("POST", f"/cycles/{cycle_id}/{word}", Cycle, json={"comment": said})
+
+    def follow(self, cycle: Cycle, on_progress: Progress | None = None) -> Cycle:
+        """Watch a cycle to its end."""
+        return follow(lambda: self._with_steps(cycle.id), on_progress, _POLL_SECONDS)
+
+    def _begin(self, path: str, body: dict[str, Any], on_progress: Progress | None) -> Cycle:
+        cycle = self.server.call("POST", self._path + path, Cycle, json=body)
+        return self.follow(cycle, on_progress)
+
+    def _with_steps(self, cycle_id: str) -> tuple[Cycle, list[Step]]:
+        found = self.server.call("GET", f"/cycles/{cycle_id}", dict[str, Any])
+        return msgspec.convert(found["cycle"], Cycle), msgspec.convert(found["steps"], list[Step])
+
+
+def _error(response: httpx.Response) -> EverloopError:
+    kind = _KINDS.get(response.status_code, EverloopError)
+    try:
+        said = response.json()["error"]
+        parts = {k: said[k] for k in ("code", "path", "got", "expected", "fix") if k in said}
+        return kind(said["message"], **parts)
+    except (ValueError, KeyError, TypeError):
+        return EverloopError(f"server: HTTP {response.status_code} from {response.url.host}.")
