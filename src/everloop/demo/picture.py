@@ -34,8 +34,9 @@ def write_picture(path: Path, weeks: list[Week], stream: Stream) -> Path:
     return path
 
 
-def terminal_chart(weeks: list[Week]) -> Text:
-    """The same with characters: ● the loop, ○ never updated."""
+def terminal_chart(weeks: list[Week], width: int) -> Text:
+    """The same with characters, in ``width`` columns: ● the loop, ○ never updated."""
+    gap = " " if 2 * len(weeks) + 10 <= width else ""
     points = [(w.auc("loop"), w.auc("frozen")) for w in weeks]
     values = [v for pair in points for v in pair if v is not None]
     if not values:
@@ -53,7 +54,7 @@ def terminal_chart(weeks: list[Week]) -> Text:
         label = high - span * index / (HEIGHT - 1)
         text.append(f"{label:>7.3f} │ ", style="dim")
         for mark in marks:
-            text.append(mark + " ", style="green" if mark == "●" else "dim")
+            text.append(mark + gap, style="green" if mark == "●" else "dim")
         text.append("\n")
-    text.append(" " * 8 + "└" + "─" * (2 * len(points)) + "\n", style="dim")
+    text.append(" " * 8 + "└" + "─" * (len(points) * (1 + len(gap))) + "\n", style="dim")
     return text

@@ -109,7 +109,7 @@ class Story:
     def _close(self, replay: Replay, audit: dict[str, Any]) -> dict[str, Any]:
         loop, frozen = replay.total("loop"), replay.total("frozen")
         picture = write_picture(self.folder / "demo.svg", replay.weeks, self.stream)
-        self.console.print(terminal_chart(replay.weeks))
+        self.console.print(terminal_chart(replay.weeks, self.console.width))
         cycles = [w.cycle for w in replay.weeks if w.cycle is not None]
         table = Table(box=None, show_header=False, pad_edge=False)
         for name, value in (
