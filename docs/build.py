@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 import msgspec
 
+import everloop
 from everloop.cli import VERBS
 from everloop.loop.declaration import SECTIONS
 from everloop.server.routes import ROUTES
@@ -172,6 +173,54 @@ def setting_comments() -> dict[str, str]:
     return dict(re.findall(r"^(\w+) : (.+)$", joined, re.MULTILINE))
 
 
+def python_page() -> str:
+    """Everything that ``import everloop`` offers."""
+    lines = [
+        "# Python",
+        "",
+        "`import everloop as el` offers these names; each is imported when it is first used.",
+        "",
+    ]
+    for name in sorted(everloop.__all__):
+        lines += _described(f"el.{name}", getattr(everloop, name), "##")
+    return "\n".join(lines)
+
+
+def _described(name: str, thing: object, level: str) -> list[str]:
+    """A heading, the signature, the docstring; of a class its public methods too."""
+    doc = inspect.cleandoc(thing.__doc__ or "").replace("  # doctest: +SKIP", "")
+    if inspect.ismodule(thing):
+        members = [(f"{name}.{n}", getattr(thing, n)) for n in getattr(thing, "__all__", [])]
+        signature: list[str] = []
+    else:
+        members = list(_methods(name, thing)) if inspect.isclass(thing) else []
+        signature = ["```python", f"{name}{_signature(thing)}", "```", ""]
+    lines = [f"{level} {name}", "", *signature, doc, ""]
+    for member, value in members:
+        lines += _described(member, value, level + "#")
+    return lines
+
+
+def _methods(name: str, cls: type) -> Iterator[tuple[str, object]]:
+    if issubclass(cls, (Exception, msgspec.Struct)):
+        return
+    for key, value in vars(cls).items():
+        if not key.startswith("_") and (callable(value) or isinstance(value, classmethod)):
+            yield f"{name.rpartition('.')[2]}.{key}", getattr(cls, key)
+
+
+def _signature(thing: object) -> str:
+    """Names and defaults; what the arguments are is in the docstring."""
+    if inspect.isclass(thing) and issubclass(thing, (Exception, msgspec.Struct)):
+        return ""
+    try:
+        found = inspect.signature(thing)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ""
+    bare = [p.replace(annotation=p.empty) for p in found.parameters.values() if p.name != "self"]
+    return str(inspect.Signature(bare))
+
+
 def http_page() -> str:
     lines = [
         "# HTTP",
@@ -192,6 +241,7 @@ PAGES = {
     "loop-file.md": loop_file_page,
     "settings.md": settings_page,
     "http.md": http_page,
+    "python.md": python_page,
 }
 
 
@@ -215,6 +265,7 @@ def undocumented() -> list[str]:
         ]
     missing += [f"settings.{f}" for f in Settings.__struct_fields__ if f not in setting_comments()]
     missing += [f"{r.method} {r.path}" for r in ROUTES if not r.summary or not r.permission]
+    missing += [f"el.{n}" for n in everloop.__all__ if not getattr(everloop, n).__doc__]
     return missing
 
 
