@@ -109,7 +109,7 @@ def _point(window: Window) -> Point | None:
     found = window.performance or {}
     if found.get("value") is None:
         return None
-    low, high = found.get("low"), found.get("high")
+    low, high, tested = found.get("low"), found.get("high"), found.get("tested")
     bounds = sorted(abs(v) for v in (low, high)) if low is not None and high is not None else []
     return Point(
         start=window.start,
@@ -117,6 +117,6 @@ def _point(window: Window) -> Point | None:
         value=abs(found["value"]),
         low=bounds[0] if bounds else None,
         high=bounds[1] if bounds else None,
-        baseline=abs(found["baseline"]) if found.get("baseline") is not None else None,
+        baseline=None if tested is None else abs(tested),
         worse=bool(found.get("worse")),
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from everloop.demo.streams import Stream
 from everloop.evaluate.metrics import get_metric
 from everloop.loop.answers import PackagedModel
 
+Numbers: TypeAlias = "array[float]"
 WEEK = 7
 ROWS = 100  # of a request
 CANARY_ROWS = 10  # of a request while a canary is judged: it is judged by requests
@@ -31,9 +33,9 @@ class Week:
 
     number: int
     rows: int = 0
-    truth: list[float] = field(default_factory=list)
-    loop: list[float] = field(default_factory=list)
-    frozen: list[float] = field(default_factory=list)
+    truth: Numbers = field(default_factory=lambda: array("d"))
+    loop: Numbers = field(default_factory=lambda: array("d"))
+    frozen: Numbers = field(default_factory=lambda: array("d"))
     versions: list[int] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     action: str = "none"
@@ -78,8 +80,11 @@ class Replay:
 
     def total(self, who: str) -> float | None:
         """ROC AUC over the whole replay, pooled."""
-        truth = [value for week in self.weeks for value in week.truth]
-        return auc(truth, [value for week in self.weeks for value in getattr(week, who)])
+        truth, said = array("d"), array("d")
+        for week in self.weeks:
+            truth.extend(week.truth)
+            said.extend(getattr(week, who))
+        return auc(truth, said)
 
     def _day(self, day: pl.DataFrame, week: Week) -> None:
         fault, target = self.stream.fault, self.stream.target
@@ -106,9 +111,9 @@ class Replay:
             return
         proba = self.frozen.answers(day.drop(self.stream.target)).proba
         assert proba is not None
-        week.truth += day[self.stream.target].cast(pl.Float64).to_numpy()[known].tolist()
-        week.loop += np.asarray(answers)[known].tolist()
-        week.frozen += proba[known, 1].tolist()
+        week.truth.extend(day[self.stream.target].cast(pl.Float64).to_numpy()[known])
+        week.loop.extend(np.asarray(answers)[known])
+        week.frozen.extend(proba[known, 1].astype(np.float64))
 
     def _look(self, week: Week, on_week: Callable[[Week], None]) -> None:
         """Have the loop look at its monitors and act, which the controller also does by itself."""
@@ -154,7 +159,7 @@ class Replay:
         self._cycle = None
 
 
-def auc(truth: list[float], said: list[float]) -> float | None:
+def auc(truth: Numbers, said: Numbers) -> float | None:
     """ROC AUC; None when there is one class only."""
     y = np.asarray(truth).astype(np.int64)
     if len(np.unique(y)) < 2:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 
 from everloop import datasets
 
+DAY = timedelta(days=1)
 MILES_TO_KM = 1.609344
 
 FLIGHTS = """\
@@ -98,22 +101,26 @@ class Stream:
     fault: Fault
 
     @property
-    def start(self) -> object:
-        return self.frame[self.time].min()
+    def start(self) -> datetime:
+        return self.frame[self.time][0]  # type: ignore[no-any-return]
 
     def training(self) -> pl.DataFrame:
         """The first weeks, with their labels: what the first model is trained on."""
-        end = pl.lit(self.start).dt.truncate("1d") + timedelta(days=self.train_days)
-        return self.frame.filter(pl.col(self.time) < end, pl.col(self.target).is_not_null())
+        early = self.frame.slice(0, int(self.frame[self.time].search_sorted(self._replay_from())))
+        return early.filter(pl.col(self.target).is_not_null())
 
     def days(self) -> list[pl.DataFrame]:
         """The rest of the stream, a frame a day, without gaps in the numbering of days."""
-        first = pl.lit(self.start).dt.truncate("1d") + timedelta(days=self.train_days)
-        rest = self.frame.filter(pl.col(self.time) >= first)
-        day = ((pl.col(self.time) - first).dt.total_days()).alias("_day")
-        parts = rest.with_columns(day).partition_by("_day", as_dict=True, include_key=False)
-        last = max(int(key[0]) for key in parts)
-        return [parts.get((d,), rest.clear()) for d in range(last + 1)]
+        first = self._replay_from()
+        times = self.frame[self.time]
+        days = math.floor((times[-1] - first) / DAY) + 1
+        # The rows are in the order of time, so a day is a slice and costs no copy.
+        bounds = [int(times.search_sorted(first + d * DAY)) for d in range(days + 1)]
+        return [self.frame.slice(a, b - a) for a, b in pairwise(bounds)]
+
+    def _replay_from(self) -> datetime:
+        midnight = self.start.replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight + timedelta(days=self.train_days)
 
     def write(self, folder: Path) -> None:
         """Lay out the project's folder: the training data and the loop file."""

@@ -30,6 +30,10 @@ from everloop.store.tables import log_parts
 _META = ("id", "time", "version", "arm", "y", "p", "latency", "error")
 
 
+# What is known of an answer beside its row: not needed to train.
+ANSWER = ("at", "request", "version", "arm", "p", "latency", "error", "y")
+
+
 class Extent(msgspec.Struct, frozen=True):
     """How far an endpoint's log goes: event times, and the newest part of each kind."""
 
@@ -132,7 +136,7 @@ class PredictionLog:
         window (``[start, end)``, ms) are left out. An id that was asked about twice appears once,
         as it was the last time. Labels that are no class of the schema are left out.
         """
-        rows = self._rows(endpoint, since, until, shadow=False, exclude=exclude)
+        rows = self._rows(endpoint, since, until, shadow=False, exclude=exclude, drop=ANSWER)
         rows = rows.unique("id", keep="last", maintain_order=True)
         found = self._label_texts(endpoint, rows["id"], None)
         joined = rows.join(found.select("id", "label"), on="id", how="inner", maintain_order="left")
@@ -211,8 +215,9 @@ class PredictionLog:
         end: int | None,
         shadow: bool,
         exclude: Sequence[tuple[int, int]] = (),
+        drop: Sequence[str] = (),
     ) -> pl.DataFrame:
-        """Answered rows by time, features under their prefixed names."""
+        """Answered rows by time, features under their prefixed names, without ``drop``."""
         where = []
         if start is not None:
             where.append(log_parts.c.last >= start)
@@ -228,7 +233,7 @@ class PredictionLog:
         for low, high in exclude:
             keep &= ~pl.col("time").is_between(low, high, closed="left")
         found = [
-            rows
+            rows.drop(drop)
             for part in self._parts(endpoint, "predictions", *where)
             if (rows := from_parquet(self.blobs.get(part.digest)).filter(keep)).height
         ]
@@ -246,18 +251,23 @@ class PredictionLog:
         wanted = None if ids is None else pl.DataFrame({"id": pl.Series(ids, dtype=pl.String)})
         wanted = None if wanted is None else wanted.unique()
         found = pl.DataFrame(schema={"id": pl.String, "at": pl.Int64, "label": pl.String})
-        for part in sorted(parts, key=lambda p: (p.last, p.number), reverse=True):
-            if _complete(found, wanted, part):
+        newest_first = sorted(parts, key=lambda p: (p.last, p.number), reverse=True)
+        for batch in _doubling(newest_first):
+            if _complete(found, wanted, batch[0]):
                 break
-            frame = from_parquet(self.blobs.get(part.digest))
-            if wanted is not None:
-                frame = frame.join(wanted, on="id", how="semi")
-            if since is not None:
-                frame = frame.filter(pl.col("at") >= since)
+            frames = [self._labels_in(part, wanted, since) for part in batch]
             # Earlier parts go first, so that of labels with one time the later part's wins.
-            both = pl.concat([frame, found]).sort("at", maintain_order=True)
+            both = pl.concat([*reversed(frames), found]).sort("at", maintain_order=True)
             found = both.unique("id", keep="last", maintain_order=True)
         return found.filter(pl.col("label") != "null")
+
+    def _labels_in(
+        self, part: Part, wanted: pl.DataFrame | None, since: int | None
+    ) -> pl.DataFrame:
+        frame = from_parquet(self.blobs.get(part.digest))
+        if wanted is not None:
+            frame = frame.join(wanted, on="id", how="semi", maintain_order="left")
+        return frame if since is None else frame.filter(pl.col("at") >= since)
 
 
 def typed_features(frame: pl.DataFrame, schema: Schema) -> dict[str, pl.Series]:
@@ -279,6 +289,14 @@ def typed_features(frame: pl.DataFrame, schema: Schema) -> dict[str, pl.Series]:
             typed = as_kind(number if feature.kind == "number" else none, feature.kind)
         out[feature.name] = typed.alias(feature.name)
     return out
+
+
+def _doubling(parts: list[Part]) -> Iterator[list[Part]]:
+    """The parts in batches of 1, 2, 4, …: soon at an end, and few merges when all are needed."""
+    start, size = 0, 1
+    while start < len(parts):
+        yield parts[start : start + size]
+        start, size = start + size, size * 2
 
 
 def _complete(found: pl.DataFrame, wanted: pl.DataFrame | None, part: Part) -> bool:

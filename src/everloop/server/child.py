@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from everloop.memory import frugal_environment
+
 FIRST_PAUSE = 0.5  # seconds before the first restart; doubles with each crash
 LONGEST_PAUSE = 30.0
 STEADY_AFTER = 60.0  # seconds of life after which a crash counts as the first again
@@ -48,7 +50,12 @@ class Child:
         with self.log.open("ab") as out:
             self._log_start = out.tell()
             self._process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                env=frugal_environment(),
             )
         self._started = time.monotonic()
         self.state = "starting"

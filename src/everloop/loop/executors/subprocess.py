@@ -7,7 +7,6 @@ standard input closes: a controller that is killed leaves no orphan behind.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -20,8 +19,10 @@ from everloop import errors
 from everloop.extensions import executors
 from everloop.loop.executors._base import Executor, WorkerLost
 from everloop.loop.steps import Outcome, Report
+from everloop.memory import frugal_environment, resident_megabytes
 
 IDLE_SECONDS = 20.0
+GROWN_MB = 300  # a worker that holds more after a step is replaced before the next one
 
 
 @executors.register("subprocess")
@@ -41,6 +42,8 @@ class SubprocessExecutor(Executor):
             try:
                 return self._ask(worker, {"cycle": cycle, "step": step}, report)
             finally:
+                if resident_megabytes(worker.pid) > GROWN_MB:
+                    self._let_go()
                 self._idle = threading.Timer(IDLE_SECONDS, self._retire)
                 self._idle.daemon = True
                 self._idle.start()
@@ -79,7 +82,7 @@ class SubprocessExecutor(Executor):
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+                    env=frugal_environment(),
                 )
         return self._process
 
@@ -94,12 +97,15 @@ class SubprocessExecutor(Executor):
     def _retire(self) -> None:
         if self._lock.acquire(blocking=False):
             try:
-                process, self._process = self._process, None
-                if process is not None and process.stdin is not None:
-                    process.stdin.close()
-                    process.wait()
+                self._let_go()
             finally:
                 self._lock.release()
+
+    def _let_go(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            process.wait()
 
     def _cancel_idle(self) -> None:
         if self._idle is not None:

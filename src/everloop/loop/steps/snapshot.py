@@ -66,7 +66,9 @@ def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) ->
     inferred = infer_schema(frame, declaration.data)
     parts, note = divide(frame, inferred.schema, declaration)
     notes = [*inferred.notes, *([note] if note else [])]
-    ordered = frame[np.concatenate([parts.train, parts.test])]
+    rows = np.concatenate([parts.train, parts.test])
+    in_order = np.array_equal(rows, np.arange(frame.height))
+    ordered = frame if in_order else frame[rows]
     return _freeze(context, ordered, inferred.schema, len(parts.train), parts.how, notes, origin)
 
 
