@@ -42,6 +42,21 @@ def test_missing_values_break_the_line() -> None:
     assert path and path[1].count("M") == 2 and path[1].count("L") == 1
 
 
+def test_a_step_line_holds_its_value_until_the_next() -> None:
+    text = line_chart({"a": [(0, 1.0), (1, 2.0), (2, 2.0)]}, "t", steps=("a",))
+    path = re.search(r'<path d="([^"]*)"', text)
+    assert path and (path[1].count("H"), path[1].count("V"), "L" in path[1]) == (2, 2, False)
+    assert "<circle" not in text
+
+
+def test_a_band_breaks_where_its_ends_are_unknown() -> None:
+    band = [(0, 0.5, 1.5), (1, 1.5, 2.5), (2, None, None), (3, 1.0, math.nan), (4, 1.0, 1.2)]
+    text = line_chart({"a": [(x, 1.0) for x in range(5)]}, "t", band=band)
+    assert text.count('class="band"') == 1
+    ticks = [float(t) for t in re.findall(r'class="end">([0-9.]+)<', text)]
+    assert min(ticks) <= 0.5 and max(ticks) >= 2.5
+
+
 def test_nothing_yet_and_a_single_point() -> None:
     assert "no values yet" in line_chart({"a": []}, "t")
     assert "no values yet" in line_chart({"a": [(0, math.inf)]}, "t")

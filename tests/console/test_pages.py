@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import msgspec
+import sqlalchemy as sa
 import story
 
 from everloop.console.charts import MARKS
@@ -54,6 +55,77 @@ def test_the_performance_chart_has_every_window(project: Project, cycles: list[C
     assert len(page.loops[0].performance) == 40
     assert sum(p.worse for p in page.loops[0].performance) == 3
     assert html.count('<line x1="') > 10 and 'class="line s0"' in html
+
+
+def test_a_drift_alert_shows_its_feature_and_its_size(
+    project: Project, cycles: list[Cycle]
+) -> None:
+    found = msgspec.structs.replace(
+        story.alert(story.START + 400 * story.DAY, "drift", "dep <b>", "dep <b> drifted: a → b"),
+        evidence={"effect": 0.36, "summary": "a → b"}, cycle=cycles[3].id,
+    )  # fmt: skip
+    window = project.windows.page("flights", limit=1)[0]
+    with project.db.write() as conn:
+        project.windows.save(conn, window, [found])
+    _, html = overview(project)
+    assert "<code>dep &lt;b&gt;</code>" in html and "a → b · effect 0.36" in html
+    assert f'led to <a href="/cycles/{cycles[3].id}">cycle 4</a>' in html
+
+
+def test_a_window_with_the_baseline_of_the_monitors_has_a_point(
+    project: Project, cycles: list[Cycle]
+) -> None:
+    point = overview(project)[0].loops[0].performance[0]
+    assert (point.baseline, point.low is not None) == (0.664, True)
+    assert 'class="band"' in overview(project)[1]
+
+
+def test_a_probed_cycle_says_what_was_seen_and_found(project: Project) -> None:
+    project.sync_file()
+    alert = {"id": "a", "kind": "drift", "feature": "temp", "window": story.START,
+             "summary": "temp drifted: 48 → 30"}  # fmt: skip
+    cause = {"kind": "drift", "features": ["temp"], "reason": "temp drifted: 48 → 30",
+             "situation": {"alerts": [alert], "windows": [{"rows": 1}] * 500}}  # fmt: skip
+    made = project.cycles.create("flights", cause=cause, plan=["probe", "train"], actor="t")
+    project.cycles.begin_step(made.id, "probe", 0)
+    worth = {"metric": "roc_auc", "champion": 0.7, "challenger": 0.71, "gain": 0.01, "low": -0.02,
+             "high": 0.03, "needed": 0.003, "rows": 900, "trained_rows": 90, "seconds": 1.5,
+             "worth": False, "enough": True, "note": ""}  # fmt: skip
+    project.cycles.finish_step(made.id, "probe", {"worth": worth})
+    reason = "Not worth it: a gain of +0.0100. Seen: temp drifted: 48 → 30."
+    project.cycles.finish(made.id, verdict="not_worth_it", reason=reason)
+    html = render("cycle.html", page=read_cycle(project, made.id))
+    for shown in ("Seen before it began", "A gain of +0.0100.</p>", "<strong>+0.0100</strong>",
+                  "not worth a cycle"):  # fmt: skip
+        assert shown in html, shown
+    page, html = overview(project)
+    assert "drift: temp</span>" in html
+    assert len(msgspec.json.encode(page.loops[0].cycles)) < 1000
+
+
+def test_cycles_lead_to_the_ones_beside_them(project: Project, cycles: list[Cycle]) -> None:
+    pages = [read_cycle(project, c.id) for c in (cycles[0], cycles[2], cycles[4])]
+    beside = [(p.older and p.older.number, p.newer and p.newer.number) for p in pages]
+    assert beside == [(None, 2), (2, 4), (4, None)]
+
+
+def test_pages_ask_the_database_no_more_as_history_grows(project: Project) -> None:
+    project.sync_file()
+    asked: list[str] = []
+    sa.event.listen(
+        project.db.engine, "before_cursor_execute", lambda *a: asked.append(a[2]), named=False
+    )
+
+    def statements() -> int:
+        asked.clear()
+        overview(project)
+        return len(asked)
+
+    first = [story.cycle(project, 0.6, "rejected", "r", {"kind": "person"})]
+    few = statements()
+    first += [story.cycle(project, 0.6, "rejected", "r", {"kind": "person"}) for _ in range(12)]
+    story.windows(project, 30, quarantined=3)
+    assert statements() == few < 40
 
 
 def test_what_users_wrote_is_text(project: Project, cycles: list[Cycle]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from everloop.console.scales import (
 )
 
 Points = Sequence[tuple[float, float | None]]
+Band = Sequence[tuple[float, float | None, float | None]]
 SIZE = (720, 300)  # width and height in pixels
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 62, 46
 MOST_DOTS = 80  # a longer line is drawn without its dots
@@ -39,6 +40,7 @@ MARKS = """
 .chart .d0{fill:var(--s0)}.chart .d1{fill:var(--s1)}
 .chart .d2{fill:var(--s2)}.chart .d3{fill:var(--s3)}
 .chart .m0{stroke:var(--m0);stroke-dasharray:3 3}.chart .m1{stroke:var(--m1);stroke-width:1.5}
+.chart .band{fill:var(--s0);opacity:.13}
 .chart .end{text-anchor:end}.chart .mid{text-anchor:middle}
 """
 
@@ -53,6 +55,8 @@ def line_chart(
     x_kind: Literal["number", "time"] = "number",
     standalone: bool = True,
     size: tuple[int, int] = SIZE,
+    band: Band = (),
+    steps: Collection[str] = (),
 ) -> str:
     """A chart of up to four lines over one x axis, as the text of an SVG.
 
@@ -64,14 +68,21 @@ def line_chart(
     standalone : with colours and background of its own, for a file; without, the page's style
         sheet (see :data:`STYLE`, :data:`MARKS`) colours it.
     size : width and height of the drawing; a page may show it larger or smaller.
+    band : ``(x, low, high)`` of the first line's interval, drawn as a shade behind it; an
+        interval that is not known leaves a gap.
+    steps : names of the lines whose value holds until the next one, drawn as steps.
     """
     xs = [x for points in series.values() for x, _ in points]
     ys = [y for points in series.values() for _, y in points if y is not None and math.isfinite(y)]
+    ys += [y for _, *ends in band for y in ends if y is not None and math.isfinite(y)]
     body = [f'<text x="{LEFT}" y="22" class="title">{_text(title)}</text>']
     if ys:
         frame = _frame(xs, ys, size, 3.5 * DAY_MS if x_kind == "time" else 1.0)
-        body += [_grid(frame, x_kind), *_markers(frame, markers)]
-        body += [_line(frame, i % 4, points) for i, points in enumerate(series.values())]
+        body += [_grid(frame, x_kind), *_band(frame, band), *_markers(frame, markers)]
+        body += [
+            _line(frame, i % 4, points, name in steps)
+            for i, (name, points) in enumerate(series.items())
+        ]
         body.append(_legend(list(series), [label for _, label in markers]))
     else:
         middle = (LEFT + size[0] - RIGHT) / 2
@@ -149,20 +160,37 @@ def _markers(frame: Frame, markers: Sequence[tuple[float, str]]) -> list[str]:
     return out
 
 
-def _line(frame: Frame, index: int, points: Points) -> str:
+def _band(frame: Frame, band: Band) -> list[str]:
+    """One shape for each unbroken run of intervals."""
+    runs: list[list[tuple[float, float, float]]] = [[]]
+    for x, low, high in band:
+        if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+            runs.append([])
+        else:
+            runs[-1].append((x, low, high))
+    out = []
+    for run in runs:
+        if len(run) > 1:
+            above = [f"{frame.x(x)} {frame.y(high)}" for x, _, high in run]
+            below = [f"{frame.x(x)} {frame.y(low)}" for x, low, _ in reversed(run)]
+            out.append(f'<path d="M{"L".join(above + below)}Z" class="band"/>')
+    return out
+
+
+def _line(frame: Frame, index: int, points: Points, steps: bool = False) -> str:
     path, dots, pen = [], [], "M"
     for x, y in points:
         if y is None or not math.isfinite(y):
             pen = "M"
             continue
         at = f"{frame.x(x)} {frame.y(y)}"
-        path.append(pen + at)
+        path.append(f"H{frame.x(x)}V{frame.y(y)}" if steps and pen == "L" else pen + at)
         dots.append(at.split())
         pen = "L"
     circles = [f'<circle cx="{x}" cy="{y}" r="2.5" class="d{index}"/>' for x, y in dots]
     line = f'<path d="{"".join(path)}" class="line s{index}"/>'
     level = len({y for _, y in dots}) == 1 and len(dots) > 1  # a reference needs no dots
-    return line + ("" if level or len(dots) > MOST_DOTS else "".join(circles))
+    return line + ("" if level or steps or len(dots) > MOST_DOTS else "".join(circles))
 
 
 def _legend(names: list[str], marker_labels: list[str]) -> str:

@@ -28,8 +28,14 @@ class StepLine(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What was measured. Metrics are ``{value, low, high, n}`` by name."""
+    """What was seen and measured. Metrics are ``{value, low, high, n}`` by name.
 
+    ``alerts`` are those that made the cycle begin, ``probe`` a
+    :class:`~everloop.update.worth.Worth`.
+    """
+
+    alerts: list[dict[str, Any]]
+    probe: dict[str, Any] | None
     metric: str | None
     rows: int | None
     metrics: dict[str, dict[str, Any]]
@@ -43,6 +49,13 @@ class Evidence(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
+class Neighbour(msgspec.Struct, frozen=True):
+    """The loop's cycle before or after this one."""
+
+    id: str
+    number: int
+
+
 class CyclePage(msgspec.Struct, frozen=True):
     """The page, and the JSON at ``/cycles/ID.json``."""
 
@@ -51,12 +64,15 @@ class CyclePage(msgspec.Struct, frozen=True):
     seconds: float
     steps: list[StepLine]
     evidence: Evidence
+    older: Neighbour | None
+    newer: Neighbour | None
 
 
 def read_cycle(project: Project, cycle_id: str) -> CyclePage:
     """Raises :class:`~everloop.errors.NotFound`."""
     cycle = project.cycles.get(cycle_id)
     steps = project.cycles.steps(cycle.id)
+    beside = project.cycles.page(cycle.loop, before=cycle.number + 2, limit=3)
     now = now_ms()
     known = {step.step: step for step in steps}
     names = [*cycle.plan, *(name for name in known if name not in cycle.plan)]
@@ -70,8 +86,14 @@ def read_cycle(project: Project, cycle_id: str) -> CyclePage:
             else StepLine(name, "not_reached" if cycle.finished else "planned")
             for name in names
         ],
-        evidence=_evidence({step.step: step.result or {} for step in steps}),
+        evidence=_evidence({step.step: step.result or {} for step in steps}, cycle),
+        older=_neighbour(beside, cycle.number - 1),
+        newer=_neighbour(beside, cycle.number + 1),
     )
+
+
+def _neighbour(cycles: list[Cycle], number: int) -> Neighbour | None:
+    return next((Neighbour(c.id, c.number) for c in cycles if c.number == number), None)
 
 
 def _line(step: Step, cycle: Cycle, now: int) -> StepLine:
@@ -89,10 +111,13 @@ def _line(step: Step, cycle: Cycle, now: int) -> StepLine:
     )
 
 
-def _evidence(results: dict[str, dict[str, Any]]) -> Evidence:
+def _evidence(results: dict[str, dict[str, Any]], cycle: Cycle) -> Evidence:
     tested = results.get("evaluate") or results.get("retest") or {}
     snapshot = results.get("snapshot", {})
+    situation = cycle.cause.get("situation")
     return Evidence(
+        alerts=(situation.get("alerts") or []) if isinstance(situation, dict) else [],
+        probe=results.get("probe", {}).get("worth"),
         metric=tested.get("metric"),
         rows=tested.get("rows"),
         metrics=tested.get("metrics") or {},

@@ -17,8 +17,10 @@ from everloop.monitor.windows import Alert, Window
 from everloop.store.clock import now_ms
 
 CYCLES = 8
-ALERTS = 5
+ALERTS = 8
 WINDOWS = 120
+# What the line of a cycle says of its cause; the situation in which it was decided is long.
+CAUSE = ("kind", "reason", "summary", "comment", "features", "source", "version", "by")
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -47,8 +49,22 @@ class CycleLine(msgspec.Struct, frozen=True):
     finished: int | None
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """The newest window that was looked at: what came in, and how much of it has its label."""
+
+    start: int
+    end: int
+    rows: int
+    labelled: int
+
+
 class LoopCard(msgspec.Struct, frozen=True):
-    """One loop at a glance. ``windows`` counts those looked at, ``quarantined`` the faulty."""
+    """One loop at a glance.
+
+    ``windows`` counts those looked at, ``quarantined`` the faulty; both count the newest
+    :data:`WINDOWS` only, which are also those of the chart. ``cycles`` leave out the part of
+    their cause that only their own page shows.
+    """
 
     status: LoopStatus
     cycles: list[CycleLine]
@@ -57,7 +73,8 @@ class LoopCard(msgspec.Struct, frozen=True):
     metric: str | None
     performance: list[Point]
     windows: int
-    quarantined: int
+    quarantined: list[int]
+    newest: Seen | None
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -95,13 +112,19 @@ def read_card(project: Project, loop: Loop, traffic: Mapping[str, Traffic]) -> L
         metric=status.champion.metric if status.champion else None,
         performance=[point for w in windows if (point := _point(w)) is not None],
         windows=len(windows),
-        quarantined=sum(w.quarantined for w in windows),
+        quarantined=[w.start for w in windows if w.quarantined],
+        newest=_seen(windows[-1]) if windows else None,
     )
 
 
 def _line(cycle: Cycle) -> CycleLine:
-    names = CycleLine.__struct_fields__
-    return CycleLine(**{name: getattr(cycle, name) for name in names})
+    values = {name: getattr(cycle, name) for name in CycleLine.__struct_fields__}
+    values["cause"] = {k: v for k, v in cycle.cause.items() if k in CAUSE}
+    return CycleLine(**values)
+
+
+def _seen(window: Window) -> Seen:
+    return Seen(window.start, window.end, window.rows, window.labelled)
 
 
 def _point(window: Window) -> Point | None:

@@ -24,16 +24,24 @@ def render(template: str, **values: Any) -> str:
 def performance_chart(card: LoopCard) -> Markup:
     """The champion's score in each window beside what its test had promised."""
     metric = card.metric or "score"
+    points = card.performance
     series: dict[str, list[tuple[float, float | None]]] = {
-        "in production": [(float(p.start), p.value) for p in card.performance],
-        "when tested": [(float(p.start), p.baseline) for p in card.performance],
+        "in production": [(float(p.start), p.value) for p in points],
+        "when tested": [(float(p.start), p.baseline) for p in points],
     }
-    worse = [(float(p.start), "worse than tested") for p in card.performance if p.worse]
-    title = f"{metric} by window"
+    band = [(float(p.start), p.low, p.high) for p in points]
+    marks = [(float(p.start), "worse than tested") for p in points if p.worse]
+    marks += [(float(start), "in quarantine") for start in card.quarantined]
+    title = f"{metric} by window, with its 95 % interval"
     drawn = line_chart(
-        series, title, "", metric, worse, x_kind="time", standalone=False, size=CHART_SIZE
-    )
+        series, title, "", metric, marks, x_kind="time", standalone=False, size=CHART_SIZE,
+        band=band, steps=("when tested",),
+    )  # fmt: skip
     return Markup(drawn)
+
+
+def _cycle_numbers(card: LoopCard) -> dict[str, int]:
+    return {cycle.id: cycle.number for cycle in card.cycles}
 
 
 def _stage_circle(card: LoopCard) -> Markup:
@@ -59,9 +67,16 @@ for _name in (
     "interval",
     "score",
     "share",
+    "day",
+    "effect",
 ):
     _ENVIRONMENT.filters[_name] = getattr(words, _name)
-_ENVIRONMENT.filters["cause"] = words.cause_words
+_ENVIRONMENT.filters.update(
+    cycle_numbers=_cycle_numbers,
+    cause=words.cause_words,
+    brief=words.cause_brief,
+    reason=words.reason_words,
+)
 _ENVIRONMENT.globals.update(
     asset=URLS.__getitem__, performance_chart=performance_chart, stage_circle=_stage_circle
 )

@@ -20,7 +20,8 @@ TONES = {
 CAUSES = {
     "person": "asked by a person", "train": "asked to train", "deploy": "asked to deploy",
     "test": "asked to test", "data": "new data", "drift": "drift",
-    "performance": "worse performance", "schedule": "its schedule", "volume": "new labelled rows",
+    "quality": "a fault in the data", "performance": "worse performance",
+    "schedule": "its schedule", "volume": "new labelled rows",
 }  # fmt: skip
 
 
@@ -114,6 +115,43 @@ def cause_words(cause: dict[str, Any]) -> str:
     return f"{words}: {detail}" if detail else words
 
 
+def cause_brief(cause: dict[str, Any]) -> str:
+    """Why a cycle began, in a few words: the features that alarmed instead of their numbers."""
+    features = cause.get("features") or []
+    if not features:
+        kind = str(cause.get("kind", ""))
+        alarm = kind in ("drift", "performance", "quality")
+        return CAUSES.get(kind, plain(kind)) if alarm else cause_words(cause)
+    shown = ", ".join(str(f) for f in features[:3])
+    more = f" and {len(features) - 3} more" if len(features) > 3 else ""
+    return f"{CAUSES.get(str(cause.get('kind', '')), plain(cause.get('kind')))}: {shown}{more}"
+
+
+def reason_words(reason: str | None, verdict: str | None, cause: dict[str, Any]) -> str:
+    """A verdict's reason without what stands beside it already: the verdict's name, the cause."""
+    text = (reason or "").strip()
+    seen = cause.get("reason")
+    if seen:
+        text = text.removesuffix(f" Seen: {seen}.")
+    name = plain(verdict)
+    if name and text.lower().startswith(f"{name}: "):
+        text = text[len(name) + 2 :]
+    return text[:1].upper() + text[1:]
+
+
+def day(ms: int) -> str:
+    """A window's start, without a midnight's hour."""
+    return moment(ms).removesuffix(" 00:00 UTC")
+
+
+def effect(evidence: dict[str, Any]) -> float | None:
+    """How large a drift is, 0 to 1; None for other findings."""
+    value = evidence.get("effect")
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return min(max(float(value), 0.0), 1.0)
+
+
 def step_words(step: str, result: dict[str, Any]) -> str:
     """One line of what a step did; empty while it has no result."""
     words = _STEP_WORDS.get(step)
@@ -127,6 +165,19 @@ def _snapshot(r: dict[str, Any]) -> str:
     return (
         f"{number(r['rows'])} rows as {r['dataset'][:12]}: {number(r['train_rows'])} to train, "
         f"{number(r['test_rows'])} to test ({r['split']})"
+    )
+
+
+def _probe(r: dict[str, Any]) -> str:
+    if "worth" not in r:
+        return str(r["why"])
+    worth = r["worth"]
+    if not worth["enough"]:
+        return str(worth["note"])
+    return (
+        f"a quick challenger gains {worth['gain']:+.4f} ({worth['low']:+.4f} to "
+        f"{worth['high']:+.4f}) in {worth['metric']}, {worth['needed']:.4f} needed: "
+        f"{'worth' if worth['worth'] else 'not worth'} a cycle"
     )
 
 
@@ -149,6 +200,7 @@ def _deploy(r: dict[str, Any]) -> str:
 
 
 _STEP_WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "probe": _probe,
     "snapshot": _snapshot,
     "train": _train,
     "evaluate": _evaluate,
