@@ -77,6 +77,7 @@ class CycleStore:
             ).first()
             if row is not None and row.declaration == text:
                 return
+            _check_endpoint(conn, declaration)
             if row is None:
                 conn.execute(
                     loops.insert().values(
@@ -132,32 +133,9 @@ class CycleStore:
         before another cycle ended must not start one more. Raises Conflict then, and while another
         cycle of the loop is under way.
         """
-        cycle_id = uuid.uuid4().hex
         try:
             with self._events.transaction() as conn:
-                last = conn.scalar(
-                    sa.select(sa.func.max(cycles.c.number)).where(cycles.c.loop == loop)
-                )
-                if after is not None and after != (last or 0):
-                    raise Conflict(f"loop {loop}: another cycle was first.", code="overtaken")
-                conn.execute(
-                    cycles.insert().values(
-                        id=cycle_id,
-                        loop=loop,
-                        number=(last or 0) + 1,
-                        state="running",
-                        cause=_encode(cause),
-                        plan=_encode(plan),
-                        started=now_ms(),
-                    )
-                )
-                self._events.append(
-                    conn,
-                    actor=actor,
-                    kind="cycle.started",
-                    subject=f"loop/{loop}",
-                    payload={"cycle": cycle_id, "number": (last or 0) + 1, "cause": cause},
-                )
+                cycle_id = self._insert(conn, loop, cause, plan, actor, after)
         except sa.exc.IntegrityError:
             raise Conflict(
                 f"loop {loop}: a cycle is under way already.",
@@ -165,6 +143,59 @@ class CycleStore:
                 fix="everloop run follows it to its end, and everloop history shows it.",
             ) from None
         return self.get(cycle_id)
+
+    def refuse(
+        self,
+        loop: str,
+        *,
+        cause: dict[str, Any],
+        reason: str,
+        evidence: dict[str, Any],
+        actor: str,
+        after: int,
+    ) -> Cycle:
+        """A cycle that ends as it begins, in one transaction: nobody can run it in between.
+
+        Raises Conflict when another cycle came after the one numbered ``after``.
+        """
+        with self._events.transaction() as conn:
+            cycle_id = self._insert(conn, loop, cause, [], actor, after)
+            self._end(conn, cycle_id, "refused", reason, None, evidence, actor)
+        return self.get(cycle_id)
+
+    def _insert(
+        self,
+        conn: sa.Connection,
+        loop: str,
+        cause: dict[str, Any],
+        plan: list[str],
+        actor: str,
+        after: int | None,
+    ) -> str:
+        last = conn.scalar(sa.select(sa.func.max(cycles.c.number)).where(cycles.c.loop == loop))
+        number = (last or 0) + 1
+        if after is not None and after != number - 1:
+            raise Conflict(f"loop {loop}: another cycle was first.", code="overtaken")
+        cycle_id = uuid.uuid4().hex
+        conn.execute(
+            cycles.insert().values(
+                id=cycle_id,
+                loop=loop,
+                number=number,
+                state="running",
+                cause=_encode(cause),
+                plan=_encode(plan),
+                started=now_ms(),
+            )
+        )
+        self._events.append(
+            conn,
+            actor=actor,
+            kind="cycle.started",
+            subject=f"loop/{loop}",
+            payload={"cycle": cycle_id, "number": number, "cause": cause},
+        )
+        return cycle_id
 
     def get(self, cycle: str) -> Cycle:
         with self._db.read() as conn:
@@ -200,6 +231,18 @@ class CycleStore:
                 cycles.update()
                 .where(cycles.c.id == cycle, cycles.c.finished.is_(None))
                 .values(state=state)
+            )
+
+    def suspend(self, cycle: str, step: str) -> None:
+        """Let a cycle wait for a person's word on ``step``, unless the word has come already."""
+        said = sa.select(cycle_steps.c.step).where(
+            cycle_steps.c.cycle == cycle, cycle_steps.c.step == step, cycle_steps.c.state == "done"
+        )
+        with self._db.write() as conn:
+            conn.execute(
+                cycles.update()
+                .where(cycles.c.id == cycle, cycles.c.finished.is_(None), ~said.exists())
+                .values(state="waiting")
             )
 
     def decide(self, cycle: str, *, approved: bool, by: str, comment: str) -> Cycle:
@@ -239,33 +282,40 @@ class CycleStore:
     ) -> Cycle:
         """Write the verdict, once; a second call changes nothing."""
         with self._events.transaction() as conn:
-            changed = conn.execute(
-                cycles.update()
-                .where(cycles.c.id == cycle, cycles.c.finished.is_(None))
-                .values(
-                    state="failed" if verdict == "failed" else "done",
-                    verdict=verdict,
-                    reason=reason,
-                    version=version,
-                    evidence=_encode(evidence or {}),
-                    finished=now_ms(),
-                )
-            ).rowcount
-            if changed:
-                loop = conn.scalar(sa.select(cycles.c.loop).where(cycles.c.id == cycle))
-                self._events.append(
-                    conn,
-                    actor=actor,
-                    kind="cycle.finished",
-                    subject=f"loop/{loop}",
-                    payload={
-                        "cycle": cycle,
-                        "verdict": verdict,
-                        "reason": reason,
-                        "version": version,
-                    },
-                )
+            self._end(conn, cycle, verdict, reason, version, evidence, actor)
         return self.get(cycle)
+
+    def _end(
+        self,
+        conn: sa.Connection,
+        cycle: str,
+        verdict: str,
+        reason: str,
+        version: int | None,
+        evidence: dict[str, Any] | None,
+        actor: str,
+    ) -> None:
+        changed = conn.execute(
+            cycles.update()
+            .where(cycles.c.id == cycle, cycles.c.finished.is_(None))
+            .values(
+                state="failed" if verdict == "failed" else "done",
+                verdict=verdict,
+                reason=reason,
+                version=version,
+                evidence=_encode(evidence or {}),
+                finished=now_ms(),
+            )
+        ).rowcount
+        if changed:
+            loop = conn.scalar(sa.select(cycles.c.loop).where(cycles.c.id == cycle))
+            self._events.append(
+                conn,
+                actor=actor,
+                kind="cycle.finished",
+                subject=f"loop/{loop}",
+                payload={"cycle": cycle, "verdict": verdict, "reason": reason, "version": version},
+            )
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -320,6 +370,20 @@ class CycleStore:
                 .where(cycle_steps.c.cycle == cycle, cycle_steps.c.step == step)
                 .where(cycle_steps.c.state != "done")
                 .values(finished=now_ms(), **values)
+            )
+
+
+def _check_endpoint(conn: sa.Connection, declaration: Declaration) -> None:
+    """Two loops behind one endpoint would take its traffic from each other."""
+    others = sa.select(loops.c.name, loops.c.declaration).where(loops.c.name != declaration.name)
+    for name, text in conn.execute(others):
+        if from_dict(msgspec.json.decode(text)).declaration.endpoint == declaration.endpoint:
+            raise Conflict(
+                f"deploy.endpoint: got {declaration.endpoint!r}, which is the loop {name!r}'s.",
+                path="deploy.endpoint",
+                got=declaration.endpoint,
+                code="endpoint_taken",
+                fix="Give the loop an endpoint of its own.",
             )
 
 

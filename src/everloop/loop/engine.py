@@ -27,7 +27,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.executors import Executor, WorkerLost
 from everloop.loop.project import Project
 from everloop.loop.running import run_step
-from everloop.loop.steps import CONTROLLER_STEPS, End, Outcome, Report, silent
+from everloop.loop.steps import CONTROLLER_STEPS, End, Interrupted, Outcome, Report, silent
 
 log = logging.getLogger("everloop.engine")
 ATTEMPTS = 3  # of a step whose worker died
@@ -38,7 +38,7 @@ class Engine:
     """Runs the cycles of one project. At most one is launched in a process.
 
     Raises :class:`~everloop.errors.Conflict` from :meth:`launch` when another process runs the
-    cycles of the same folder.
+    cycles of the same folder, or this process those of another one.
     """
 
     def __init__(self, project: Project, executor: str = "subprocess") -> None:
@@ -54,19 +54,27 @@ class Engine:
         """Take the lock, recover what was under way, and be ready for cycles."""
         global _current
         self.report = report or silent
-        self._lock_file = _take(self.project.state / "controller.lock")
+        self._lock_file = _take(_lock_path(self.project))
+        if _current is not None:
+            self._lock_file.close()
+            raise Conflict("controller: this process runs the cycles of another folder.")
         _current = self
-        DBOS(config=_config(self.project))
-        DBOS.launch()
-        self.pick_up()
+        try:
+            DBOS(config=_config(self.project))
+            DBOS.launch()
+            self.pick_up()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Stop; a cycle under way is resumed by the next launch."""
         global _current
         self._closing.set()
         self.executor.close()
-        DBOS.destroy(workflow_completion_timeout_sec=0)
-        _current = None
+        if _current is self:
+            DBOS.destroy(workflow_completion_timeout_sec=0)
+            _current = None
         if self._lock_file is not None:
             self._lock_file.close()
 
@@ -78,14 +86,18 @@ class Engine:
     def start(self, cycle: Cycle) -> None:
         """Run a cycle in the background; nothing happens when it runs already.
 
-        A cycle that has begun before (a crash, an approval) gets a workflow of a new name, since a
-        finished workflow of the old name would not run again.
+        Each start has a name of its own, since a finished workflow of an old name (before a crash,
+        before an approval) would not run again.
         """
-        begun = bool(self.project.cycles.steps(cycle.id))
-        workflow = f"{cycle.id}:{uuid.uuid4().hex[:8]}" if begun else cycle.id
-        if self.claim(cycle.id, workflow):
+        workflow = f"{cycle.id}:{uuid.uuid4().hex[:8]}"
+        if not self.claim(cycle.id, workflow):
+            return
+        try:
             with SetWorkflowID(workflow):
                 DBOS.start_workflow(run_cycle, cycle.id)
+        except BaseException:
+            self.release(cycle.id)
+            raise
 
     def wait(self, cycle_id: str, poll: float = 0.05) -> Cycle:
         """Block until a cycle is finished or waits for a person."""
@@ -94,6 +106,10 @@ class Engine:
             if cycle.finished is not None or cycle.state == "waiting":
                 return cycle
             time.sleep(poll)
+
+    @property
+    def closing(self) -> bool:
+        return self._closing.is_set()
 
     # -- called from the workflow ----------------------------------------------------------------
 
@@ -107,7 +123,12 @@ class Engine:
             self._running.pop(cycle_id, None)
 
     def step(self, cycle_id: str, name: str, position: int) -> Outcome:
-        """The outcome of a step: the recorded one, or a new one that is recorded now."""
+        """The outcome of a step: the recorded one, or a new one that is recorded now.
+
+        Raises :class:`Interrupted` when the engine closes before there is one.
+        """
+        if self.closing:
+            raise Interrupted
         store = self.project.cycles
         recorded = store.step(cycle_id, name)
         if recorded is not None and recorded.state == "done":
@@ -116,6 +137,8 @@ class Engine:
         self.report("step", {"cycle": cycle_id, "step": name, "state": "running"})
         try:
             outcome = self._attempt(cycle_id, name)
+        except Interrupted:
+            raise
         except EverloopError as error:
             store.fail_step(cycle_id, name, error.message)
             verdict = "refused" if isinstance(error, InvalidInput) else "failed"
@@ -135,13 +158,13 @@ class Engine:
 
     def _attempt(self, cycle_id: str, name: str) -> Outcome:
         if name in CONTROLLER_STEPS:
-            return run_step(self.project, cycle_id, name, self.report)
+            return run_step(self.project, cycle_id, name, self.report, self._closing)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self.executor.run(cycle_id, name, self.report)
             except WorkerLost as lost:
-                if self._closing.is_set():
-                    threading.Event().wait()  # the process is about to end; record nothing
+                if self.closing:
+                    raise Interrupted from None  # it was killed by us: record nothing
                 log.warning("%s attempt %s of %s", lost.message, attempt, ATTEMPTS)
                 if attempt == ATTEMPTS:
                     raise
@@ -150,6 +173,8 @@ class Engine:
     def finish(self, cycle_id: str, end: End) -> None:
         results = {s.step: s.result or {} for s in self.project.cycles.steps(cycle_id)}
         version = results.get("register", {}).get("version")
+        if version is not None and end.verdict not in ("promoted", "registered"):
+            self._end_trial(cycle_id, int(version))
         self.project.cycles.finish(
             cycle_id,
             verdict=end.verdict,
@@ -158,6 +183,12 @@ class Engine:
             evidence=_evidence(results),
         )
         self.report("cycle", {"cycle": cycle_id, "verdict": end.verdict, "reason": end.reason})
+
+    def _end_trial(self, cycle_id: str, version: int) -> None:
+        """A version that was turned down is nobody's challenger any more."""
+        registry, model = self.project.registry, self.project.cycles.get(cycle_id).loop
+        if registry.alias(model, "challenger") == version:
+            registry.delete_alias(model, "challenger", actor="controller")
 
 
 @DBOS.workflow(name="everloop.cycle")
@@ -173,7 +204,7 @@ def run_cycle(cycle_id: str) -> str:
         for position, name in enumerate(cycle.plan):
             said = workflow_step(cycle_id, name, position)
             if said["wait"]:
-                engine.project.cycles.set_state(cycle_id, "waiting")
+                engine.project.cycles.suspend(cycle_id, name)
                 return "waiting"
             if said["end"] is not None:
                 workflow_end(cycle_id, said["end"])
@@ -181,6 +212,8 @@ def run_cycle(cycle_id: str) -> str:
         workflow_end(cycle_id, {"verdict": "registered", "reason": "The plan ends here."})
         return "registered"
     except Exception as error:
+        if engine.closing:
+            return "interrupted"  # the next engine goes on with it
         # A cycle must never be left under way with nobody running it.
         log.exception("cycle %s broke", cycle_id)
         engine.finish(cycle_id, End("failed", f"{type(error).__name__}: {error}"))
@@ -223,6 +256,19 @@ def _evidence(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "rollout": results.get("deploy", {}).get("steps"),
     }
     return {key: value for key, value in keep.items() if value is not None}
+
+
+def is_free(project: Project) -> bool:
+    """Whether no process runs the cycles of the folder at this moment."""
+    try:
+        _take(_lock_path(project)).close()
+    except Conflict:
+        return False
+    return True
+
+
+def _lock_path(project: Project) -> Path:
+    return project.state / "controller.lock"
 
 
 def _take(path: Path) -> TextIO:

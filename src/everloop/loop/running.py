@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import threading
 
 from everloop.loop.project import Project
 from everloop.loop.steps import MODULES, Outcome, Report, Step, StepContext, silent
 
 
-def run_step(project: Project, cycle_id: str, name: str, report: Report = silent) -> Outcome:
-    """Run a step in this process and return its outcome; the caller records it."""
+def run_step(
+    project: Project,
+    cycle_id: str,
+    name: str,
+    report: Report = silent,
+    stop: threading.Event | None = None,
+) -> Outcome:
+    """Run a step in this process and return its outcome; the caller records it.
+
+    A step that waits for something raises ``Interrupted`` once ``stop`` is set.
+    """
     cycle = project.cycles.get(cycle_id)
     step: Step = importlib.import_module(MODULES[name]).STEP
     context = StepContext(
@@ -20,5 +30,6 @@ def run_step(project: Project, cycle_id: str, name: str, report: Report = silent
             s.step: s.result or {} for s in project.cycles.steps(cycle_id) if s.state == "done"
         },
         report=report,
+        stop=stop or threading.Event(),
     )
     return step.run(context)

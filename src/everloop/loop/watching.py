@@ -44,8 +44,8 @@ class Reference(msgspec.Struct, frozen=True):
     baseline: Baseline | None
 
 
-# One champion's reference per project folder; the identity of its profile marks what was seen.
-_references: dict[str, Reference] = {}
+# One champion's reference per loop; the identity of its profile marks what was seen.
+_references: dict[tuple[str, str], Reference] = {}
 
 
 def look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
@@ -116,6 +116,8 @@ def _act(acting: _Acting, decision: Decision) -> Cycle | None:
         return None
     if decision.action == "refuse":
         return _refuse(acting, decision)
+    if _tried(acting):
+        return None
     project, champion = acting.project, acting.champion
     cause = {
         **decision.cause,
@@ -131,6 +133,17 @@ def _act(acting: _Acting, decision: Decision) -> Cycle | None:
     return cycle
 
 
+def _tried(acting: _Acting) -> bool:
+    """Whether a cycle of this very situation broke: the next window is the time to try again."""
+    newest = acting.project.cycles.page(acting.declaration.name, limit=1)
+    return bool(
+        newest
+        and newest[0].verdict in ("failed", "refused")
+        and newest[0].cause["kind"] != "quality"
+        and newest[0].cause.get("at") == acting.situation.now
+    )
+
+
 def _refuse(acting: _Acting, decision: Decision) -> Cycle | None:
     """A refusal is a cycle without steps, once for each window that caused it."""
     newest = acting.situation.newest
@@ -139,16 +152,21 @@ def _refuse(acting: _Acting, decision: Decision) -> Cycle | None:
         if before.verdict == "refused" and before.cause.get("window") == window:
             return None
     cause = {**decision.cause, "kind": "quality", "window": window, "reason": decision.reason}
-    cycle = acting.begin(cause, [])
-    if cycle is None:
+    try:
+        return acting.project.cycles.refuse(
+            acting.declaration.name,
+            cause=cause,
+            reason=decision.reason,
+            evidence=decision.evidence,
+            actor=acting.actor,
+            after=acting.after,
+        )
+    except Conflict:
         return None
-    return acting.project.cycles.finish(
-        cycle.id, verdict="refused", reason=decision.reason, evidence=decision.evidence
-    )
 
 
 def _reference(project: Project, champion: ModelVersion) -> Reference:
-    key = str(project.dir)
+    key = (str(project.dir), champion.model)
     known = _references.get(key)
     if known is None or known.digest != champion.digest:
         folder, _ = project.package(champion)

@@ -18,7 +18,7 @@ from everloop.deploy.predictor import ModelFailure
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
 from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.journal import Journal
-from everloop.errors import InvalidInput
+from everloop.errors import EverloopError, InvalidInput
 
 INLINE_BYTES = 64 << 10  # a larger body is decoded beside the event loop
 THREADS = 2
@@ -69,13 +69,18 @@ class Core:
                 rows = await self._beside(read, arm.model.reader)
             else:
                 rows = read(arm.model.reader)
-        except InvalidInput:
+        except InvalidInput as refusal:
             if arm is endpoint.champion:
                 raise
             # The champion's schema is what callers were promised; a canary that asks for more
             # is at fault itself.
             rows = await self._beside(read, endpoint.champion.model.reader)
-            arm.counts.add(len(rows.X), _ms_since(call.started), failed=True)
+            ids, ms = row_ids(rows.ids, call.request, len(rows.X)), _ms_since(call.started)
+            arm.counts.add(len(rows.X), ms, failed=True)
+            # The guard of the rollout reads the log.
+            self.journal.prediction(
+                _record(endpoint.name, arm, rows, ids, call, ms, [], None, refusal)
+            )
             arm = endpoint.champion
         return await self._predict(endpoint.name, arm, rows, call)
 
@@ -150,7 +155,7 @@ def _record(
     ms: float,
     y: list[Any],
     p: list[list[float]] | None,
-    error: ModelFailure | None = None,
+    error: EverloopError | None = None,
 ) -> PredictionRecord:
     return PredictionRecord(
         at=int(time.time() * 1000),

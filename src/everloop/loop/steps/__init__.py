@@ -1,6 +1,14 @@
 """The steps of a cycle, by name, in the order a full plan runs them."""
 
-from everloop.loop.steps._base import End, Outcome, Report, Step, StepContext, silent
+from everloop.loop.steps._base import (
+    End,
+    Interrupted,
+    Outcome,
+    Report,
+    Step,
+    StepContext,
+    silent,
+)
 
 PLANS: dict[str, list[str]] = {
     "run": ["snapshot", "train", "evaluate", "register", "approve", "deploy", "promote"],
@@ -30,6 +38,7 @@ __all__ = [
     "MODULES",
     "PLANS",
     "End",
+    "Interrupted",
     "Outcome",
     "Report",
     "Step",

@@ -12,6 +12,7 @@ much memory, ``controller`` for those that only move desired state.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
@@ -40,6 +41,10 @@ class Outcome(msgspec.Struct, frozen=True):
     wait: bool = False
 
 
+class Interrupted(Exception):
+    """The engine closes: nothing of the step is recorded, and the next engine runs it again."""
+
+
 def silent(_stage: str, _facts: dict[str, Any]) -> None:
     """A report that nobody reads."""
 
@@ -53,6 +58,7 @@ class StepContext:
     declaration: Declaration
     results: dict[str, dict[str, Any]]  # of the steps that are done
     report: Report = field(default=silent)
+    stop: threading.Event = field(default_factory=threading.Event)  # set when the engine closes
 
     @property
     def version(self) -> int:

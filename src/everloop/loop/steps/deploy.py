@@ -8,15 +8,20 @@ from typing import Any
 from everloop.deploy.rollout import Counts, Deployed, judge, plan_arms
 from everloop.deploy.spec import RolloutSpec
 from everloop.durations import seconds
-from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.errors import Unavailable
+from everloop.loop.steps._applied import wait_applied
+from everloop.loop.steps._base import End, Interrupted, Outcome, StepContext
 from everloop.registry.models import ModelVersion
 from everloop.store.clock import now_ms
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.4
+LOAD_SECONDS = 5.0  # of trying before a canary that cannot be loaded is given up
 
 
 class Deploy:
     """Moves the canary's share up step by step; takes it back when the guard says so.
+
+    A canary that the data plane cannot load, or a step that breaks, is taken back too.
 
     With no champion yet, with ``kind = "direct"``, or with no data plane running there is nothing
     to compare with: the version goes on to the promotion at once, and the result says why.
@@ -33,7 +38,13 @@ class Deploy:
         why = _no_canary(context, champion, challenger, spec)
         if why is not None or champion is None:
             return Outcome({"kind": "direct", "why": why, "steps": []})
-        return _canary(context, champion, challenger, spec)
+        try:
+            return _canary(context, champion, challenger, spec)
+        except Interrupted:
+            raise  # the rollout stays as it is, for the next engine to go on with
+        except Exception:
+            _set_weight(context, champion, None, 0.0)
+            raise
 
 
 STEP = Deploy()
@@ -66,26 +77,36 @@ def _canary(
 ) -> Outcome:
     steps: list[dict[str, Any]] = []
     for weight in [w for w in spec.steps if w < 1.0]:
-        _set_weight(context, champion, challenger, weight)
+        revision = _set_weight(context, champion, challenger, weight)
         context.report("canary", {"version": challenger.version, "weight": weight})
-        said = _hold(context, champion, challenger, spec, weight)
+        broken = _load_error(context, revision)
+        if broken is not None:
+            said: dict[str, Any] = {"weight": weight, "verdict": "fail", "reason": broken}
+        else:
+            said = _hold(context, champion, challenger, spec, weight)
         steps.append(said)
         if said["verdict"] == "fail":
             _set_weight(context, champion, None, 0.0)
-            context.project.registry.delete_alias(
-                context.declaration.name, "challenger", actor="controller"
-            )
             return Outcome({"kind": "canary", "steps": steps}, End("rolled_back", said["reason"]))
     return Outcome({"kind": "canary", "steps": steps})
 
 
 def _set_weight(
     context: StepContext, champion: ModelVersion, canary: ModelVersion | None, weight: float
-) -> None:
+) -> int:
     project, declaration = context.project, context.declaration
     arms = plan_arms(deployed(champion), deployed(canary) if canary else None, weight)
     project.endpoints.set_rollout(declaration.endpoint, declaration.name, arms, actor="controller")
-    project.publish()
+    return project.publish()
+
+
+def _load_error(context: StepContext, revision: int) -> str | None:
+    """Why the data plane does not let the canary answer, or None when it does."""
+    if wait_applied(context.project, revision, LOAD_SECONDS) is not False:
+        return None
+    standing = context.project.serving()
+    error = standing.errors.get(context.declaration.endpoint) if standing else None
+    return None if error is None else f"the data plane cannot load the canary: {error}"
 
 
 def _hold(
@@ -98,9 +119,7 @@ def _hold(
     """Watch one step until the guard is sure, or the time is over."""
     began, deadline = now_ms(), time.monotonic() + seconds(spec.hold)
     while True:
-        project = context.project
-        project.log.ship()
-        counts = project.log.counts(context.declaration.endpoint, since=began)
+        counts = _counts(context, began)
         canary = Counts(*counts.get(challenger.version, (0, 0)))
         champ = Counts(*counts.get(champion.version, (0, 0)))
         said = judge(canary, champ, spec)
@@ -119,4 +138,21 @@ def _hold(
                 "excess": [said.excess_low, said.excess_high],
                 "ms": now_ms() - began,
             }
-        time.sleep(POLL_SECONDS)
+        if context.stop.wait(POLL_SECONDS):
+            raise Interrupted
+
+
+def _counts(context: StepContext, began: int) -> dict[int, tuple[int, int]]:
+    """``{version: (requests, failed)}`` since the step began; tries again through an outage."""
+    for pause in (0.5, 1.0, 2.0, 4.0):
+        try:
+            return _count(context, began)
+        except Unavailable:
+            if context.stop.wait(pause):
+                raise Interrupted from None
+    return _count(context, began)
+
+
+def _count(context: StepContext, began: int) -> dict[int, tuple[int, int]]:
+    context.project.log.ship()
+    return context.project.log.counts(context.declaration.endpoint, since=began)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from everloop.deploy.rollout import plan_arms
+from everloop.loop.steps._applied import wait_applied
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps.deploy import deployed
 from everloop.store.clock import now_ms
@@ -39,7 +38,7 @@ class Promote:
                 conn=conn,
             )
         revision = project.publish()
-        applied = _wait_applied(context, revision)
+        applied = wait_applied(project, revision, APPLY_SECONDS)
         replaced = before if before != version.version else None
         result = {
             "version": version.version,
@@ -59,18 +58,6 @@ def _stays(version: int, champion: int | None) -> str:
         f"Version {version} is registered; version {champion} stays the champion. "
         f"everloop deploy {version} would replace it."
     )
-
-
-def _wait_applied(context: StepContext, revision: int) -> bool | None:
-    """True when the data plane answers with the new version; None when there is none."""
-    deadline = time.monotonic() + APPLY_SECONDS
-    while (status := context.project.serving()) is not None:
-        if status.revision >= revision:
-            return True
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return None
 
 
 def _reason(context: StepContext, version: int, replaced: int | None) -> str:
