@@ -69,3 +69,7 @@ class Controller:
                 look(self.project, loop.declaration, actor="controller")
             except EverloopError as error:
                 log.warning("loop %s: %s", loop.name, error.message)
+            except Exception:
+                log.exception("loop %s: the other loops go on", loop.name)
+        # Heals a publication that an outage cut off after the database had changed.
+        self.project.publish()

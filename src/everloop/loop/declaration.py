@@ -25,7 +25,7 @@ from everloop.train.spec import TrainSpec
 from everloop.update.spec import UpdateSpec
 
 FILE_NAME = "everloop.toml"
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -213,9 +213,11 @@ def _choices(cls: Any, path: str) -> str:
 
 
 def _check_values(d: Declaration) -> None:
-    if not _NAME.match(d.loop.name):
+    if not _NAME.fullmatch(d.loop.name):
         raise invalid("loop.name", d.loop.name, "letters, digits, '_', '-' or '.', at most 100")
-    if d.deploy.endpoint and not _NAME.match(d.deploy.endpoint):
+    if not 0 <= d.loop.seed < 2**31:
+        raise invalid("loop.seed", d.loop.seed, "a whole number from 0 to 2147483647")
+    if d.deploy.endpoint and not _NAME.fullmatch(d.deploy.endpoint):
         raise invalid("deploy.endpoint", d.deploy.endpoint, "letters, digits, '_', '-' or '.'")
     if not d.data.source:
         raise invalid("data.source", d.data.source, "a path or a glob of data files")
@@ -293,5 +295,5 @@ def _check_holdout(d: Declaration) -> None:
 
 
 def _safe_name(text: str) -> str:
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-._")
     return name[:100] or "loop"

@@ -12,9 +12,16 @@ Progress = Callable[[str, dict[str, Any]], None]
 
 
 def follow(
-    read: Callable[[], tuple[Cycle, list[Step]]], on_progress: Progress | None, poll: float
+    read: Callable[[], tuple[Cycle, list[Step]]],
+    on_progress: Progress | None,
+    poll: float,
+    orphaned: Callable[[], bool] = lambda: False,
 ) -> Cycle:
-    """Read every ``poll`` seconds until the cycle is finished or waits; tell each step once."""
+    """Read every ``poll`` seconds until the cycle is finished or waits; tell each step once.
+
+    ``orphaned``, asked every tenth time, says that nobody runs the cycle; it is returned then too.
+    """
+    polls = 0
     told: set[tuple[str, str, int]] = set()
     while True:
         cycle, steps = read()
@@ -27,3 +34,6 @@ def follow(
         if cycle.finished is not None or cycle.state == "waiting":
             return cycle
         time.sleep(poll)
+        polls += 1
+        if polls % 10 == 0 and orphaned():
+            return cycle

@@ -163,22 +163,30 @@ class Loop:
         return self.follow(cycle, on_progress)
 
     def follow(self, cycle: Cycle, on_progress: Progress | None = None) -> Cycle:
-        """Bring a cycle to its end: here, or by watching the controller that has the folder."""
+        """Bring a cycle to its end: here, or by watching the process that has the folder.
+
+        Should that process end first, the cycle is carried on here.
+        """
         # Two thirds of a second of imports that only a process that runs cycles should pay for.
         engine_module = importlib.import_module("everloop.loop.engine")
-        engine = engine_module.Engine(self.project)
-        try:
-            engine.launch(report=on_progress)
-        except Conflict:
-            store = self.project.cycles
-            return follow(
-                lambda: (store.get(cycle.id), store.steps(cycle.id)), on_progress, _POLL_SECONDS
-            )
-        try:
-            ended: Cycle = engine.wait(cycle.id)
-            return ended
-        finally:
-            engine.close()
+        store, key = self.project.cycles, cycle.id
+        while cycle.finished is None and cycle.state != "waiting":
+            engine = engine_module.Engine(self.project)
+            try:
+                engine.launch(report=on_progress)
+            except Conflict:
+                cycle = follow(
+                    lambda: (store.get(key), store.steps(key)),
+                    on_progress,
+                    _POLL_SECONDS,
+                    lambda: bool(engine_module.is_free(self.project)),
+                )
+                continue
+            try:
+                cycle = engine.wait(key)
+            finally:
+                engine.close()
+        return cycle
 
     def _resolved(self, source: str) -> str:
         """A file of the caller's, as the worker will find it."""
