@@ -11,10 +11,10 @@ from everloop.data.conform import conform
 from everloop.data.encode import encode, encode_target
 from everloop.data.schema import Schema
 from everloop.evaluate.answers import Answers
-from everloop.extensions import candidates
 from everloop.monitor.answers import ScoredRows, scored_rows
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.performance import Score
+from everloop.train.check import find_candidate
 from everloop.train.predictions import predict
 from everloop.update.situation import Situation
 from everloop.update.worth import Ask, Fit, Worth, worth_it
@@ -30,7 +30,7 @@ def quick_fit(
 
     def fit(history: pl.DataFrame) -> Ask:
         rows = history.tail(MAX_ROWS)
-        candidate = candidates.get(algorithm)()
+        candidate = find_candidate(algorithm)
         chosen = candidate.defaults(rows.height) if params is None else params
         estimator = candidate.build(schema, schema.task, seed, chosen)
         estimator.fit(encode(rows, schema), encode_target(rows, schema))

@@ -11,6 +11,7 @@ import polars as pl
 
 from everloop.data.encode import encode_target
 from everloop.data.schema import Schema
+from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.compare import compare
 from everloop.evaluate.gates import Evidence, GateResult, parse_gate
@@ -47,10 +48,7 @@ def judge(
     y = encode_target(holdout, schema)
     answers = model.answers(holdout)
     champion = _other_champion(context)
-    champion_answers = None
-    if champion is not None:
-        opponent = PackagedModel(*context.project.package(champion))
-        champion_answers = opponent.answers(holdout, schema)
+    champion_answers, unanswered = _champions_answers(context, champion, holdout, schema)
     evidence = Evidence(
         schema=schema,
         frame=holdout,
@@ -60,7 +58,12 @@ def judge(
         latency=lambda: model.latency_ms(holdout),
     )
     gates = spec.gates if spec.gates is not None else (f"{metric} beats champion",)
-    results = [parse_gate(gate).check(evidence) for gate in gates]
+    results = [
+        GateResult(gate, "not_enough_evidence", None, None, unanswered)
+        if unanswered is not None and _is_comparison(gate)
+        else parse_gate(gate).check(evidence)
+        for gate in gates
+    ]
     result: dict[str, Any] = {
         "metric": metric,
         "metrics": _metrics(schema, y, answers, seed),
@@ -85,6 +88,26 @@ def _other_champion(context: StepContext) -> ModelVersion | None:
     return None if champion is not None and champion.version == judged else champion
 
 
+def _champions_answers(
+    context: StepContext, champion: ModelVersion | None, holdout: pl.DataFrame, schema: Schema
+) -> tuple[Answers | None, str | None]:
+    """The champion's answers, or why it has none for rows of another shape."""
+    if champion is None:
+        return None, None
+    opponent = PackagedModel(*context.project.package(champion))
+    own = opponent.package.schema
+    try:
+        if (own.task, own.target) == (schema.task, schema.target):
+            return opponent.answers(holdout, schema), None
+        why = f"it predicts {own.target} ({own.task})"
+    except InvalidInput as error:
+        why = error.message
+    return None, (
+        f"version {champion.version} cannot answer these rows: {why} "
+        "everloop train makes a version without comparing, and everloop deploy lets it serve"
+    )
+
+
 def _metrics(
     schema: Schema, y: npt.NDArray[Any], answers: Answers, seed: int
 ) -> dict[str, dict[str, Any]]:
@@ -106,4 +129,8 @@ def _end(results: list[GateResult]) -> End | None:
 
 
 def _compares(result: GateResult) -> bool:
-    return result.gate.endswith("champion") or " champion by " in result.gate
+    return _is_comparison(result.gate)
+
+
+def _is_comparison(gate: str) -> bool:
+    return gate.endswith("champion") or " champion by " in gate
