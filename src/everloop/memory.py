@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import os
 from pathlib import Path
 
@@ -17,6 +20,13 @@ FRUGAL = {
 def frugal_environment() -> dict[str, str]:
     """The present environment with our settings; what the user has set stays."""
     return {**FRUGAL, **os.environ}
+
+
+def give_back() -> None:
+    """Hand what was freed back to the system, where its allocator can."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident_megabytes(pid: int) -> float:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
+import msgspec
 
 from everloop.errors import EverloopError, Unavailable
 
@@ -92,12 +93,13 @@ class Plane:
     def predict(self, endpoint: str, columns: dict[str, list[Any]]) -> dict[str, Any]:
         """Answers with probabilities and ids for one request of columns."""
         url = f"{self.serve_url}/endpoints/{endpoint}/predict?include=probabilities,version"
-        answer: dict[str, Any] = _answer(self._http.post(url, json=columns))
+        answer: dict[str, Any] = _answer(self._http.post(url, content=msgspec.json.encode(columns)))
         return answer
 
     def feedback(self, endpoint: str, labels: list[dict[str, Any]]) -> None:
         """Labels that have come."""
-        _answer(self._http.post(f"{self.serve_url}/endpoints/{endpoint}/feedback", json=labels))
+        url = f"{self.serve_url}/endpoints/{endpoint}/feedback"
+        _answer(self._http.post(url, content=msgspec.json.encode(labels)))
 
     def wait_served(self, endpoint: str) -> None:
         """Until the data plane answers for an endpoint."""
@@ -115,7 +117,7 @@ def _answer(response: httpx.Response) -> Any:
         except (ValueError, KeyError, TypeError):
             raise EverloopError(f"{response.url}: HTTP {response.status_code}") from None
         raise EverloopError(error["message"], code=error["code"])
-    return response.json()
+    return msgspec.json.decode(response.content)
 
 
 def _free_port(wished: int) -> int:

@@ -18,7 +18,7 @@ from everloop.loop.answers import PackagedModel
 
 Numbers: TypeAlias = "array[float]"
 WEEK = 7
-ROWS = 100  # of a request
+ROWS = 200  # of a request
 CANARY_ROWS = 10  # of a request while a canary is judged: it is judged by requests
 ROLLING_OUT = ("deploy", "promote")
 

@@ -21,6 +21,7 @@ import msgspec
 from everloop.errors import EverloopError
 from everloop.loop.project import Project
 from everloop.loop.running import run_step
+from everloop.memory import give_back
 
 
 def main() -> int:
@@ -35,6 +36,7 @@ def main() -> int:
     with Project.open(folder) as project:
         while True:
             _answer(project, jobs.get(), channel)
+            give_back()
 
 
 def _read_jobs(jobs: queue.Queue[dict[str, str]]) -> None:
