@@ -15,25 +15,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from everloop import datasets as datasets
     from everloop.errors import EverloopError as EverloopError
+    from everloop.loop.batch import predict_frame as predict_frame
+    from everloop.loop.checking import check as check
     from everloop.loop.cycles import Cycle as Cycle
     from everloop.loop.declaration import Declaration as Declaration
     from everloop.loop.declaration import from_dict as from_dict
+    from everloop.loop.initial import initialise
     from everloop.loop.loop import Loop as Loop
     from everloop.loop.loop import declare as declare
     from everloop.loop.loop import load as load
     from everloop.loop.project import Project as Project
 
+    init = initialise
+
 __version__ = "0.1.0"
 
+# Each name's module, and its name there where that is another one.
 _HOME = {
     "Cycle": "everloop.loop.cycles",
     "Declaration": "everloop.loop.declaration",
     "EverloopError": "everloop.errors",
     "Loop": "everloop.loop.loop",
     "Project": "everloop.loop.project",
+    "check": "everloop.loop.checking",
     "declare": "everloop.loop.loop",
     "from_dict": "everloop.loop.declaration",
+    "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",
+    "predict_frame": "everloop.loop.batch",
 }
 
 __all__ = [*_HOME, "datasets"]
@@ -41,7 +50,8 @@ __all__ = [*_HOME, "datasets"]
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+        module, _, there = _HOME[name].partition(":")
+        return getattr(importlib.import_module(module), there or name)
     if name == "datasets":
         return importlib.import_module("everloop.datasets")
     raise AttributeError(f"module 'everloop' has no attribute {name!r}")

@@ -73,7 +73,7 @@ def main() -> None:
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
-        error.show()
+        _refuse_usage(error)
         sys.exit(2)
     except EverloopError as error:
         _say(error)
@@ -84,11 +84,32 @@ def main() -> None:
         os._exit(130)
     except BrokenPipeError:
         os._exit(141)
+    except Exception as error:
+        if _wants_json():
+            said = f"everloop failed: {error!r}; the traceback is on standard error."
+            _print_error({"code": "internal_error", "message": said})
+        raise
+
+
+def _wants_json() -> bool:
+    return "--json" in sys.argv
+
+
+def _print_error(parts: dict[str, Any]) -> None:
+    click.echo(msgspec.json.encode({"error": parts}).decode())
+
+
+def _refuse_usage(error: click.ClickException) -> None:
+    """A mistake in the options themselves; asking for nothing at all is answered with help."""
+    if _wants_json() and not isinstance(error, click.exceptions.NoArgsIsHelpError):
+        _print_error({"code": "usage", "message": error.format_message()})
+    else:
+        error.show()
 
 
 def _say(error: EverloopError) -> None:
-    if "--json" in sys.argv:
-        click.echo(msgspec.json.encode({"error": error.to_dict()}).decode())
+    if _wants_json():
+        _print_error(error.to_dict())
         return
     click.secho("error: ", fg="red", nl=False, err=True)
     click.echo(error.message, err=True)

@@ -6,24 +6,25 @@ import time
 from types import TracebackType
 from typing import Any
 
-from rich.markup import escape
 from rich.status import Status
 
 from everloop.cli._output import (
     console,
+    detail,
     heading,
     interval,
     next_step,
     number,
     print_json,
-    say,
     table,
     verdict,
 )
+from everloop.console.words import step_words
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop
 
 DOING = {
+    "probe": "asking whether a new model would be better",
     "snapshot": "taking a snapshot of the data",
     "train": "training the candidates",
     "evaluate": "testing through the gates",
@@ -66,10 +67,7 @@ class CycleView:
             self._stop()
             for line in describe(facts["step"], facts["result"]):
                 spent = time.monotonic() - self._began
-                console.print(
-                    f"  [bold]{facts['step']:<9}[/] {escape(line)}  [dim]{spent:.1f} s[/]",
-                    soft_wrap=True,
-                )
+                detail(f"{line}  {spent:.1f} s", facts["step"])
         elif self._status is not None and stage != "cycle":
             self._status.update(
                 f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items())
@@ -107,9 +105,8 @@ def describe(step: str, result: dict[str, Any]) -> list[str]:
         return [
             f"canary at {s['weight']:.0%}: {s['verdict']} ({s['reason']})" for s in result["steps"]
         ]
-    if step == "promote" and result:
-        return [f"version {result['version']} answers all traffic"]
-    return []
+    said = step_words(step, result)
+    return [said] if said else []
 
 
 def show_cycle(loop: Loop, cycle: Cycle, as_json: bool) -> None:
@@ -120,7 +117,7 @@ def show_cycle(loop: Loop, cycle: Cycle, as_json: bool) -> None:
     results = {s.step: s.result or {} for s in loop.steps(cycle.id)}
     tested = results.get("evaluate") or results.get("retest") or {}
     for note in results.get("snapshot", {}).get("notes", []):
-        say(f"  note: {note}")
+        detail(f"note: {note}")
     if tested.get("gates"):
         show_gates(tested)
     if cycle.state == "waiting":

@@ -13,10 +13,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 folder = click.option(
     "--dir",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=Path(),
     show_default=".",
     help="The project's folder.",
+)
+new_folder = click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    show_default=".",
+    help="The project's folder; made when it is not there.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 loop_name = click.option("--loop", "loop_name", help="Which loop, when the project has several.")

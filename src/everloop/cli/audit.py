@@ -9,7 +9,7 @@ import click
 
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
-from everloop.cli._output import print_json, say
+from everloop.cli._output import next_step, print_json, say
 from everloop.loop.project import Project
 
 
@@ -20,15 +20,28 @@ def command() -> None:
 
 @command.command("verify")
 @folder_option
+@click.option(
+    "--anchor",
+    metavar="SEQ:HASH",
+    help="What an earlier audit printed; shows that everything up to there is still there.",
+)
 @json_option
-def verify(folder: Path, as_json: bool) -> None:
-    """Recompute the chain of hashes and its signature; exit code 1 when something was changed."""
+def verify(folder: Path, anchor: str | None, as_json: bool) -> None:
+    """Recompute the chain of hashes and its signature; exit code 1 when something was changed.
+
+    The log and its signature lie in one place: only an anchor that was kept elsewhere finds that
+    all of it was put back to an earlier state.
+    """
     with Project.open(folder) as project:
-        audit = project.events.verify()
+        audit = project.events.verify(anchor)
     if as_json:
         print_json(audit)
     elif audit.ok:
-        say(f"{audit.events:,} events, unbroken and signed.")
+        held = " The anchor holds." if anchor else ""
+        say(f"{audit.events:,} events, unbroken and signed.{held}")
+        say(f"anchor {audit.anchor}")
+        next_step("everloop audit verify --anchor ANCHOR", "later, with the anchor kept elsewhere")
     else:
-        say(f"Broken at event {audit.broken_at}: {audit.reason}")
+        where = "" if audit.broken_at is None else f" at event {audit.broken_at:,}"
+        say(f"Broken{where}: {audit.reason}")
     sys.exit(0 if audit.ok else 1)

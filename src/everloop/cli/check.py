@@ -8,7 +8,7 @@ import click
 
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
-from everloop.cli._output import next_step, print_json, say, table
+from everloop.cli._output import detail, next_step, print_json, say, table
 from everloop.loop.checking import check
 
 
@@ -24,5 +24,5 @@ def command(folder: Path, as_json: bool) -> None:
     say(f"everloop.toml is sound: loop {found.loop}, {found.task}, target {found.target}")
     table(("feature", "kind", "levels"), found.features, title=f"{found.rows:,} rows")
     for note in found.notes:
-        say(f"  note: {note}")
+        detail(f"note: {note}")
     next_step("everloop run", "goes once round the loop")

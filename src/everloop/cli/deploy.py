@@ -31,4 +31,6 @@ def command(version: int, folder: Path, loop_name: str | None, as_json: bool) ->
         show_cycle(loop, cycle, as_json)
         if not as_json and project.serving() is None:
             next_step("everloop serve", "answers POST /predict with it")
+        elif not as_json:
+            next_step("everloop status", "shows what answers now")
     sys.exit(exit_code(cycle))

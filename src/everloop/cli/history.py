@@ -9,7 +9,8 @@ import click
 
 from everloop.cli._cycles import describe, show_cycle
 from everloop.cli._options import project_options
-from everloop.cli._output import heading, next_step, print_json, say, table
+from everloop.cli._output import detail, heading, next_step, print_json, say
+from everloop.console.words import cause_brief, plain, reason_words
 from everloop.errors import NotFound
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop, loop_of
@@ -18,7 +19,13 @@ from everloop.loop.project import Project
 
 @click.command("history")
 @click.argument("cycle", required=False, type=int)
-@click.option("--limit", default=20, show_default=True, help="How many cycles.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="How many cycles.",
+)
 @click.option("--before", type=int, help="Only cycles with a smaller number.")
 @project_options
 def command(
@@ -39,22 +46,21 @@ def command(
         if as_json:
             print_json(cycles)
             return
-        table(
-            ("cycle", "started", "cause", "verdict", "version", "reason"),
-            [
-                (
-                    c.number,
-                    _when(c.started),
-                    _cause(c),
-                    (c.verdict or c.state).replace("_", " "),
-                    c.version,
-                    c.reason or "",
-                )
-                for c in cycles
-            ],
-        )
-        if not cycles:
+        width = max((len(_verdict(c)) for c in cycles), default=0)
+        for c in cycles:
+            version = "" if c.version is None else f"version {c.version}, "
+            say(
+                f"{c.number:>4}  {_when(c.started)}  {_verdict(c):<{width}}  "
+                f"{version}{cause_brief(c.cause)}"
+            )
+            if c.reason:
+                detail(reason_words(c.reason, c.verdict, c.cause), indent=6)
+        if not cycles and before is None:
             next_step("everloop run", "goes round once")
+        elif len(cycles) == limit and cycles[-1].number > 1:
+            next_step(f"everloop history --before {cycles[-1].number}", "shows older ones")
+        elif not cycles:
+            next_step("everloop history", "shows the newest ones")
         else:
             next_step(f"everloop history {cycles[0].number}", "shows the steps of one cycle")
 
@@ -64,19 +70,21 @@ def _one(loop: Loop, number: int, as_json: bool) -> None:
     if not found:
         raise NotFound(f"cycle: got {number}, which {loop.name} does not have.", path="cycle")
     if not as_json:
-        heading(f"cycle {number} of {loop.name}, cause: {_cause(found[0])}")
+        heading(f"cycle {number} of {loop.name}, cause: {cause_brief(found[0].cause)}")
         for step in loop.steps(found[0].id):
             spent = (
                 f"{(step.finished - step.started) / 1000:.1f} s" if step.finished else "under way"
             )
             for line in describe(step.step, step.result or {}) or [step.error or step.state]:
-                say(f"  {step.step:<9} {line}  {spent}")
+                detail(f"{line}  {spent}", step.step)
     show_cycle(loop, found[0], as_json)
+    if not as_json and found[0].finished is not None:
+        next_step("everloop history", "shows the others")
 
 
-def _cause(cycle: Cycle) -> str:
-    return str(cycle.cause.get("reason") or cycle.cause["kind"])
+def _verdict(cycle: Cycle) -> str:
+    return plain(cycle.verdict or cycle.state)
 
 
 def _when(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M")

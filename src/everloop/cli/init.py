@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from everloop.cli._options import as_json as json_option
-from everloop.cli._options import folder as folder_option
-from everloop.cli._output import next_step, print_json, say
+from everloop.cli._options import new_folder as folder_option
+from everloop.cli._output import detail, next_step, print_json, say
 from everloop.loop.initial import initialise
 
 
@@ -32,11 +32,12 @@ def command(
     if as_json:
         print_json(made)
         return
-    say(f"{made.file}: loop {made.loop}, {made.task}")
-    say(f'  target "{made.target}": {made.why}')
+    say(f"Wrote {folder / made.file}: loop {made.loop}, {made.task}.")
+    said = "" if target else "; --target COLUMN --force says otherwise"
+    detail(f'target "{made.target}": {made.why}{said}')
     for role, column in (("time", made.time), ("id", made.id)):
         if column:
-            say(f'  {role} "{column}"')
+            detail(f'{role} "{column}"')
     for note in made.notes:
-        say(f"  note: {note}")
+        detail(f"note: {note}")
     next_step("everloop check", "then everloop run")

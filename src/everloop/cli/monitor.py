@@ -9,7 +9,16 @@ from typing import Any
 import click
 
 from everloop.cli._options import project_options
-from everloop.cli._output import heading, next_step, number, print_json, say, table, verdict
+from everloop.cli._output import (
+    detail,
+    heading,
+    next_step,
+    number,
+    print_json,
+    say,
+    table,
+    verdict,
+)
 from everloop.loop.loop import Loop, loop_of
 from everloop.loop.project import Project
 from everloop.loop.watching import Looked
@@ -17,7 +26,14 @@ from everloop.monitor.windows import Window
 
 
 @click.command("monitor")
-@click.option("--windows", "count", default=10, show_default=True, help="How many windows to show.")
+@click.option(
+    "--windows",
+    "count",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="How many windows to show.",
+)
 @project_options
 def command(count: int, folder: Path, loop_name: str | None, as_json: bool) -> None:
     """Look at every window that is over: quality, drift, performance; say what they call for.
@@ -33,6 +49,12 @@ def command(count: int, folder: Path, loop_name: str | None, as_json: bool) -> N
             print_json({"looked": seen, "windows": windows})
             return
         heading(f"{loop.name}: endpoint {loop.declaration.endpoint}")
+        if not windows:
+            say("No window of traffic is over yet.")
+            started = project.supervisor() is not None
+            what = "everloop status" if started else "everloop up"
+            next_step(what, "shows where predictions go" if started else "takes traffic and looks")
+            return
         table(
             ("window", "rows", "labelled", "score", "was", "drifting", "state"),
             [_row(window) for window in windows],
@@ -46,12 +68,14 @@ def show_looked(loop: Loop, seen: Looked, as_json: bool) -> None:
         print_json(seen)
         return
     for alert in seen.alerts:
-        say(f"  {alert.kind}: {alert.summary}")
+        detail(f"{alert.kind}: {alert.summary}")
     say(seen.decision.reason)
     if seen.cycle is not None and seen.cycle.verdict is not None:
         verdict(seen.cycle.verdict, seen.cycle.reason or "")
     if seen.decision.action == "cycle" and seen.cycle is None:
         next_step("everloop update", f"trains a challenger for {loop.name}")
+    else:
+        next_step("everloop history", "shows what was decided before")
 
 
 def _row(window: Window) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ import click
 from everloop.cli._cycles import CycleView, exit_code, show_cycle
 from everloop.cli._options import project_options
 from everloop.cli._output import heading, next_step
+from everloop.loop.cycles import Cycle
 from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 
@@ -28,6 +29,16 @@ def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
         with CycleView(quiet=as_json) as view:
             cycle = loop.run(on_progress=view)
         show_cycle(loop, cycle, as_json)
-        if not as_json and cycle.verdict == "promoted":
-            next_step("everloop up", "serves it, with the console and the controller")
+        if not as_json and cycle.verdict is not None:
+            show_next(project, cycle)
     sys.exit(exit_code(cycle))
+
+
+def show_next(project: Project, cycle: Cycle) -> None:
+    """After a promotion what serves it, otherwise what tells why not."""
+    if cycle.verdict != "promoted":
+        next_step(f"everloop history {cycle.number}", "shows each step of it")
+    elif project.supervisor() is None:
+        next_step("everloop up", "serves it, with the console and the controller")
+    else:
+        next_step("everloop status", "shows what answers now")

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
+from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
 from everloop.cli._output import say
 from everloop.loop.project import Project
 from everloop.loop.publishing import pin, served
+from everloop.server.bind import check_bind, check_port, claim_port, reachable
 
 
 @click.command("serve")
@@ -24,12 +26,28 @@ from everloop.loop.publishing import pin, served
 )
 @click.option("--port", default=5051, show_default=True, help="Port of the predictions.")
 @folder_option
-def command(model: str | None, host: str, port: int, folder: Path) -> None:
+@json_option
+def command(model: str | None, host: str, port: int, folder: Path, as_json: bool) -> None:
     """Answer predictions over HTTP: POST /predict with records or columns.
 
     MODEL is a name, name@alias or name/version and is served as it is; without it every endpoint
     of the project is served and follows its champion.
     """
+    with Project.open(folder) as project:
+        check_bind(host, project.settings.token)
+        check_port(port, "--port")
+        endpoints = dict(served(project, model))
+        port = claim_port(host, port, "--port")
+        if model is not None:
+            pinned = ["--state", str(pin(project, model, port))]
+        else:
+            pinned = []
+            project.publish()
+    url = f"http://{reachable(host)}:{port}"
+    if not as_json:
+        for name, version in endpoints.items():
+            say(f"endpoint {name}: version {version}")
+        say(f"predictions at {url}  (POST /predict; Ctrl-C stops)")
     arguments = [
         sys.executable,
         "-m",
@@ -40,15 +58,9 @@ def command(model: str | None, host: str, port: int, folder: Path) -> None:
         host,
         "--port",
         str(port),
+        *pinned,
+        *(["--json"] if as_json else []),
     ]
-    with Project.open(folder) as project:
-        if model is not None:
-            arguments += ["--state", str(pin(project, model, port))]
-        else:
-            project.publish()
-        for name, version in served(project, model):
-            say(f"endpoint {name}: version {version}")
-    say(f"predictions at http://{host}:{port}  (POST /predict; Ctrl-C stops)")
     sys.stdout.flush()
     # The data plane has no SQL, no tables and no training library in its process.
     os.execv(sys.executable, arguments)

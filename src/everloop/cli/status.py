@@ -8,6 +8,7 @@ import click
 
 from everloop.cli._options import project_options
 from everloop.cli._output import (
+    detail,
     heading,
     interval,
     next_step,
@@ -42,6 +43,7 @@ def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
             next_step("everloop up", "runs the console, predictions and the controller")
         else:
             say(f"console {up['url']}, predictions {up['serve_url']}")
+            next_step("everloop monitor", "looks at the traffic now")
 
 
 def _show(state: LoopStatus) -> None:
@@ -49,8 +51,8 @@ def _show(state: LoopStatus) -> None:
     heading(f"{state.loop}: {state.stage}{at}")
     for role, version in (("champion", state.champion), ("challenger", state.challenger)):
         if version is not None:
-            say(
-                f"  {role:<10} version {version.version}, {version.algorithm}, {version.metric} "
+            detail(
+                f"{role:<10} version {version.version}, {version.algorithm}, {version.metric} "
                 f"{number(version.value)} {interval(version.low, version.high)}"
             )
     if state.arms:
@@ -62,4 +64,4 @@ def _show(state: LoopStatus) -> None:
     if state.last_cycle is not None and state.last_cycle.verdict:
         verdict(state.last_cycle.verdict, state.last_cycle.reason or "")
     if state.waiting:
-        say("  a cycle waits for your approval: everloop history")
+        detail("a cycle waits for your approval: everloop history")

@@ -9,7 +9,7 @@ import click
 
 from everloop.cli._cycles import CycleView, exit_code, show_cycle
 from everloop.cli._options import project_options
-from everloop.cli._output import heading
+from everloop.cli._output import heading, next_step
 from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 
@@ -29,4 +29,9 @@ def command(version: int | None, folder: Path, loop_name: str | None, as_json: b
         with CycleView(quiet=as_json) as view:
             cycle = loop.test(version, on_progress=view)
         show_cycle(loop, cycle, as_json)
+        if not as_json:
+            why = "makes a version the champion" if cycle.verdict == "passed" else "tries again"
+            next_step(
+                "everloop deploy VERSION" if cycle.verdict == "passed" else "everloop run", why
+            )
     sys.exit(exit_code(cycle))

@@ -70,4 +70,6 @@ def command(
         show_cycle(loop, cycle, as_json)
         if not as_json and cycle.verdict in ("promoted", "registered"):
             next_step("everloop serve", "answers POST /predict on http://127.0.0.1:5051")
+        elif not as_json and cycle.verdict is not None:
+            next_step(f"everloop history {cycle.number}", "shows each step of it")
     sys.exit(exit_code(cycle))

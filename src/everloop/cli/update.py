@@ -53,8 +53,8 @@ def command(
             show_looked(loop, done, as_json)
             sys.exit(0 if done.cycle is None else exit_code(done.cycle))
         show_cycle(loop, done, as_json)
-        if not as_json and done.verdict == "promoted":
-            next_step("everloop history", "shows how the model came to be")
+        if not as_json and done.verdict is not None:
+            next_step(f"everloop history {done.number}", "shows how it came to that")
     sys.exit(exit_code(done))
 
 

@@ -136,7 +136,8 @@ def reason_words(reason: str | None, verdict: str | None, cause: dict[str, Any])
     name = plain(verdict)
     if name and text.lower().startswith(f"{name}: "):
         text = text[len(name) + 2 :]
-    return text[:1].upper() + text[1:]
+        text = text[:1].upper() + text[1:]
+    return text
 
 
 def day(ms: int) -> str:

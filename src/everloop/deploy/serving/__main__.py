@@ -27,6 +27,7 @@ def options(arguments: list[str]) -> Options:
     parser.add_argument(
         "--watch-stdin", action="store_true", help="end when standard input is closed"
     )
+    parser.add_argument("--json", action="store_true", help="print the ready line as JSON")
     given = parser.parse_args(arguments)
     if not given.dir.is_dir():
         raise invalid("--dir", str(given.dir), "a folder that exists")
@@ -40,6 +41,7 @@ def options(arguments: list[str]) -> Options:
         fsync=settings.log_fsync,  # type: ignore[arg-type]
         max_body=int(settings.max_body_mb * 1e6),
         watch_stdin=given.watch_stdin,
+        as_json=given.json,
     )
 
 

@@ -45,6 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int = 16 << 20
     segment_bytes: int = 64 << 20
     watch_stdin: bool = False
+    as_json: bool = False  # the ready line
 
 
 async def serve(options: Options) -> None:
@@ -78,7 +79,7 @@ async def serve(options: Options) -> None:
 
         fleet.on_applied = tell
         tell()
-    print(f"everloop serving ready on {url}", flush=True)
+    print(_ready_line(url, fleet, options.as_json), flush=True)
     try:
         await serving
         await shadows.drain(DRAIN_S)
@@ -88,6 +89,14 @@ async def serve(options: Options) -> None:
             task.cancel()
         core.close()
         journal.close()
+
+
+def _ready_line(url: str, fleet: Fleet, as_json: bool) -> str:
+    if not as_json:
+        return f"everloop serving ready on {url}"
+    versions = {n: [arm.version for arm in e.arms] for n, e in fleet.endpoints.items()}
+    said = {"ready": fleet.ready, "url": url, "endpoints": versions, "errors": fleet.errors}
+    return msgspec.json.encode(said).decode()
 
 
 def stop_on_signals(server: Server, watch_stdin: bool) -> None:
