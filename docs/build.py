@@ -218,7 +218,8 @@ def _signature(thing: object) -> str:
     except (TypeError, ValueError):
         return ""
     bare = [p.replace(annotation=p.empty) for p in found.parameters.values() if p.name != "self"]
-    return str(inspect.Signature(bare))
+    text = str(inspect.Signature(bare))
+    return re.sub(r"<function (\w+) at 0x\w+>", r"\1", text)  # an address is another each time
 
 
 def http_page() -> str:

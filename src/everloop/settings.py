@@ -53,7 +53,10 @@ def load_settings(
         if key not in names:
             guess = nearest(key, names)
             raise invalid(
-                f"settings.{key}", key, "one of " + ", ".join(names), code="unknown_key",
+                f"settings.{key}",
+                key,
+                "one of " + ", ".join(names),
+                code="unknown_key",
                 fix=f'Did you mean "{guess}"?' if guess else None,
             )
         values[key] = value

@@ -166,13 +166,19 @@ def test_a_chunked_body_is_read_like_another(shared):
 def test_foreign_hosts_and_origins_are_refused_on_loopback(shared):
     for headers in (
         {"host": "evil.example"}, {"host": "evil.example:5051"}, {"host": "localhost.evil.example"},
-        {"origin": "https://evil.example"}, {"origin": "null"},
+        {"origin": "https://evil.example"}, {"origin": "null"}, {"origin": "http://localhost:1"},
     ):  # fmt: skip
         for path in ("/health", "/endpoints"):
             answer = shared.http.get(path, headers=headers)
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "foreign_host")
-    for headers in ({"host": "localhost:9"}, {"host": "[::1]"}, {"origin": "http://localhost:1"}):
+    own = {"host": "localhost:9", "origin": "http://localhost:9"}
+    for headers in ({"host": "localhost:9"}, {"host": "[::1]"}, own):
         assert shared.http.get("/health", headers=headers).status_code == 200
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 422)):
+        answer = shared.http.post(
+            "/endpoints/trips/predict", json=[], headers={"sec-fetch-site": site}
+        )
+        assert (site, answer.status_code) == (site, status)
 
 
 def test_feedback_is_kept(shared):

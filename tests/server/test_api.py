@@ -60,7 +60,13 @@ def test_a_verb_begins_a_cycle_and_says_where_to_watch_it(client: Client, projec
     assert (last.kind, last.actor) == ("cycle.started", "http:local")
 
 
-@pytest.mark.parametrize("source", ["/etc/passwd", "../other.csv", "nothing.csv", "a\0b", "", "."])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "/etc/passwd", "../other.csv", "nothing.csv", "a\0b", "", ".", "everloop.toml",
+        ".everloop/keys/signing.key",
+    ],
+)  # fmt: skip
 def test_an_update_reads_files_of_the_project_only(client: Client, source: str) -> None:
     answer = client.post(f"{V1}/loops/flights/update", json={"source": source})
     assert answer.status_code == 422

@@ -133,6 +133,31 @@ def test_bad_queries_are_named(client: Client, query: str, path: str) -> None:
     assert answer.json()["error"]["path"] == path
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/models/%00/versions", "/api/v1/cycles?loop=%00", "/api/v1/events?subject=a%00b",
+        "/api/v1/runs/x%00", "/api/v1/audit/verify?anchor=%C2%B2:" + 64 * "a",
+        "/api/v1/audit/verify?anchor=" + 5000 * "9" + ":" + 64 * "a",
+        "/api/v1/models/x/versions/" + 5000 * "9",
+    ],
+    ids=lambda path: path[:50],
+)  # fmt: skip
+def test_odd_text_is_refused_and_never_a_surprise(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets/..%2f..%2fetc%2fpasswd", "/assets/../../etc/passwd", "/cycles/..%2f..%2fx",
+        "/api/v1/models/..%2f..%2fetc/versions", "/api/v1/datasets/..%2f..%2fx",
+    ],
+)  # fmt: skip
+def test_no_path_leads_out(client: Client, path: str) -> None:
+    assert client.get(path).status_code in (404, 422)
+
+
 def test_the_document_tells_of_every_route(client: Client) -> None:
     document = client.get("/openapi.json").json()
     for route in ROUTES:

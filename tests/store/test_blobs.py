@@ -193,3 +193,9 @@ def test_default_is_a_folder_of_the_project(tmp_path: Path) -> None:
     digest = Blobs(url).put(b"data")
     assert (tmp_path / "x y" / "blobs" / digest[:2] / digest[2:4] / digest).exists()
     assert blobs_url(tmp_path, Settings(blobs_url="s3://b/p")) == "s3://b/p"
+
+
+def test_no_message_shows_a_password() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Blobs("weird://me:hunter2@bucket/x")
+    assert "hunter2" not in str(refused.value.to_dict())

@@ -91,6 +91,7 @@ class Endpoint:
         principal: Principal = scope[PRINCIPAL]
         check_permission(self.route, principal)
         request = Request(scope, receive)
+        check_text({**request.path_params, **request.query_params})
         check_query(self.route, request.query_params)
         call = Call(
             context=self.context,
@@ -119,6 +120,13 @@ def check_permission(route: Route, principal: Principal) -> None:
     if principal.name == "nobody":
         raise unauthenticated("This server asks for a token in the Authorization header.")
     raise Forbidden(f"{route.method} {route.path} needs the permission {route.permission!r}.")
+
+
+def check_text(values: Mapping[str, str]) -> None:
+    """Raises :class:`~everloop.errors.InvalidInput` for text that not every database can hold."""
+    for key, value in values.items():
+        if "\0" in value:
+            raise invalid(shorten(key), value, "text without the character NUL")
 
 
 def check_query(route: Route, query: Mapping[str, str]) -> None:

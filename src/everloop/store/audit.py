@@ -104,6 +104,6 @@ def _parse_anchor(anchor: str | None) -> tuple[int, str] | None:
     if anchor is None:
         return None
     seq, _, digest = anchor.partition(":")
-    if not seq.isdigit() or len(digest) != 64:
+    if not (seq.isascii() and seq.isdigit() and len(seq) < 17 and len(digest) == 64):
         raise invalid("anchor", anchor, "SEQ:HASH as `everloop audit verify` prints it")
     return int(seq), digest

@@ -35,6 +35,11 @@ def blobs_url(state: Path, settings: Settings) -> str:
     return settings.blobs_url or (state.absolute() / "blobs").as_uri()
 
 
+def shown(url: str) -> str:
+    """A URL as messages may show it: without a user's name and password."""
+    return re.sub(r"//[^/@]*@", "//***@", url)
+
+
 class Blobs:
     """Content-addressed objects at ``url``; may be shared by threads.
 
@@ -146,7 +151,7 @@ class Blobs:
 
     def _unavailable(self, reason: str) -> Unavailable:
         return Unavailable(
-            f"The blob store {self.url} is not available: {reason}",
+            f"The blob store {shown(self.url)} is not available: {reason}",
             code="blobs_unavailable",
             fix="Check settings.blobs_url, the credentials and the network.",
         )
@@ -172,7 +177,7 @@ def _open(url: str) -> ObjectStore:
     expected = "file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container"
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES or (parts.scheme == "file" and parts.netloc):
-        raise invalid("settings.blobs_url", url, expected)
+        raise invalid("settings.blobs_url", shown(url), expected)
     try:
         if parts.scheme == "file":
             return LocalStore(Path(url2pathname(parts.path)), mkdir=True)
@@ -182,4 +187,6 @@ def _open(url: str) -> ObjectStore:
         )
     except (BaseError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise invalid("settings.blobs_url", url, expected, fix=reason) from None
+        raise invalid(
+            "settings.blobs_url", shown(url), expected, fix=reason.replace(url, shown(url))
+        ) from None

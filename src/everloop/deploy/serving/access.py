@@ -53,9 +53,13 @@ class Access:
                 raise _foreign("host", host)
             if len(self._known) < 64:
                 self._known.add(host)
+        # Another program's page on this machine is as foreign as one from elsewhere.
         origin = request.headers.get(b"origin")
-        if origin is not None and _name(origin.partition(b"://")[2]) not in _NAMES:
+        if origin is not None and origin.partition(b"://")[2].lower() != host.lower():
             raise _foreign("origin", origin)
+        site = request.headers.get(b"sec-fetch-site", b"none")
+        if request.method == "POST" and site not in (b"none", b"same-origin"):
+            raise _foreign("sec-fetch-site", site)
 
 
 def is_loopback(host: str) -> bool:
@@ -75,7 +79,7 @@ def _name(host: bytes) -> bytes:
 
 def _foreign(header: str, value: bytes) -> Forbidden:
     return Forbidden(
-        f"{header}: got {value[:80]!r}, expected localhost or 127.0.0.1.",
+        f"{header}: got {value[:80].decode('latin-1')!r}, expected this server's own name.",
         code="foreign_host", path=header,
         fix="Set EVERLOOP_TOKEN to serve under other names.",
     )  # fmt: skip

@@ -10,6 +10,7 @@ import msgspec
 from everloop import __version__
 from everloop.errors import invalid
 from everloop.loop.cycles import Cycle
+from everloop.loop.declaration import FILE_NAME
 from everloop.loop.loop import Loop, loop_of, loops_of
 from everloop.loop.project import Project
 from everloop.loop.status import LoopStatus
@@ -101,10 +102,11 @@ def inside(project: Project, source: str) -> str:
     """A file of the project's folder, as an absolute path.
 
     Raises :class:`~everloop.errors.InvalidInput` for any other: a caller over HTTP may not choose
-    what of this machine is read.
+    what of this machine is read, nor the loop file and the project's own state.
     """
     path = (project.dir / source).resolve() if "\0" not in source else Path()
-    if not path.is_relative_to(project.dir) or not path.is_file():
+    ours = path == project.dir / FILE_NAME or path.is_relative_to(project.state.resolve())
+    if ours or not path.is_relative_to(project.dir) or not path.is_file():
         raise invalid("source", source, "a data file in the project's folder", code="missing_file")
     return str(path)
 
