@@ -19,9 +19,9 @@ from everloop.cli._output import (
     table,
     verdict,
 )
+from everloop.cli._target import AnyLoop
 from everloop.console.words import step_words
 from everloop.loop.cycles import Cycle
-from everloop.loop.loop import Loop
 
 DOING = {
     "probe": "asking whether a new model would be better",
@@ -109,7 +109,7 @@ def describe(step: str, result: dict[str, Any]) -> list[str]:
     return [said] if said else []
 
 
-def show_cycle(loop: Loop, cycle: Cycle, as_json: bool) -> None:
+def show_cycle(loop: AnyLoop, cycle: Cycle, as_json: bool) -> None:
     """The end of a cycle: gates, the comparison, the verdict."""
     if as_json:
         print_json({"cycle": cycle, "steps": loop.steps(cycle.id)})

@@ -10,8 +10,7 @@ import click
 from everloop.cli._cycles import CycleView, exit_code, show_cycle
 from everloop.cli._options import project_options
 from everloop.cli._output import heading, next_step
-from everloop.loop.loop import loop_of
-from everloop.loop.project import Project
+from everloop.cli._target import opened
 
 
 @click.command("deploy")
@@ -22,14 +21,13 @@ def command(version: int, folder: Path, loop_name: str | None, as_json: bool) ->
 
     An older VERSION is a rollback.
     """
-    with Project.open(folder) as project:
-        loop = loop_of(project, loop_name)
+    with opened(folder, loop_name) as (loop, project):
         if not as_json:
             heading(f"{loop.name}: deploy version {version}")
         with CycleView(quiet=as_json) as view:
             cycle = loop.deploy(version, on_progress=view)
         show_cycle(loop, cycle, as_json)
-        if not as_json and project.serving() is None:
+        if not as_json and project is not None and project.serving() is None:
             next_step("everloop serve", "answers POST /predict with it")
         elif not as_json:
             next_step("everloop status", "shows what answers now")

@@ -10,11 +10,10 @@ import click
 from everloop.cli._cycles import describe, show_cycle
 from everloop.cli._options import project_options
 from everloop.cli._output import detail, heading, next_step, print_json, say
+from everloop.cli._target import AnyLoop, opened
 from everloop.console.words import cause_brief, plain, reason_words
 from everloop.errors import NotFound
 from everloop.loop.cycles import Cycle
-from everloop.loop.loop import Loop, loop_of
-from everloop.loop.project import Project
 
 
 @click.command("history")
@@ -37,8 +36,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Show the loop's cycles with their causes and verdicts, or the steps of one CYCLE."""
-    with Project.open(folder) as project:
-        loop = loop_of(project, loop_name)
+    with opened(folder, loop_name) as (loop, _):
         if cycle is not None:
             _one(loop, cycle, as_json)
             return
@@ -65,7 +63,7 @@ def command(
             next_step(f"everloop history {cycles[0].number}", "shows the steps of one cycle")
 
 
-def _one(loop: Loop, number: int, as_json: bool) -> None:
+def _one(loop: AnyLoop, number: int, as_json: bool) -> None:
     found = [c for c in loop.history(before=number + 1, limit=1) if c.number == number]
     if not found:
         raise NotFound(f"cycle: got {number}, which {loop.name} does not have.", path="cycle")

@@ -19,8 +19,7 @@ from everloop.cli._output import (
     table,
     verdict,
 )
-from everloop.loop.loop import Loop, loop_of
-from everloop.loop.project import Project
+from everloop.cli._target import AnyLoop, opened
 from everloop.loop.watching import Looked
 from everloop.monitor.windows import Window
 
@@ -41,17 +40,16 @@ def command(count: int, folder: Path, loop_name: str | None, as_json: bool) -> N
     Nothing is started by looking; `everloop update` acts, and so does the controller of
     `everloop up`.
     """
-    with Project.open(folder) as project:
-        loop = loop_of(project, loop_name)
+    with opened(folder, loop_name) as (loop, project):
         seen = loop.monitor()
-        windows = project.windows.page(loop.declaration.endpoint, limit=count)
+        windows = loop.windows(count)
         if as_json:
             print_json({"looked": seen, "windows": windows})
             return
-        heading(f"{loop.name}: endpoint {loop.declaration.endpoint}")
+        heading(f"{loop.name}: endpoint {loop.endpoint}")
         if not windows:
             say("No window of traffic is over yet.")
-            started = project.supervisor() is not None
+            started = project is None or project.supervisor() is not None
             what = "everloop status" if started else "everloop up"
             next_step(what, "shows where predictions go" if started else "takes traffic and looks")
             return
@@ -62,7 +60,7 @@ def command(count: int, folder: Path, loop_name: str | None, as_json: bool) -> N
         show_looked(loop, seen, as_json=False)
 
 
-def show_looked(loop: Loop, seen: Looked, as_json: bool) -> None:
+def show_looked(loop: AnyLoop, seen: Looked, as_json: bool) -> None:
     """The new alerts, the decision and the next command."""
     if as_json:
         print_json(seen)

@@ -10,8 +10,8 @@ import click
 from everloop.cli._cycles import CycleView, exit_code, show_cycle
 from everloop.cli._options import project_options
 from everloop.cli._output import heading, next_step
+from everloop.cli._target import opened
 from everloop.loop.cycles import Cycle
-from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 
 
@@ -22,8 +22,7 @@ def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
 
     When `everloop up` runs on the folder its controller does the work and this command follows it.
     """
-    with Project.open(folder) as project:
-        loop = loop_of(project, loop_name)
+    with opened(folder, loop_name) as (loop, project):
         if not as_json:
             heading(f"{loop.name}: a cycle")
         with CycleView(quiet=as_json) as view:
@@ -34,11 +33,11 @@ def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
     sys.exit(exit_code(cycle))
 
 
-def show_next(project: Project, cycle: Cycle) -> None:
+def show_next(project: Project | None, cycle: Cycle) -> None:
     """After a promotion what serves it, otherwise what tells why not."""
     if cycle.verdict != "promoted":
         next_step(f"everloop history {cycle.number}", "shows each step of it")
-    elif project.supervisor() is None:
+    elif project is not None and project.supervisor() is None:
         next_step("everloop up", "serves it, with the console and the controller")
     else:
         next_step("everloop status", "shows what answers now")

@@ -18,6 +18,7 @@ from everloop.cli._output import (
     table,
     verdict,
 )
+from everloop.cli._target import connected, settings_of
 from everloop.loop.loop import loop_of, loops_of
 from everloop.loop.project import Project
 from everloop.loop.status import LoopStatus
@@ -27,23 +28,38 @@ from everloop.loop.status import LoopStatus
 @project_options
 def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
     """Show each loop: its stage, its champion, its endpoint, its last verdict."""
+    settings = settings_of(folder)
+    if settings.server:
+        with connected(settings) as server:
+            found = server.statuses()
+        states = [s for s in found if loop_name in (None, s.loop)]
+        up: dict[str, str] | None = {"url": server.url}
+        _show_all(states, as_json, up, f"at {server.url}")
+        return
     with Project.open(folder) as project:
         loops = [loop_of(project, loop_name)] if loop_name else loops_of(project)
         states = [loop.status() for loop in loops]
         up = project.supervisor()
-        if as_json:
-            print_json({"loops": states, "up": up})
-            return
-        for state in states:
-            _show(state)
-        if not states:
-            say("No loop here yet.")
-            next_step("everloop init DATA.csv", "writes everloop.toml from looking at the data")
-        elif up is None:
-            next_step("everloop up", "runs the console, predictions and the controller")
-        else:
-            say(f"console {up['url']}, predictions {up['serve_url']}")
-            next_step("everloop monitor", "looks at the traffic now")
+        where = "" if up is None else f"console {up['url']}, predictions {up['serve_url']}"
+        _show_all(states, as_json, up, where)
+
+
+def _show_all(
+    states: list[LoopStatus], as_json: bool, up: dict[str, str] | None, where: str
+) -> None:
+    if as_json:
+        print_json({"loops": states, "up": up})
+        return
+    for state in states:
+        _show(state)
+    if not states:
+        say("No loop here yet.")
+        next_step("everloop init DATA.csv", "writes everloop.toml from looking at the data")
+    elif up is None:
+        next_step("everloop up", "runs the console, predictions and the controller")
+    else:
+        say(where)
+        next_step("everloop monitor", "looks at the traffic now")
 
 
 def _show(state: LoopStatus) -> None:

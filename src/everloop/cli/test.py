@@ -10,8 +10,7 @@ import click
 from everloop.cli._cycles import CycleView, exit_code, show_cycle
 from everloop.cli._options import project_options
 from everloop.cli._output import heading, next_step
-from everloop.loop.loop import loop_of
-from everloop.loop.project import Project
+from everloop.cli._target import opened
 
 
 @click.command("test")
@@ -22,10 +21,10 @@ def command(version: int | None, folder: Path, loop_name: str | None, as_json: b
 
     Exit code 1 when a gate fails, so that a script can stop there.
     """
-    with Project.open(folder) as project:
-        loop = loop_of(project, loop_name)
+    with opened(folder, loop_name) as (loop, _):
         if not as_json:
-            heading(f"{loop.name}: test of version {loop.version(version).version}")
+            what = "the champion" if version is None else f"version {version}"
+            heading(f"{loop.name}: test of {what}")
         with CycleView(quiet=as_json) as view:
             cycle = loop.test(version, on_progress=view)
         show_cycle(loop, cycle, as_json)

@@ -11,11 +11,10 @@ import click
 from everloop.cli._cycles import CycleView, exit_code, show_cycle
 from everloop.cli._options import project_options
 from everloop.cli._output import heading, next_step
+from everloop.cli._target import AnyLoop, opened
 from everloop.cli.monitor import show_looked
 from everloop.errors import NotFound, invalid
 from everloop.loop.cycles import Cycle
-from everloop.loop.loop import Loop, loop_of
-from everloop.loop.project import Project
 from everloop.loop.watching import Looked
 
 
@@ -41,8 +40,7 @@ def command(
     """
     if sum(value is not None for value in (data, approve, decline)) > 1:
         raise invalid("update", "several of DATA, --approve and --decline", "one of them")
-    with Project.open(folder) as project:
-        loop = loop_of(project, loop_name)
+    with opened(folder, loop_name) as (loop, _):
         if approve is not None or decline is not None:
             number = approve if approve is not None else decline
             assert number is not None
@@ -58,14 +56,14 @@ def command(
     sys.exit(exit_code(done))
 
 
-def _update(loop: Loop, data: Path | None, as_json: bool) -> Cycle | Looked:
+def _update(loop: AnyLoop, data: Path | None, as_json: bool) -> Cycle | Looked:
     if not as_json:
         heading(f"{loop.name}: update" + (f" with {data}" if data else ""))
     with CycleView(quiet=as_json) as view:
         return loop.update(None if data is None else str(data), on_progress=view)
 
 
-def _decide(loop: Loop, number: int, approved: bool, comment: str, as_json: bool) -> Cycle:
+def _decide(loop: AnyLoop, number: int, approved: bool, comment: str, as_json: bool) -> Cycle:
     found = [c for c in loop.history(before=number + 1, limit=1) if c.number == number]
     if not found:
         raise NotFound(f"cycle: got {number}, which {loop.name} does not have.", path="cycle")

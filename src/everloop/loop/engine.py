@@ -100,11 +100,12 @@ class Engine:
             raise
 
     def wait(self, cycle_id: str, poll: float = 0.05) -> Cycle:
-        """Block until a cycle is finished or waits for a person."""
+        """Run a cycle if nobody does, and block until it is finished or waits for a person."""
         while True:
             cycle = self.project.cycles.get(cycle_id)
             if cycle.finished is not None or cycle.state == "waiting":
                 return cycle
+            self.start(cycle)
             time.sleep(poll)
 
     @property

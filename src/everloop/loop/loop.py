@@ -17,6 +17,7 @@ from everloop.loop.project import Project
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import PLANS
 from everloop.loop.watching import Looked, look
+from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
 
 _POLL_SECONDS = 0.1
@@ -36,6 +37,10 @@ class Loop:
     @property
     def name(self) -> str:
         return self.declaration.name
+
+    @property
+    def endpoint(self) -> str:
+        return self.declaration.endpoint
 
     # -- the verbs -------------------------------------------------------------------------------
 
@@ -112,6 +117,10 @@ class Loop:
     def monitor(self) -> Looked:
         """Ship the log, look at every closed window, and say what the update policy makes of it."""
         return look(self.project, self.declaration, actor=None)
+
+    def windows(self, limit: int = 20) -> list[Window]:
+        """The newest windows of the loop's endpoint."""
+        return self.project.windows.page(self.endpoint, limit=limit)
 
     def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
         """A person's word on a cycle that waits for it."""

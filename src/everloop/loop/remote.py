@@ -105,8 +105,12 @@ class RemoteLoop:
     def monitor(self) -> Looked:
         return self.server.call("POST", f"{self._path}/monitor", Looked, json={})
 
-    def windows(self, limit: int) -> list[Window]:
-        path = f"/endpoints/{self.status().endpoint}/windows"
+    @property
+    def endpoint(self) -> str:
+        return self.status().endpoint
+
+    def windows(self, limit: int = 20) -> list[Window]:
+        path = f"/endpoints/{self.endpoint}/windows"
         return self.server.page(path, Window, limit=limit)
 
     def status(self) -> LoopStatus:

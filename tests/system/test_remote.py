@@ -1,0 +1,53 @@
+"""The command line driving a server that runs elsewhere, by ``EVERLOOP_SERVER``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from processes import everloop, up
+from sklearn.datasets import load_breast_cancer
+
+TOKEN = "a-long-enough-token-for-a-test"
+LOOP_FILE = """\
+[loop]
+name = "cells"
+[data]
+source = "cells.csv"
+target = "target"
+[train]
+candidates = ["logistic_regression"]
+"""
+
+
+def test_verbs_reach_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    load_breast_cancer(as_frame=True).frame.to_csv(there / "cells.csv", index=False)
+    (there / "everloop.toml").write_text(LOOP_FILE)
+    monkeypatch.setenv("EVERLOOP_TOKEN", TOKEN)
+    with up(there) as running:
+        monkeypatch.setenv("EVERLOOP_SERVER", f"http://127.0.0.1:{running.ports[0]}")
+        said = everloop(here, "run").stdout
+        assert "promoted" in said and "version 1" in said
+        again = json.loads(everloop(here, "run", "--json").stdout)
+        assert again["cycle"]["verdict"] == "not_worth_it"
+        history = json.loads(everloop(here, "history", "--json").stdout)
+        assert [c["number"] for c in history] == [2, 1]
+        status = json.loads(everloop(here, "status", "--json").stdout)
+        assert status["loops"][0]["champion"]["version"] == 1
+        assert "No update" in everloop(here, "update").stdout
+        assert everloop(here, "monitor").returncode == 0
+        assert "passed" in everloop(here, "test", "1").stdout
+
+        missing = everloop(here, "deploy", "7", check=False)
+        assert missing.returncode == 2 and "7" in missing.stderr
+        monkeypatch.setenv("EVERLOOP_TOKEN", "wrong")
+        refused = everloop(here, "status", check=False)
+        assert refused.returncode == 2 and "Traceback" not in refused.stderr
+    monkeypatch.setenv("EVERLOOP_TOKEN", TOKEN)
+    away = everloop(here, "status", check=False)
+    assert away.returncode == 2 and "does not answer" in away.stderr
+    assert not (here / ".everloop").exists()
