@@ -74,7 +74,7 @@ def _checked(values: dict[str, Any]) -> Settings:
             raise invalid("settings.max_body_mb", values["max_body_mb"], "a number") from None
     for key, value in values.items():
         if key != "max_body_mb" and not isinstance(value, str):
-            raise invalid(f"settings.{key}", value, "text")
+            raise invalid(f"settings.{key}", f"<{type(value).__name__}>", "text")
     settings = Settings(**values)
     if settings.log_fsync not in ("always", "interval", "never"):
         raise invalid("settings.log_fsync", settings.log_fsync, "always, interval or never")

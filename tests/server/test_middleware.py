@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 
 import pytest
 from server_helpers import BASE, Client, Connect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from everloop.errors import Forbidden
+from everloop.server.middleware.body_limit import BodyLimit
+from everloop.server.middleware.errors import Errors, json_form
 from everloop.server.middleware.hosts import host_name
+from everloop.server.middleware.request_id import RequestId
 
 STATUS = "/api/v1/status"
 CHECK = "/api/v1/check"
@@ -110,6 +116,24 @@ def test_a_large_chunked_body_is_refused_as_it_comes(connect: Connect) -> None:
 
     answer = connect(max_body_mb=0.001).post(CHECK, content=chunks())
     assert answer.status_code == 413
+
+
+def test_a_body_that_does_not_come_is_refused_in_time() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await Response("read").__call__(scope, receive, send)
+
+    async def dribble() -> AsyncIterator[bytes]:
+        for _ in range(50):
+            yield b"x"
+            await asyncio.sleep(0.05)
+
+    limited = RequestId(Errors(BodyLimit(app, 1000, seconds=0.2), json_form, {}))
+    answer = Client(limited).post("/x", content=dribble())
+    assert answer.status_code == 408
+    assert answer.json()["error"]["code"] == "slow_body"
+    assert Client(limited).post("/x", content=b"xy").text == "read"
 
 
 @pytest.mark.parametrize("length", ["ten", "-1", "1e3"])

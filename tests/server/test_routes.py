@@ -110,6 +110,7 @@ def test_browsers_get_a_page_and_programs_json(client: Client) -> None:
         (b"{}", 422, "$"),
         (b'{"text": "", "more": 1}', 422, "$"),
         (b"[]", 422, "$"),
+        (b'{"text": ' + 100_000 * b"[", 422, "$.text"),
         (b"\xff\xfe", 400, "$"),
         (b"", 422, "$"),
     ],
@@ -117,6 +118,16 @@ def test_browsers_get_a_page_and_programs_json(client: Client) -> None:
 def test_bad_bodies_are_named(client: Client, body: bytes, status: int, path: str) -> None:
     answer = client.post("/api/v1/check", content=body)
     assert (answer.status_code, answer.json()["error"]["path"]) == (status, path)
+
+
+def test_a_body_nested_without_end_is_not_json(client: Client) -> None:
+    answer = client.post("/api/v1/loops/flights/predict", content=1_000_000 * b"[")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
+
+
+def test_a_comment_has_a_length(client: Client) -> None:
+    answer = client.post("/api/v1/loops/flights/cycles", json={"comment": 2001 * "x"})
+    assert (answer.status_code, answer.json()["error"]["path"]) == (422, "$.comment")
 
 
 @pytest.mark.parametrize(

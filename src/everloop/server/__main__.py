@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from starlette.types import ASGIApp
 
@@ -65,7 +66,15 @@ async def serve(
     """Answer requests until told to stop; those under way are finished first."""
     address = "127.0.0.1" if host == "localhost" else host.strip("[]")
     server = Server(
-        app, address, port, interface=Interfaces.ASGI, websockets=False, log_enabled=False
+        app,
+        address,
+        port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        websockets=False,
+        backlog=1024,  # also the most connections at a time, idle ones among them
+        log_enabled=False,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

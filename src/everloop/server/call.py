@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,6 +14,9 @@ from everloop.loop.project import Project
 from everloop.server.metrics import Metrics
 
 MAX_PAGE = 1000
+Comment = Annotated[str, msgspec.Meta(max_length=2000)]
+"""What a person says to a request; it is kept and shown with what came of it."""
+
 DEFAULT_PAGE = 100
 
 

@@ -35,7 +35,13 @@ STATUSES: tuple[tuple[type[EverloopError], int], ...] = (
     (EverloopError, 400),
 )
 # Codes that say more than their class does.
-CODES = {"invalid_json": 400, "foreign_host": 421, "unauthenticated": 401, "cut_off": 400}
+CODES = {
+    "invalid_json": 400,
+    "foreign_host": 421,
+    "unauthenticated": 401,
+    "cut_off": 400,
+    "slow_body": 408,
+}
 
 # Basic stands first, since Chromium reads the first scheme only and then asks for a password.
 CHALLENGE = 'Basic realm="everloop", Bearer realm="everloop"'

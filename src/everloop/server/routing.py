@@ -155,7 +155,7 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
         said, _, at = str(error).partition(" - at `")
         path = at.rstrip("`") or "$"
         raise InvalidInput(f"{path}: {said}.", code="invalid_value", path=path) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
             f"body: not valid JSON: {error}.", code="invalid_json", path="$", expected="JSON"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -35,6 +36,7 @@ _STATUS_OF_CODE = {
     "invalid_header": 400,
     "unauthorized": 401,
     "method_not_allowed": 405,
+    "slow_body": 408,
     "unsupported_encoding": 415,
 }
 _STATUS_OF_TYPE: tuple[tuple[type[EverloopError], int], ...] = (
@@ -46,6 +48,7 @@ _STATUS_OF_TYPE: tuple[tuple[type[EverloopError], int], ...] = (
     (Unavailable, 503),
 )
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+BODY_SECONDS = 30.0  # a whole body may take so long: each one under way holds a connection
 _encode = msgspec.json.Encoder().encode
 # Unique over processes by the random part, over requests by the count.
 _process, _count = os.urandom(8).hex(), count(1)
@@ -77,7 +80,7 @@ class Request:
         """The whole body.
 
         Raises :class:`~everloop.errors.TooLarge` as soon as it is known to be beyond ``limit``
-        bytes, and InvalidInput when the connection ends within it.
+        bytes, and InvalidInput when the connection ends within it or it takes too long.
         """
         text = self.headers.get(b"content-length", b"")
         declared = int(text) if text.isdigit() else -1
@@ -88,6 +91,16 @@ class Request:
                 "content-encoding: compressed bodies are not read; send it plain.",
                 code="unsupported_encoding", path="content-encoding",
             )  # fmt: skip
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._whole(declared, limit)
+        except TimeoutError:
+            raise InvalidInput(
+                f"body: its end did not come within {BODY_SECONDS:g} s.",
+                code="slow_body", path="$", expected=f"the whole body within {BODY_SECONDS:g} s",
+            ) from None  # fmt: skip
+
+    async def _whole(self, declared: int, limit: int) -> bytes:
         message = await self._receive()
         # The server says "more" until it has seen the end; the declared length tells sooner, and
         # spares a round to it.

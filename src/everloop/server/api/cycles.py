@@ -6,7 +6,7 @@ import msgspec
 
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.loop import loop_of
-from everloop.server.call import Call, Page, page
+from everloop.server.call import Call, Comment, Page, page
 
 
 class CycleWithSteps(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class CycleWithSteps(msgspec.Struct, frozen=True):
 class WordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why; kept with the decision."""
 
-    comment: str = ""
+    comment: Comment = ""
 
 
 def listing(call: Call) -> Page:

@@ -14,7 +14,7 @@ from everloop.loop.declaration import FILE_NAME
 from everloop.loop.loop import Loop, loop_of, loops_of
 from everloop.loop.project import Project
 from everloop.loop.status import LoopStatus
-from everloop.server.call import Answer, Call, Page, page
+from everloop.server.call import Answer, Call, Comment, Page, page
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Described(msgspec.Struct, frozen=True):
 class RunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why the cycle begins; shown in its history."""
 
-    comment: str = ""
+    comment: Comment = ""
 
 
 class VersionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

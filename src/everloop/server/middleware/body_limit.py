@@ -1,31 +1,52 @@
-"""Refuses bodies above a size, before they are read where the caller says the size itself."""
+"""Refuses bodies above a size, before they are read where the caller says the size itself.
+
+A body that does not come to its end in time is refused too: each one under way holds a connection,
+and there is only so many of them.
+"""
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from everloop.errors import TooLarge, invalid
+from everloop.errors import EverloopError, TooLarge, invalid
 from everloop.server.middleware._base import header
+
+BODY_SECONDS = 30.0
 
 
 class BodyLimit:
-    """``limit`` is in bytes; it also holds for a chunked body, as it comes in."""
+    """``limit`` is in bytes; it also holds for a chunked body, as it comes in.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    ``seconds`` is the time that a whole body may take.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, seconds: float = BODY_SECONDS) -> None:
         self.app = app
         self.limit = limit
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         self._check_length(header(scope, b"content-length"))
-        read = 0
+        read, whole = 0, False
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.seconds
 
         async def counted() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:  # what comes after the body is the caller's going away, at any time
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise self._slow(read) from None
             read += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if read > self.limit:
                 raise self._too_large(f"more than {self.limit} bytes")
             return message
@@ -39,6 +60,15 @@ class BodyLimit:
             raise invalid("Content-Length", said, "a whole number")
         if len(said) > 18 or int(said) > self.limit:
             raise self._too_large(f"{said[:20]} bytes")
+
+    def _slow(self, read: int) -> EverloopError:
+        return EverloopError(
+            f"body: got {read} bytes in {self.seconds:g} s, expected all of it by then.",
+            code="slow_body",
+            path="$",
+            got=read,
+            expected=f"the whole body within {self.seconds:g} s",
+        )
 
     def _too_large(self, got: str) -> TooLarge:
         return TooLarge(
