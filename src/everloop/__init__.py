@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from everloop import datasets as datasets
     from everloop.errors import EverloopError as EverloopError
-    from everloop.loop.batch import predict_frame as predict_frame
     from everloop.loop.checking import check as check
     from everloop.loop.cycles import Cycle as Cycle
     from everloop.loop.declaration import Declaration as Declaration
@@ -42,7 +41,6 @@ _HOME = {
     "from_dict": "everloop.loop.declaration",
     "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",
-    "predict_frame": "everloop.loop.batch",
 }
 
 __all__ = [*_HOME, "datasets"]

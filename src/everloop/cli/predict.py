@@ -9,7 +9,7 @@ import click
 from everloop.cli._options import project_options
 from everloop.cli._output import next_step, print_json, say
 from everloop.data.sources import read_table
-from everloop.loop.batch import predict_frame, write_predictions
+from everloop.loop.batch import write_predictions
 from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 
@@ -35,7 +35,7 @@ def command(
     with Project.open(folder) as project:
         loop = loop_of(project, loop_name)
         chosen = loop.version(version)
-        predictions = predict_frame(loop, read_table(str(data.resolve()), project.dir), chosen)
+        predictions = loop.predict(read_table(str(data.resolve()), project.dir), chosen.version)
     if out is not None:
         write_predictions(predictions, out)
     if as_json:

@@ -11,17 +11,17 @@ import polars as pl
 from everloop.data.conform import conform
 from everloop.errors import invalid
 from everloop.loop.answers import PackagedModel
-from everloop.loop.loop import Loop
+from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
 
 
-def predict_frame(loop: Loop, frame: pl.DataFrame, version: ModelVersion) -> pl.DataFrame:
+def predict_frame(project: Project, frame: pl.DataFrame, version: ModelVersion) -> pl.DataFrame:
     """``y_pred`` (and ``probability`` of it, for classes) for each row of ``frame``, in its order.
 
     The id column comes first when the model has one and the frame holds it. Raises
     :class:`~everloop.errors.InvalidInput` when the columns do not fit the model's schema.
     """
-    model = PackagedModel(*loop.project.package(version))
+    model = PackagedModel(*project.package(version))
     schema = model.package.schema
     answers = model.answers(conform(frame, schema))
     columns: dict[str, object] = {}

@@ -71,10 +71,14 @@ class CycleStore:
         """Record a loop's declaration; an event only when it is new or changed."""
         text = _encode(to_dict(declaration))
         now = now_ms()
+        wanted = sa.select(loops.c.declaration).where(loops.c.name == declaration.name)
+        with self._db.read() as conn:
+            if (
+                conn.scalar(wanted) == text
+            ):  # asked for with every status, which must not wait for a writer
+                return
         with self._events.transaction() as conn:
-            row = conn.execute(
-                sa.select(loops.c.declaration).where(loops.c.name == declaration.name)
-            ).first()
+            row = conn.execute(wanted).first()
             if row is not None and row.declaration == text:
                 return
             _check_endpoint(conn, declaration)
@@ -379,7 +383,7 @@ def _check_endpoint(conn: sa.Connection, declaration: Declaration) -> None:
     for name, text in conn.execute(others):
         if from_dict(msgspec.json.decode(text)).declaration.endpoint == declaration.endpoint:
             raise Conflict(
-                f"deploy.endpoint: got {declaration.endpoint!r}, which is the loop {name!r}'s.",
+                f"deploy.endpoint: got {declaration.endpoint!r}, which the loop {name!r} has.",
                 path="deploy.endpoint",
                 got=declaration.endpoint,
                 code="endpoint_taken",

@@ -60,6 +60,8 @@ class Engine:
             raise Conflict("controller: this process runs the cycles of another folder.")
         _current = self
         try:
+            if self.project.cycles.unfinished("running"):
+                self.executor.warm()  # its imports overlap with the engine's own start
             DBOS(config=_config(self.project))
             DBOS.launch()
             self.pick_up()

@@ -42,7 +42,7 @@ candidates = {candidates}
 
 [evaluate]
 metric = {metric}
-gates = [{gate}]           # more: "{metric_name} >= 0.6", "p99_latency_ms <= 20"
+gates = [{gate}]           # more: "{metric_name} {sign} {bound}", "p99_latency_ms <= 20"
 # holdout = {holdout}
 
 [deploy]
@@ -147,7 +147,8 @@ def _render(
     loop: str, source: str, target: str, task: str, time: str | None, key: str | None
 ) -> str:
     # A target that cannot be trained on yet still gets a file, and a note of what to mend.
-    metric = default_metric("binary" if task == "unknown" else task).name  # type: ignore[arg-type]
+    metric = default_metric("binary" if task == "unknown" else task)  # type: ignore[arg-type]
+    sign, bound = (">=", "0.6") if metric.greater_is_better else ("<=", "10")
     return TEMPLATE.format(
         name=_toml(loop),
         source=_toml(source),
@@ -159,9 +160,11 @@ def _render(
         if key
         else '# id = "column"         # joins labels that come later to predictions',
         candidates=_toml(CANDIDATES.get(task, CANDIDATES["binary"])),
-        metric=_toml(metric),
-        metric_name=metric,
-        gate=_toml(f"{metric} beats champion"),
+        metric=_toml(metric.name),
+        metric_name=metric.name,
+        sign=sign,
+        bound=bound,
+        gate=_toml(f"{metric.name} beats champion"),
         holdout='"7d"' if time else "0.2",
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import polars as pl
 
 from everloop.errors import Conflict, NotFound, invalid
 from everloop.loop.checking import check_words
@@ -113,6 +114,20 @@ class Loop:
         chosen = self.version(version)
         cause = {"kind": "test", "version": chosen.version}
         return self._cycle("test", cause, wait, on_progress, actor)
+
+    def predict(
+        self, rows: pl.DataFrame | list[dict[str, Any]], version: int | None = None
+    ) -> pl.DataFrame:
+        """Predict ``rows`` in this process, with the champion or with ``version``.
+
+        Returns ``y_pred``, for classes its ``probability``, and the id column where the model has
+        one. Raises :class:`~everloop.errors.InvalidInput` when the columns do not fit the schema.
+        """
+        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows)
+        # The model's runtime is for those who predict; the control plane does without it.
+        batch = importlib.import_module("everloop.loop.batch")
+        answers: pl.DataFrame = batch.predict_frame(self.project, frame, self.version(version))
+        return answers
 
     def monitor(self) -> Looked:
         """Ship the log, look at every closed window, and say what the update policy makes of it."""

@@ -8,6 +8,7 @@ the step is run again by the next controller.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import queue
 import sys
@@ -33,10 +34,17 @@ def main() -> int:
     os.dup2(2, 1)
     jobs: queue.Queue[dict[str, str]] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
+    threading.Thread(target=_import_ahead, daemon=True).start()
     with Project.open(folder) as project:
         while True:
             _answer(project, jobs.get(), channel)
             give_back()
+
+
+def _import_ahead() -> None:
+    """The slow imports of later steps, while the first step waits for the disk."""
+    for name in ("sklearn.pipeline", "sklearn.linear_model", "onnxruntime"):
+        importlib.import_module(name)
 
 
 def _read_jobs(jobs: queue.Queue[dict[str, str]]) -> None:

@@ -31,5 +31,8 @@ class Executor(ABC):
     def run(self, cycle: str, step: str, report: Report) -> Outcome:
         """Run one step of a cycle to its end and return its outcome."""
 
+    def warm(self) -> None:  # noqa: B027 - not every executor has something to start
+        """Get ready for a step that will come soon; returns at once."""
+
     def close(self) -> None:  # noqa: B027 - not every executor holds something
         """End what is running and let go of what is held."""

@@ -35,6 +35,10 @@ class SubprocessExecutor(Executor):
         self._lock = threading.Lock()
         self._idle: threading.Timer | None = None
 
+    def warm(self) -> None:
+        with self._lock:
+            self._worker()
+
     def run(self, cycle: str, step: str, report: Report) -> Outcome:
         with self._lock:
             self._cancel_idle()
