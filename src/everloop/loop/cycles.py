@@ -73,9 +73,8 @@ class CycleStore:
         now = now_ms()
         wanted = sa.select(loops.c.declaration).where(loops.c.name == declaration.name)
         with self._db.read() as conn:
-            if (
-                conn.scalar(wanted) == text
-            ):  # asked for with every status, which must not wait for a writer
+            # Every status comes through here, and must not wait for a writer.
+            if conn.scalar(wanted) == text:
                 return
         with self._events.transaction() as conn:
             row = conn.execute(wanted).first()

@@ -1,0 +1,195 @@
+"""Looking at real traffic and acting on it: once, and by one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from loop_stream import T0, Traffic, carry_out, declaration
+
+from everloop.loop.considered import last_considered, trainable_rows, trained_until
+from everloop.loop.cycles import Cycle
+from everloop.loop.loop import Loop
+from everloop.loop.project import Project
+from everloop.loop.watching import Looked, look
+from everloop.monitor.watch import DAY
+
+DECLARED = declaration()
+
+
+@pytest.fixture
+def traffic(project: Project) -> Traffic:
+    return Traffic(project)
+
+
+def act(project: Project) -> Looked:
+    return look(project, project.cycles.declaration("flow"), actor="controller")
+
+
+def cycles(project: Project) -> list[Cycle]:
+    """Those after the first."""
+    return project.cycles.page("flow")[:-1]
+
+
+def turned(traffic: Traffic, days: int = 4) -> None:
+    """A quiet day, then the world turns round."""
+    traffic.day(0)
+    for day in range(1, days):
+        traffic.day(day, moved=True, turned=True)
+
+
+def test_a_quiet_stream_asks_for_nothing(project: Project, traffic: Traffic) -> None:
+    for day in range(3):
+        traffic.day(day)
+    looked = act(project)
+    assert looked.shipped == 2 * 3 * 400
+    assert (looked.cycle, looked.alerts, looked.decision.action) == (None, [], "none")
+
+
+def test_a_look_without_an_actor_changes_nothing(loop: Loop, traffic: Traffic) -> None:
+    turned(traffic)
+    looked = loop.monitor()
+    assert looked.decision.action == "cycle" and looked.cycle is None
+    assert cycles(loop.project) == []
+
+
+def test_a_world_that_turned_gets_one_new_model(project: Project, traffic: Traffic) -> None:
+    turned(traffic, days=6)
+    looked = act(project)
+    assert looked.cycle is not None and looked.alerts
+    assert looked.cycle.plan[0] == "probe" and looked.cycle.cause["probe"]
+    assert {a.cycle for a in project.windows.alerts("flow")} == {looked.cycle.id}
+    assert act(project).cycle is None  # one is under way
+    ended = carry_out(project, looked.cycle)
+    assert ended.verdict == "promoted", ended.reason
+    probe = project.cycles.step(ended.id, "probe")
+    assert probe is not None and probe.result is not None
+    assert probe.result["worth"]["gain"] > 0.05
+    champion = project.champion("flow")
+    assert champion is not None and champion.version == 2
+    assert champion.algorithm == "logistic_regression"
+    assert trained_until(project, champion) > T0 + 5 * DAY
+    after = act(project)
+    assert after.cycle is None and after.decision.action == "none", after.decision.reason
+    assert len(cycles(project)) == 1
+
+
+def test_a_drift_that_does_no_harm_is_not_worth_a_model(project: Project, traffic: Traffic) -> None:
+    for day in range(4):
+        traffic.day(day, moved=day >= 1)
+    looked = act(project)
+    assert looked.cycle is not None
+    ended = carry_out(project, looked.cycle)
+    assert ended.verdict == "not_worth_it"
+    assert "gain of" in (ended.reason or "")
+    considered, trained = last_considered(project, DECLARED)
+    assert considered is not None and considered.at == looked.decision.cause["at"]
+    assert trained is not None and trained.at < T0  # the first cycle: this one trained nothing
+    assert act(project).cycle is None
+    assert project.registry.aliases("flow") == {"champion": 1}
+
+
+def test_many_lookers_start_one_cycle(project: Project, traffic: Traffic) -> None:
+    turned(traffic)
+    others = [Project.open(project.dir) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(act, others))
+    assert sum(looked.cycle is not None for looked in seen) == 1
+    assert len(cycles(project)) == 1
+    for other in others:
+        other.close()
+
+
+def test_a_broken_window_is_refused_once(project: Project, traffic: Traffic) -> None:
+    traffic.day(0)
+    traffic.day(1, scale=1000.0)
+    traffic.day(2, scale=1000.0)  # its first rows end the second day
+    looked = act(project)
+    assert looked.cycle is not None
+    assert (looked.cycle.verdict, looked.cycle.plan) == ("refused", [])
+    assert "z" in (looked.cycle.reason or "") and "quarantine" in (looked.cycle.reason or "")
+    assert [act(project).cycle for _ in range(3)] == [None] * 3
+    assert len(cycles(project)) == 1
+    assert project.cycles.unfinished() == []
+    considered, _ = last_considered(project, DECLARED)
+    assert considered is not None and considered.at < T0  # a refusal considers no update
+
+
+def test_many_lookers_refuse_a_window_once(project: Project, traffic: Traffic) -> None:
+    traffic.day(0)
+    traffic.day(1, scale=1000.0)
+    traffic.day(2)
+    others = [Project.open(project.dir) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(act, others))
+    assert sum(looked.cycle is not None for looked in seen) == 1
+    assert len(cycles(project)) == 1
+    for other in others:
+        other.close()
+
+
+def test_rows_of_a_broken_window_cannot_train(project: Project, traffic: Traffic) -> None:
+    champion = project.champion("flow")
+    assert champion is not None
+    assert trainable_rows(project, DECLARED, champion) == 3_000
+    traffic.day(0)
+    traffic.day(1, scale=1000.0)
+    traffic.day(2)
+    act(project)
+    assert trainable_rows(project, DECLARED, champion) == 3_000 + 400
+
+
+def test_after_a_cycle_alarms_cool_down(project: Project, traffic: Traffic) -> None:
+    project.cycles.save_loop(declaration(update={"cooldown": "30d"}), actor="t")
+    turned(traffic)
+    looked = act(project)
+    assert looked.cycle is None
+    assert "less than 30d ago" in looked.decision.reason
+    project.cycles.save_loop(declaration(update={"cooldown": "1d"}), actor="t")
+    assert act(project).cycle is not None
+
+
+def test_a_cycle_that_broke_is_tried_again_with_the_next_window_only(
+    project: Project, traffic: Traffic
+) -> None:
+    turned(traffic)
+    first = act(project).cycle
+    assert first is not None
+    project.cycles.finish(first.id, verdict="failed", reason="no memory")
+    assert [act(project).cycle for _ in range(3)] == [None] * 3
+    traffic.day(4, moved=True, turned=True)
+    second = act(project).cycle
+    assert second is not None and second.number == first.number + 1
+
+
+def test_a_schedule_asks_without_an_alarm_and_is_not_probed(
+    project: Project, traffic: Traffic
+) -> None:
+    project.cycles.save_loop(declaration(update={"when": ["every 3d"]}), actor="t")
+    traffic.day(0)
+    traffic.day(1)
+    assert act(project).cycle is None
+    for day in range(2, 5):
+        traffic.day(day)
+    cycle = act(project).cycle
+    assert cycle is not None and cycle.cause["kind"] == "schedule" and not cycle.cause["probe"]
+    ended = carry_out(project, cycle)
+    assert ended.verdict == "not_worth_it"  # by its gate: nothing has changed
+    assert [s.step for s in project.cycles.steps(ended.id)][-1] == "evaluate"
+    assert act(project).cycle is None
+
+
+def test_own_estimators_are_probed_too(project: Project, traffic: Traffic) -> None:
+    own = "sklearn.naive_bayes:GaussianNB"
+    mine = declaration(train={"candidates": [own]}, evaluate={"gates": ["accuracy >= 0.6"]})
+    project.cycles.save_loop(mine, actor="t")
+    loop = Loop(project, mine)
+    first = carry_out(project, loop.run(wait=False))
+    assert first.verdict == "promoted", first.reason
+    turned(traffic, days=6)
+    cycle = act(project).cycle
+    assert cycle is not None
+    carry_out(project, cycle)
+    probe = project.cycles.step(cycle.id, "probe")
+    assert probe is not None and probe.result is not None
+    assert probe.result["worth"]["enough"], probe.result["worth"]["note"]
