@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import warnings
@@ -104,6 +105,35 @@ def database(database_url: str) -> Iterator[Database]:
 def blobs(tmp_path: Path) -> Blobs:
     """An empty blob store in a local folder."""
     return Blobs((tmp_path / "blobs").as_uri())
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The address of an object store that speaks S3."""
+    server_module = pytest.importorskip("moto.server")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_url(s3_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The URL of an empty bucket, and the environment that reaches it."""
+    boto3 = pytest.importorskip("boto3")
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": s3_address,
+        "AWS_ALLOW_HTTP": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    bucket = "b" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:20]
+    boto3.client("s3", endpoint_url=s3_address).create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/some/prefix"
 
 
 class Databases:

@@ -9,10 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -49,21 +50,22 @@ def free_port() -> int:
 def serving(folder: Path, *arguments: str) -> Iterator[httpx.Client]:
     """``everloop serve`` on a free port, and a client for it."""
     port = free_port()
-    process = subprocess.Popen(
-        [*EVERLOOP, "serve", *arguments, "--port", str(port)],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            wait_ready(client, process)
-            yield client
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+    # A file, since a server that writes to a pipe which nobody reads stands still.
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            [*EVERLOOP, "serve", *arguments, "--port", str(port)],
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                wait_ready(client, process, output)
+                yield client
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
 
 
 class Up:
@@ -124,10 +126,10 @@ def up(folder: Path, *arguments: str) -> Iterator[Up]:
             assert running.stop() == 0
 
 
-def wait_ready(client: httpx.Client, process: subprocess.Popen[str]) -> None:
+def wait_ready(client: httpx.Client, process: subprocess.Popen[bytes], output: IO[str]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None, process.stdout and process.stdout.read()
+        assert process.poll() is None, output.seek(0) or output.read()
         with contextlib.suppress(httpx.TransportError):
             if client.get("/ready").status_code == 200:
                 return
