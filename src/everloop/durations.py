@@ -20,7 +20,7 @@ def seconds(text: str, field: str = "duration") -> float:
     """
     match = _FORM.match(text) if isinstance(text, str) else None
     if match is None:
-        raise invalid(field, text, "a number and a unit of ms, s, m, h, d or w, such as \"7d\"")
+        raise invalid(field, text, 'a number and a unit of ms, s, m, h, d or w, such as "7d"')
     return float(match[1]) * _SECONDS[match[2]]
 
 

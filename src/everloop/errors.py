@@ -111,7 +111,12 @@ class MissingExtra(EverloopError):
 
 
 def invalid(
-    field: str, got: Any, expected: str, *, fix: str | None = None, code: str = "invalid_value",
+    field: str,
+    got: Any,
+    expected: str,
+    *,
+    fix: str | None = None,
+    code: str = "invalid_value",
     path: str | None = None,
 ) -> InvalidInput:
     """Build the standard sentence: ``field: got X, expected Y. Fix.``"""

@@ -49,8 +49,11 @@ class Registry(Generic[T]):
         if name not in self._items:
             guess = nearest(name, self._items)
             raise invalid(
-                field or self.kind, name, f"one of {', '.join(sorted(self._items))}",
-                code="unknown_name", fix=f'Did you mean "{guess}"?' if guess else None,
+                field or self.kind,
+                name,
+                f"one of {', '.join(sorted(self._items))}",
+                code="unknown_name",
+                fix=f'Did you mean "{guess}"?' if guess else None,
             )
         return self._items[name]
 
