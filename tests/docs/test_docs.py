@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from everloop.loop.declaration import parse
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -34,24 +38,33 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
             (tmp_path / mark.removeprefix("file=")).write_text(code)
         elif mark == "run":
             run(language, code, tmp_path)
+        elif language == "toml":
+            parse(code)
 
 
 def run(language: str, code: str, folder: Path) -> None:
+    """Run a block; what it leaves running is ended, also when it fails in the middle."""
     if language == "python":
         script = [sys.executable, "-c", code]
     else:
         lines = [line[2:] for line in code.splitlines() if line.startswith("$ ")]
         script = ["bash", "-euc", "\n".join(lines)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        script,
-        cwd=folder,
-        text=True,
-        capture_output=True,
-        timeout=300,
-        env={**os.environ, "PATH": path},
-    )
-    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+    said = folder / "said.txt"
+    with said.open("w") as out:
+        process = subprocess.Popen(
+            script,
+            cwd=folder,
+            stdout=out,
+            stderr=out,
+            env={**os.environ, "PATH": path},
+            start_new_session=True,
+        )
+    try:
+        assert process.wait(timeout=200) == 0, f"{code}\n{said.read_text()}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
