@@ -194,7 +194,7 @@ def _described(name: str, thing: object, level: str) -> list[str]:
         signature: list[str] = []
     else:
         members = list(_methods(name, thing)) if inspect.isclass(thing) else []
-        signature = ["```python", f"{name}{_signature(thing)}", "```", ""]
+        signature = ["```text", f"{name}{_signature(thing)}", "```", ""]
     lines = [f"{level} {name}", "", *signature, doc, ""]
     for member, value in members:
         lines += _described(member, value, level + "#")
