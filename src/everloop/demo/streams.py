@@ -44,6 +44,7 @@ performance = { labels_after = "1d" }
 
 [update]
 when = ["drift", "performance"]
+cooldown = "14d"
 """
 
 QUICK = """\

@@ -22,7 +22,7 @@ from everloop.loop.steps import Outcome, Report
 from everloop.memory import frugal_environment, resident_megabytes
 
 IDLE_SECONDS = 20.0
-GROWN_MB = 400  # a worker that holds more after a step is replaced before the next one
+GROWN_MB = 450  # a worker that holds more after a step is replaced before the next one
 
 
 @executors.register("subprocess")
