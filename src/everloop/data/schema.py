@@ -62,13 +62,3 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def width(self) -> int:
         return sum(f.width for f in self.features)
-
-    def matrix_columns(self) -> list[tuple[str, str]]:
-        """``(name, kind)`` of each column of ``X``; a datetime gives three, such as ``t.month``."""
-        out: list[tuple[str, str]] = []
-        for f in self.features:
-            if f.kind == "datetime":
-                out += [(f"{f.name}.{part}", "number") for part in ("month", "weekday", "hour")]
-            else:
-                out.append((f.name, f.kind))
-        return out

@@ -264,8 +264,3 @@ def loop_of(project: Project, name: str | None = None) -> Loop:
             )
         name = names[0]
     return Loop(project, project.cycles.declaration(name))
-
-
-def as_json(value: Any) -> Any:
-    """A struct of this package, as plain values for JSON."""
-    return msgspec.to_builtins(value)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from everloop.data.schema import Schema
 from everloop.errors import Conflict
 from everloop.evaluate.metrics import get_metric
 from everloop.loop.considered import found_params, last_considered, trainable_rows
@@ -40,6 +41,7 @@ class Reference(msgspec.Struct, frozen=True):
     """What the champion's traffic is compared with."""
 
     digest: str
+    schema: Schema
     profile: Profile
     baseline: Baseline | None
 
@@ -55,11 +57,10 @@ def look(project: Project, declaration: Declaration, actor: str | None) -> Looke
     if champion is None or not newest:
         return Looked(0, [], Decision("none", "No update: there is no champion yet."))
     shipped = project.log.ship()
-    package = project.package(champion)[1]
     reference = _reference(project, champion)
     project.watch.tick(
         declaration.endpoint,
-        package.schema,
+        reference.schema,
         reference.profile,
         reference.baseline,
         declaration.monitor,
@@ -169,9 +170,9 @@ def _reference(project: Project, champion: ModelVersion) -> Reference:
     key = (str(project.dir), champion.model)
     known = _references.get(key)
     if known is None or known.digest != champion.digest:
-        folder, _ = project.package(champion)
+        folder, package = project.package(champion)
         profile = read_profile((folder / REFERENCE).read_bytes())
-        known = Reference(champion.digest, profile, _baseline(project, champion))
+        known = Reference(champion.digest, package.schema, profile, _baseline(project, champion))
         _references[key] = known
     return known
 
