@@ -13,7 +13,7 @@ from everloop.errors import EverloopError, Integrity, MissingExtra, Unavailable,
 from everloop.settings import Settings
 from everloop.store import dialect
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration in ``store/migrations``: what :meth:`Database.upgrade` leads to."""
 
 VERSION_TABLE = "everloop_version"

@@ -1,0 +1,209 @@
+"""Experiments, runs and what is logged to them (tracking).
+
+A run has two names: ``id``, 32 hexadecimal digits, is what callers know; ``number`` is what other
+tables refer to it by, since it is short and rises with time. Those tables repeat the run's
+experiment where a search needs it in an index.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from everloop.store.tables._base import Counter, Millis, json_text, metadata
+
+INDEXED = 64
+"""Characters of a param's or tag's value that its index holds."""
+
+Run = sa.BigInteger
+
+
+def _texts(name: str) -> sa.Table:
+    """Keys and values of runs, found by value too."""
+    table = sa.Table(
+        name,
+        metadata,
+        sa.Column("run", Run, sa.ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+        sa.Column("key", sa.String(255), primary_key=True),
+        sa.Column("value", sa.Text, nullable=False),
+        sa.Column("experiment", sa.Integer, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    sa.Index(
+        f"ix_{name}_find",
+        table.c.experiment,
+        table.c.key,
+        sa.func.substr(table.c.value, sa.literal_column("1"), sa.literal_column(str(INDEXED))),
+        table.c.run,
+    )
+    return table
+
+
+# -- tracking.experiments ------------------------------------------------------------------------
+experiments = sa.Table(
+    "experiments",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(500), nullable=False, unique=True),
+    sa.Column("location", sa.Text),  # of its artifacts; NULL means this server's own
+    sa.Column("created", Millis, nullable=False),
+    sa.Column("updated", Millis, nullable=False),
+    sa.Column("deleted", Millis),  # when; its name is taken until it is deleted for good
+)
+experiment_tags = sa.Table(
+    "experiment_tags",
+    metadata,
+    sa.Column("experiment", sa.ForeignKey("experiments.id"), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# -- tracking.runs -------------------------------------------------------------------------------
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("number", Counter, primary_key=True),
+    sa.Column("id", sa.String(32), nullable=False, unique=True),
+    sa.Column("experiment", sa.ForeignKey("experiments.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("user", sa.String(256), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),  # SCHEDULED RUNNING FINISHED FAILED KILLED
+    sa.Column("started", Millis, nullable=False),
+    sa.Column("finished", Millis),
+    sa.Column("deleted", Millis),
+    sa.Column("location", sa.Text, nullable=False),  # of its artifacts
+    sa.Index("ix_runs_experiment_started", "experiment", "started", "number"),
+    sa.Index("ix_runs_started", "started", "number"),
+)
+run_params = _texts("run_params")
+run_tags = _texts("run_tags")
+# Of each metric the newest value: the largest (step, at, value). A NaN has value 0 and ``nan``.
+run_metrics = sa.Table(
+    "run_metrics",
+    metadata,
+    sa.Column("run", Run, sa.ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("at", Millis, nullable=False),
+    sa.Column("value", sa.Float(53), nullable=False),
+    sa.Column("nan", sa.Boolean, nullable=False),
+    sa.Column("experiment", sa.Integer, nullable=False),
+    sa.Index("ix_run_metrics_find", "experiment", "key", "nan", "value", "run"),
+    sqlite_with_rowid=False,
+)
+# Every value of every metric, in the order a history is read. The same point twice is one point.
+metric_points = sa.Table(
+    "metric_points",
+    metadata,
+    sa.Column("run", Run, sa.ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("at", Millis, primary_key=True, autoincrement=False),
+    sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("value", sa.Float(53), primary_key=True),
+    sa.Column("nan", sa.Boolean, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# -- tracking.inputs: which data and models a run used and made ----------------------------------
+run_datasets = sa.Table(
+    "run_datasets",
+    metadata,
+    sa.Column("id", Counter, primary_key=True),
+    sa.Column("experiment", sa.ForeignKey("experiments.id"), nullable=False),
+    sa.Column("name", sa.String(500), nullable=False),
+    sa.Column("digest", sa.String(36), nullable=False),
+    sa.Column("source_type", sa.String(36), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("schema", sa.Text),
+    sa.Column("profile", sa.Text),
+    sa.UniqueConstraint("experiment", "name", "digest"),
+)
+run_inputs = sa.Table(
+    "run_inputs",
+    metadata,
+    sa.Column("run", Run, sa.ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+    sa.Column("dataset", sa.ForeignKey("run_datasets.id"), primary_key=True),
+    json_text("tags"),  # {key: value}
+    sa.Index("ix_run_inputs_dataset", "dataset", "run"),
+)
+run_models = sa.Table(
+    "run_models",
+    metadata,
+    sa.Column("run", Run, sa.ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(8), primary_key=True),  # input, output
+    sa.Column("model", sa.String(64), primary_key=True),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Index("ix_run_models_model", "model", "kind"),
+)
+
+# -- tracking.logged_models ----------------------------------------------------------------------
+logged_models = sa.Table(
+    "logged_models",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),  # m- and 32 hexadecimal digits
+    sa.Column("experiment", sa.ForeignKey("experiments.id"), nullable=False),
+    sa.Column("run", sa.String(32)),  # the id of the run that logged it
+    sa.Column("name", sa.String(500), nullable=False),
+    sa.Column("type", sa.String(500)),
+    sa.Column("status", sa.String(16), nullable=False),  # PENDING, READY, FAILED
+    sa.Column("message", sa.Text),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("created", Millis, nullable=False),
+    sa.Column("updated", Millis, nullable=False),
+    sa.Column("deleted", Millis),
+    sa.Index("ix_logged_models_experiment_created", "experiment", "created", "id"),
+)
+logged_model_params = sa.Table(
+    "logged_model_params",
+    metadata,
+    sa.Column("model", sa.ForeignKey("logged_models.id"), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+logged_model_tags = sa.Table(
+    "logged_model_tags",
+    metadata,
+    sa.Column("model", sa.ForeignKey("logged_models.id"), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+# A metric of a model, by the run that measured it and the data it was measured on.
+logged_model_metrics = sa.Table(
+    "logged_model_metrics",
+    metadata,
+    sa.Column("model", sa.ForeignKey("logged_models.id"), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("at", Millis, primary_key=True, autoincrement=False),
+    sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("value", sa.Float(53), nullable=False),
+    sa.Column("nan", sa.Boolean, nullable=False),
+    sa.Column("dataset_name", sa.String(500)),
+    sa.Column("dataset_digest", sa.String(36)),
+)
+
+# -- tracking.artifacts: a tree of names over content-addressed blobs ------------------------------
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    sa.Column("folder", sa.String(1500), primary_key=True),  # "" is the root; else a/b/c
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("digest", sa.String(64)),  # NULL for a folder
+    sa.Column("size", sa.BigInteger),
+    sa.Column("updated", Millis, nullable=False),
+    sa.Index("ix_artifacts_digest", "digest"),
+)
+artifact_uploads = sa.Table(
+    "artifact_uploads",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("path", sa.String(1800), nullable=False),
+    sa.Column("created", Millis, nullable=False),
+)
+artifact_parts = sa.Table(
+    "artifact_parts",
+    metadata,
+    sa.Column("upload", sa.ForeignKey("artifact_uploads.id"), primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+)
