@@ -184,7 +184,9 @@ def _emptying() -> Iterator[str]:
     yield "SET session_replication_role = replica"  # in any order, whatever refers to what
     for table in metadata.tables:
         yield f'DELETE FROM "{table}"'
-    yield "ALTER SEQUENCE experiments_id_seq RESTART"
+    for sequence in ("experiments_id_seq", "runs_number_seq", "run_datasets_id_seq"):
+        yield f"ALTER SEQUENCE {sequence} RESTART"
+    yield "INSERT INTO experiments (id, name, created, updated) VALUES (0, 'Default', 0, 0)"
     yield f"UPDATE {VERSION_TABLE} SET version_num = '{REVISION}'"
 
 

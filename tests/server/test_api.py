@@ -129,8 +129,8 @@ def test_models_and_aliases(client: Client, project: Project) -> None:
 
 
 def test_runs_and_datasets(client: Client, project: Project) -> None:
-    runs = [project.tracking.start("flights", f"run {n}", {}) for n in range(3)]
-    project.tracking.log_metrics(runs[0], {"auc": float("nan"), "loss": 0.25})
+    runs = [project.runs.start("flights", f"run {n}", {}) for n in range(3)]
+    project.runs.log_metrics(runs[0], {"auc": float("nan"), "loss": 0.25})
     assert client.get(f"{V1}/runs/{runs[0]}").json()["metrics"] == {"auc": None, "loss": 0.25}
     page = client.get(f"{V1}/runs?limit=2").json()
     rest = client.get(f"{V1}/runs?limit=2&before={page['next']}").json()

@@ -23,6 +23,7 @@ from everloop.settings import Settings, load_settings, state_dir
 from everloop.store.blobs import Blobs, blobs_url
 from everloop.store.database import Database, database_url
 from everloop.store.events import EventLog
+from everloop.tracking.experiments import ExperimentStore
 from everloop.tracking.runs import RunStore
 
 
@@ -44,7 +45,8 @@ class Project:
         self.events = EventLog(self.db, self.keys)
         self.datasets = DatasetStore(self.db, self.blobs)
         self.registry = ModelStore(self.db, self.events)
-        self.tracking = RunStore(self.db)
+        self.experiments = ExperimentStore(self.db, self.events)
+        self.runs = RunStore(self.db, self.events)
         self.endpoints = EndpointStore(self.db, self.events)
         self.cycles = CycleStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")

@@ -39,6 +39,22 @@ def upsert(table: sa.Table, keys: Collection[str], updates: Collection[str]) -> 
     )
 
 
+def upsert_newer(
+    table: sa.Table, keys: Collection[str], updates: Collection[str], by: Collection[str]
+) -> Insert:
+    """An :func:`upsert` that overwrites only where the columns ``by`` of the new row are larger.
+
+    They are compared in order, as a tuple, so the outcome does not depend on who comes first.
+    """
+    statement = _insert(table)
+    return statement.on_conflict_do_update(
+        index_elements=list(keys),
+        set_={name: statement.excluded[name] for name in updates},
+        where=sa.tuple_(*(statement.excluded[name] for name in by))
+        > sa.tuple_(*(table.c[name] for name in by)),
+    )
+
+
 def _insert(table: sa.Table) -> Insert:
     # Importing this dialect takes as long as opening a SQLite database and reading from it.
     from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415

@@ -1,62 +1,222 @@
-"""Experiments and their runs: parameters, tags and metrics."""
+"""Runs: what was tried, with which params, and how it went."""
 
 from __future__ import annotations
 
-import math
 import uuid
-from collections import defaultdict
-from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import NotFound, invalid
+from everloop.errors import Conflict, NotFound, invalid
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore, upsert
-from everloop.store.tables import experiments, run_metrics, run_params, run_tags, runs
+from everloop.store.events import EventLog
+from everloop.store.tables import experiments, run_params, run_tags, runs
+from everloop.tracking.checks import check_key, check_run_id, check_text
+from everloop.tracking.experiments import own_location, require_active
+from everloop.tracking.names import new_name
+from everloop.tracking.points import history, keep_points, sampled
+from everloop.tracking.reading import read_runs
+from everloop.tracking.records import STATUSES, Found, Point, Run, Status, View
+from everloop.tracking.search.runs import search_run_numbers
 
-Status = Literal["RUNNING", "FINISHED", "FAILED"]
+__all__ = ["RUN_NAME", "Point", "Run", "RunStore", "Status"]
 
-MAX_PAGE = 1000
+RUN_NAME = "mlflow.runName"
+"""The tag that says a run's name again, where MLflow's clients look for it."""
 
+PARAM, TAG = 6000, 8000  # characters of a value
+ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run with its parameters, tags and, of each metric, the value of the last step."""
-
-    id: str
-    experiment: str
-    name: str
-    status: Status
-    started: int
-    finished: int | None
-    params: dict[str, str]
-    tags: dict[str, str]
-    metrics: dict[str, float]
-
-
-class Point(msgspec.Struct, frozen=True):
-    """A metric's value at a step; ``at`` is when it was logged."""
-
-    step: int
-    at: int
-    value: float
-
-
-class Experiment(msgspec.Struct, frozen=True):
-    """A named group of runs."""
-
-    id: int
-    name: str
-    created: int
+_RUN = (
+    sa.select(runs.c.number, runs.c.experiment, runs.c.deleted)
+    .where(runs.c.id == sa.bindparam("run"))
+    .with_for_update(read=True)  # so that a deletion is either before this write or after it
+)
+_PARAM = insert_or_ignore(run_params)
+_PARAM_OVER = upsert(run_params, ["run", "key"], ["value"])
+_TAG = upsert(run_tags, ["run", "key"], ["value"])
 
 
 class RunStore:
-    """The runs in ``db``."""
+    """The runs in ``db``; deletions are told to ``events``."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, events: EventLog) -> None:
         self.db = db
+        self.events = events
+
+    # -- a run's life ----------------------------------------------------------------------------
+
+    def create(
+        self,
+        experiment_id: int,
+        *,
+        name: str | None = None,
+        user: str = "",
+        started: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run: str | None = None,
+    ) -> Run:
+        """Begin a run in an experiment that is there and not deleted.
+
+        A caller that may be interrupted gives the id ``run`` itself; the same one again changes
+        nothing.
+        """
+        run = uuid.uuid4().hex if run is None else check_run_id(run)
+        tags = dict(tags or {})
+        name = name or tags.get(RUN_NAME) or new_name()
+        tags[RUN_NAME] = name
+        with self.db.write() as conn:
+            experiment = require_active(conn, experiment_id)
+            place = own_location(experiment.id, experiment.location)
+            row = {
+                "id": run,
+                "experiment": experiment.id,
+                "name": check_text("name", name, TAG),
+                "user": check_text("user", user, 256),
+                "status": "RUNNING",
+                "started": now_ms() if started is None else started,
+                "location": f"{place.rstrip('/')}/{run}/artifacts",
+            }
+            statement = insert_or_ignore(runs).returning(runs.c.number)
+            number = conn.execute(statement, row).scalar()
+            if number is None:
+                number = conn.execute(sa.select(runs.c.number).where(runs.c.id == run)).scalar_one()
+            else:
+                _set_tags(conn, number, experiment.id, tags)
+            return read_runs(conn, [number])[0]
+
+    def get(self, run: str) -> Run:
+        """One run; raises :class:`~everloop.errors.NotFound` when there is none."""
+        with self.db.read() as conn:
+            return read_runs(conn, [number_of(conn, run)])[0]
+
+    def update(
+        self,
+        run: str,
+        *,
+        status: Status | None = None,
+        finished: int | None = None,
+        name: str | None = None,
+    ) -> Run:
+        """Change a run's status, the time it ended or its name."""
+        if status is not None and status not in STATUSES:
+            raise invalid("status", status, "one of " + ", ".join(STATUSES))
+        values: dict[str, Any] = {"status": status, "finished": finished, "name": name}
+        values = {key: value for key, value in values.items() if value is not None and value != ""}
+        with self.db.write() as conn:
+            row = active(conn, run)
+            if values:
+                conn.execute(sa.update(runs).where(runs.c.number == row.number).values(**values))
+            if name:
+                _set_tags(conn, row.number, row.experiment, {RUN_NAME: name})
+            return read_runs(conn, [row.number])[0]
+
+    def delete(self, run: str, actor: str) -> None:
+        """Mark a run as deleted; ``gc`` frees it later."""
+        with self.events.transaction() as conn:
+            number = number_of(conn, run)
+            here = (runs.c.number == number) & runs.c.deleted.is_(None)
+            if conn.execute(sa.update(runs).where(here).values(deleted=now_ms())).rowcount == 0:
+                raise deleted(run)
+            self._event(conn, actor, "run.deleted", run)
+
+    def restore(self, run: str, actor: str) -> None:
+        """Take a deletion back."""
+        with self.events.transaction() as conn:
+            number = number_of(conn, run)
+            here = (runs.c.number == number) & runs.c.deleted.is_not(None)
+            if conn.execute(sa.update(runs).where(here).values(deleted=None)).rowcount == 0:
+                raise Conflict(f"The run {run} is not deleted.", code="run_active", got=run)
+            self._event(conn, actor, "run.restored", run)
+
+    def _event(self, conn: sa.Connection, actor: str, kind: str, run: str) -> None:
+        self.events.append(conn, actor=actor, kind=kind, subject=f"run:{run}", payload={})
+
+    # -- what is logged to it --------------------------------------------------------------------
+
+    def log(
+        self,
+        run: str,
+        *,
+        points: Sequence[Point] = (),
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        replace: bool = False,
+    ) -> None:
+        """Keep points of metrics, params and tags: all of them, or none.
+
+        A param that has another value already is a :class:`~everloop.errors.Conflict`
+        ``param_changed``, unless ``replace`` is set. The last value of a tag wins.
+        """
+        with self.db.write() as conn:
+            row = active(conn, run)
+            if points:
+                keep_points(conn, row.number, row.experiment, points)
+            if params:
+                _set_params(conn, row, run, params, replace)
+            if tags:
+                _set_tags(conn, row.number, row.experiment, tags)
+                if RUN_NAME in tags:
+                    name = sa.update(runs).where(runs.c.number == row.number)
+                    conn.execute(name.values(name=tags[RUN_NAME]))
+
+    def delete_tag(self, run: str, key: str) -> None:
+        """Remove a tag; raises :class:`~everloop.errors.NotFound` when there is none."""
+        with self.db.write() as conn:
+            row = active(conn, run)
+            here = (run_tags.c.run == row.number) & (run_tags.c.key == key)
+            if conn.execute(sa.delete(run_tags).where(here)).rowcount == 0:
+                raise NotFound(f"The run {run} has no tag {key!r}.", code="tag_not_found", got=key)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def history(
+        self, run: str, key: str, limit: int | None = None, token: str | None = None
+    ) -> Found[Point]:
+        """A metric's points by time, step and value; a page of at most 100,000."""
+        with self.db.read() as conn:
+            return history(conn, number_of(conn, run), key, limit, token)
+
+    def sampled(
+        self,
+        ids: Sequence[str],
+        key: str,
+        first: int | None = None,
+        last: int | None = None,
+        limit: int = 2500,
+    ) -> dict[str, list[Point]]:
+        """A metric of several runs at about ``limit`` steps, evenly spread, for a chart."""
+        with self.db.read() as conn:
+            numbers = {number_of(conn, run): run for run in ids}
+            found = sampled(conn, numbers, key, first, last, limit)
+            return {run: found[number] for number, run in numbers.items()}
+
+    def search(
+        self,
+        experiments: Sequence[int] | None = None,
+        filter: str = "",
+        order_by: Sequence[str] = (),
+        view: View = "active",
+        limit: int = 100,
+        token: str | None = None,
+    ) -> Found[Run]:
+        """Runs of some experiments (None: of all) that a filter leaves, newest first by default."""
+        with self.db.read() as conn:
+            found = search_run_numbers(
+                conn,
+                experiments=experiments,
+                filter=filter,
+                order_by=order_by,
+                view=view,
+                limit=limit,
+                token=token,
+            )
+            return Found(read_runs(conn, found.items), found.next)
+
+    # -- what the loop's steps say ---------------------------------------------------------------
 
     def start(
         self,
@@ -65,203 +225,115 @@ class RunStore:
         tags: Mapping[str, str] | None = None,
         run: str | None = None,
     ) -> str:
-        """Begin a run, and its experiment when that is new; returns the id, 32 digits.
-
-        A caller that may be interrupted gives the id ``run`` itself; the same one again changes
-        nothing.
-        """
-        _key("experiment", experiment, 500)
-        run = uuid.uuid4().hex if run is None else _run_id(run)
+        """Begin a run, and its experiment when that is new; returns the run's id."""
+        check_key("experiment", experiment, 500)
         now = now_ms()
         with self.db.write() as conn:
-            conn.execute(insert_or_ignore(experiments), {"name": experiment, "created": now})
-            group = sa.select(experiments.c.id).where(experiments.c.name == experiment)
-            row = {
-                "id": run,
-                "experiment": conn.execute(group).scalar_one(),
-                "name": _key("name", name, 500),
-                "status": "RUNNING",
-                "started": now,
-            }
-            conn.execute(insert_or_ignore(runs), row)
-            _set(conn, run_tags, run, tags or {})
-        return run
+            row = {"name": experiment, "created": now, "updated": now}
+            conn.execute(insert_or_ignore(experiments), row)
+            query = sa.select(experiments.c.id).where(experiments.c.name == experiment)
+            group = conn.execute(query).scalar_one()
+        return self.create(group, name=name, tags=tags, run=run).id
 
-    def log_params(self, run: str, params: Mapping[str, Any]) -> None:
-        """Keep parameters; text as it is, anything else as JSON. The last value of a key wins."""
-        with self.db.write() as conn:
-            _require(conn, run)
-            _set(conn, run_params, run, params)
+    def log_params(self, run: str, params: Mapping[str, Any], replace: bool = False) -> None:
+        """:meth:`log` of params alone."""
+        self.log(run, params=params, replace=replace)
 
     def log_tags(self, run: str, tags: Mapping[str, Any]) -> None:
-        """Keep tags, as :meth:`log_params` keeps parameters."""
-        with self.db.write() as conn:
-            _require(conn, run)
-            _set(conn, run_tags, run, tags)
+        """:meth:`log` of tags alone."""
+        self.log(run, tags=tags)
 
     def log_metrics(
         self, run: str, metrics: Mapping[str, float], step: int = 0, at: int | None = None
     ) -> None:
-        """Keep the values of metrics at a step; the last value of a step wins.
-
-        NaN and infinity are values too. ``at`` is in milliseconds; now when not given.
-        """
-        if not -(2**63) <= step < 2**63:
-            raise invalid("step", step, "a whole number of 64 bits")
+        """:meth:`log` of metrics at one step; ``at`` is now when it is not given."""
         when = now_ms() if at is None else at
-        rows = [
-            {
-                "run": run,
-                "key": _key("metric", key, 250),
-                "step": step,
-                "at": when,
-                "value": _float(key, value),
-            }
-            for key, value in metrics.items()
-        ]
-        with self.db.write() as conn:
-            _require(conn, run)
-            if rows:
-                conn.execute(upsert(run_metrics, ["run", "key", "step"], ["at", "value"]), rows)
+        self.log(run, points=[Point(key, value, when, step) for key, value in metrics.items()])
 
     def finish(self, run: str, status: Status = "FINISHED") -> None:
         """End a run; a run that has ended keeps its time."""
-        if status not in ("FINISHED", "FAILED"):
-            raise invalid("status", status, "FINISHED or FAILED")
-        finished = sa.func.coalesce(runs.c.finished, now_ms())
-        change = sa.update(runs).where(runs.c.id == run).values(status=status, finished=finished)
+        if status not in ENDED:
+            raise invalid("status", status, "FINISHED, FAILED or KILLED")
         with self.db.write() as conn:
-            if conn.execute(change).rowcount == 0:
-                raise _missing(run)
-
-    def get(self, run: str) -> Run:
-        """One run; raises :class:`~everloop.errors.NotFound` when there is none."""
-        with self.db.read() as conn:
-            found = _read(conn, _select().where(runs.c.id == run))
-        if not found:
-            raise _missing(run)
-        return found[0]
-
-    def page(
-        self, experiment: str | None = None, before: str | None = None, limit: int = 100
-    ) -> list[Run]:
-        """Runs from the newest; the next page lies ``before`` the last one's id."""
-        query = _select().order_by(runs.c.started.desc(), runs.c.id.desc())
-        if experiment is not None:
-            query = query.where(experiments.c.name == experiment)
-        with self.db.read() as conn:
-            if before is not None:
-                _require(conn, before)
-                last = sa.select(runs.c.started).where(runs.c.id == before).scalar_subquery()
-                query = query.where(sa.tuple_(runs.c.started, runs.c.id) < sa.tuple_(last, before))
-            return _read(conn, query.limit(max(1, min(limit, MAX_PAGE))))
-
-    def history(
-        self, run: str, metric: str, after: int | None = None, limit: int = MAX_PAGE
-    ) -> list[Point]:
-        """A metric's values by step; the next page lies ``after`` the last one's step."""
-        query = sa.select(run_metrics.c.step, run_metrics.c.at, run_metrics.c.value).where(
-            (run_metrics.c.run == run) & (run_metrics.c.key == metric)
-        )
-        if after is not None:
-            query = query.where(run_metrics.c.step > after)
-        query = query.order_by(run_metrics.c.step).limit(max(1, min(limit, 100_000)))
-        with self.db.read() as conn:
-            return [Point(r.step, r.at, _number(r.value)) for r in conn.execute(query)]
-
-    def experiments(self, after: int = 0, limit: int = 100) -> list[Experiment]:
-        """Experiments in the order they began; the next page lies ``after`` the last id."""
-        query = sa.select(experiments).where(experiments.c.id > after).order_by(experiments.c.id)
-        with self.db.read() as conn:
-            rows = conn.execute(query.limit(max(1, min(limit, MAX_PAGE)))).all()
-        return [Experiment(row.id, row.name, row.created) for row in rows]
+            row = active(conn, run)
+            time = sa.func.coalesce(runs.c.finished, now_ms())
+            change = sa.update(runs).where(runs.c.number == row.number)
+            conn.execute(change.values(status=status, finished=time))
 
 
-def _select() -> sa.Select[Any]:
-    named = runs.join(experiments, runs.c.experiment == experiments.c.id)
-    columns = [column for column in runs.c if column.name != "experiment"]
-    return sa.select(*columns, experiments.c.name.label("experiment")).select_from(named)
+def active(conn: sa.Connection, run: str) -> Any:
+    """Number and experiment of a run that may be written to."""
+    row = conn.execute(_RUN, {"run": run}).first()
+    if row is None:
+        raise missing(run)
+    if row.deleted is not None:
+        raise deleted(run)
+    return row
 
 
-def _read(conn: sa.Connection, query: sa.Select[Any]) -> list[Run]:
-    rows = conn.execute(query).all()
-    ids = [row.id for row in rows]
-    params, tags = _texts(conn, run_params, ids), _texts(conn, run_tags, ids)
-    metrics = _latest(conn, ids)
-    return [
-        Run(**row._mapping, params=params[row.id], tags=tags[row.id], metrics=metrics[row.id])
-        for row in rows
-    ]
+def number_of(conn: sa.Connection, run: str) -> int:
+    """A run's number, deleted or not."""
+    number = conn.execute(sa.select(runs.c.number).where(runs.c.id == run)).scalar()
+    if number is None:
+        raise missing(run)
+    return int(number)
 
 
-def _texts(conn: sa.Connection, table: sa.Table, ids: Collection[str]) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    query = sa.select(table).where(table.c.run.in_(ids)).order_by(table.c.run, table.c.key)
-    for row in conn.execute(query):
-        found[row.run][row.key] = row.value
-    return found
-
-
-def _latest(conn: sa.Connection, ids: Collection[str]) -> dict[str, dict[str, float]]:
-    t = run_metrics.c
-    last = (
-        sa.select(t.run, t.key, sa.func.max(t.step).label("step"))
-        .where(t.run.in_(ids))
-        .group_by(t.run, t.key)
-        .subquery()
-    )
-    same = (t.run == last.c.run) & (t.key == last.c.key) & (t.step == last.c.step)
-    query = sa.select(t.run, t.key, t.value).join_from(run_metrics, last, same)
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for row in conn.execute(query.order_by(t.run, t.key)):
-        found[row.run][row.key] = _number(row.value)
-    return found
-
-
-def _set(conn: sa.Connection, table: sa.Table, run: str, values: Mapping[str, Any]) -> None:
-    rows = [
-        {"run": run, "key": _key(table.name, key, 250), "value": _value(table.name, value)}
-        for key, value in values.items()
-    ]
-    if rows:
-        conn.execute(upsert(table, ["run", "key"], ["value"]), rows)
-
-
-def _require(conn: sa.Connection, run: str) -> None:
-    if not conn.execute(sa.select(runs.c.id).where(runs.c.id == run)).first():
-        raise _missing(run)
-
-
-def _missing(run: str) -> NotFound:
+def missing(run: str) -> NotFound:
+    """The refusal of an id that no run has."""
     return NotFound(f"There is no run {run!r}.", code="run_not_found", got=run)
 
 
-def _float(metric: str, value: float) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise invalid(f"metric.{metric}", value, "a number") from None
-    return None if math.isnan(number) else number
+def deleted(run: str) -> Conflict:
+    """The refusal of a write to a deleted run."""
+    return Conflict(
+        f"The run {run} is deleted; restore it first.", code="run_deleted", path="run", got=run
+    )
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+def _set_params(
+    conn: sa.Connection, row: Any, run: str, params: Mapping[str, Any], replace: bool
+) -> None:
+    wanted = _rows("params", row.number, row.experiment, params, PARAM)
+    if replace:
+        conn.execute(_PARAM_OVER, wanted)
+        return
+    conn.execute(_PARAM, wanted)
+    c = run_params.c
+    keys = [one["key"] for one in wanted]
+    query = sa.select(c.key, c.value).where((c.run == row.number) & c.key.in_(keys))
+    kept = {one.key: one.value for one in conn.execute(query)}
+    changed = [
+        {"key": one["key"], "old_value": kept[one["key"]], "new_value": one["value"]}
+        for one in wanted
+        if kept[one["key"]] != one["value"]
+    ]
+    if changed:
+        first = changed[0]
+        raise Conflict(
+            f"params.{first['key']}: got {first['new_value']!r}, but the run has "
+            f"{first['old_value']!r} already; a param is written once.",
+            code="param_changed",
+            path=f"params.{first['key']}",
+            got=changed,
+            expected=first["old_value"],
+        )
 
 
-def _value(field: str, value: Any) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if "\0" in text:
-        raise invalid(field, text, "text without the character NUL")
-    return text
+def _set_tags(conn: sa.Connection, run: int, experiment: int, tags: Mapping[str, Any]) -> None:
+    if tags:
+        conn.execute(_TAG, _rows("tags", run, experiment, tags, TAG))
 
 
-def _key(field: str, value: str, limit: int) -> str:
-    if not 0 < len(value) <= limit or "\0" in value:
-        raise invalid(field, value, f"1 to {limit} characters")
-    return value
-
-
-def _run_id(run: str) -> str:
-    if len(run) != 32 or not set(run) <= set("0123456789abcdef"):
-        raise invalid("run", run, "32 lower-case hexadecimal digits")
-    return run
+def _rows(
+    field: str, run: int, experiment: int, values: Mapping[str, Any], limit: int
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "run": run,
+            "experiment": experiment,
+            "key": check_key(field, key),
+            "value": check_text(f"{field}.{key}", value, limit),
+        }
+        for key, value in sorted(values.items())
+    ]

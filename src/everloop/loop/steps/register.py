@@ -88,4 +88,4 @@ def _reference(context: StepContext, schema: Schema) -> bytes:
 
 
 def _log_metrics(context: StepContext, run: str, metrics: dict[str, Any]) -> None:
-    context.project.tracking.log_metrics(run, {f"test_{k}": v for k, v in metrics.items()})
+    context.project.runs.log_metrics(run, {f"test_{k}": v for k, v in metrics.items()})

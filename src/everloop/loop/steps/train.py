@@ -93,18 +93,19 @@ def _record(context: StepContext, fitted: list[Fitted], model: bytes, metric: Me
 
 def _log_run(context: StepContext, candidate: Fitted, metric: str, score: float | None) -> str:
     """One run a candidate; a step that is repeated writes the same run again."""
-    tracking = context.project.tracking
+    runs = context.project.runs
     key = f"{context.cycle.id}:{candidate.name}"
-    run = tracking.start(
+    run = runs.start(
         context.declaration.name,
         f"cycle {context.cycle.number}: {candidate.name}",
         {"cycle": context.cycle.id, "dataset": context.results["snapshot"]["dataset"]},
         run=hashlib.sha256(key.encode()).hexdigest()[:32],
     )
-    tracking.log_params(run, {"algorithm": candidate.name, **candidate.params})
+    params = {"algorithm": candidate.name, **candidate.params}
+    runs.log_params(run, params, replace=True)  # a step that is repeated may search anew
     values = {"fit_seconds": candidate.seconds}
     if score is not None:
         values[f"validation_{metric}"] = score
-    tracking.log_metrics(run, values)
-    tracking.finish(run, "FINISHED")
+    runs.log_metrics(run, values)
+    runs.finish(run, "FINISHED")
     return run

@@ -10,12 +10,18 @@ from everloop.tracking.runs import Run
 
 def runs(call: Call) -> Page:
     limit, query = call.limit(), call.query
-    found = call.project.tracking.page(query.get("experiment"), query.get("before"), limit)
-    return page(found, limit, "id")
+    experiments = None
+    if "experiment" in query:
+        found = call.project.experiments.by_name(query["experiment"])
+        if found is None:
+            return Page([], None)
+        experiments = [found.id]
+    runs = call.project.runs.search(experiments, limit=limit, token=query.get("before"))
+    return Page(runs.items, runs.next)
 
 
 def run(call: Call) -> Run:
-    return call.project.tracking.get(call.path["run"])
+    return call.project.runs.get(call.path["run"])
 
 
 def datasets(call: Call) -> Page:

@@ -1,0 +1,41 @@
+"""What names and texts tracking keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from everloop.errors import TooLarge, invalid
+
+KEY = 250
+"""Most characters of the key of a metric, a param or a tag."""
+
+
+def check_key(field: str, value: str, limit: int = KEY) -> str:
+    """``value`` when it may name something; raises InvalidInput otherwise."""
+    if not isinstance(value, str) or not 0 < len(value) <= limit or "\0" in value:
+        raise invalid(field, value, f"1 to {limit} characters")
+    return value
+
+
+def check_text(field: str, value: Any, limit: int) -> str:
+    """``value`` as the text that is kept: text as it is, anything else as JSON."""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if len(text) > limit:
+        raise TooLarge(
+            f"{field}: got {len(text)} characters, expected at most {limit}.",
+            path=field,
+            got=len(text),
+            expected=f"at most {limit} characters",
+        )
+    if "\0" in text:
+        raise invalid(field, text, "text without the character NUL")
+    return text
+
+
+def check_run_id(run: str) -> str:
+    """``run`` when it looks like a run's id; raises InvalidInput otherwise."""
+    if len(run) != 32 or not set(run) <= set("0123456789abcdef"):
+        raise invalid("run", run, "32 lower-case hexadecimal digits")
+    return run

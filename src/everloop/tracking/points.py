@@ -1,0 +1,147 @@
+"""Metrics: every point that was logged, and the newest of each metric.
+
+The newest is the largest (step, at, value), so that it does not depend on the order in which
+points arrive. The same point twice is one point, so a client may send again what it is not sure of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from everloop.errors import invalid
+from everloop.store.dialect import insert_or_ignore, upsert_newer
+from everloop.store.paging import pack, unpack
+from everloop.store.tables import metric_points, run_metrics
+from everloop.tracking.checks import check_key
+from everloop.tracking.records import Found, Point
+
+LARGEST = 1.7976931348623157e308
+MOST = 2**63
+MAX_HISTORY = 100_000
+
+_INSERT = insert_or_ignore(metric_points)
+_NEWEST = upsert_newer(
+    run_metrics, ["run", "key"], ["step", "at", "value", "nan"], by=["step", "at", "value"]
+)
+
+
+def keep_points(conn: sa.Connection, run: int, experiment: int, points: Sequence[Point]) -> None:
+    """Write points of a run in the caller's transaction."""
+    rows = [point_row(run, point) for point in points]
+    conn.execute(_INSERT, rows if len(rows) > 1 else rows[0])
+    newest: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        best = newest.get(row["key"])
+        if best is None or _rank(row) > _rank(best):
+            newest[row["key"]] = row
+    # In the same order by everybody, so that two writers cannot wait for each other.
+    latest = [newest[key] | {"experiment": experiment} for key in sorted(newest)]
+    conn.execute(_NEWEST, latest if len(latest) > 1 else latest[0])
+
+
+def point_row(run: int, point: Point) -> dict[str, Any]:
+    """A point as a row of ``metric_points``."""
+    if not -MOST <= point.step < MOST:
+        raise invalid("step", point.step, "a whole number of 64 bits")
+    if not -MOST <= point.at < MOST:
+        raise invalid("at", point.at, "milliseconds since 1970, a whole number of 64 bits")
+    check_key("metric", point.key)
+    try:
+        value = float(point.value)
+    except (TypeError, ValueError, OverflowError):
+        raise invalid(f"metric.{point.key}", point.value, "a number") from None
+    nan = math.isnan(value)
+    return {
+        "run": run,
+        "key": point.key,
+        "at": point.at,
+        "step": point.step,
+        "value": 0.0 if nan else max(-LARGEST, min(LARGEST, value)),
+        "nan": nan,
+    }
+
+
+def latest_of(conn: sa.Connection, runs: Sequence[int]) -> dict[int, dict[str, Point]]:
+    """The newest point of each metric of each run."""
+    t = run_metrics.c
+    query = sa.select(t.run, t.key, t.value, t.nan, t.at, t.step).where(t.run.in_(runs))
+    found: dict[int, dict[str, Point]] = {run: {} for run in runs}
+    for run, key, value, nan, at, step in conn.execute(query.order_by(t.run, t.key)):
+        found[run][key] = Point(key, math.nan if nan else value, at, step)
+    return found
+
+
+def history(
+    conn: sa.Connection, run: int, key: str, limit: int | None, token: str | None
+) -> Found[Point]:
+    """A metric's points by time, step and value, from where ``token`` says."""
+    t = metric_points.c
+    order = (t.at, t.step, t.value, t.nan)
+    query = sa.select(*order).where((t.run == run) & (t.key == key)).order_by(*order)
+    if token is not None:
+        at, step, value, nan = unpack(token, tuple[int, int, float, bool])
+        query = query.where(sa.tuple_(*order) > sa.tuple_(at, step, value, nan))
+    most = MAX_HISTORY if limit is None else max(1, min(limit, MAX_HISTORY))
+    rows = conn.execute(query.limit(most + 1)).all()
+    more = pack([*rows[most - 1]]) if len(rows) > most else None
+    return Found([_point(key, row) for row in rows[:most]], more)
+
+
+def sampled(
+    conn: sa.Connection,
+    runs: Iterable[int],
+    key: str,
+    first: int | None,
+    last: int | None,
+    limit: int,
+) -> dict[int, list[Point]]:
+    """The points at about ``limit`` steps, the same steps for all runs, evenly spread.
+
+    The first and the last step of each run are always among them.
+    """
+    t = metric_points.c
+    query = sa.select(t.step).where(t.key == key).distinct().order_by(t.step)
+    inside: sa.ColumnElement[bool] = sa.true()
+    if first is not None and last is not None:
+        inside = t.step.between(first, last)
+    steps = {
+        run: list(conn.execute(query.where((t.run == run) & inside)).scalars()) for run in runs
+    }
+    every = sorted(set().union(*steps.values()))
+    chosen = {every[i] for i in spread(len(every), limit)}
+    for own in steps.values():
+        chosen |= {own[0], own[-1]} if own else set()
+    return {run: _at_steps(conn, run, key, chosen & set(own)) for run, own in steps.items()}
+
+
+def spread(count: int, limit: int) -> list[int]:
+    """Indices of at most ``limit`` of ``count`` things, evenly spread, the last one included."""
+    if count <= limit:
+        return list(range(count))
+    if limit == 1:
+        return [count - 1]
+    return sorted({round(i * (count - 1) / (limit - 1)) for i in range(limit)})
+
+
+def _at_steps(conn: sa.Connection, run: int, key: str, steps: set[int]) -> list[Point]:
+    t = metric_points.c
+    if not steps:
+        return []
+    query = (
+        sa.select(t.at, t.step, t.value, t.nan)
+        .where((t.run == run) & (t.key == key) & t.step.between(min(steps), max(steps)))
+        .order_by(t.step, t.at, t.value)
+    )
+    return [_point(key, row) for row in conn.execute(query) if row.step in steps]
+
+
+def _point(key: str, row: Any) -> Point:
+    return Point(key, math.nan if row.nan else row.value, row.at, row.step)
+
+
+def _rank(row: dict[str, Any]) -> tuple[int, int, float]:
+    return row["step"], row["at"], row["value"]
