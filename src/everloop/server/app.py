@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp
 
 from everloop.loop.project import Project
+from everloop.server import mlflow
 from everloop.server.bind import check_bind
 from everloop.server.call import Context
 from everloop.server.middleware.body_limit import BodyLimit
-from everloop.server.middleware.errors import Errors, json_form
+from everloop.server.middleware.errors import Errors, Form, json_form
 from everloop.server.middleware.hosts import Hosts
 from everloop.server.middleware.measure import Measure
 from everloop.server.middleware.origins import Origins
@@ -19,7 +20,7 @@ from everloop.server.middleware.security_headers import SecurityHeaders
 from everloop.server.middleware.tokens import Tokens
 from everloop.server.pages import error_page
 from everloop.server.routes import ROUTES
-from everloop.server.routing import Route, build_router
+from everloop.server.routing import Paths, Pools, Route, mounted
 
 
 def create_app(
@@ -44,13 +45,17 @@ def create_app(
     """
     check_bind(host, token)
     context = Context(project, serve_url, token)
-    app: ASGIApp = build_router(routes, context)
+    pools = Pools.new()
+    applications = [*mounted(routes, context, pools), *mlflow.mounted(context, pools.quick)]
+    app: ASGIApp = Paths(applications, mlflow.unknown)
     # From the inside out: the last one sees a request first.
     app = BodyLimit(app, int(max_body_mb * 1_000_000))
     app = Tokens(app, token)
     app = Origins(app)
     app = Hosts(app, host)
-    app = Errors(app, error_page, {"/api/": json_form})
+    forms: dict[str, Form] = dict.fromkeys(mlflow.PREFIXES, mlflow.wire_form)
+    forms["/api/"] = json_form
+    app = Errors(app, error_page, forms)
     app = SecurityHeaders(app)
     app = Measure(app, context.metrics)
     return RequestId(app)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import anyio.to_thread
 import msgspec
 from anyio import CapacityLimiter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.routing import Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from everloop.errors import Forbidden, InvalidInput, invalid, nearest, shorten
 from everloop.server.call import Answer, Call, Context
@@ -57,19 +58,84 @@ class Route:
     slow: bool = False
 
 
-def build_router(routes: Sequence[Route], context: Context) -> Router:
-    """A router that answers the table's routes and raises for everything else."""
-    pools = (CapacityLimiter(THREADS), CapacityLimiter(SLOW_THREADS))
-    built = [
-        StarletteRoute(
-            route.path, Endpoint(route, context, pools[route.slow]), methods=[route.method]
+class Mounted(NamedTuple):
+    """An application at a method and a path; ``{name}`` in the path is a parameter."""
+
+    method: str
+    path: str
+    app: ASGIApp
+
+
+def mounted(routes: Iterable[Route], context: Context, pools: Pools) -> list[Mounted]:
+    """The table's routes, each with the application that answers it."""
+    return [
+        Mounted(
+            route.method,
+            route.path,
+            Endpoint(route, context, pools.slow if route.slow else pools.quick),
         )
         for route in routes
     ]
-    return RaisingRouter(built, redirect_slashes=False)
 
 
-class RaisingRouter(Router):
+class Pools(NamedTuple):
+    """How many requests may be in threads at a time."""
+
+    quick: CapacityLimiter
+    slow: CapacityLimiter
+
+    @classmethod
+    def new(cls) -> Pools:
+        return cls(CapacityLimiter(THREADS), CapacityLimiter(SLOW_THREADS))
+
+
+class Paths:
+    """Finds what answers a path, and raises for everything else.
+
+    Paths without parameters are looked up, so that the many that MLflow has cost nothing; the
+    others go through Starlette's patterns. ``unknown`` may give the error of a path that nothing
+    answers.
+    """
+
+    def __init__(
+        self,
+        applications: Iterable[Mounted],
+        unknown: Callable[[Scope], Exception | None] = lambda scope: None,
+    ) -> None:
+        self.fixed: dict[str, dict[str, ASGIApp]] = {}
+        self.unknown = unknown
+        patterns = []
+        for method, path, app in applications:
+            if "{" in path:
+                patterns.append(StarletteRoute(path, app, methods=[method]))
+            else:
+                self.fixed.setdefault(path, {})[method] = app
+        for methods in self.fixed.values():
+            if "GET" in methods:
+                methods.setdefault("HEAD", methods["GET"])
+        self.patterns = Patterns(patterns, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        methods = self.fixed.get(scope["path"]) if scope["type"] == "http" else None
+        if methods is None:
+            await self._others(scope, receive, send)
+            return
+        app = methods.get(scope["method"])
+        if app is None:
+            raise HTTPException(405, headers={"Allow": ", ".join(methods)})
+        await app(scope, receive, send)
+
+    async def _others(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.patterns(scope, receive, send)
+        except HTTPException as error:
+            known = None if error.status_code != 404 else self.unknown(scope)
+            if known is None:
+                raise
+            raise known from None
+
+
+class Patterns(Router):
     """Raises for what it has no route for, where Starlette's would answer in plain text."""
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +155,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ROUTE] = self.route.path
         principal: Principal = scope[PRINCIPAL]
-        check_permission(self.route, principal)
+        check_permission(self.route.method, self.route.path, self.route.permission, principal)
         request = Request(scope, receive)
         check_text({**request.path_params, **request.query_params})
         check_query(self.route, request.query_params)
@@ -111,15 +177,17 @@ class Endpoint:
         return await anyio.to_thread.run_sync(handler, call, limiter=self.pool)
 
 
-def check_permission(route: Route, principal: Principal) -> None:
+def check_permission(
+    method: str, path: str, permission: Permission | None, principal: Principal
+) -> None:
     """Raises :class:`~everloop.errors.Forbidden` unless the caller may use the route."""
-    if route.permission is None:
-        raise Forbidden(f"{route.method} {route.path} names no permission, so nobody may use it.")
-    if route.permission in principal.permissions:
+    if permission is None:
+        raise Forbidden(f"{method} {path} names no permission, so nobody may use it.")
+    if permission in principal.permissions:
         return
     if principal.name == "nobody":
         raise unauthenticated("This server asks for a token in the Authorization header.")
-    raise Forbidden(f"{route.method} {route.path} needs the permission {route.permission!r}.")
+    raise Forbidden(f"{method} {path} needs the permission {permission!r}.")
 
 
 def check_text(values: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -11,20 +11,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from everloop.server.middleware._base import REQUEST_ID, header
 from everloop.server.problems import Problem, log, problem_of
 
-Render = Callable[[Problem], Response]
+Page = Callable[[Problem], Response]
+Form = Callable[[Exception, Problem], Response]
 
 
 class Errors:
     """Catches what is raised inside.
 
-    ``renderers`` maps a path prefix to the form of errors below it, the longest prefix first; a
+    ``forms`` maps a path prefix to the form of errors below it, the longest prefix first; a
     protocol that has a form of its own brings it here. ``page`` makes the form for browsers.
     """
 
-    def __init__(self, app: ASGIApp, page: Render, renderers: dict[str, Render]) -> None:
+    def __init__(self, app: ASGIApp, page: Page, forms: Mapping[str, Form]) -> None:
         self.app = app
         self.page = page
-        self.renderers = sorted(renderers.items(), key=lambda item: -len(item[0]))
+        self.forms = sorted(forms.items(), key=lambda item: -len(item[0]))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,18 +46,17 @@ class Errors:
             problem = problem_of(error, scope[REQUEST_ID])
             if begun:  # too late for a status; the server cuts the connection
                 raise
-            await self._render(scope, problem)(scope, receive, send)
+            await self._render(scope, error, problem)(scope, receive, send)
 
-    def _render(self, scope: Scope, problem: Problem) -> Response:
-        for prefix, render in self.renderers:
+    def _render(self, scope: Scope, error: Exception, problem: Problem) -> Response:
+        for prefix, form in self.forms:
             if scope["path"].startswith(prefix):
-                return render(problem)
+                return form(error, problem)
         wants_page = "text/html" in (header(scope, b"accept") or "")
-        render = self.page if wants_page else json_form
-        return render(problem)
+        return self.page(problem) if wants_page else json_form(error, problem)
 
 
-def json_form(problem: Problem) -> Response:
+def json_form(error: Exception, problem: Problem) -> Response:
     """``{"error": {code, message, path, got, expected, fix}}``."""
     return Response(
         problem.body(), problem.status, headers=problem.headers, media_type="application/json"

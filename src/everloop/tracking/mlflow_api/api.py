@@ -1,0 +1,24 @@
+"""What a handler of MLflow's protocol works with: the stores, and who calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from everloop.registry.models import ModelStore
+from everloop.tracking.experiments import ExperimentStore
+from everloop.tracking.runs import RunStore
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The stores of one project, and the ``actor`` that changes are recorded under."""
+
+    experiments: ExperimentStore
+    runs: RunStore
+    inputs: Any
+    logged_models: Any
+    artifacts: Any
+    registry: ModelStore
+    webhooks: Any
+    actor: str
