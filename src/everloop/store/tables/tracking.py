@@ -38,6 +38,11 @@ def _texts(name: str) -> sa.Table:
     return table
 
 
+def _ordered(length: int) -> sa.types.TypeEngine[str]:
+    """Text compared by its bytes in both dialects, so that a tree's part is a range of keys."""
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
 # -- tracking.experiments ------------------------------------------------------------------------
 experiments = sa.Table(
     "experiments",
@@ -101,6 +106,15 @@ metric_points = sa.Table(
     sa.Column("value", sa.Float(53), primary_key=True),
     sa.Column("nan", sa.Boolean, primary_key=True),
     sqlite_with_rowid=False,
+)
+
+# -- tracking.ingest: how far each native client's records have come -------------------------------
+run_clients = sa.Table(
+    "run_clients",
+    metadata,
+    sa.Column("client", sa.String(32), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),  # of the newest record that is kept
+    sa.Column("updated", Millis, nullable=False),
 )
 
 # -- tracking.inputs: which data and models a run used and made ----------------------------------
@@ -185,8 +199,8 @@ logged_model_metrics = sa.Table(
 artifacts = sa.Table(
     "artifacts",
     metadata,
-    sa.Column("folder", sa.String(1500), primary_key=True),  # "" is the root; else a/b/c
-    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("folder", _ordered(1500), primary_key=True),  # "" is the root; else a/b/c
+    sa.Column("name", _ordered(255), primary_key=True),
     sa.Column("digest", sa.String(64)),  # NULL for a folder
     sa.Column("size", sa.BigInteger),
     sa.Column("updated", Millis, nullable=False),

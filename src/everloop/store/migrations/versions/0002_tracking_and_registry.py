@@ -31,6 +31,7 @@ ADDED = (
     "experiment_tags",
     "logged_models",
     "model_tags",
+    "run_clients",
     "run_datasets",
     "webhook_deliveries",
     "logged_model_metrics",
@@ -93,6 +94,10 @@ def upgrade() -> None:
         )
 
 
+def _ordered(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
 def create() -> None:
 
     op.create_table(
@@ -104,8 +109,8 @@ def create() -> None:
     )
     op.create_table(
         "artifacts",
-        sa.Column("folder", sa.String(length=1500), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("folder", _ordered(1500), nullable=False),
+        sa.Column("name", _ordered(255), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=True),
         sa.Column("updated", sa.BigInteger(), nullable=False),
@@ -229,6 +234,13 @@ def create() -> None:
     op.create_index("ix_model_versions_run", "model_versions", ["run"], unique=False)
     op.create_index(
         "ix_model_versions_updated", "model_versions", ["updated", "model", "version"], unique=False
+    )
+    op.create_table(
+        "run_clients",
+        sa.Column("client", sa.String(length=32), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("updated", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("client", name=op.f("pk_run_clients")),
     )
     op.create_table(
         "run_datasets",
