@@ -94,7 +94,9 @@ def cycle(
         version = register(project, begun, value)
         project.cycles.begin_step(begun.id, "approve", 4)
     if verdict is None:
-        project.registry.set_alias("flights", "challenger", version or 0, actor="t")
+        project.registry.set_alias(
+            "flights", "challenger", version or 0, actor="t", by_rollout=True
+        )
         project.cycles.set_state(begun.id, "waiting")
         return project.cycles.get(begun.id)
     if passed:
@@ -103,7 +105,7 @@ def cycle(
         project.cycles.finish_step(begun.id, "deploy", {"kind": "canary", "steps": [
             {"weight": 0.05, "verdict": "pass", "reason": "120 canary predictions, no error",
              "ms": 60_100}]})  # fmt: skip
-        project.registry.set_alias("flights", "champion", version or 0, actor="t")
+        project.registry.set_alias("flights", "champion", version or 0, actor="t", by_rollout=True)
         project.cycles.begin_step(begun.id, "promote", 6)
         project.cycles.finish_step(begun.id, "promote", {"version": version, "replaced": champion})
     return project.cycles.finish(begun.id, verdict=verdict, reason=reason, version=version)

@@ -80,8 +80,8 @@ def test_resolve_says_what_is_missing(registry: ModelStore, text: str, sentence:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "../m", "m/", "m/0", "m/-1", "m/1.0", "m/x", "m/99999999999", "m/٣", "m@", "m@a b", "@a",
-     ".hidden", "-rf", "a\0b", "a b", "é", "x" * 256, "m/1/2", "m\n"],
+    ["", " ", ".", "..", "../m", "m/", "m/0", "m/-1", "m/1.0", "m/x", "m/99999999999", "m/٣", "m@",
+     "m@a b", "m@v3", "m@a.b", "@a", "a:b", "a\0b", "a\x1bb", "x" * 257, "m/1/2", "m\n"],
 )  # fmt: skip
 def test_bad_references_are_refused(registry: ModelStore, text: str) -> None:
     with pytest.raises(InvalidInput):
@@ -112,6 +112,16 @@ def test_bad_versions_are_refused_and_leave_nothing(
         register(registry, **changes)
     assert registry.models() == []
     assert registry.events.page() == []
+
+
+@pytest.mark.parametrize("name", [".hidden", "-rf", "a b", "é", "x" * 256, "a@b", "<b>", "%2e%2e"])
+def test_a_model_may_have_almost_any_name(registry: ModelStore, name: str) -> None:
+    made = register(registry, name)
+    registry.set_alias(name, "champion", 1, "t")
+    assert registry.get_model(name).newest == 1
+    for text in (f"{name}/1", f"{name}@champion", f"{name}@latest"):
+        assert registry.resolve(text).key == made.key
+    assert [model.name for model in registry.models()] == [name]
 
 
 def test_aliases(registry: ModelStore) -> None:

@@ -83,7 +83,7 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
     made = declare(tmp_path, from_dict(sections).declaration)
     with made.project as project:
         first = registered(project, GOOD, NARROW)
-        project.registry.set_alias("m", "champion", 1, actor="t")
+        project.registry.set_alias("m", "champion", 1, actor="t", by_rollout=True)
         arms = plan_arms(Deployed(1, first.digest), None, 0.0)
         project.endpoints.set_rollout("m", "m", arms, actor="t")
         project.publish()

@@ -80,6 +80,13 @@ class EndpointStore:
         with self.db.read() as conn:
             return _all(conn)
 
+    def serving(self, model: str) -> set[int]:
+        """The versions of a model that some endpoint serves, a canary's and a shadow's too."""
+        query = sa.select(endpoints).where(endpoints.c.model == model)
+        with self.db.read() as conn:
+            found = [_from_row(row) for row in conn.execute(query)]
+        return {arm.version for endpoint in found for arm in endpoint.arms}
+
     def set_rollout(
         self,
         name: str,

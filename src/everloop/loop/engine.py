@@ -191,7 +191,7 @@ class Engine:
         """A version that was turned down is nobody's challenger any more."""
         registry, model = self.project.registry, self.project.cycles.get(cycle_id).loop
         if registry.alias(model, "challenger") == version:
-            registry.delete_alias(model, "challenger", actor="controller")
+            registry.delete_alias(model, "challenger", actor="controller", by_rollout=True)
 
 
 @DBOS.workflow(name="everloop.cycle")

@@ -99,6 +99,7 @@ class Loop:
     ) -> Cycle:
         """Make a registered version the champion, by the declared rollout; also the way back."""
         chosen = self.version(version)
+        chosen.package_digest()  # what has no package is refused before a cycle begins
         cause = {"kind": "deploy", "version": chosen.version}
         return self._cycle("deploy", cause, wait, on_progress, actor)
 
@@ -112,6 +113,7 @@ class Loop:
     ) -> Cycle:
         """Measure a registered version on held-out rows again, through every gate."""
         chosen = self.version(version)
+        chosen.package_digest()
         cause = {"kind": "test", "version": chosen.version}
         return self._cycle("test", cause, wait, on_progress, actor)
 

@@ -44,10 +44,10 @@ class Project:
         self.blobs = Blobs(blobs_url(self.state, settings))
         self.events = EventLog(self.db, self.keys)
         self.datasets = DatasetStore(self.db, self.blobs)
-        self.registry = ModelStore(self.db, self.events)
+        self.endpoints = EndpointStore(self.db, self.events)
+        self.registry = ModelStore(self.db, self.events, serving=self.endpoints.serving)
         self.experiments = ExperimentStore(self.db, self.events)
         self.runs = RunStore(self.db, self.events)
-        self.endpoints = EndpointStore(self.db, self.events)
         self.cycles = CycleStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
         self.windows = WindowStore(self.db)
@@ -92,7 +92,8 @@ class Project:
 
     def package(self, version: ModelVersion) -> tuple[Path, Package]:
         """A version's package in the local cache, every hash and the signature checked."""
-        folder = materialise(version.files, self.blobs, self.state / "packages", version.digest)
+        digest = version.package_digest()
+        folder = materialise(version.files, self.blobs, self.state / "packages", digest)
         return folder, read_package(folder, self.keys)
 
     def champion(self, model: str) -> ModelVersion | None:

@@ -105,7 +105,7 @@ def summarise(project: Project, version: ModelVersion) -> VersionSummary:
     estimate = tested.get("metrics", {}).get(metric, {})
     return VersionSummary(
         version=version.version,
-        algorithm=version.algorithm,
+        algorithm=version.algorithm or "unknown",
         metric=metric,
         value=estimate.get("value"),
         low=estimate.get("low"),

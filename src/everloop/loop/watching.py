@@ -169,10 +169,11 @@ def _refuse(acting: _Acting, decision: Decision) -> Cycle | None:
 def _reference(project: Project, champion: ModelVersion) -> Reference:
     key = (str(project.dir), champion.model)
     known = _references.get(key)
-    if known is None or known.digest != champion.digest:
+    digest = champion.package_digest()
+    if known is None or known.digest != digest:
         folder, package = project.package(champion)
         profile = read_profile((folder / REFERENCE).read_bytes())
-        known = Reference(champion.digest, package.schema, profile, _baseline(project, champion))
+        known = Reference(digest, package.schema, profile, _baseline(project, champion))
         _references[key] = known
     return known
 

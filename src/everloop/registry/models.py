@@ -2,236 +2,164 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
-from everloop.errors import NotFound, nearest
-from everloop.registry.names import Reference, check_name, parse_reference
-from everloop.registry.records import Model, ModelVersion, from_row, to_row
+from everloop.errors import Conflict
+from everloop.registry._base import Serving
+from everloop.registry.aliases import CHAMPION, MANAGED
+from everloop.registry.names import check_model_name
+from everloop.registry.reading import read_model, read_models, require_model
+from everloop.registry.records import (
+    Model,
+    ModelVersion,
+    check_description,
+    check_tags,
+    is_prompt,
+)
+from everloop.registry.tags import Tags, write_model_tags
+from everloop.registry.versions import _HIDDEN, Versions
+from everloop.registry.webhooks.queue import announce
 from everloop.store.clock import now_ms
-from everloop.store.database import Database
-from everloop.store.dialect import insert_or_ignore, upsert
-from everloop.store.events import EventLog
-from everloop.store.tables import model_aliases, model_versions, models
+from everloop.store.dialect import insert_or_ignore
+from everloop.store.tables import (
+    model_aliases,
+    model_tags,
+    model_version_tags,
+    model_versions,
+    models,
+)
 
-__all__ = ["CHAMPION", "Model", "ModelStore", "ModelVersion"]
-
-CHAMPION = "champion"
-"""The alias of the version that serves."""
-
-_RECORDED = ("key", "digest", "algorithm", "run", "dataset", "cycle")
+__all__ = ["CHAMPION", "MANAGED", "Model", "ModelStore", "ModelVersion", "Serving"]
 
 
-class ModelStore:
+class ModelStore(Versions, Tags):
     """The registry in ``db``; each change is an event in the same transaction."""
 
-    def __init__(self, db: Database, events: EventLog) -> None:
-        self.db = db
-        self.events = events
-
-    def register(
+    def create_model(
         self,
-        model: str,
+        name: str,
         *,
-        key: str,
-        digest: str,
-        algorithm: str,
-        files: Mapping[str, str],
-        run: str | None = None,
-        dataset: str | None = None,
-        cycle: str | None = None,
-        metrics: Mapping[str, float] | None = None,
         actor: str,
-    ) -> ModelVersion:
-        """Add a version, numbered one above the newest.
-
-        The same ``key`` again returns the version it made, unchanged, so a step that was
-        interrupted can be repeated. No number is given twice, whoever else registers now.
-        """
-        wanted = ModelVersion(
-            model=model,
-            version=0,
-            key=key,
-            digest=digest,
-            algorithm=algorithm,
-            run=run,
-            dataset=dataset,
-            cycle=cycle,
-            metrics=dict(metrics or {}),
-            files=dict(files),
-            created=now_ms(),
-        )
-        row = to_row(wanted)
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        created: int | None = None,
+        updated: int | None = None,
+    ) -> Model:
+        """Add a model without versions; raises Conflict when the name is taken."""
+        check_model_name(name)
+        check_description(description)
+        kept = check_tags(tags or {})
+        now = now_ms() if created is None else created
+        row = {
+            "name": name,
+            "description": description,
+            "last": 0,
+            "created": now,
+            "updated": updated or now,
+        }
         with self.events.transaction() as conn:
-            same_key = (model_versions.c.model == model) & (model_versions.c.key == key)
-            found = conn.execute(sa.select(model_versions).where(same_key)).first()
-            if found:
-                return from_row(found)
-            conn.execute(insert_or_ignore(models), {"name": model, "created": wanted.created})
-            number = (_newest(conn, model) or 0) + 1
-            conn.execute(sa.insert(model_versions), {**row, "version": number})
-            payload = {name: row[name] for name in _RECORDED} | {"version": number}
-            self.events.append(
-                conn, actor=actor, kind="model.registered", subject=f"model:{model}",
-                payload=payload,
-            )  # fmt: skip
-            return self._get(conn, model, number)
+            made = conn.execute(insert_or_ignore(models).returning(models.c.name), row)
+            if made.first() is None:
+                raise _taken(name)
+            write_model_tags(conn, name, kept)
+            self._event(conn, "model.created", name, actor, {})
+            shown = kept
+            if is_prompt(kept):
+                shown = {key: value for key, value in kept.items() if key not in _HIDDEN}
+            entity = "prompt" if is_prompt(kept) else "registered_model"
+            told = {"name": name, "tags": shown, "description": description or ""}
+            announce(conn, f"{entity}.created", told)
+            return read_model(conn, name)
 
-    def version(self, model: str, version: int) -> ModelVersion:
-        """One version; raises :class:`~everloop.errors.NotFound` when there is none."""
+    def get_model(self, name: str) -> Model:
+        """One model; raises :class:`~everloop.errors.NotFound` when there is none."""
         with self.db.read() as conn:
-            return self._get(conn, model, version)
-
-    def resolve(self, text: str) -> ModelVersion:
-        """The version that ``name``, ``name@alias`` or ``name/3`` means.
-
-        A bare name means its champion, or its newest version while it has none.
-        """
-        reference = parse_reference(text)
-        with self.db.read() as conn:
-            return self._get(conn, reference.model, self._number(conn, reference))
-
-    def versions(
-        self, model: str, before: int | None = None, limit: int = 100
-    ) -> list[ModelVersion]:
-        """Versions from the newest; the next page lies ``before`` the last one's number."""
-        query = sa.select(model_versions).where(model_versions.c.model == model)
-        if before is not None:
-            query = query.where(model_versions.c.version < before)
-        query = query.order_by(model_versions.c.version.desc()).limit(max(1, min(limit, 1000)))
-        with self.db.read() as conn:
-            return [from_row(row) for row in conn.execute(query)]
+            return read_model(conn, name)
 
     def models(self, after: str = "", limit: int = 100) -> list[Model]:
         """Models by name; the next page lies ``after`` the last one's name."""
-        newest = (
-            sa.select(sa.func.max(model_versions.c.version))
-            .where(model_versions.c.model == models.c.name)
-            .scalar_subquery()
-        )
-        query = (
-            sa.select(models.c.name, models.c.created, newest.label("newest"))
-            .where(models.c.name > after)
-            .order_by(models.c.name)
-            .limit(max(1, min(limit, 1000)))
-        )
+        query = sa.select(models).where(models.c.name > after).order_by(models.c.name)
         with self.db.read() as conn:
-            return [Model(row.name, row.created, row.newest) for row in conn.execute(query)]
+            return read_models(conn, query.limit(max(1, min(limit, 1000))))
 
-    def set_alias(
-        self,
-        model: str,
-        alias: str,
-        version: int,
-        actor: str,
-        conn: sa.Connection | None = None,
-    ) -> int | None:
-        """Let ``alias`` point at ``version``; returns the number it pointed at before.
+    def update_model(self, name: str, *, description: str | None, actor: str) -> Model:
+        """Replace a model's description; None takes it away."""
+        check_description(description)
+        with self.events.transaction() as conn:
+            before = require_model(conn, name)
+            here = sa.update(models).where(models.c.name == name)
+            conn.execute(here.values(description=description, updated=now_ms()))
+            if before.description != description:
+                payload = {"before": before.description, "now": description}
+                self._event(conn, "model.described", name, actor, payload)
+            return read_model(conn, name)
 
-        With ``conn``, a connection of :meth:`EventLog.transaction`, it happens in that
-        transaction. Nothing is recorded when it points there already.
+    def rename(self, name: str, new_name: str, actor: str) -> Model:
+        """Give a model another name; its versions, tags and aliases go with it.
+
+        Raises :class:`~everloop.errors.Conflict` when the name is taken, and when an endpoint
+        serves the model.
         """
-        check_name("alias", alias)
-        with self._within(conn) as open_conn:
-            self._get(open_conn, model, version)
-            before = self._alias(open_conn, model, alias)
-            if before == version:
-                return before
-            row = {"model": model, "alias": alias, "version": version, "updated": now_ms()}
-            open_conn.execute(
-                upsert(model_aliases, ["model", "alias"], ["version", "updated"]), row
-            )
-            self._alias_event(open_conn, "model.alias_set", model, actor, alias, before, version)
-        return before
+        check_model_name(new_name, "new_name")
+        with self.events.transaction() as conn:
+            require_model(conn, name)
+            if new_name == name:
+                return read_model(conn, name)
+            self._refuse_served(name, "renamed")
+            if conn.execute(sa.select(models.c.name).where(models.c.name == new_name)).first():
+                raise _taken(new_name)
+            _move(conn, name, new_name)
+            self._event(conn, "model.renamed", name, actor, {"now": new_name})
+            self._event(conn, "model.renamed", new_name, actor, {"before": name})
+            return read_model(conn, new_name)
 
-    def delete_alias(
-        self, model: str, alias: str, actor: str, conn: sa.Connection | None = None
-    ) -> int | None:
-        """Take an alias away; returns the number it pointed at, None when there was none."""
-        with self._within(conn) as open_conn:
-            before = self._alias(open_conn, model, alias)
-            if before is not None:
-                open_conn.execute(sa.delete(model_aliases).where(_is_alias(model, alias)))
-                self._alias_event(
-                    open_conn, "model.alias_deleted", model, actor, alias, before, None
-                )
-        return before
+    def delete_model(self, name: str, actor: str) -> None:
+        """Remove a model with all its versions; the name is free again.
 
-    def alias(self, model: str, alias: str) -> int | None:
-        """The version that an alias points at, None when there is no such alias."""
-        with self.db.read() as conn:
-            return self._alias(conn, model, alias)
-
-    def aliases(self, model: str) -> dict[str, int]:
-        """All aliases of a model, with the versions they point at."""
-        query = sa.select(model_aliases).where(model_aliases.c.model == model)
-        with self.db.read() as conn:
-            rows = conn.execute(query.order_by(model_aliases.c.alias)).all()
-        return {row.alias: row.version for row in rows}
-
-    @contextmanager
-    def _within(self, conn: sa.Connection | None) -> Iterator[sa.Connection]:
-        if conn is not None:
-            yield conn
-        else:
-            with self.events.transaction() as own:
-                yield own
-
-    def _alias_event(
-        self, conn: sa.Connection, kind: str, model: str, actor: str,
-        alias: str, before: int | None, version: int | None,
-    ) -> None:  # fmt: skip
-        payload = {"alias": alias, "before": before, "version": version}
-        self.events.append(conn, actor=actor, kind=kind, subject=f"model:{model}", payload=payload)
-
-    def _number(self, conn: sa.Connection, reference: Reference) -> int:
-        if reference.version is not None:
-            return reference.version
-        found = self._alias(conn, reference.model, reference.alias or CHAMPION)
-        if found is None and reference.alias is None:
-            found = _newest(conn, reference.model)
-        if found is None:
-            raise _missing(conn, reference.model, f"alias {reference.alias!r}")
-        return found
-
-    @staticmethod
-    def _alias(conn: sa.Connection, model: str, alias: str) -> int | None:
-        query = sa.select(model_aliases.c.version).where(_is_alias(model, alias))
-        return conn.execute(query).scalar_one_or_none()
-
-    @staticmethod
-    def _get(conn: sa.Connection, model: str, version: int) -> ModelVersion:
-        row = None
-        if 0 < version < 2**31:
-            here = (model_versions.c.model == model) & (model_versions.c.version == version)
-            row = conn.execute(sa.select(model_versions).where(here)).first()
-        if row is None:
-            raise _missing(conn, model, f"version {version}")
-        return from_row(row)
+        Raises :class:`~everloop.errors.Conflict` when an endpoint serves one of them.
+        """
+        with self.events.transaction() as conn:
+            require_model(conn, name)
+            self._refuse_served(name, "deleted")
+            query = sa.select(model_versions.c.version).where(model_versions.c.model == name)
+            numbers = list(conn.execute(query.order_by(model_versions.c.version)).scalars())
+            for table in (model_aliases, model_version_tags, model_versions, model_tags):
+                conn.execute(sa.delete(table).where(table.c.model == name))
+            conn.execute(sa.delete(models).where(models.c.name == name))
+            self._event(conn, "model.deleted", name, actor, {"versions": numbers})
 
 
-def _is_alias(model: str, alias: str) -> sa.ColumnElement[bool]:
-    return (model_aliases.c.model == model) & (model_aliases.c.alias == alias)
+def _move(conn: sa.Connection, name: str, new_name: str) -> None:
+    """Rename in all tables: copies that others can refer to, then the others, then the old."""
+    now = now_ms()
+    _copy(conn, models, "name", name, {"name": new_name, "updated": now})
+    _copy(conn, model_versions, "model", name, {"model": new_name, "updated": now})
+    for table in (model_tags, model_version_tags, model_aliases):
+        conn.execute(sa.update(table).where(table.c.model == name).values(model=new_name))
+    conn.execute(sa.delete(model_versions).where(model_versions.c.model == name))
+    conn.execute(sa.delete(models).where(models.c.name == name))
 
 
-def _newest(conn: sa.Connection, model: str) -> int | None:
-    query = sa.select(sa.func.max(model_versions.c.version)).where(model_versions.c.model == model)
-    newest: int | None = conn.execute(query).scalar_one()
-    return newest
+def _copy(
+    conn: sa.Connection, table: sa.Table, key: str, value: str, changes: dict[str, Any]
+) -> None:
+    names = [column.name for column in table.columns]
+    chosen = [
+        sa.literal(changes[name], type_=table.c[name].type) if name in changes else table.c[name]
+        for name in names
+    ]
+    query = sa.select(*chosen).where(table.c[key] == value)
+    conn.execute(sa.insert(table).from_select(names, query))
 
 
-def _missing(conn: sa.Connection, model: str, part: str) -> NotFound:
-    names = conn.execute(sa.select(models.c.name).order_by(models.c.name).limit(1000)).scalars()
-    known = list(names)
-    if model in known:
-        return NotFound(f"The model {model!r} has no {part}.", code="version_not_found", got=part)
-    guess = nearest(model, known)
-    fix = f'Did you mean "{guess}"?' if guess else None
-    return NotFound(
-        f"There is no model {model!r}." + (f" {fix}" if fix else ""),
-        code="model_not_found",
-        got=model,
-        fix=fix,
+def _taken(name: str) -> Conflict:
+    return Conflict(
+        f"There is a model {name!r} already.",
+        code="model_exists",
+        path="name",
+        got=name,
+        fix="Choose another name.",
     )

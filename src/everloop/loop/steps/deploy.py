@@ -52,7 +52,7 @@ STEP = Deploy()
 
 def deployed(version: ModelVersion) -> Deployed:
     """A version as a rollout names it."""
-    return Deployed(version.version, version.digest)
+    return Deployed(version.version, version.package_digest())
 
 
 def _no_canary(

@@ -57,7 +57,7 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
         conform(source, schema, training=True, ignore=declaration.data.ignore),
         trained_until(project, champion),
         project.windows.quarantined(declaration.endpoint),
-        quick_fit(schema, champion.algorithm, params, declaration.loop.seed),
+        quick_fit(schema, champion.algorithm or "", params, declaration.loop.seed),
         metric.score,
         metric.name,
         declaration.update.min_gain,

@@ -25,10 +25,15 @@ class Promote:
             return Outcome({}, End("registered", _stays(version.version, before)))
         with project.events.transaction() as conn:
             project.registry.set_alias(
-                declaration.name, "champion", version.version, actor="controller", conn=conn
+                declaration.name,
+                "champion",
+                version.version,
+                actor="controller",
+                conn=conn,
+                by_rollout=True,
             )
             project.registry.delete_alias(
-                declaration.name, "challenger", actor="controller", conn=conn
+                declaration.name, "challenger", actor="controller", conn=conn, by_rollout=True
             )
             project.endpoints.set_rollout(
                 declaration.endpoint,

@@ -67,7 +67,9 @@ class Register:
             metrics=metrics,
             actor="controller",
         )
-        project.registry.set_alias(model, "challenger", version.version, actor="controller")
+        project.registry.set_alias(
+            model, "challenger", version.version, actor="controller", by_rollout=True
+        )
         _log_metrics(context, train["run"], metrics)
         return Outcome({"version": version.version, "digest": digest, "at": now_ms()})
 
