@@ -18,6 +18,8 @@ from everloop.server.call import Context
 from everloop.server.middleware._base import PRINCIPAL, ROUTE, header
 from everloop.server.problems import Problem
 from everloop.server.routing import Mounted, check_permission
+from everloop.tracking.inputs import InputStore
+from everloop.tracking.logged_models import LoggedModelStore
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.decode import Reader
 from everloop.tracking.mlflow_api.entry import Entry
@@ -132,8 +134,8 @@ class _Apis(dict[str, Api]):
             Api,
             experiments=project.experiments,
             runs=project.runs,
-            inputs=getattr(project, "inputs", None),
-            logged_models=getattr(project, "logged_models", None),
+            inputs=getattr(project, "inputs", None) or InputStore(project.db),
+            logged_models=getattr(project, "logged_models", None) or LoggedModelStore(project.db),
             artifacts=getattr(project, "artifacts", None),
             registry=project.registry,
             webhooks=getattr(project, "webhooks", None),

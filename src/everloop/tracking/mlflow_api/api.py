@@ -7,6 +7,8 @@ from typing import Any
 
 from everloop.registry.models import ModelStore
 from everloop.tracking.experiments import ExperimentStore
+from everloop.tracking.inputs import InputStore
+from everloop.tracking.logged_models import LoggedModelStore
 from everloop.tracking.runs import RunStore
 
 
@@ -16,8 +18,8 @@ class Api:
 
     experiments: ExperimentStore
     runs: RunStore
-    inputs: Any
-    logged_models: Any
+    inputs: InputStore
+    logged_models: LoggedModelStore
     artifacts: Any
     registry: ModelStore
     webhooks: Any

@@ -16,6 +16,9 @@ from everloop.tracking.mlflow_api.errors import INVALID, MISSING, invalid_value,
 KEY = 250
 PARAM = 6000
 TAG = 8000
+CUT = 65_536
+"""Params and tags of runs are cut to their limits up to this length, and refused beyond it."""
+
 EXPERIMENT_NAME = 500
 EXPERIMENT_TAG = 20_000
 METRICS_OF_BATCH = 1000
@@ -55,15 +58,13 @@ def check_unambiguous(name: str, path: str) -> None:
         )
 
 
-def check_metric(
-    key: str, value: float, at: int, name: str = "name", time: str = "timestamp"
-) -> None:
-    """Refuses a metric; ``name`` and ``time`` are the parameters that key and time came in."""
-    check_key(key, name)
+def check_metric(key: str, value: float, at: int, path: str = "") -> None:
+    """Refuses a metric; ``path`` stands before the parameters in what is said of them."""
+    check_key(key, path + "name")
     if at < 0:
         raise refuse(
             invalid_value(
-                time,
+                path + "timestamp",
                 at,
                 f"metric '{key}' (value={value}). "
                 "Timestamp must be a nonnegative long (64-bit integer) ",
@@ -73,22 +74,27 @@ def check_metric(
         raise too_long("Metric name", KEY)
 
 
-def check_param(key: str, value: str, path: str = "key") -> None:
-    """Refuses a param; ``path`` is the parameter its key came in."""
-    check_key(key, path)
+def check_param(key: str, value: str, path: str = "") -> None:
+    """Refuses a param; ``path`` stands before the parameters in what is said of them."""
+    check_key(key, path + "key")
     if len(key) > KEY:
         raise too_long("Param key", KEY)
-    if len(value) > PARAM:
+    if len(value) > CUT:
         raise too_long("Param value", PARAM)
 
 
-def check_tag(key: str, value: str, at: str = "", most: int = TAG) -> None:
-    """Refuses a tag; ``at`` stands before ``key`` and ``value`` in what is said of them."""
-    check_key(key, at + "key")
+def check_tag(key: str, value: str, path: str = "", most: int = CUT) -> None:
+    """Refuses a tag; ``path`` stands before the parameters in what is said of them."""
+    check_key(key, path + "key")
     if len(key) > KEY:
-        raise too_long(at + "key", KEY)
+        raise too_long(path + "key", KEY)
     if len(value) > most:
-        raise too_long(at + "value", most)
+        raise too_long(path + "value", TAG if most == CUT else most)
+
+
+def cut(value: str, most: int) -> str:
+    """The beginning of a value that is somewhat too long, which MLflow cuts off as well."""
+    return value if len(value) <= most else value[:most]
 
 
 def check_batch(metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]) -> None:

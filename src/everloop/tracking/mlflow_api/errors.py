@@ -111,6 +111,9 @@ WORDS: dict[str, Callable[[EverloopError], WireError]] = {
     "run_active": lambda e: refuse(
         f"The run {e.got} must be in the 'deleted' state. Current state is active."
     ),
+    "logged_model_not_found": lambda e: refuse(
+        f"Logged model with ID '{e.got}' not found.", MISSING
+    ),
     "bad_page_token": lambda e: refuse("Invalid page token, decoding failed"),
 }
 

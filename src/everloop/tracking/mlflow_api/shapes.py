@@ -1,14 +1,14 @@
-"""Parts of answers that several subjects share."""
+"""Answers as clients read them: what several subjects share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from everloop.tracking.records import Point
+from everloop.tracking.records import Point, Run, RunInputs
 
 
 class Pair(msgspec.Struct, frozen=True, gc=False):
@@ -31,9 +31,29 @@ class Metric(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     dataset_digest: str | None = None
 
 
+class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run is, without what was logged to it."""
+
+    run_id: str
+    run_uuid: str
+    run_name: str
+    experiment_id: str
+    user_id: str
+    status: str
+    start_time: int
+    artifact_uri: str
+    lifecycle_stage: str
+    end_time: int | None = None
+
+
 def pairs(values: Mapping[str, str]) -> list[Pair]:
     """Tags or params."""
     return [Pair(key, value) for key, value in values.items()]
+
+
+def mapping(given: Iterable[Any]) -> dict[str, str]:
+    """Tags or params of a message; the last value of a key wins."""
+    return {one.key: one.value for one in given}
 
 
 def stage(deleted: int | None) -> str:
@@ -60,6 +80,54 @@ def number(value: float) -> float | str:
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def run_info(run: Run) -> RunInfo:
+    """A run's ``info``."""
+    return RunInfo(
+        run_id=run.id,
+        run_uuid=run.id,
+        run_name=run.name,
+        experiment_id=str(run.experiment_id),
+        user_id=run.user,
+        status=run.status,
+        start_time=run.started,
+        end_time=run.finished,
+        artifact_uri=run.location,
+        lifecycle_stage=stage(run.deleted),
+    )
+
+
+def run_shape(run: Run, used: RunInputs | None = None) -> dict[str, Any]:
+    """A whole run, with the data and models that it used and made."""
+    shape: dict[str, Any] = {
+        "info": run_info(run),
+        "data": {
+            "metrics": [metric(point) for point in run.metrics.values()],
+            "params": pairs(run.params),
+            "tags": pairs(run.tags),
+        },
+    }
+    if used is None:
+        return shape | {"inputs": {}}
+    datasets = [
+        {
+            "dataset": {
+                key: value
+                for key in ("name", "digest", "source_type", "source", "schema", "profile")
+                if (value := getattr(dataset, key)) is not None
+            },
+            "tags": pairs(dataset.tags),
+        }
+        for dataset in used.datasets
+    ]
+    inputs = [{"model_id": one.model} for one in used.models if one.kind == "input"]
+    outputs = [
+        {"model_id": one.model, "step": one.step} for one in used.models if one.kind == "output"
+    ]
+    shape["inputs"] = {"dataset_inputs": datasets, "model_inputs": inputs}
+    shape["outputs"] = {"model_outputs": outputs}
+    return shape
 
 
 def next_page(answer: dict[str, Any], token: str | None) -> dict[str, Any]:

@@ -6,13 +6,25 @@ lists together. The server mounts them, so nothing here knows of routers or of t
 
 from __future__ import annotations
 
-from everloop.tracking.mlflow_api import experiments, runs, server_info
+from everloop.tracking.mlflow_api import (
+    experiments,
+    inputs,
+    log,
+    logged_models,
+    metrics,
+    runs,
+    server_info,
+)
 from everloop.tracking.mlflow_api.entry import Entry
 
 ENTRIES: tuple[Entry, ...] = (
     *server_info.ENTRIES,
     *experiments.ENTRIES,
     *runs.ENTRIES,
+    *log.ENTRIES,
+    *metrics.ENTRIES,
+    *inputs.ENTRIES,
+    *logged_models.ENTRIES,
 )
 
 OUT_OF_SCOPE = (
