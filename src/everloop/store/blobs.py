@@ -10,24 +10,39 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+import msgspec
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from everloop.errors import Conflict, Integrity, NotFound, Unavailable, invalid
 from everloop.settings import Settings
+from everloop.store.incoming import FOLDER, Incoming, no_space, sweep
 
-CHUNK = 4 * 1024 * 1024
+CHUNK = 1024 * 1024
+FRESH_SECONDS = 3600.0
+"""An object older than this is written anew when its content is put again, so that whoever
+deletes what is old and unused sees that it is wanted."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SCHEMES = ("file", "s3", "gs", "az")
+_PAGE = 1000  # objects listed at a time
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """An object as a listing tells it; ``updated`` in milliseconds since 1970."""
+
+    digest: str
+    size: int
+    updated: int
 
 
 def blobs_url(state: Path, settings: Settings) -> str:
@@ -51,12 +66,14 @@ class Blobs:
     def __init__(self, url: str) -> None:
         self.url = url
         self._store = _open(url)
+        # Of a local store: files are renamed into place instead of being written twice.
+        self._root = self._store.prefix if isinstance(self._store, LocalStore) else None
 
     def put(self, data: bytes) -> str:
         """Keep ``data``; returns its digest. Content that is there is not written again."""
         digest = hashlib.sha256(data).hexdigest()
         with self._errors(digest):
-            if self._size(digest) != len(data):
+            if not self._has(digest, len(data)):
                 self._write(digest, data)
         return digest
 
@@ -69,7 +86,7 @@ class Blobs:
             before = os.fstat(file.fileno())
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             with self._errors(digest):
-                if self._size(digest) == before.st_size:
+                if self._has(digest, before.st_size):
                     return digest
                 file.seek(0)
                 self._write(digest, file)
@@ -78,6 +95,30 @@ class Blobs:
             self.delete(digest)
             raise Conflict(f"{path}: the file changed while it was being stored.", path=str(path))
         return digest
+
+    def receive(self) -> Incoming:
+        """A file to write to, piece by piece; :meth:`keep` makes it an object."""
+        return Incoming(None if self._root is None else self._root / FOLDER)
+
+    def keep(self, incoming: Incoming) -> str:
+        """Keep what was written to a file of :meth:`receive`; returns its digest.
+
+        On a local store this is a rename. The file is used up.
+        """
+        digest = incoming.digest()
+        with self._errors(digest):
+            if self._has(digest, incoming.size):
+                return digest
+            if self._root is not None:
+                incoming.move(self._root / _key(digest))
+            else:
+                incoming.file.seek(0)
+                self._write(digest, incoming.file)
+        return digest
+
+    def sweep(self) -> int:
+        """Remove what killed processes left half written; returns how many files that were."""
+        return 0 if self._root is None else sweep(self._root / FOLDER)
 
     def get(self, digest: str) -> bytes:
         """The content of an object.
@@ -108,15 +149,78 @@ class Blobs:
                 Path(name).unlink()
             raise
 
+    def read(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes of an object from ``start`` up to and without ``end``, in pieces.
+
+        A whole object is verified as it is read: its last piece comes only when the content is
+        right. Raises as :meth:`get`.
+        """
+        with self._errors(digest):
+            if start == 0 and end is None:
+                yield from _verified(digest, self._stream(digest, None))
+            else:
+                yield from self._stream(digest, {"offset": start} if end is None else (start, end))
+
     def exists(self, digest: str) -> bool:
         """Whether there is an object; its content is not read."""
         with self._errors(digest):
-            return self._size(digest) is not None
+            return self._head(digest) is not None
 
-    def delete(self, digest: str) -> None:
-        """Remove an object; nothing happens when there is none."""
+    def delete(self, digest: str, before: int | None = None) -> int:
+        """Remove an object; returns its size, 0 when there is none.
+
+        With ``before`` (milliseconds since 1970) only one that was last put earlier than that.
+        """
         with self._errors(digest), suppress(NotFoundError, FileNotFoundError):
+            found = self._head(digest)
+            if found is None or not _earlier(found, before):
+                return 0
+            if self._root is not None:
+                return self._delete_local(self._root, digest, before)
             obstore.delete(self._store, _key(digest))
+            return found.size
+        return 0
+
+    def scan(self) -> Iterator[list[Stored]]:
+        """All objects, some hundreds at a time."""
+        with self._errors("listing"):
+            for page in obstore.list(self._store, chunk_size=_PAGE):
+                yield [_stored(meta) for meta in page if _DIGEST.fullmatch(_name(meta["path"]))]
+
+    def _delete_local(self, root: Path, digest: str, before: int | None) -> int:
+        # A put of the same content may renew the object's time just now. So it is put aside
+        # first, where no put finds it, and looked at there.
+        path, aside = root / _key(digest), root / FOLDER / f"trash-{digest}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(aside)
+        stat = aside.stat()
+        if before is not None and stat.st_mtime_ns // 1_000_000 >= before:
+            aside.replace(path)
+            return 0
+        aside.unlink()
+        return stat.st_size
+
+    def _has(self, digest: str, size: int) -> bool:
+        """Whether the object is there and stays, its time renewed where that is due."""
+        found = self._head(digest)
+        if found is None or found.size != size:
+            return False
+        if time.time() - found.updated / 1000 < FRESH_SECONDS:
+            return True
+        if self._root is None:
+            return False  # to be written again, which renews it
+        with suppress(FileNotFoundError):
+            os.utime(self._root / _key(digest))
+            return True
+        return False
+
+    def _stream(
+        self, digest: str, part: tuple[int, int] | dict[str, int] | None
+    ) -> Iterator[bytes]:
+        options: Any = {} if part is None else {"range": part}
+        result = obstore.get(self._store, _key(digest), options=options)
+        for chunk in result.stream(min_chunk_size=CHUNK):
+            yield bytes(chunk)
 
     def _write(self, digest: str, content: bytes | BinaryIO) -> None:
         try:
@@ -127,14 +231,14 @@ class Blobs:
     def _copy(self, digest: str, file: BinaryIO) -> str:
         found = hashlib.sha256()
         with self._errors(digest):
-            for chunk in obstore.get(self._store, _key(digest)).stream(min_chunk_size=CHUNK):
+            for chunk in self._stream(digest, None):
                 found.update(chunk)
                 file.write(chunk)
         return found.hexdigest()
 
-    def _size(self, digest: str) -> int | None:
+    def _head(self, digest: str) -> Stored | None:
         try:
-            return obstore.head(self._store, _key(digest))["size"]
+            return _stored(obstore.head(self._store, _key(digest)))
         except (NotFoundError, FileNotFoundError):
             return None
 
@@ -147,6 +251,8 @@ class Blobs:
                 f"There is no object {digest} in {self.url}.", code="blob_not_found", got=digest
             ) from None
         except BaseError as error:
+            if "(os error 28)" in str(error):  # ENOSPC
+                raise no_space() from error
             raise self._unavailable(str(error).strip().splitlines()[0]) from error
 
     def _unavailable(self, reason: str) -> Unavailable:
@@ -161,6 +267,31 @@ def _key(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise invalid("digest", digest, "64 lower-case hexadecimal digits")
     return f"{digest[:2]}/{digest[2:4]}/{digest}"
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _stored(meta: Any) -> Stored:
+    updated = int(meta["last_modified"].timestamp() * 1000)
+    return Stored(_name(meta["path"]), meta["size"], updated)
+
+
+def _earlier(found: Stored, before: int | None) -> bool:
+    return before is None or found.updated < before
+
+
+def _verified(digest: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    found, held = hashlib.sha256(), b""
+    for chunk in chunks:
+        if held:
+            yield held
+        found.update(chunk)
+        held = chunk
+    _verify(digest, found.hexdigest())
+    if held:
+        yield held
 
 
 def _verify(digest: str, found: str) -> None:

@@ -28,14 +28,22 @@ def insert_or_ignore(table: sa.Table) -> Insert:
     return _insert(table).on_conflict_do_nothing()
 
 
-def upsert(table: sa.Table, keys: Collection[str], updates: Collection[str]) -> Insert:
+def upsert(
+    table: sa.Table,
+    keys: Collection[str],
+    updates: Collection[str],
+    where: sa.ColumnElement[bool] | None = None,
+) -> Insert:
     """An ``INSERT`` that overwrites the columns ``updates`` where the row of ``keys`` exists.
 
-    ``keys`` must be the columns of the primary key or of a unique constraint.
+    ``keys`` must be the columns of the primary key or of a unique constraint. A row that ``where``
+    does not hold for stays as it is, and is not among those that ``returning`` gives.
     """
     statement = _insert(table)
     return statement.on_conflict_do_update(
-        index_elements=list(keys), set_={name: statement.excluded[name] for name in updates}
+        index_elements=list(keys),
+        set_={name: statement.excluded[name] for name in updates},
+        where=where,
     )
 
 
@@ -62,15 +70,17 @@ def _insert(table: sa.Table) -> Insert:
     return insert(table)
 
 
-def serialise(conn: sa.Connection, name: str) -> None:
+def serialise(conn: sa.Connection, name: str, *, shared: bool = False) -> None:
     """Let one transaction at a time pass from here to its end, over all processes.
 
-    On PostgreSQL this takes the advisory lock called ``name``; taking it again in the same
+    Those that come with ``shared`` pass together, while none is inside that came without. On
+    PostgreSQL this takes the advisory lock called ``name``; taking it again in the same
     transaction is free. On SQLite a write transaction already excludes every other.
     """
     if conn.dialect.name == "postgresql":
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+        lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
+        conn.execute(sa.select(lock(key)))
 
 
 def engine_arguments(dialect: str) -> dict[str, Any]:
