@@ -17,6 +17,12 @@ INDEXED = 64
 Run = sa.BigInteger
 
 
+def _ordered(length: int | None = None) -> sa.types.TypeEngine[str]:
+    """Text compared by its bytes in both dialects, so that all that begins alike is one range."""
+    kind = sa.Text if length is None else sa.String
+    return kind(length).with_variant(kind(length, collation="C"), "postgresql")
+
+
 def _texts(name: str) -> sa.Table:
     """Keys and values of runs, found by value too."""
     table = sa.Table(
@@ -24,7 +30,7 @@ def _texts(name: str) -> sa.Table:
         metadata,
         sa.Column("run", Run, sa.ForeignKey("runs.number"), primary_key=True, autoincrement=False),
         sa.Column("key", sa.String(255), primary_key=True),
-        sa.Column("value", sa.Text, nullable=False),
+        sa.Column("value", _ordered(), nullable=False),
         sa.Column("experiment", sa.Integer, nullable=False),
         sqlite_with_rowid=False,
     )
@@ -36,11 +42,6 @@ def _texts(name: str) -> sa.Table:
         table.c.run,
     )
     return table
-
-
-def _ordered(length: int) -> sa.types.TypeEngine[str]:
-    """Text compared by its bytes in both dialects, so that a tree's part is a range of keys."""
-    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
 # -- tracking.experiments ------------------------------------------------------------------------

@@ -94,8 +94,9 @@ def upgrade() -> None:
         )
 
 
-def _ordered(length: int) -> sa.types.TypeEngine[str]:
-    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+def _ordered(length: int | None = None) -> sa.types.TypeEngine[str]:
+    kind = sa.Text if length is None else sa.String
+    return kind(length).with_variant(kind(length, collation="C"), "postgresql")
 
 
 def create() -> None:
@@ -430,7 +431,7 @@ def create() -> None:
         "run_params",
         sa.Column("run", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("value", _ordered(), nullable=False),
         sa.Column("experiment", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.number"], name=op.f("fk_run_params_run")),
         sa.PrimaryKeyConstraint("run", "key", name=op.f("pk_run_params")),
@@ -445,7 +446,7 @@ def create() -> None:
         "run_tags",
         sa.Column("run", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("value", _ordered(), nullable=False),
         sa.Column("experiment", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.number"], name=op.f("fk_run_tags_run")),
         sa.PrimaryKeyConstraint("run", "key", name=op.f("pk_run_tags")),
