@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,11 +19,13 @@ from everloop.registry.records import (
     check_tags,
     is_prompt,
 )
+from everloop.registry.search import search_models
 from everloop.registry.tags import Tags, write_model_tags
 from everloop.registry.versions import _HIDDEN, Versions
 from everloop.registry.webhooks.queue import announce
 from everloop.store.clock import now_ms
 from everloop.store.dialect import insert_or_ignore
+from everloop.store.paging import Found
 from everloop.store.tables import (
     model_aliases,
     model_tags,
@@ -84,6 +86,20 @@ class ModelStore(Versions, Tags):
         query = sa.select(models).where(models.c.name > after).order_by(models.c.name)
         with self.db.read() as conn:
             return read_models(conn, query.limit(max(1, min(limit, 1000))))
+
+    def search_models(
+        self,
+        filter: str = "",
+        order_by: Sequence[str] = (),
+        limit: int = 100,
+        token: str | None = None,
+    ) -> Found[Model]:
+        """Models that a filter such as ``name LIKE 'a%' AND tags.team = 'x'`` leaves, by name.
+
+        Prompts are among them only when the filter asks for their tag.
+        """
+        with self.db.read() as conn:
+            return search_models(conn, filter, order_by, limit, token)
 
     def update_model(self, name: str, *, description: str | None, actor: str) -> Model:
         """Replace a model's description; None takes it away."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,10 +31,12 @@ from everloop.registry.records import (
     is_prompt,
     to_row,
 )
+from everloop.registry.search import search_versions
 from everloop.registry.tags import write_version_tags
 from everloop.registry.webhooks.queue import announce
 from everloop.store.clock import now_ms
 from everloop.store.dialect import insert_or_ignore
+from everloop.store.paging import Found
 from everloop.store.tables import model_version_tags, model_versions, models
 
 ACTIVE_STAGES: tuple[Stage, ...] = ("Staging", "Production")
@@ -194,6 +196,20 @@ class Versions(Aliases):
             for version in read_versions(conn, query):
                 found[version.model].append(version)
         return found
+
+    def search_versions(
+        self,
+        filter: str = "",
+        order_by: Sequence[str] = (),
+        limit: int = 100,
+        token: str | None = None,
+    ) -> Found[ModelVersion]:
+        """Versions that a filter such as ``name = 'a' AND run_id = 'x'`` leaves, newest first.
+
+        Versions of prompts are among them only when the filter asks for their tag.
+        """
+        with self.db.read() as conn:
+            return search_versions(conn, filter, order_by, limit, token)
 
     def update_version(
         self, model: str, version: int, *, description: str | None, actor: str

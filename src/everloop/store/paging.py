@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -17,6 +17,13 @@ from everloop.errors import InvalidInput
 
 T = TypeVar("T")
 LONGEST = 20_000
+
+
+class Found(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a search; ``next`` is the token of the following one, None at the end."""
+
+    items: list[T]
+    next: str | None
 
 
 def pack(values: Sequence[Any]) -> str:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
-T = TypeVar("T")
+from everloop.store.paging import Found as Found
 
 Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
 View = Literal["active", "deleted", "all"]
+ModelStatus = Literal["PENDING", "READY", "FAILED"]
 
 STATUSES: tuple[Status, ...] = ("SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED")
-
-
-class Found(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a search; ``next`` is the token of the following one, None at the end."""
-
-    items: list[T]
-    next: str | None
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +92,15 @@ class RunInputs(msgspec.Struct, frozen=True):
     models: list[ModelUse]
 
 
+class DatasetSummary(msgspec.Struct, frozen=True):
+    """A dataset of an experiment, and what runs used it for (None: they didn't say)."""
+
+    experiment_id: int
+    name: str
+    digest: str
+    context: str | None
+
+
 class LoggedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model that was logged, not yet registered under a name."""
 
@@ -106,7 +109,7 @@ class LoggedModel(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None
     name: str
     type: str | None
-    status: Literal["PENDING", "READY", "FAILED"]
+    status: ModelStatus
     message: str | None
     location: str
     created: int
@@ -125,5 +128,21 @@ class LoggedModelMetric(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     step: int
     run: str
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+class MeasuredOn(msgspec.Struct, frozen=True):
+    """A dataset that a model was measured on; without a ``digest``, any of that name."""
+
+    name: str
+    digest: str | None = None
+
+
+class ModelOrder(msgspec.Struct, frozen=True):
+    """What to sort logged models by: a field, or ``metrics.NAME`` (on a dataset, when given)."""
+
+    field: str
+    ascending: bool = True
     dataset_name: str | None = None
     dataset_digest: str | None = None
