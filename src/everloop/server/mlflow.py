@@ -18,6 +18,7 @@ from everloop.server.call import Context
 from everloop.server.middleware._base import PRINCIPAL, ROUTE, header
 from everloop.server.problems import Problem
 from everloop.server.routing import Mounted, check_permission
+from everloop.store.instant import Busy
 from everloop.tracking.inputs import InputStore
 from everloop.tracking.logged_models import LoggedModelStore
 from everloop.tracking.mlflow_api.api import Api
@@ -90,12 +91,10 @@ class MlflowEndpoint:
             await response(scope, receive, send)
             return
         message = await self._message(scope, receive)
-        if entry.quick:
-            kind, body = self._answer(api, message)
-        else:
-            kind, body = await anyio.to_thread.run_sync(
-                self._answer, api, message, limiter=self.pool
-            )
+        answer = self._answer_now(api, message)
+        if answer is None:
+            answer = await anyio.to_thread.run_sync(self._answer, api, message, limiter=self.pool)
+        kind, body = answer
         await send(
             {
                 "type": "http.response.start",
@@ -115,6 +114,18 @@ class MlflowEndpoint:
         if method in ("POST", "PUT"):
             check_content_type(header(scope, b"content-type"))
         return self.reader.body(raw, path)
+
+    def _answer_now(self, api: Api, message: Any) -> tuple[bytes, bytes] | None:
+        """The answer, if it can be had without waiting for anything."""
+        if self.entry.quick:
+            return self._answer(api, message)
+        if not self.entry.short:
+            return None
+        try:
+            with api.runs.db.instantly():
+                return self._answer(api, message)
+        except Busy:
+            return None
 
     def _answer(self, api: Api, message: Any) -> tuple[bytes, bytes]:
         value = self.entry.handler(api, message)

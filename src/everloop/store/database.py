@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import cast
 
 import sqlalchemy as sa
 
 from everloop.errors import EverloopError, Integrity, MissingExtra, Unavailable, invalid
 from everloop.settings import Settings
 from everloop.store import dialect
+from everloop.store.instant import Busy, Instant
 
 REVISION = "0002"
 """The newest migration in ``store/migrations``: what :meth:`Database.upgrade` leads to."""
@@ -54,6 +56,11 @@ class Database:
         self._reader = self.engine.execution_options(**dialect.read_options(self.dialect))
         self._writer = self.engine.execution_options(**{dialect.WRITE: True})
         self._local = threading.local()
+        # SQLite's own waiting is a sleep; threads of one process queue fairly instead.
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if self.dialect == "sqlite" else nullcontext()
+        )
+        self._instant: Instant | None = None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -61,6 +68,11 @@ class Database:
 
         Raises :class:`~everloop.errors.Unavailable` when the database cannot be reached.
         """
+        instant = getattr(self._local, "instant", None)
+        if instant is not None:
+            with instant.transaction(write=False) as quick:
+                yield cast("sa.Connection", quick)
+            return
         with self._translated(), self._reader.begin() as conn:
             yield conn
 
@@ -72,14 +84,37 @@ class Database:
         connection on instead. Raises :class:`~everloop.errors.Unavailable` when the database
         cannot be reached or stays busy.
         """
+        instant = getattr(self._local, "instant", None)
+        if instant is not None:
+            with instant.transaction(write=True) as quick:
+                yield cast("sa.Connection", quick)
+            return
         if getattr(self._local, "writing", False):
             raise RuntimeError("This thread is in a write transaction already; pass its connection")
         self._local.writing = True
         try:
-            with self._translated(), self._writer.begin() as conn:
+            with self._turn, self._translated(), self._writer.begin() as conn:
                 yield conn
         finally:
             self._local.writing = False
+
+    @contextmanager
+    def instantly(self) -> Iterator[None]:
+        """Make this thread's transactions inside the block without any waiting.
+
+        A transaction in it raises :class:`~everloop.store.instant.Busy` at its beginning when
+        another is at work, and always on PostgreSQL, whose answers come over a network. The
+        caller then does the same again in an ordinary way, in a thread that may wait.
+        """
+        if self.dialect != "sqlite":
+            raise Busy
+        if self._instant is None:
+            self._instant = Instant(str(self._url.database), dialect.set_up)
+        self._local.instant = self._instant
+        try:
+            yield
+        finally:
+            self._local.instant = None
 
     def upgrade(self) -> None:
         """Bring the tables up to date; one query when they are.
@@ -110,6 +145,8 @@ class Database:
     def close(self) -> None:
         """Close all connections that are not in use."""
         self.engine.dispose()
+        if self._instant is not None:
+            self._instant.close()
 
     def __repr__(self) -> str:
         return f"Database({self._url.render_as_string(hide_password=True)!r})"

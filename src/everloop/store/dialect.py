@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -63,6 +63,57 @@ def upsert_newer(
     )
 
 
+def insert_columns(
+    conn: sa.Connection, table: sa.Table, columns: Mapping[str, Sequence[Any]]
+) -> None:
+    """Insert many rows given by column, as plain Python values; rows that are there stay.
+
+    Both ways go past SQLAlchemy's handling of single rows, which costs more than the insert.
+    """
+    names = ", ".join(f'"{name}"' for name in columns)
+    if conn.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        conn.exec_driver_sql(
+            f"INSERT OR IGNORE INTO {table.name} ({names}) VALUES ({marks})",
+            list(zip(*columns.values(), strict=True)),
+        )
+        return
+    chosen = ", ".join(_chosen(table.c[name], conn.dialect) for name in columns)
+    arrays = ", ".join(f"%s::{_element(table.c[name], conn.dialect)}[]" for name in columns)
+    given = ", ".join(f'"{name}"' for name in columns)
+    conn.exec_driver_sql(
+        f"INSERT INTO {table.name} ({names}) SELECT {chosen} "
+        f"FROM unnest({arrays}) AS given ({given}) ON CONFLICT DO NOTHING",
+        (*_words(table, columns), *(_array(values) for values in columns.values())),
+    )
+
+
+def _chosen(column: sa.Column[Any], dialect: sa.Dialect) -> str:
+    """Text is sent once for each different one, and chosen by number."""
+    if isinstance(column.type, sa.String):
+        return f'(%s::{column.type.compile(dialect)}[])[given."{column.name}"]'
+    return f'given."{column.name}"'
+
+
+def _element(column: sa.Column[Any], dialect: sa.Dialect) -> str:
+    return "INTEGER" if isinstance(column.type, sa.String) else column.type.compile(dialect)
+
+
+def _words(table: sa.Table, columns: Mapping[str, Sequence[Any]]) -> list[list[str]]:
+    texts = (
+        values for name, values in columns.items() if isinstance(table.c[name].type, sa.String)
+    )
+    return [list(dict.fromkeys(values)) for values in texts]
+
+
+def _array(values: Sequence[Any]) -> str:
+    """An array as PostgreSQL writes it: four times as fast as the driver's own way."""
+    if values and isinstance(values[0], str):
+        number = {word: index for index, word in enumerate(dict.fromkeys(values), start=1)}
+        values = [number[value] for value in values]
+    return "{" + ",".join(map(repr, values)) + "}"
+
+
 def _insert(table: sa.Table) -> Insert:
     # Importing this dialect takes as long as opening a SQLite database and reading from it.
     from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415
@@ -81,6 +132,17 @@ def serialise(conn: sa.Connection, name: str, *, shared: bool = False) -> None:
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
         lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
         conn.execute(sa.select(lock(key)))
+
+
+def count_on(conn: sa.Connection, column: sa.Column[int]) -> None:
+    """Let numbers that the database gives go on after the largest one that was given to it.
+
+    SQLite does so by itself.
+    """
+    if conn.dialect.name == "postgresql":
+        sequence = sa.func.pg_get_serial_sequence(column.table.name, column.name)
+        largest = sa.select(sa.func.coalesce(sa.func.max(column), 0) + 1).scalar_subquery()
+        conn.execute(sa.select(sa.func.setval(sequence, largest, False)))
 
 
 def engine_arguments(dialect: str) -> dict[str, Any]:
@@ -115,6 +177,11 @@ def prepare(engine: sa.Engine) -> None:
 
 
 def _connected(connection: sqlite3.Connection, _record: object) -> None:
+    set_up(connection)
+
+
+def set_up(connection: sqlite3.Connection) -> None:
+    """Give a new SQLite connection the modes that all of ours have."""
     # Python's driver would begin transactions by itself, and late: see _begin.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")

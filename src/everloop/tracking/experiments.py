@@ -20,7 +20,16 @@ from everloop.tracking.search.experiments import search_experiment_ids
 ARTIFACTS = "mlflow-artifacts:"
 """The scheme of artifacts that this server keeps itself."""
 
-NAME, VALUE = 500, 5000  # characters
+NAME, VALUE = 500, 20_000  # characters
+
+_ONE = sa.select(experiments).where(experiments.c.id == sa.bindparam("experiment"))
+_ACTIVE = _ONE.with_for_update(read=True)
+_TAGS_OF_ONE = (
+    sa.select(experiment_tags)
+    .where(experiment_tags.c.experiment == sa.bindparam("experiment"))
+    .order_by(experiment_tags.c.key)
+)
+_BY_NAME = sa.select(experiments.c.id).where(experiments.c.name == sa.bindparam("name"))
 
 
 class ExperimentStore:
@@ -66,8 +75,7 @@ class ExperimentStore:
     def by_name(self, name: str) -> Experiment | None:
         """The experiment of that name, a deleted one too, or None."""
         with self.db.read() as conn:
-            query = sa.select(experiments.c.id).where(experiments.c.name == name)
-            number = conn.execute(query).scalar()
+            number = conn.execute(_BY_NAME, {"name": name}).scalar()
             return None if number is None else _read(conn, [number])[0]
 
     def rename(self, id: int, name: str) -> Experiment:
@@ -164,8 +172,7 @@ def set_tags(conn: sa.Connection, id: int, tags: Mapping[str, str]) -> None:
 
 def require_active(conn: sa.Connection, id: int) -> Any:
     """The row of an experiment that is there and not deleted."""
-    query = sa.select(experiments).where(experiments.c.id == id).with_for_update(read=True)
-    row = conn.execute(query).first() if 0 <= id < 2**31 else None
+    row = conn.execute(_ACTIVE, {"experiment": id}).first() if 0 <= id < 2**31 else None
     if row is None:
         raise missing(id)
     if row.deleted is not None:
@@ -188,10 +195,9 @@ def _update(conn: sa.Connection, id: int, **values: Any) -> None:
 
 
 def _read(conn: sa.Connection, ids: Sequence[int]) -> list[Experiment]:
-    rows = conn.execute(sa.select(experiments).where(experiments.c.id.in_(ids))).all()
-    query = sa.select(experiment_tags).where(experiment_tags.c.experiment.in_(ids))
+    rows, tag_rows = _rows(conn, ids)
     tags: dict[int, dict[str, str]] = {id: {} for id in ids}
-    for tag in conn.execute(query.order_by(experiment_tags.c.key)):
+    for tag in tag_rows:
         tags[tag.experiment][tag.key] = tag.value
     found = {
         row.id: Experiment(
@@ -206,6 +212,15 @@ def _read(conn: sa.Connection, ids: Sequence[int]) -> list[Experiment]:
         for row in rows
     }
     return [found[id] for id in ids if id in found]
+
+
+def _rows(conn: sa.Connection, ids: Sequence[int]) -> tuple[Any, Any]:
+    if len(ids) == 1:
+        one = {"experiment": ids[0]}
+        return conn.execute(_ONE, one), conn.execute(_TAGS_OF_ONE, one)
+    rows = sa.select(experiments).where(experiments.c.id.in_(ids))
+    tags = sa.select(experiment_tags).where(experiment_tags.c.experiment.in_(ids))
+    return conn.execute(rows), conn.execute(tags.order_by(experiment_tags.c.key))
 
 
 def _taken(conn: sa.Connection, name: str) -> Conflict | Exception:

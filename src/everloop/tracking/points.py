@@ -17,6 +17,8 @@ from everloop.store.dialect import insert_or_ignore, upsert_newer
 from everloop.store.paging import pack, unpack
 from everloop.store.tables import metric_points, run_metrics
 from everloop.tracking.checks import check_key
+from everloop.tracking.model_points import keep_model_points
+from everloop.tracking.of_runs import OfRuns
 from everloop.tracking.records import Found, Point
 
 LARGEST = 1.7976931348623157e308
@@ -28,10 +30,16 @@ _NEWEST = upsert_newer(
     run_metrics, ["run", "key"], ["step", "at", "value", "nan"], by=["step", "at", "value"]
 )
 
+_L = run_metrics.c
+_LATEST = OfRuns(sa.select(_L.run, _L.key, _L.value, _L.nan, _L.at, _L.step), _L.run, _L.key)
+
 
 def keep_points(conn: sa.Connection, run: int, experiment: int, points: Sequence[Point]) -> None:
-    """Write points of a run in the caller's transaction."""
+    """Write points of a run in the caller's transaction; those of models with the model too."""
     rows = [point_row(run, point) for point in points]
+    measured = [pair for pair in zip(points, rows, strict=True) if pair[0].model]
+    if measured:
+        keep_model_points(conn, run, measured)
     conn.execute(_INSERT, rows if len(rows) > 1 else rows[0])
     newest: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -39,7 +47,12 @@ def keep_points(conn: sa.Connection, run: int, experiment: int, points: Sequence
         if best is None or _rank(row) > _rank(best):
             newest[row["key"]] = row
     # In the same order by everybody, so that two writers cannot wait for each other.
-    latest = [newest[key] | {"experiment": experiment} for key in sorted(newest)]
+    keep_newest(conn, experiment, [newest[key] for key in sorted(newest)])
+
+
+def keep_newest(conn: sa.Connection, experiment: int, rows: Sequence[dict[str, Any]]) -> None:
+    """Let rows of :func:`point_row`, sorted by key and one of each, be the newest if they are."""
+    latest = [row | {"experiment": experiment} for row in rows]
     conn.execute(_NEWEST, latest if len(latest) > 1 else latest[0])
 
 
@@ -67,10 +80,8 @@ def point_row(run: int, point: Point) -> dict[str, Any]:
 
 def latest_of(conn: sa.Connection, runs: Sequence[int]) -> dict[int, dict[str, Point]]:
     """The newest point of each metric of each run."""
-    t = run_metrics.c
-    query = sa.select(t.run, t.key, t.value, t.nan, t.at, t.step).where(t.run.in_(runs))
     found: dict[int, dict[str, Point]] = {run: {} for run in runs}
-    for run, key, value, nan, at, step in conn.execute(query.order_by(t.run, t.key)):
+    for run, key, value, nan, at, step in _LATEST.read(conn, runs):
         found[run][key] = Point(key, math.nan if nan else value, at, step)
     return found
 
@@ -119,12 +130,13 @@ def sampled(
 
 
 def spread(count: int, limit: int) -> list[int]:
-    """Indices of at most ``limit`` of ``count`` things, evenly spread, the last one included."""
+    """Indices of ``limit`` of ``count`` things, evenly spread from the first, and of the last.
+
+    They are those that MLflow's charts have always shown.
+    """
     if count <= limit:
         return list(range(count))
-    if limit == 1:
-        return [count - 1]
-    return sorted({round(i * (count - 1) / (limit - 1)) for i in range(limit)})
+    return sorted({int(i * (count / limit)) for i in range(limit)} | {count - 1})
 
 
 def _at_steps(conn: sa.Connection, run: int, key: str, steps: set[int]) -> list[Point]:

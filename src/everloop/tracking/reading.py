@@ -7,27 +7,32 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from everloop.store.tables import experiments, run_params, run_tags, runs
+from everloop.tracking.of_runs import OfRuns
 from everloop.tracking.points import latest_of
 from everloop.tracking.records import Run
 
 _COLUMNS = [column for column in runs.c if column.name != "experiment"]
+_RUNS = OfRuns(
+    sa.select(
+        *_COLUMNS, experiments.c.id.label("experiment_id"), experiments.c.name.label("experiment")
+    ).join_from(runs, experiments, runs.c.experiment == experiments.c.id),
+    runs.c.number,
+)
+
+
+def _texts_of(table: sa.Table) -> OfRuns:
+    return OfRuns(sa.select(table.c.run, table.c.key, table.c.value), table.c.run, table.c.key)
+
+
+_PARAMS, _TAGS = _texts_of(run_params), _texts_of(run_tags)
 
 
 def read_runs(conn: sa.Connection, numbers: Sequence[int]) -> list[Run]:
     """The runs of these numbers, in this order."""
     if not numbers:
         return []
-    query = (
-        sa.select(
-            *_COLUMNS,
-            experiments.c.id.label("experiment_id"),
-            experiments.c.name.label("experiment"),
-        )
-        .join_from(runs, experiments, runs.c.experiment == experiments.c.id)
-        .where(runs.c.number.in_(numbers))
-    )
-    rows = {row.number: row for row in conn.execute(query)}
-    params, tags = _texts(conn, run_params, numbers), _texts(conn, run_tags, numbers)
+    rows = {row.number: row for row in _RUNS.read(conn, numbers)}
+    params, tags = _texts(conn, _PARAMS, numbers), _texts(conn, _TAGS, numbers)
     metrics = latest_of(conn, numbers)
     return [
         Run(
@@ -41,12 +46,8 @@ def read_runs(conn: sa.Connection, numbers: Sequence[int]) -> list[Run]:
     ]
 
 
-def _texts(
-    conn: sa.Connection, table: sa.Table, numbers: Sequence[int]
-) -> dict[int, dict[str, str]]:
+def _texts(conn: sa.Connection, query: OfRuns, numbers: Sequence[int]) -> dict[int, dict[str, str]]:
     found: dict[int, dict[str, str]] = {number: {} for number in numbers}
-    t = table.c
-    query = sa.select(t.run, t.key, t.value).where(t.run.in_(numbers)).order_by(t.run, t.key)
-    for run, key, value in conn.execute(query):
+    for run, key, value in query.read(conn, numbers):
         found[run][key] = value
     return found

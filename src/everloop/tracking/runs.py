@@ -36,8 +36,15 @@ _RUN = (
     .with_for_update(read=True)  # so that a deletion is either before this write or after it
 )
 _PARAM = insert_or_ignore(run_params)
+_PARAMS = sa.select(run_params.c.key, run_params.c.value).where(
+    run_params.c.run == sa.bindparam("run")
+)
 _PARAM_OVER = upsert(run_params, ["run", "key"], ["value"])
 _TAG = upsert(run_tags, ["run", "key"], ["value"])
+_NEW = insert_or_ignore(runs).returning(runs.c.number)
+_NUMBER = sa.select(runs.c.number).where(runs.c.id == sa.bindparam("run"))
+_HERE = sa.update(runs).where(runs.c.number == sa.bindparam("row"))
+_NAME = _HERE.values(name=sa.bindparam("name"))
 
 
 class RunStore:
@@ -80,12 +87,11 @@ class RunStore:
                 "started": now_ms() if started is None else started,
                 "location": f"{place.rstrip('/')}/{run}/artifacts",
             }
-            statement = insert_or_ignore(runs).returning(runs.c.number)
-            number = conn.execute(statement, row).scalar()
+            number = conn.execute(_NEW, row).scalar()
             if number is None:
-                number = conn.execute(sa.select(runs.c.number).where(runs.c.id == run)).scalar_one()
+                number = number_of(conn, run)
             else:
-                _set_tags(conn, number, experiment.id, tags)
+                keep_tags(conn, number, experiment.id, tags)
             return read_runs(conn, [number])[0]
 
     def get(self, run: str) -> Run:
@@ -109,9 +115,9 @@ class RunStore:
         with self.db.write() as conn:
             row = active(conn, run)
             if values:
-                conn.execute(sa.update(runs).where(runs.c.number == row.number).values(**values))
+                conn.execute(_HERE, {"row": row.number, **values})
             if name:
-                _set_tags(conn, row.number, row.experiment, {RUN_NAME: name})
+                keep_tags(conn, row.number, row.experiment, {RUN_NAME: name})
             return read_runs(conn, [row.number])[0]
 
     def delete(self, run: str, actor: str) -> None:
@@ -156,12 +162,11 @@ class RunStore:
             if points:
                 keep_points(conn, row.number, row.experiment, points)
             if params:
-                _set_params(conn, row, run, params, replace)
+                keep_params(conn, row, run, params, replace)
             if tags:
-                _set_tags(conn, row.number, row.experiment, tags)
+                keep_tags(conn, row.number, row.experiment, tags)
                 if RUN_NAME in tags:
-                    name = sa.update(runs).where(runs.c.number == row.number)
-                    conn.execute(name.values(name=tags[RUN_NAME]))
+                    conn.execute(_NAME, {"row": row.number, "name": tags[RUN_NAME]})
 
     def delete_tag(self, run: str, key: str) -> None:
         """Remove a tag; raises :class:`~everloop.errors.NotFound` when there is none."""
@@ -221,9 +226,11 @@ class RunStore:
     def start(
         self,
         experiment: str,
-        name: str,
+        name: str | None,
         tags: Mapping[str, str] | None = None,
         run: str | None = None,
+        user: str = "",
+        started: int | None = None,
     ) -> str:
         """Begin a run, and its experiment when that is new; returns the run's id."""
         check_key("experiment", experiment, 500)
@@ -233,7 +240,7 @@ class RunStore:
             conn.execute(insert_or_ignore(experiments), row)
             query = sa.select(experiments.c.id).where(experiments.c.name == experiment)
             group = conn.execute(query).scalar_one()
-        return self.create(group, name=name, tags=tags, run=run).id
+        return self.create(group, name=name, tags=tags, run=run, user=user, started=started).id
 
     def log_params(self, run: str, params: Mapping[str, Any], replace: bool = False) -> None:
         """:meth:`log` of params alone."""
@@ -273,7 +280,7 @@ def active(conn: sa.Connection, run: str) -> Any:
 
 def number_of(conn: sa.Connection, run: str) -> int:
     """A run's number, deleted or not."""
-    number = conn.execute(sa.select(runs.c.number).where(runs.c.id == run)).scalar()
+    number = conn.execute(_NUMBER, {"run": run}).scalar()
     if number is None:
         raise missing(run)
     return int(number)
@@ -291,18 +298,17 @@ def deleted(run: str) -> Conflict:
     )
 
 
-def _set_params(
-    conn: sa.Connection, row: Any, run: str, params: Mapping[str, Any], replace: bool
+def keep_params(
+    conn: sa.Connection, row: Any, run: str, params: Mapping[str, Any], replace: bool = False
 ) -> None:
+    """Write params of a run, of which ``row`` is the one of :func:`active`."""
     wanted = _rows("params", row.number, row.experiment, params, PARAM)
     if replace:
         conn.execute(_PARAM_OVER, wanted)
         return
-    conn.execute(_PARAM, wanted)
-    c = run_params.c
-    keys = [one["key"] for one in wanted]
-    query = sa.select(c.key, c.value).where((c.run == row.number) & c.key.in_(keys))
-    kept = {one.key: one.value for one in conn.execute(query)}
+    if conn.execute(_PARAM, wanted).rowcount == len(wanted):
+        return
+    kept = {one.key: one.value for one in conn.execute(_PARAMS, {"run": row.number})}
     changed = [
         {"key": one["key"], "old_value": kept[one["key"]], "new_value": one["value"]}
         for one in wanted
@@ -320,7 +326,8 @@ def _set_params(
         )
 
 
-def _set_tags(conn: sa.Connection, run: int, experiment: int, tags: Mapping[str, Any]) -> None:
+def keep_tags(conn: sa.Connection, run: int, experiment: int, tags: Mapping[str, Any]) -> None:
+    """Write tags of a run, in the caller's transaction."""
     if tags:
         conn.execute(_TAG, _rows("tags", run, experiment, tags, TAG))
 

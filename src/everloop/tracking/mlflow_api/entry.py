@@ -29,6 +29,8 @@ class Entry:
     message : what the request is read as: a body of JSON, or the query of a GET; a DELETE may use
         either.
     quick : touches no store, so it is called without a thread.
+    short : reads or writes a few rows, so it is tried without a thread first, where the database
+        can do so without waiting.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -38,6 +40,7 @@ class Entry:
     message: type[Message] = Nothing
     raw: bool = False
     quick: bool = False
+    short: bool = False
 
     def paths(self) -> tuple[str, ...]:
         """The full paths that it is answered at."""

@@ -146,8 +146,8 @@ def shape(experiment: Experiment) -> dict[str, Any]:
 
 ENTRIES = (
     Entry("POST", "experiments/create", create, "write", CreateExperiment),
-    Entry("GET", "experiments/get", get, "read", ExperimentById),
-    Entry("GET", "experiments/get-by-name", by_name, "read", ExperimentByName),
+    Entry("GET", "experiments/get", get, "read", ExperimentById, short=True),
+    Entry("GET", "experiments/get-by-name", by_name, "read", ExperimentByName, short=True),
     Entry("GET", "experiments/search", search, "read", SearchExperiments),
     Entry("POST", "experiments/search", search, "read", SearchExperiments),
     Entry("POST", "experiments/update", update, "write", UpdateExperiment),

@@ -181,10 +181,10 @@ def point(metric: Metric | LogMetric) -> Point:
 
 
 ENTRIES = (
-    Entry("POST", "runs/log-metric", log_metric, "write", LogMetric),
-    Entry("POST", "runs/log-parameter", log_param, "write", KeyValue),
-    Entry("POST", "runs/log-batch", log_batch, "write", LogBatch),
-    Entry("POST", "runs/set-tag", set_tag, "write", KeyValue),
-    Entry("POST", "runs/delete-tag", delete_tag, "write", DeleteTag),
+    Entry("POST", "runs/log-metric", log_metric, "write", LogMetric, short=True),
+    Entry("POST", "runs/log-parameter", log_param, "write", KeyValue, short=True),
+    Entry("POST", "runs/log-batch", log_batch, "write", LogBatch, short=True),
+    Entry("POST", "runs/set-tag", set_tag, "write", KeyValue, short=True),
+    Entry("POST", "runs/delete-tag", delete_tag, "write", DeleteTag, short=True),
     Entry("POST", "runs/log-model", log_model, "write", LogModel),
 )

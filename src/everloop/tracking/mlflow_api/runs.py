@@ -125,9 +125,9 @@ def search(api: Api, message: SearchRuns) -> dict[str, Any]:
 
 
 ENTRIES = (
-    Entry("POST", "runs/create", create, "write", CreateRun),
-    Entry("GET", "runs/get", get, "read", RunById),
-    Entry("POST", "runs/update", update, "write", UpdateRun),
+    Entry("POST", "runs/create", create, "write", CreateRun, short=True),
+    Entry("GET", "runs/get", get, "read", RunById, short=True),
+    Entry("POST", "runs/update", update, "write", UpdateRun, short=True),
     Entry("POST", "runs/delete", delete, "write", RunById),
     Entry("POST", "runs/restore", restore, "write", RunById),
     Entry("POST", "runs/search", search, "read", SearchRuns),
