@@ -71,7 +71,7 @@ def read_version(conn: sa.Connection, model: str, version: int) -> ModelVersion:
     """One version; raises :class:`~everloop.errors.NotFound` when there is none."""
     found = read_versions(conn, at(model, version)) if 0 < version < 2**31 else []
     if not found:
-        raise missing(conn, model, f"version {version}")
+        raise missing(conn, model, f"version {version}", f"{model}/{version}")
     return found[0]
 
 
@@ -92,7 +92,7 @@ def require_version(conn: sa.Connection, model: str, version: int) -> Any:
     """The row of a version that is there; raises NotFound otherwise."""
     row = conn.execute(at(model, version)).first() if 0 < version < 2**31 else None
     if row is None:
-        raise missing(conn, model, f"version {version}")
+        raise missing(conn, model, f"version {version}", f"{model}/{version}")
     return row
 
 
@@ -130,12 +130,12 @@ def names_prompt(conn: sa.Connection, model: str) -> bool:
     return is_prompt({row.key: row.value for row in conn.execute(query)})
 
 
-def missing(conn: sa.Connection, model: str, part: str) -> NotFound:
+def missing(conn: sa.Connection, model: str, part: str, got: str = "") -> NotFound:
     """The refusal of a model that is not there, or of a part (``version 3``) that it lacks."""
     known = conn.execute(sa.select(models.c.name).where(models.c.name == model)).first()
     if known and part:
         code = "alias_not_found" if part.startswith("alias") else "version_not_found"
-        return NotFound(f"The model {model!r} has no {part}.", code=code, got=part)
+        return NotFound(f"The model {model!r} has no {part}.", code=code, got=got)
     names = conn.execute(sa.select(models.c.name).order_by(models.c.name).limit(1000)).scalars()
     guess = nearest(model, list(names))
     fix = f'Did you mean "{guess}"?' if guess else None

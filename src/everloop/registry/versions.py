@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from everloop.errors import Conflict, invalid
 from everloop.registry.aliases import CHAMPION, Aliases
-from everloop.registry.names import Reference, check_model_name, parse_reference
+from everloop.registry.names import LATEST, Reference, check_model_name, parse_reference
 from everloop.registry.reading import (
     at,
     missing,
@@ -336,8 +336,10 @@ def _number(conn: sa.Connection, reference: Reference) -> int:
     if found is None and reference.alias is None:
         found = newest_version(conn, reference.model)
     if found is None:
-        part = f"alias {reference.alias!r}" if reference.alias else "version"
-        raise missing(conn, check_model_name(reference.model), part)
+        alias, model = reference.alias, check_model_name(reference.model)
+        if alias is None:
+            raise missing(conn, model, "version", f"{model}/{LATEST}")
+        raise missing(conn, model, f"alias {alias!r}", alias)
     return found
 
 

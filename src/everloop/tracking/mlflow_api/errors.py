@@ -53,6 +53,7 @@ OF_STATUS = {
     422: "INVALID_PARAMETER_VALUE",
     501: "NOT_IMPLEMENTED",
     503: "TEMPORARILY_UNAVAILABLE",
+    507: "RESOURCE_EXHAUSTED",
 }
 
 
@@ -114,6 +115,17 @@ WORDS: dict[str, Callable[[EverloopError], WireError]] = {
     "logged_model_not_found": lambda e: refuse(
         f"Logged model with ID '{e.got}' not found.", MISSING
     ),
+    "model_not_found": lambda e: refuse(f"Registered Model with name={e.got} not found", MISSING),
+    "version_not_found": lambda e: refuse(
+        "Model Version (name={}, version={}) not found".format(*str(e.got).rsplit("/", 1)), MISSING
+    ),
+    "alias_not_found": lambda e: refuse(f"Registered model alias {e.got} not found."),
+    "model_exists": lambda e: refuse(f"Registered Model (name={e.got}) already exists.", TAKEN),
+    "artifact_not_found": lambda e: refuse(f"No such artifact: '{e.got}'", MISSING),
+    "artifacts_elsewhere": lambda e: refuse(e.message),
+    "invalid_path": lambda e: refuse("Invalid path"),
+    "is_a_folder": lambda e: refuse(f"Artifact path refers to a directory, not a file: {e.got}"),
+    "path_occupied": lambda e: refuse(e.message),
     "bad_page_token": lambda e: refuse("Invalid page token, decoding failed"),
 }
 

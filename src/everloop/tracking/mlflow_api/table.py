@@ -7,13 +7,18 @@ lists together. The server mounts them, so nothing here knows of routers or of t
 from __future__ import annotations
 
 from everloop.tracking.mlflow_api import (
+    artifacts,
     experiments,
     inputs,
     log,
     logged_models,
     metrics,
+    multipart,
+    proxy,
+    models,
     runs,
     server_info,
+    versions,
 )
 from everloop.tracking.mlflow_api.entry import Entry
 
@@ -25,6 +30,11 @@ ENTRIES: tuple[Entry, ...] = (
     *metrics.ENTRIES,
     *inputs.ENTRIES,
     *logged_models.ENTRIES,
+    *artifacts.ENTRIES,
+    *proxy.ENTRIES,
+    *multipart.ENTRIES,
+    *models.ENTRIES,
+    *versions.ENTRIES,
 )
 
 OUT_OF_SCOPE = (

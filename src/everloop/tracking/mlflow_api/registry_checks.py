@@ -1,0 +1,88 @@
+"""What MLflow refuses of the registry's names, numbers and tags, in its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from everloop.tracking.mlflow_api.checks import check_key, check_unambiguous
+from everloop.tracking.mlflow_api.decode import Tag
+from everloop.tracking.mlflow_api.errors import MISSING, WireError, refuse, too_long
+
+NAME = 256
+ALIAS = 255
+TAG_KEY = 250
+TAG_VALUE = 100_000
+DESCRIPTION = 100_000
+PROMPT_TEXT = "mlflow.prompt.text"
+
+_ALIAS = re.compile(r"[\w\-]*")
+_VERSION_ALIAS = re.compile(r"[vV]\d+")
+
+
+def check_model_name(name: str, parameter: str = "name") -> None:
+    """Refuses a name that no model may have."""
+    if not name.strip():
+        raise refuse(f"Missing value for required parameter '{parameter}'.")
+    if "/" in name or ":" in name:
+        raise refuse(f"Invalid model name '{name[:300]}'. Names cannot contain '/' or ':'.")
+    check_unambiguous(name, "name")
+    if len(name) > NAME:
+        raise too_long("name", NAME)
+
+
+def version_number(text: str, model: str) -> int:
+    """A version as a number."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise refuse(f"Parameter 'version' must be an integer, got '{text[:100]}'.") from None
+    if not 0 < number < 2**31:
+        raise no_version(model, text[:100])
+    return number
+
+
+def no_version(model: str, version: str | int) -> WireError:
+    """The refusal of a version that is not there."""
+    return refuse(f"Model Version (name={model}, version={version}) not found", MISSING)
+
+
+def check_alias(alias: str) -> None:
+    """Refuses what can be no alias."""
+    if not alias:
+        raise refuse("Registered model alias name cannot be empty.")
+    if not _ALIAS.fullmatch(alias):
+        raise refuse(
+            f"Invalid alias name: '{alias[:300]}'. Names may only contain alphanumerics,"
+            " underscores (_), and dashes (-)."
+        )
+    if len(alias) > ALIAS:
+        raise too_long("Registered model alias name", ALIAS)
+
+
+def check_free_alias(alias: str) -> None:
+    """Refuses what can be no alias, and those that mean something already."""
+    check_alias(alias)
+    if alias.lower() == "latest":
+        raise refuse("'latest' alias name (case insensitive) is reserved.")
+    if _VERSION_ALIAS.fullmatch(alias):
+        raise refuse(f"Version alias name '{alias}' is reserved.")
+
+
+def check_tags(tags: Sequence[Tag]) -> dict[str, str]:
+    """Refuses tags that cannot be kept; gives them by key, of which the last one counts."""
+    for tag in tags:
+        check_key(tag.key, "key")
+        if len(tag.key) > TAG_KEY:
+            raise too_long("key", TAG_KEY)
+        if len(tag.value) > TAG_VALUE and tag.key == PROMPT_TEXT:
+            raise refuse(f"Prompt text exceeds max length of {TAG_VALUE} characters.")
+        if len(tag.value) > TAG_VALUE:
+            raise too_long("value", TAG_VALUE)
+    return {tag.key: tag.value for tag in tags}
+
+
+def check_description(description: str | None) -> None:
+    """Refuses a description that is too long."""
+    if description and len(description) > DESCRIPTION:
+        raise too_long("description", DESCRIPTION)
