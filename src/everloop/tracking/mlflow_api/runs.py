@@ -78,7 +78,7 @@ def create(api: Api, message: CreateRun) -> dict[str, Any]:
 
 def get(api: Api, message: RunById) -> dict[str, Any]:
     run = api.runs.get(message.run_id)
-    return {"run": run_shape(run, api.inputs.of([run.id]).get(run.id))}
+    return {"run": run_shape(run, api.inputs.of([run])[run.id])}
 
 
 def update(api: Api, message: UpdateRun) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def search(api: Api, message: SearchRuns) -> dict[str, Any]:
         limit=page_size(message.max_results),
         token=message.page_token or None,
     )
-    used = api.inputs.of([run.id for run in found.items])
+    used = api.inputs.of(found.items)
     return next_page(
         {"runs": [run_shape(run, used.get(run.id)) for run in found.items]}, found.next
     )
