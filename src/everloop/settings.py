@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server : address of a running control plane that the command line should talk to.
     log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.
     max_body_mb : largest request body that a server reads, in megabytes.
+    max_artifact_mb : largest artifact, or part of one, that a server takes, in megabytes.
     """
 
     database_url: str = ""
@@ -37,6 +38,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: str = ""
     log_fsync: str = "interval"
     max_body_mb: float = 16.0
+    max_artifact_mb: float = 10_000.0
+
+
+_NUMBERS = {"max_body_mb": 1024, "max_artifact_mb": 1_000_000}  # and what they may be at most
 
 
 def load_settings(
@@ -67,20 +72,26 @@ def load_settings(
 
 
 def _checked(values: dict[str, Any]) -> Settings:
-    if "max_body_mb" in values:
-        try:
-            values["max_body_mb"] = float(values["max_body_mb"])
-        except (TypeError, ValueError):
-            raise invalid("settings.max_body_mb", values["max_body_mb"], "a number") from None
+    for key, most in _NUMBERS.items():
+        if key in values:
+            values[key] = _number(key, values[key], most)
     for key, value in values.items():
-        if key != "max_body_mb" and not isinstance(value, str):
+        if key not in _NUMBERS and not isinstance(value, str):
             raise invalid(f"settings.{key}", f"<{type(value).__name__}>", "text")
     settings = Settings(**values)
     if settings.log_fsync not in ("always", "interval", "never"):
         raise invalid("settings.log_fsync", settings.log_fsync, "always, interval or never")
-    if not 0 < settings.max_body_mb <= 1024:
-        raise invalid("settings.max_body_mb", settings.max_body_mb, "a number from 0 to 1024")
     return settings
+
+
+def _number(key: str, value: Any, most: int) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise invalid(f"settings.{key}", value, "a number") from None
+    if not 0 < number <= most:
+        raise invalid(f"settings.{key}", number, f"a number from 0 to {most}")
+    return number
 
 
 def state_dir(project: Path) -> Path:

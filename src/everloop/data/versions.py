@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from everloop.store.blobs import Blobs
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore
+from everloop.store.references import refer
 from everloop.store.tables import datasets
 
 _ROW_GROUP = 1 << 17
@@ -62,18 +64,21 @@ class DatasetStore:
         with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
             path = Path(scratch) / "snapshot.parquet"
             df.write_parquet(path, compression="zstd", row_group_size=_ROW_GROUP)
-            digest = self._blobs.put_file(path)
-        row = {
-            "digest": digest,
-            "name": name,
-            "rows": df.height,
-            "schema": _text(schema),
-            "statistics": _text({s.name: _statistics(s) for s in df}),
-            "origin": _text(origin),
-            "created": now_ms(),
-        }
-        with self._db.write() as conn:
-            conn.execute(insert_or_ignore(datasets).values(row))
+            row = {
+                "name": name,
+                "rows": df.height,
+                "schema": _text(schema),
+                "statistics": _text({s.name: _statistics(s) for s in df}),
+                "origin": _text(origin),
+                "created": now_ms(),
+            }
+            insert = insert_or_ignore(datasets)
+
+            def write(conn: sa.Connection, digests: Sequence[str]) -> str:
+                conn.execute(insert, {"digest": digests[0], **row})
+                return digests[0]
+
+            digest = refer(self._db, self._blobs, lambda: [self._blobs.put_file(path)], write)
         return self.get(digest)
 
     def load(self, digest: str) -> pl.DataFrame:

@@ -23,7 +23,10 @@ from everloop.settings import Settings, load_settings, state_dir
 from everloop.store.blobs import Blobs, blobs_url
 from everloop.store.database import Database, database_url
 from everloop.store.events import EventLog
+from everloop.tracking.artifacts.store import ArtifactStore
 from everloop.tracking.experiments import ExperimentStore
+from everloop.tracking.inputs import InputStore
+from everloop.tracking.logged_models import LoggedModelStore
 from everloop.tracking.runs import RunStore
 
 
@@ -48,6 +51,9 @@ class Project:
         self.registry = ModelStore(self.db, self.events, serving=self.endpoints.serving)
         self.experiments = ExperimentStore(self.db, self.events)
         self.runs = RunStore(self.db, self.events)
+        self.inputs = InputStore(self.db)
+        self.logged_models = LoggedModelStore(self.db)
+        self.artifacts = ArtifactStore(self.db, self.blobs)
         self.cycles = CycleStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
         self.windows = WindowStore(self.db)

@@ -8,7 +8,7 @@ read from. A crash before it leaves a blob that nobody names; one after it leave
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from everloop.store.blobs import Blobs
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import serialise, upsert
+from everloop.store.references import refer
 from everloop.store.tables import log_offsets, log_parts
 
 BATCH_BYTES = 16 << 20  # of records; what shipping holds in memory is a small multiple
@@ -90,20 +91,24 @@ class Shipper:
             yield Batch(segment, first, stop, _frames(kind, records))
 
     def _commit(self, kind: str, batch: Batch) -> int:
-        digests = {name: self.blobs.put(to_parquet(f)) for name, f in batch.frames.items()}
-        now = now_ms()
-        with self.db.write() as conn:
+        def keep() -> list[str]:
+            return [self.blobs.put(to_parquet(frame)) for frame in batch.frames.values()]
+
+        def write(conn: sa.Connection, digests: Sequence[str]) -> int:
             serialise(conn, _LOCK)
+            now = now_ms()
             at = sa.select(log_offsets.c.offset).where(log_offsets.c.segment == batch.segment)
             if (conn.execute(at).scalar() or 0) != batch.start:
                 return 0  # another process shipped it meanwhile
-            for endpoint, frame in batch.frames.items():
-                self._add_part(conn, kind, endpoint, frame, digests[endpoint], now)
+            for (endpoint, frame), digest in zip(batch.frames.items(), digests, strict=True):
+                self._add_part(conn, kind, endpoint, frame, digest, now)
             conn.execute(
                 upsert(log_offsets, ["segment"], ["offset", "updated"]),
                 {"segment": batch.segment, "offset": batch.stop, "updated": now},
             )
-        return sum(frame.height for frame in batch.frames.values())
+            return sum(frame.height for frame in batch.frames.values())
+
+        return refer(self.db, self.blobs, keep, write)
 
     @staticmethod
     def _add_part(

@@ -44,12 +44,14 @@ def run(options: argparse.Namespace) -> int:
         check_bind(options.host, settings.token)
         port = claim_port(options.host, options.port, "--port")
         serve_url = f"http://{reachable(options.host)}:{options.serve_port}"
+        project.blobs.sweep()
         app = create_app(
             project,
             token=settings.token,
             host=options.host,
             serve_url=serve_url,
             max_body_mb=settings.max_body_mb,
+            max_artifact_mb=settings.max_artifact_mb,
         )
         control = None if options.no_controller else Control(project)
         try:

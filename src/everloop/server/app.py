@@ -30,6 +30,7 @@ def create_app(
     host: str = "127.0.0.1",
     serve_url: str = "http://127.0.0.1:5051",
     max_body_mb: float = 16.0,
+    max_artifact_mb: float = 10_000.0,
     routes: Sequence[Route] = ROUTES,
 ) -> ASGIApp:
     """The control plane's ASGI application.
@@ -39,7 +40,7 @@ def create_app(
     token : what callers must show; empty on loopback lets everybody on this machine in.
     host : the address it will be bound to, which decides what ``Host`` headers are accepted.
     serve_url : the data plane's address.
-    max_body_mb : largest request body, in megabytes.
+    max_body_mb, max_artifact_mb : largest request body, and largest file, in megabytes.
 
     Raises :class:`~everloop.errors.Forbidden` for a bind beyond loopback without a token.
     """
@@ -49,7 +50,9 @@ def create_app(
     applications = [*mounted(routes, context, pools), *mlflow.mounted(context, pools.quick)]
     app: ASGIApp = Paths(applications, mlflow.unknown)
     # From the inside out: the last one sees a request first.
-    app = BodyLimit(app, int(max_body_mb * 1_000_000))
+    app = BodyLimit(
+        app, int(max_body_mb * 1_000_000), artifact_limit=int(max_artifact_mb * 1_000_000)
+    )
     app = Tokens(app, token)
     app = Origins(app)
     app = Hosts(app, host)

@@ -147,7 +147,7 @@ class _Apis(dict[str, Api]):
             runs=project.runs,
             inputs=getattr(project, "inputs", None) or InputStore(project.db),
             logged_models=getattr(project, "logged_models", None) or LoggedModelStore(project.db),
-            artifacts=getattr(project, "artifacts", None),
+            artifacts=project.artifacts,
             registry=project.registry,
             webhooks=getattr(project, "webhooks", None),
         )

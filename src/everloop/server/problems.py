@@ -41,6 +41,7 @@ CODES = {
     "unauthenticated": 401,
     "cut_off": 400,
     "slow_body": 408,
+    "disk_full": 507,
 }
 
 # Basic stands first, since Chromium reads the first scheme only and then asks for a password.

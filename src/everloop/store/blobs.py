@@ -166,20 +166,25 @@ class Blobs:
         with self._errors(digest):
             return self._head(digest) is not None
 
-    def delete(self, digest: str, before: int | None = None) -> int:
-        """Remove an object; returns its size, 0 when there is none.
+    def size(self, digest: str) -> int:
+        """The bytes of an object. Raises :class:`~everloop.errors.NotFound`."""
+        with self._errors(digest):
+            return int(obstore.head(self._store, _key(digest))["size"])
+
+    def delete(self, digest: str, before: int | None = None) -> int | None:
+        """Remove an object; returns its size, None when nothing was removed.
 
         With ``before`` (milliseconds since 1970) only one that was last put earlier than that.
         """
         with self._errors(digest), suppress(NotFoundError, FileNotFoundError):
             found = self._head(digest)
             if found is None or not _earlier(found, before):
-                return 0
+                return None
             if self._root is not None:
                 return self._delete_local(self._root, digest, before)
             obstore.delete(self._store, _key(digest))
             return found.size
-        return 0
+        return None
 
     def scan(self) -> Iterator[list[Stored]]:
         """All objects, some hundreds at a time."""
@@ -187,7 +192,7 @@ class Blobs:
             for page in obstore.list(self._store, chunk_size=_PAGE):
                 yield [_stored(meta) for meta in page if _DIGEST.fullmatch(_name(meta["path"]))]
 
-    def _delete_local(self, root: Path, digest: str, before: int | None) -> int:
+    def _delete_local(self, root: Path, digest: str, before: int | None) -> int | None:
         # A put of the same content may renew the object's time just now. So it is put aside
         # first, where no put finds it, and looked at there.
         path, aside = root / _key(digest), root / FOLDER / f"trash-{digest}"
@@ -196,7 +201,7 @@ class Blobs:
         stat = aside.stat()
         if before is not None and stat.st_mtime_ns // 1_000_000 >= before:
             aside.replace(path)
-            return 0
+            return None
         aside.unlink()
         return stat.st_size
 

@@ -25,4 +25,4 @@ Counter = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def json_text(name: str, nullable: bool = False) -> sa.Column[str]:
     """A column of JSON text."""
-    return sa.Column(name, sa.Text, nullable=nullable)
+    return sa.Column(name, sa.Text, nullable=nullable, info={"json": True})

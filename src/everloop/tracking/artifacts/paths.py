@@ -21,6 +21,7 @@ MAX_NAME = 255
 
 SCHEME = "mlflow-artifacts"
 _DECODINGS = 10
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories; half surrogates among them
 _DRIVE = re.compile(r"[A-Za-z]:|file:", re.IGNORECASE)
 _EXPECTED = 'names between "/", none of them ".", ".." or empty, without "\\", "#" or control codes'
 
@@ -33,6 +34,8 @@ def check_path(path: str) -> str:
     character, begins a name with a drive's letter, is too long - and what would become one of
     these when it is decoded (``%2e%2e``), however often.
     """
+    if any(unicodedata.category(character) in _CONTROLS for character in path):
+        raise _refused(path, _EXPECTED)
     for text in _decodings(path):
         _check(text, path)
     if len(path.encode()) > MAX_PATH:
@@ -90,9 +93,9 @@ def _decodings(path: str) -> list[str]:
 
 def _check(text: str, path: str) -> None:
     names = text.split("/")
-    if "\\" in text or "#" in text or any(name in ("", ".", "..") for name in names):
+    if any(character in text for character in "\\#\0"):
         raise _refused(path, _EXPECTED)
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+    if any(name in ("", ".", "..") for name in names):
         raise _refused(path, _EXPECTED)
     if any(_DRIVE.match(name) for name in names):
         raise _refused(path, "names that do not begin with a drive's letter")

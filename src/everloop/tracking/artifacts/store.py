@@ -3,10 +3,8 @@
 A file's content is stored once, whoever logs it and under however many names; the tree holds
 names, sizes and digests. Every folder above an entry has an entry of its own, and none is empty.
 
-Deleting a name leaves its blob to :mod:`everloop.tracking.deletion`. Both sides agree by the
-lock in this module: whoever gives a blob a name holds it together with others, and looks whether
-the blob is there, in the transaction that adds the name; whoever deletes blobs holds it alone, and
-looks in the same transaction whether a name is there. So a name never outlives its blob.
+Deleting a name leaves its blob to :mod:`everloop.tracking.deletion`;
+:mod:`everloop.store.references` says why no name outlives its blob.
 """
 
 from __future__ import annotations
@@ -18,20 +16,19 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import Conflict, NotFound, Unavailable, invalid
+from everloop.errors import Conflict, NotFound, invalid
 from everloop.store.blobs import Blobs
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore, serialise, upsert
 from everloop.store.incoming import Incoming
 from everloop.store.paging import pack, unpack
+from everloop.store.references import LOCK, refer
 from everloop.store.tables import artifacts
 from everloop.tracking.artifacts.paths import check_folder, check_path, join
 from everloop.tracking.records import Found
 
-LOCK = "everloop.artifacts"
 PIECE = 1024 * 1024
-_ATTEMPTS = 5
 _A = artifacts.c
 
 
@@ -99,12 +96,12 @@ class ArtifactStore:
         ``keep`` returns the digest of the blob; it is called again when the blob was deleted
         before it had its name.
         """
-        for _ in range(_ATTEMPTS):
-            digest = keep()
-            with self.db.write() as conn:
-                if claim(conn, self.blobs, digest):
-                    return _insert(conn, path, digest, size)
-        raise Unavailable(f"{path}: its content is deleted as soon as it is stored. Try again.")
+        return refer(
+            self.db,
+            self.blobs,
+            lambda: [keep()],
+            lambda conn, digests: _insert(conn, path, digests[0], size),
+        )
 
     def delete(self, path: str) -> int:
         """Remove a file, or a folder with all inside; returns how many files that were.
@@ -182,12 +179,6 @@ class ArtifactStore:
             place = (rows[-1].folder, rows[-1].name)
 
 
-def claim(conn: sa.Connection, blobs: Blobs, digest: str) -> bool:
-    """Whether a blob is there and stays, so that this transaction may refer to it."""
-    serialise(conn, LOCK, shared=True)
-    return blobs.exists(digest)
-
-
 def below(folder: str) -> sa.ColumnElement[bool]:
     """The entries inside a folder, at any depth."""
     if not folder:
@@ -198,7 +189,8 @@ def below(folder: str) -> sa.ColumnElement[bool]:
 def delete_tree(conn: sa.Connection, path: str) -> int | None:
     """Remove an entry and all inside; how many files that were, None when there is no entry.
 
-    The caller holds :data:`LOCK` alone, and prunes the folders above.
+    The caller holds the lock of :mod:`everloop.store.references` alone, so that nobody adds to
+    the tree meanwhile, and prunes the folders above.
     """
     folder, _, name = path.rpartition("/")
     own = sa.and_(_A.folder == folder, _A.name == name)
@@ -267,7 +259,9 @@ def _entry(row: Any) -> Entry:
 
 
 def _missing(path: str) -> NotFound:
-    return NotFound(f"There is no artifact {path!r}.", code="artifact_not_found", path="path")
+    return NotFound(
+        f"There is no artifact {path!r}.", code="artifact_not_found", path="path", got=path
+    )
 
 
 def _occupied(path: str, kind: str) -> Conflict:

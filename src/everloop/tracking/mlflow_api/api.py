@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from everloop.registry.models import ModelStore
+from everloop.tracking.artifacts.store import ArtifactStore
 from everloop.tracking.experiments import ExperimentStore
 from everloop.tracking.inputs import InputStore
 from everloop.tracking.logged_models import LoggedModelStore
@@ -20,7 +21,7 @@ class Api:
     runs: RunStore
     inputs: InputStore
     logged_models: LoggedModelStore
-    artifacts: Any
+    artifacts: ArtifactStore
     registry: ModelStore
     webhooks: Any
     actor: str

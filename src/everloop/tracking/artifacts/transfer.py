@@ -1,0 +1,134 @@
+"""Files over HTTP, piece by piece both ways: memory does not grow with them.
+
+A slow reader or a slow disk holds up the other side, since the next piece is asked for only when
+the last one is through.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+from urllib.parse import quote
+
+import anyio.to_thread
+from starlette.concurrency import iterate_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from everloop.errors import InvalidInput
+from everloop.store.blobs import Blobs
+from everloop.store.incoming import Incoming
+from everloop.tracking.artifacts.store import PIECE
+
+T = TypeVar("T")
+BINARY = "application/octet-stream"
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`|~-]+")
+# What MLflow's server calls text, by extension or by the whole name.
+_TEXT = re.compile(
+    r"(.*\.)?(txt|log|err|cfg|conf|cnf|cf|ini|properties|prop|hocon|toml|yaml|yml|xml|json|js|py"
+    r"|py3|csv|tsv|md|rst|ipynb)|MLmodel|mlproject",
+    re.DOTALL,
+)
+
+
+async def take(request: Request, blobs: Blobs, then: Callable[[Incoming], T]) -> T:
+    """What ``then`` makes of the request's body, as a file; it is called in a thread.
+
+    A body that is cut off raises, and leaves no file.
+    """
+    with blobs.receive() as incoming:
+        held: list[bytes] = []
+        waiting = 0
+        async for piece in request.stream():
+            held.append(piece)
+            waiting += len(piece)
+            if waiting >= PIECE:
+                await anyio.to_thread.run_sync(incoming.write, b"".join(held))
+                held, waiting = [], 0
+        said = request.headers.get("content-length")
+        if said is not None and int(said) != incoming.size + waiting:
+            raise cut_off(incoming.size + waiting, said)
+
+        def finish() -> T:
+            incoming.write(b"".join(held))
+            return then(incoming)
+
+        return await anyio.to_thread.run_sync(finish)
+
+
+def cut_off(got: int, said: str) -> InvalidInput:
+    """The refusal of a body that ends too early."""
+    return InvalidInput(
+        f"body: got {got} bytes, expected the {said} that Content-Length says.",
+        code="cut_off",
+        path="$",
+    )
+
+
+async def download(request: Request, blobs: Blobs, name: str, digest: str, size: int) -> Response:
+    """The response with a blob's content, or the part of it that the request asks for.
+
+    It is always for saving, never for showing: what users upload must not run as a page of ours.
+    """
+    tag = f'"{digest}"'
+    headers = {
+        "accept-ranges": "bytes",
+        "cache-control": "private, no-cache",
+        "content-disposition": disposition(name),
+        "content-security-policy": "sandbox; default-src 'none'",
+        "content-type": media_type(name),
+        "etag": tag,
+        "x-content-type-options": "nosniff",
+    }
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"etag": tag})
+    start, end = 0, size
+    span = request.headers.get("range", "")
+    partial = _RANGE.fullmatch(span.replace(" ", ""))
+    if partial and request.headers.get("if-range", tag) == tag:
+        start, end = _bounds(partial[1], partial[2], size)
+        if start >= end:
+            headers |= {"content-range": f"bytes */{size}", "content-length": "0"}
+            return Response(status_code=416, headers=headers)
+        headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
+    else:
+        partial = None
+    status = 206 if partial else 200
+    headers["content-length"] = str(end - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    pieces = blobs.read(digest) if end - start == size else blobs.read(digest, start, end)
+    if end - start <= PIECE:
+        body = await anyio.to_thread.run_sync(b"".join, pieces)
+        return Response(body, status, headers)
+    first = await anyio.to_thread.run_sync(next, pieces)  # while a refusal can still be told
+    return StreamingResponse(iterate_in_threadpool(_with(first, pieces)), status, headers)
+
+
+def media_type(name: str) -> str:
+    """The media type of a file, by its name; no charset, as MLflow's server has it."""
+    if _TEXT.fullmatch(name):
+        return "text/plain"
+    return mimetypes.guess_type(name)[0] or BINARY
+
+
+def disposition(name: str) -> str:
+    """The header that has a file saved under its name."""
+    if _TOKEN.fullmatch(name):
+        return f"attachment; filename={name}"
+    plain = re.sub(r'[^ -~]|["\\]', "_", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    if not first:  # the last bytes
+        return max(size - int(last or 0), 0), size
+    return int(first), min(int(last) + 1, size) if last else size
+
+
+def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
