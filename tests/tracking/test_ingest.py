@@ -8,10 +8,10 @@ from array import array
 import pytest
 
 from everloop.errors import Conflict, InvalidInput, NotFound
-from everloop.tracking.columns import Columns
-from everloop.tracking.ingest import Begin, End, Ingest, Record, decode_record
+from everloop.tracking.ingest import Ingest
 from everloop.tracking.records import Point
 from everloop.tracking.runs import RunStore
+from everloop.tracking.wire import Begin, Columns, End, Record, decode_record
 
 RUN, CLIENT = "a" * 32, "c" * 32
 

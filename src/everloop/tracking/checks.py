@@ -11,6 +11,9 @@ from everloop.errors import TooLarge, invalid
 KEY = 250
 """Most characters of the key of a metric, a param or a tag."""
 
+PARAM, TAG = 6000, 8000
+"""Most characters of the value of a param and of a tag."""
+
 
 def check_key(field: str, value: str, limit: int = KEY) -> str:
     """``value`` when it may name something; raises InvalidInput otherwise."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 import sqlalchemy as sa
 
@@ -17,31 +16,7 @@ from everloop.store.dialect import insert_columns
 from everloop.store.tables import metric_points
 from everloop.tracking.checks import check_key
 from everloop.tracking.points import LARGEST, keep_newest
-
-MOST = 200_000
-"""Most points of one batch."""
-
-
-class Columns(msgspec.Struct, frozen=True):
-    """Points by column; the numbers are little-endian and packed.
-
-    Attributes
-    ----------
-    keys : names of metrics.
-    key : of each point the index of its metric in ``keys``, unsigned 32 bits.
-    at : milliseconds since 1970, signed 64 bits.
-    step : signed 64 bits.
-    value : IEEE 754 doubles.
-    """
-
-    keys: list[str]
-    key: bytes
-    at: bytes
-    step: bytes
-    value: bytes
-
-    def __len__(self) -> int:
-        return len(self.value) // 8
+from everloop.tracking.wire import MOST_POINTS, Columns
 
 
 def keep_columns(conn: sa.Connection, run: int, experiment: int, columns: Columns) -> None:
@@ -76,8 +51,10 @@ def keep_columns(conn: sa.Connection, run: int, experiment: int, columns: Column
 
 def _arrays(columns: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     count = len(columns)
-    if count > MOST:
-        raise TooLarge(f"points: got {count}, expected at most {MOST} in a batch.", path="points")
+    if count > MOST_POINTS:
+        raise TooLarge(
+            f"points: got {count}, expected at most {MOST_POINTS} in a batch.", path="points"
+        )
     for name, width in (("key", 4), ("at", 8), ("step", 8), ("value", 8)):
         size = len(getattr(columns, name))
         if size != count * width:

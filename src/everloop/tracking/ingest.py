@@ -7,18 +7,14 @@ process that finds what a dead one left) changes nothing.
 
 from __future__ import annotations
 
-from typing import Literal
-
-import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import InvalidInput, invalid
 from everloop.store.clock import now_ms
 from everloop.store.dialect import upsert_newer
 from everloop.store.tables import run_clients, runs
-from everloop.tracking.checks import check_run_id
-from everloop.tracking.columns import Columns, keep_columns
+from everloop.tracking.columns import keep_columns
 from everloop.tracking.runs import ENDED, RUN_NAME, RunStore, active, keep_params, keep_tags
+from everloop.tracking.wire import Begin, Record
 
 FORGOTTEN_AFTER = 90 * 86_400_000
 """Milliseconds after which a silent client's number is forgotten."""
@@ -26,58 +22,6 @@ FORGOTTEN_AFTER = 90 * 86_400_000
 _ADVANCE = upsert_newer(
     run_clients, ["client"], ["sequence", "updated"], by=["sequence"]
 ).returning(run_clients.c.client)
-
-
-class Begin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A new run of ``experiment``, which is made when it is new; without one a run that goes on."""
-
-    experiment: str | None = None
-    name: str | None = None
-    user: str = ""
-    started: int | None = None
-    tags: dict[str, str] = {}
-
-
-class End(msgspec.Struct, frozen=True):
-    """How and when a run ended."""
-
-    status: Literal["FINISHED", "FAILED", "KILLED"]
-    finished: int
-
-
-class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One record: parts of it happen in the order of the fields."""
-
-    client: str  # 32 hexadecimal digits
-    sequence: int  # 1, 2, 3 … of this client
-    run: str
-    begin: Begin | None = None
-    points: Columns | None = None
-    params: dict[str, str] = {}
-    tags: dict[str, str] = {}
-    end: End | None = None
-
-
-_decoder = msgspec.msgpack.Decoder(Record)
-
-
-def decode_record(raw: bytes) -> Record:
-    """A record from its MessagePack form; raises InvalidInput for anything else."""
-    try:
-        record = _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(
-            f"body: not a record: {error}.",
-            code="invalid_record",
-            path="$",
-            expected="a record in MessagePack",
-        ) from None
-    check_run_id(record.run)
-    if len(record.client) != 32 or not set(record.client) <= set("0123456789abcdef"):
-        raise invalid("client", record.client, "32 hexadecimal digits")
-    if not 0 < record.sequence < 2**63:
-        raise invalid("sequence", record.sequence, "a whole number from 1 on")
-    return record
 
 
 class Ingest:

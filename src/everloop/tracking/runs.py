@@ -14,7 +14,7 @@ from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore, upsert
 from everloop.store.events import EventLog
 from everloop.store.tables import experiments, run_params, run_tags, runs
-from everloop.tracking.checks import check_key, check_run_id, check_text
+from everloop.tracking.checks import PARAM, TAG, check_key, check_run_id, check_text
 from everloop.tracking.experiments import own_location, require_active
 from everloop.tracking.names import new_name
 from everloop.tracking.points import history, keep_points, sampled
@@ -27,7 +27,6 @@ __all__ = ["RUN_NAME", "Point", "Run", "RunStore", "Status"]
 RUN_NAME = "mlflow.runName"
 """The tag that says a run's name again, where MLflow's clients look for it."""
 
-PARAM, TAG = 6000, 8000  # characters of a value
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 
 _RUN = (
