@@ -134,6 +134,8 @@ class _Parser:
             raise self._invalid(token, left)
         if token.kind == "word" and token.raw.upper() in _RESERVED:
             raise self._invalid(token, left)
+        if token.kind in ("word", "name") and self._peek().kind == "junk":
+            raise self._invalid(self._peek(), left)
         return token
 
     def _list(self, left: Token) -> list[Token]:
@@ -185,8 +187,8 @@ class _Parser:
     ) -> Any:
         if operator in ("IS NULL", "IS NOT NULL"):
             if operator not in field.operators:
-                named = [e.name for e in self._fields.entities if _nullable(e)]
-                known = " and ".join(f"{name}s".replace("parameters", "params") for name in named)
+                named = sorted((e.words[-1] for e in self._fields.entities if _nullable(e)))
+                known = " and ".join(reversed(named))
                 raise bad_filter(
                     "IS NULL / IS NOT NULL is only supported for "
                     f"{known}, not for {entity.name!r} {key!r}",
