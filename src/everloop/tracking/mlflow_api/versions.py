@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -97,7 +98,7 @@ def create(api: Api, message: CreateVersion) -> dict[str, Any]:
         run=made_from.run,
         logged_model=made_from.model,
         run_link=message.run_link or None,
-        description=message.description or None,
+        description=message.description or "",  # which clients tell from none
         tags=tags,
         actor=api.actor,
     )
@@ -195,14 +196,14 @@ def shape(version: ModelVersion) -> dict[str, Any]:
     }
     known = {
         "user_id": version.user,
-        "description": version.description,
         "source": version.source,
         "run_id": version.run,
         "status_message": version.status_message,
         "run_link": version.run_link,
         "model_id": version.logged_model,
     }
-    return made | {key: value for key, value in known.items() if value}
+    described = {} if version.description is None else {"description": version.description}
+    return made | described | {key: value for key, value in known.items() if value}
 
 
 def _named(message: Any) -> tuple[str, int]:
@@ -219,7 +220,7 @@ def _note_on_logged_model(api: Api, model: str, version: ModelVersion) -> None:
     except msgspec.DecodeError:
         notes = []
     if note not in notes:
-        text = msgspec.json.encode([*notes, note]).decode()
+        text = json.dumps([*notes, note])  # the spaces too are MLflow's
         api.logged_models.set_tags(model, {MODEL_VERSIONS: text})
 
 
