@@ -149,9 +149,9 @@ def test_spread_holds_the_limit_and_the_last(count: int, limit: int) -> None:
 
 
 def test_pages_of_runs_by_key_even_within_one_millisecond(runs: RunStore) -> None:
-    made = [runs.create(0, started=1000 if n < 6 else 2000 + n).id for n in range(9)]
+    made = [runs.create(0, started=1000 if n < 6 else 2000 + n) for n in range(9)]
     order = [run.id for run in runs.search().items]
-    assert order == made[::-1]
+    assert order == [run.id for run in sorted(made, key=lambda run: (-run.started, run.id))]
     seen: list[str] = []
     token, first = None, True
     while first or token:
