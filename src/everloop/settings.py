@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.
     max_body_mb : largest request body that a server reads, in megabytes.
     max_artifact_mb : largest artifact, or part of one, that a server takes, in megabytes.
+    webhook_hosts : hosts that webhooks may reach although they are private or speak plain HTTP, as
+        ``localhost, hooks.internal``; all others must be public and speak HTTPS.
     """
 
     database_url: str = ""
@@ -39,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_fsync: str = "interval"
     max_body_mb: float = 16.0
     max_artifact_mb: float = 10_000.0
+    webhook_hosts: str = ""
 
 
 _NUMBERS = {"max_body_mb": 1024, "max_artifact_mb": 1_000_000}  # and what they may be at most

@@ -19,6 +19,9 @@ from everloop.monitor.watch import Watch
 from everloop.monitor.windows import WindowStore
 from everloop.registry.models import ModelStore, ModelVersion
 from everloop.registry.signing import Keys
+from everloop.registry.webhooks.guard import allowed_hosts
+from everloop.registry.webhooks.store import WebhookStore
+from everloop.registry.webhooks.vault import Vault
 from everloop.settings import Settings, load_settings, state_dir
 from everloop.store.blobs import Blobs, blobs_url
 from everloop.store.database import Database, database_url
@@ -49,6 +52,9 @@ class Project:
         self.datasets = DatasetStore(self.db, self.blobs)
         self.endpoints = EndpointStore(self.db, self.events)
         self.registry = ModelStore(self.db, self.events, serving=self.endpoints.serving)
+        self.webhooks = WebhookStore(
+            self.db, self.events, Vault(self.keys), allowed_hosts(settings.webhook_hosts)
+        )
         self.experiments = ExperimentStore(self.db, self.events)
         self.runs = RunStore(self.db, self.events)
         self.inputs = InputStore(self.db)

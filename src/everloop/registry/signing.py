@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from everloop.errors import Forbidden, Integrity, NotFound
 
@@ -81,10 +82,18 @@ class Keys:
         Raises :class:`~everloop.errors.Forbidden` when there are only public keys.
         """
         if self._private is None:
-            raise Forbidden(
-                "There is no signing key here, only public keys.", code="no_signing_key"
-            )
+            raise _no_signing_key()
         return self._private.sign(data).hex()
+
+    def derive(self, purpose: bytes) -> bytes:
+        """32 secret bytes for one purpose, always the same for a signing key.
+
+        Raises :class:`~everloop.errors.Forbidden` when there are only public keys.
+        """
+        if self._private is None:
+            raise _no_signing_key()
+        seed = self._private.private_bytes_raw()
+        return HKDF(hashes.SHA256(), length=32, salt=None, info=purpose).derive(seed)
 
     def verify(self, data: bytes, signature: str) -> bool:
         """Whether ``signature`` is that of ``data`` by a trusted key; False for any nonsense."""
@@ -96,6 +105,10 @@ class Keys:
 
     def __repr__(self) -> str:
         return f"Keys(public={self.public!r}, can_sign={self.can_sign})"
+
+
+def _no_signing_key() -> Forbidden:
+    return Forbidden("There is no signing key here, only public keys.", code="no_signing_key")
 
 
 def _verifies(key: Ed25519PublicKey, signature: bytes, data: bytes) -> bool:

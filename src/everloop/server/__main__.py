@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from everloop.errors import EverloopError
 from everloop.loop.project import Project
+from everloop.registry.webhooks.courier import Courier
 from everloop.server.app import create_app
 from everloop.server.bind import check_bind, claim_port, reachable
 from everloop.server.control import Control
@@ -54,9 +55,12 @@ def run(options: argparse.Namespace) -> int:
             max_artifact_mb=settings.max_artifact_mb,
         )
         control = None if options.no_controller else Control(project)
+        courier = Courier(project.webhooks)
+        courier.start()
         try:
             asyncio.run(serve(app, options.host, port, options.watch_stdin, control))
         finally:
+            courier.stop()
             if control is not None:
                 control.stop()
     return 0

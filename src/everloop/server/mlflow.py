@@ -149,7 +149,7 @@ class _Apis(dict[str, Api]):
             logged_models=getattr(project, "logged_models", None) or LoggedModelStore(project.db),
             artifacts=project.artifacts,
             registry=project.registry,
-            webhooks=getattr(project, "webhooks", None),
+            webhooks=project.webhooks,
         )
 
     def __missing__(self, name: str) -> Api:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from everloop.registry.models import ModelStore
+from everloop.registry.webhooks.store import WebhookStore
 from everloop.tracking.artifacts.store import ArtifactStore
 from everloop.tracking.experiments import ExperimentStore
 from everloop.tracking.inputs import InputStore
@@ -23,5 +23,5 @@ class Api:
     logged_models: LoggedModelStore
     artifacts: ArtifactStore
     registry: ModelStore
-    webhooks: Any
+    webhooks: WebhookStore
     actor: str

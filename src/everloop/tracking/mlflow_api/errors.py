@@ -126,6 +126,7 @@ WORDS: dict[str, Callable[[EverloopError], WireError]] = {
     "invalid_path": lambda e: refuse("Invalid path"),
     "is_a_folder": lambda e: refuse(f"Artifact path refers to a directory, not a file: {e.got}"),
     "path_occupied": lambda e: refuse(e.message),
+    "webhook_not_found": lambda e: refuse(f"Webhook with ID {e.got} not found.", MISSING),
     "bad_page_token": lambda e: refuse("Invalid page token, decoding failed"),
 }
 

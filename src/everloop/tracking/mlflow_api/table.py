@@ -19,6 +19,7 @@ from everloop.tracking.mlflow_api import (
     runs,
     server_info,
     versions,
+    webhooks,
 )
 from everloop.tracking.mlflow_api.entry import Entry
 
@@ -35,6 +36,7 @@ ENTRIES: tuple[Entry, ...] = (
     *multipart.ENTRIES,
     *models.ENTRIES,
     *versions.ENTRIES,
+    *webhooks.ENTRIES,
 )
 
 OUT_OF_SCOPE = (

@@ -1,0 +1,174 @@
+"""Sends the deliveries that wait, from the control plane.
+
+Any number of servers may do so on one database. A delivery is taken by whoever moves its ``due``
+into the future first, in one transaction; should that server die, it is due again when the lease
+ends. So none is lost, none is sent by two at a time, and only a receiver whose answer got lost gets
+one twice, under the same id.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import sqlalchemy as sa
+
+from everloop.errors import EverloopError, Integrity
+from everloop.registry.webhooks.records import Outcome
+from everloop.registry.webhooks.sending import TOTAL_SECONDS, send
+from everloop.registry.webhooks.store import WebhookStore
+from everloop.store.clock import now_ms
+from everloop.store.tables import webhook_deliveries, webhooks
+
+log = logging.getLogger("everloop.webhooks")
+
+POLL_SECONDS = 0.5
+AT_ONCE = 8
+"""Messages under way at a time, so that a slow receiver does not hold up the others."""
+
+LEASE_MS = int(TOTAL_SECONDS * 4 * 1000)
+ATTEMPTS = 9
+FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 1.0, 4.0, 3600.0  # seconds; nine attempts take 3 hours
+KEEP_MS = 30 * 24 * 3600 * 1000
+"""How long a delivery that is over stays listed."""
+
+_D = webhook_deliveries.c
+
+
+class Courier:
+    """A thread that looks for what is due, and a few that send it."""
+
+    def __init__(self, store: WebhookStore) -> None:
+        self.store = store
+        self._stop = threading.Event()
+        self._free = threading.BoundedSemaphore(AT_ONCE)
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook")
+        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._tidied = 0
+
+    def start(self) -> None:
+        """Return at once; what waits is sent from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take nothing more; what is under way ends, or is due again when its lease does."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def deliver_due(self) -> int:
+        """Send what is due now, one after another; returns how many. For tests and tools."""
+        count = 0
+        while taken := self._take(1):
+            self._deliver(taken[0])
+            count += 1
+        return count
+
+    def _run(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            try:
+                self._tidy()
+                while not self._stop.is_set() and self._hand_out():
+                    pass
+            except EverloopError as error:
+                log.warning("webhooks wait: %s", error.message)
+                self._stop.wait(5)
+            except Exception:
+                log.exception("the courier stumbled; it goes on")
+                self._stop.wait(5)
+
+    def _hand_out(self) -> bool:
+        """Give one due delivery to a free thread; False when there is none, or no thread."""
+        if not self._free.acquire(blocking=False):
+            return False
+        taken: list[Any] = []
+        try:
+            taken = self._take(1)
+            if taken:
+                self._pool.submit(self._deliver_and_free, taken[0])
+        finally:
+            if not taken:
+                self._free.release()
+        return bool(taken)
+
+    def _deliver_and_free(self, row: Any) -> None:
+        try:
+            self._deliver(row)
+        except EverloopError as error:
+            log.warning("webhook delivery %s: %s", row.id, error.message)
+        except Exception:
+            log.exception("webhook delivery %s", row.id)
+        finally:
+            self._free.release()
+
+    def _take(self, most: int) -> list[Any]:
+        """Take due deliveries, so that nobody else does while the lease lasts."""
+        now = now_ms()
+        due = sa.select(_D.id).where(_D.due <= now).order_by(_D.due).limit(most)
+        with self.store.db.read() as conn:
+            if conn.execute(due).first() is None:  # most looks end here, without a lock
+                return []
+        with self.store.db.write() as conn:
+            ids = list(conn.execute(due.with_for_update(skip_locked=True)).scalars())
+            if not ids:
+                return []
+            change = sa.update(webhook_deliveries).where(_D.id.in_(ids))
+            conn.execute(change.values(due=now + LEASE_MS, attempts=_D.attempts + 1, updated=now))
+            query = sa.select(
+                webhook_deliveries, webhooks.c.url, webhooks.c.secret, webhooks.c.status.label("on")
+            ).join(webhooks, webhooks.c.id == _D.webhook)
+            return list(conn.execute(query.where(_D.id.in_(ids))))
+
+    def _deliver(self, row: Any) -> None:
+        if row.on != "ACTIVE":
+            outcome, over = Outcome(error="The webhook is disabled."), True
+        else:
+            outcome, over = self._send(row), row.attempts >= ATTEMPTS
+        self._settle(row, outcome, over)
+
+    def _send(self, row: Any) -> Outcome:
+        try:
+            secret = self.store.vault.open(row.secret) if row.secret else None
+        except Integrity as error:
+            return Outcome(error=error.message)
+        return send(row.url, row.id, row.payload, secret, self.store.hosts)
+
+    def _settle(self, row: Any, outcome: Outcome, over: bool) -> None:
+        """Record what came of it, unless the lease ran out and somebody else took it."""
+        now = now_ms()
+        values: dict[str, Any] = {
+            "status": outcome.status, "error": outcome.error, "updated": now,
+        }  # fmt: skip
+        if outcome.ok:
+            values |= {"state": "sent", "due": None}
+        elif over or not outcome.again:
+            values |= {"state": "failed", "due": None}
+        else:
+            values["due"] = now + int(max(pause(row.attempts), outcome.wait or 0.0) * 1000)
+        mine = (_D.id == row.id) & (_D.attempts == row.attempts) & (_D.state == "waiting")
+        with self.store.db.write() as conn:
+            conn.execute(sa.update(webhook_deliveries).where(mine).values(**values))
+        if not outcome.ok:
+            log.info(
+                "webhook %s, delivery %s, attempt %s: %s",
+                row.webhook, row.id, row.attempts, outcome.error,
+            )  # fmt: skip
+
+    def _tidy(self) -> None:
+        """Once an hour, forget what has long been over."""
+        now = now_ms()
+        if now - self._tidied < 3600_000:
+            return
+        self._tidied = now
+        old = (_D.state != "waiting") & (_D.created < now - KEEP_MS)
+        with self.store.db.write() as conn:
+            conn.execute(sa.delete(webhook_deliveries).where(old))
+
+
+def pause(attempts: int) -> float:
+    """Seconds to wait after so many attempts: 1, 4, 16, …, an hour, and up to a fifth more."""
+    grown = min(FIRST_PAUSE * GROWTH ** (attempts - 1), LONGEST_PAUSE)
+    return grown * (1 + 0.2 * random.random())
