@@ -7,7 +7,6 @@ Run: python docs/build.py          rewrite docs/reference/
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import re
 import sys
@@ -19,7 +18,7 @@ import click
 import msgspec
 
 import everloop
-from everloop.cli import VERBS
+from everloop.cli import VERBS, command_of
 from everloop.loop.declaration import SECTIONS
 from everloop.server.routes import ROUTES
 from everloop.settings import PREFIX, Settings
@@ -35,7 +34,7 @@ NESTED = {
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Every verb, and the verbs of a group."""
     for verb in VERBS:
-        command: click.Command = importlib.import_module(f"everloop.cli.{verb}").command
+        command = command_of(verb)
         yield verb, command
         if isinstance(command, click.Group):
             yield from ((f"{verb} {name}", c) for name, c in command.commands.items())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from everloop.loop.loop import Loop as Loop
     from everloop.loop.loop import declare as declare
     from everloop.loop.loop import load as load
+    from everloop.loop.moving import export_mlflow as export_mlflow
+    from everloop.loop.moving import import_mlflow as import_mlflow
     from everloop.loop.project import Project as Project
 
     init = initialise
@@ -38,7 +40,9 @@ _HOME = {
     "Project": "everloop.loop.project",
     "check": "everloop.loop.checking",
     "declare": "everloop.loop.loop",
+    "export_mlflow": "everloop.loop.moving",
     "from_dict": "everloop.loop.declaration",
+    "import_mlflow": "everloop.loop.moving",
     "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",
 }

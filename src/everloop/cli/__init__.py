@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from typing import Any
@@ -28,8 +29,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("Predict the rows of a file.", "One stage"),
     "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
     "update": ("Take new data in if that makes a better model.", "One stage"),
+    "import": ("Move in from MLflow.", "Moving"),
+    "export": ("Move out to MLflow.", "Moving"),
     "audit": ("Verify the event log.", "Trust"),
 }
+
+
+def command_of(verb: str) -> click.Command:
+    """The command of a verb; the file of one that Python has as a word ends in ``_``."""
+    name = verb + "_" if keyword.iskeyword(verb) else verb
+    command: click.Command = importlib.import_module(f"everloop.cli.{name}").command
+    return command
 
 
 class Verbs(click.Group):
@@ -41,8 +51,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"everloop.cli.{cmd_name}").command
-        return command
+        return command_of(cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in VERBS:
