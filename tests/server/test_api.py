@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from server_helpers import LOOP_FILE, Client
 
+from everloop.deploy.state import Arm
 from everloop.loop.project import Project
 
 V1 = "/api/v1"
@@ -122,8 +123,13 @@ def test_models_and_aliases(client: Client, project: Project) -> None:
     path = f"{V1}/models/flights/aliases"
     assert client.put(f"{path}/stable", json={"version": 2}).json() == {"aliases": {"stable": 2}}
     assert client.put(f"{path}/stable", json={"version": 9}).status_code == 404
-    assert client.put(f"{path}/champion", json={"version": 1}).status_code == 409
     assert client.delete(f"{path}/stable").json() == {"aliases": {}}
+    assert client.put(f"{path}/champion", json={"version": 1}).status_code == 200
+    project.endpoints.set_rollout("flights", "flights", [Arm(1, "a" * 64)], "t")
+    assert client.put(f"{path}/champion", json={"version": 2}).status_code == 409
+    assert client.delete(f"{path}/champion").status_code == 409
+    assert client.delete(f"{V1}/models/flights/versions/1").json()["error"]["code"] == "served"
+    assert client.delete(f"{V1}/models/flights/versions/2").status_code == 200
     assert client.get(f"{V1}/models/flights/versions/x").status_code == 422
     assert client.get(f"{V1}/models/nothing/versions").status_code == 404
 

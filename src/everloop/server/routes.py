@@ -16,9 +16,10 @@ from everloop.console.overview import Overview
 from everloop.data.versions import DatasetVersion
 from everloop.loop.cycles import Cycle
 from everloop.loop.watching import Looked
-from everloop.registry.models import ModelVersion
+from everloop.registry.models import Model, ModelVersion
+from everloop.registry.webhooks.records import Webhook
 from everloop.server import health, pages
-from everloop.server.api import check, cycles, loops, models, records, serving
+from everloop.server.api import check, cycles, loops, models, records, serving, webhooks
 from everloop.server.call import Call, Page
 from everloop.server.openapi import document
 from everloop.server.routing import Route
@@ -26,10 +27,12 @@ from everloop.store.events import Audit
 from everloop.tracking.runs import Run
 
 KEYSET = ("before", "limit")
+SEARCH = ("filter", "order_by", "after", "limit")
 HTML, TEXT = "text/html", "text/plain"
 OBJECT = dict[str, Any]
 V1 = "/api/v1"
 LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/endpoints/{endpoint}"
+VERSION, WEBHOOK = MODEL + "/versions/{version}", V1 + "/webhooks/{webhook}"
 
 
 async def openapi(call: Call) -> dict[str, Any]:
@@ -96,17 +99,79 @@ LOOPS = (
 )
 REGISTRY = (
     Route("GET", V1 + "/models", models.listing, "read", "Models by name", answer=Page,
-          query=("after", "limit")),
+          query=SEARCH),
+    Route("POST", V1 + "/models", models.create, "write", "Add a model without versions",
+          body=models.NewModel, answer=Model, status=201),
+    Route("GET", MODEL, models.get, "read", "A model", answer=Model),
+    Route("PATCH", MODEL, models.change, "write", "Rename, describe or tag a model",
+          body=models.ModelChange, answer=Model),
+    Route("DELETE", MODEL, models.delete, "write", "Delete a model with its versions",
+          answer=models.Deleted),
     Route("GET", MODEL + "/versions", models.versions, "read", "Versions, newest first",
           answer=Page, query=KEYSET),
-    Route("GET", MODEL + "/versions/{version}", models.version, "read", "A version",
-          answer=ModelVersion),
+    Route("POST", MODEL + "/versions", models.create_version, "write",
+          "Add a version that is known by its source", body=models.NewVersion,
+          answer=ModelVersion, status=201),
+    Route("GET", VERSION, models.version, "read", "A version", answer=ModelVersion),
+    Route("PATCH", VERSION, models.change_version, "write", "Describe, stage or tag a version",
+          body=models.VersionChange, answer=ModelVersion),
+    Route("DELETE", VERSION, models.delete_version, "write", "Delete a version",
+          answer=models.Deleted),
     Route("GET", MODEL + "/aliases", models.aliases, "read", "A model's aliases",
           answer=models.Aliases),
     Route("PUT", MODEL + "/aliases/{alias}", models.set_alias, "write", "Point an alias",
           body=models.AliasBody, answer=models.Aliases),
     Route("DELETE", MODEL + "/aliases/{alias}", models.delete_alias, "write", "Remove an alias",
           answer=models.Aliases),
+    Route("GET", V1 + "/model-versions", models.search_versions, "read",
+          "Versions of all models, the last changed first", answer=Page, query=SEARCH),
+    Route("GET", V1 + "/webhooks", webhooks.listing, "admin", "Webhooks, newest first",
+          answer=Page, query=("after", "limit")),
+    Route("POST", V1 + "/webhooks", webhooks.create, "admin", "Add a webhook",
+          body=webhooks.NewWebhook, answer=Webhook, status=201),
+    Route("GET", WEBHOOK, webhooks.get, "admin", "A webhook", answer=Webhook),
+    Route("PATCH", WEBHOOK, webhooks.change, "admin", "Change a webhook",
+          body=webhooks.WebhookChange, answer=Webhook),
+    Route("DELETE", WEBHOOK, webhooks.delete, "admin", "Delete a webhook",
+          answer=models.Deleted),
+    Route("POST", WEBHOOK + "/test", webhooks.test, "admin", "Send an example now",
+          body=webhooks.TestBody, answer=webhooks.Tested, slow=True),
+    Route("GET", WEBHOOK + "/deliveries", webhooks.deliveries, "admin",
+          "What was sent or waits, newest first", answer=Page, query=("after", "limit")),
+)
+TRACKING = (
+    Route("GET", V1 + "/experiments", experiments.listing, "read", "Experiments, newest first",
+          answer=Page, query=FIND),
+    Route("POST", V1 + "/experiments", experiments.create, "write", "Add an experiment",
+          body=experiments.ExperimentBody, answer=Experiment, status=201),
+    Route("GET", EXPERIMENT, experiments.get, "read", "An experiment", answer=Experiment),
+    Route("PATCH", EXPERIMENT, experiments.rename, "write", "Give an experiment another name",
+          body=experiments.NameBody, answer=Experiment),
+    Route("DELETE", EXPERIMENT, experiments.delete, "write", "Delete an experiment and its runs",
+          answer=Experiment),
+    Route("POST", EXPERIMENT + "/restore", experiments.restore, "write", "Take a deletion back",
+          answer=Experiment),
+    Route("POST", EXPERIMENT + "/tags", experiments.tags, "write", "Set and remove tags",
+          body=experiments.TagsBody, answer=Experiment),
+    Route("GET", V1 + "/runs", runs.listing, "read", "Runs by filter and order, newest first",
+          answer=Page, query=("experiment", *FIND)),
+    Route("POST", V1 + "/runs", runs.create, "write", "Begin a run", body=runs.RunBody,
+          answer=Run, status=201),
+    Route("GET", RUN, runs.get, "read", "A run", answer=Run),
+    Route("PATCH", RUN, runs.update, "write", "Change a run's status or name",
+          body=runs.ChangeBody, answer=Run),
+    Route("DELETE", RUN, runs.delete, "write", "Delete a run", answer=Run),
+    Route("POST", RUN + "/restore", runs.restore, "write", "Take a deletion back", answer=Run),
+    Route("POST", RUN + "/log", ingest.log, "write", "Log points, params and tags",
+          body=ingest.LogBody, answer=ingest.Logged, raw=True),
+    Route("POST", RUN + "/remove-tags", runs.remove_tags, "write", "Remove tags",
+          body=runs.RemoveBody, answer=Run),
+    Route("GET", RUN + "/history", runs.history, "read", "All points of a metric", answer=Page,
+          query=("key", *KEYSET)),
+    Route("GET", RUN + "/sampled", runs.sampled, "read", "A metric at evenly spread steps",
+          answer=runs.Sampled, query=("key", "first", "last", "limit")),
+    Route("GET", RUN + "/live", live.live, "read", "What happens to a run, as it happens",
+          media="text/event-stream"),
 )
 RECORDS = (
     Route("GET", V1 + "/runs", records.runs, "read", "Runs, newest first", answer=Page,

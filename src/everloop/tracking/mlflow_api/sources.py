@@ -10,23 +10,36 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 from everloop.errors import NotFound
+from everloop.registry.models import ModelStore
 from everloop.registry.names import LATEST
 from everloop.registry.records import ModelVersion, is_prompt
-from everloop.tracking.mlflow_api.api import Api
+from everloop.tracking.logged_models import LoggedModelStore
 from everloop.tracking.mlflow_api.errors import refuse
 from everloop.tracking.mlflow_api.registry_checks import check_alias, check_model_name
 from everloop.tracking.mlflow_api.registry_checks import version_number as _version_number
 from everloop.tracking.records import LoggedModel
+from everloop.tracking.runs import RunStore
 
 PROMPT_SOURCES = ("dummy-source", "prompt-template")
 """What clients send as the source of a prompt, which has none."""
 
 _LOCAL_HOSTS = (".", "localhost", "127.0.0.1")
 _ENCODINGS = 10  # deep; whoever encodes once more means no good
+
+
+class Stores(Protocol):
+    """Where runs, logged models and versions are looked up: an Api, or a project."""
+
+    @property
+    def runs(self) -> RunStore: ...
+    @property
+    def logged_models(self) -> LoggedModelStore: ...
+    @property
+    def registry(self) -> ModelStore: ...
 
 
 @dataclass(frozen=True)
@@ -39,18 +52,18 @@ class Origin:
     model: str | None
 
 
-def origin(api: Api, source: str, run: str | None, model: str | None) -> Origin:
+def origin(stores: Stores, source: str, run: str | None, model: str | None) -> Origin:
     """The origin of a version; refuses a source that may not be."""
     parts = _split(source)
     if parts.scheme == "models":
-        return _from_registry(api, source, parts, run, model)
+        return _from_registry(stores, source, parts, run, model)
     run, model = run or None, model or None
     if _is_local(source, parts):
-        _check_local(api, source, run, model)
+        _check_local(stores, source, run, model)
     else:
         check_no_climbing(source)
     if model is not None:
-        return Origin(source, None, run or _logged(api, source, model).run, model)
+        return Origin(source, None, run or _logged(stores, source, model).run, model)
     return Origin(source, None, run, None)
 
 
@@ -80,7 +93,7 @@ def check_no_climbing(source: str) -> None:
 
 
 def _from_registry(
-    api: Api, source: str, parts: SplitResult, run: str | None, model: str | None
+    stores: Stores, source: str, parts: SplitResult, run: str | None, model: str | None
 ) -> Origin:
     """``models:/name/3``, ``models:/name@alias``, ``models:/name/Staging``, ``models:/m-…``."""
     if parts.netloc:
@@ -91,8 +104,8 @@ def _from_registry(
     check_no_climbing(source)
     name, slash, suffix = source.partition(":")[2].strip("/").partition("/")
     if not slash and "@" not in name:
-        return _from_logged_model(api, source, name, run, model)
-    found = _registered(api, source, name, suffix)
+        return _from_logged_model(stores, source, name, run, model)
+    found = _registered(stores, source, name, suffix)
     if (run is not None and (run or None) != found.run) or (
         model is not None and (model or None) != found.logged_model
     ):
@@ -104,25 +117,25 @@ def _from_registry(
     return Origin(f"models:/{found}", place, found.run, found.logged_model)
 
 
-def _registered(api: Api, source: str, name: str, suffix: str) -> ModelVersion:
+def _registered(stores: Stores, source: str, name: str, suffix: str) -> ModelVersion:
     name = unquote(name)
     if suffix == "":
         name, _, alias = name.rpartition("@")
         check_model_name(name)
         check_alias(alias)
-        found = api.registry.by_alias(name, alias)
+        found = stores.registry.by_alias(name, alias)
     elif suffix.isascii() and suffix.isdigit():
         check_model_name(name)
-        found = api.registry.version(name, _version_number(suffix, name))
+        found = stores.registry.version(name, _version_number(suffix, name))
     else:
         check_model_name(name)
         stages = [] if suffix.lower() == LATEST else [suffix]
-        api.registry.get_model(name)
-        newest = api.registry.latest_versions([name], stages)[name]
+        stores.registry.get_model(name)
+        newest = stores.registry.latest_versions([name], stages)[name]
         if not newest:
             _refuse_source(source, "model_id")
         found = max(newest, key=lambda version: version.version)
-    if is_prompt(api.registry.get_model(name).tags):
+    if is_prompt(stores.registry.get_model(name).tags):
         raise refuse(
             f"Invalid model version source: '{source[:300]}'. Prompt versions cannot be used as"
             " model version sources."
@@ -131,29 +144,29 @@ def _registered(api: Api, source: str, name: str, suffix: str) -> ModelVersion:
 
 
 def _from_logged_model(
-    api: Api, source: str, id: str, run: str | None, model: str | None
+    stores: Stores, source: str, id: str, run: str | None, model: str | None
 ) -> Origin:
     if not id or (model and model != id):
         _refuse_source(source, "model_id")
-    found = _logged(api, source, id)
+    found = _logged(stores, source, id)
     return Origin(source, found.location, run or found.run, id)
 
 
-def _logged(api: Api, source: str, id: str) -> LoggedModel:
+def _logged(stores: Stores, source: str, id: str) -> LoggedModel:
     try:
-        return api.logged_models.get(id)
+        return stores.logged_models.get(id)
     except NotFound:
         _refuse_source(source, "model_id")
 
 
-def _check_local(api: Api, source: str, run: str | None, model: str | None) -> None:
+def _check_local(stores: Stores, source: str, run: str | None, model: str | None) -> None:
     """Refuses a path that is not below the artifacts of what is named with it."""
     root = None
     try:
         if model is not None:
-            root = api.logged_models.get(model).location
+            root = stores.logged_models.get(model).location
         elif run is not None:
-            root = api.runs.get(run).location
+            root = stores.runs.get(run).location
     except NotFound:
         _refuse_source(source, "run_id" if model is None else "model_id")
     if root is not None and _is_local(root, _split(root)):
