@@ -23,6 +23,7 @@ from everloop.server.app import create_app
 from everloop.server.bind import check_bind, claim_port, reachable
 from everloop.server.control import Control
 from everloop.server.lifeline import watch_stdin
+from everloop.server.live import Live
 
 log = logging.getLogger("everloop.server")
 
@@ -46,8 +47,10 @@ def run(options: argparse.Namespace) -> int:
         port = claim_port(options.host, options.port, "--port")
         serve_url = f"http://{reachable(options.host)}:{options.serve_port}"
         project.blobs.sweep()
+        live = Live()
         app = create_app(
             project,
+            live=live,
             token=settings.token,
             host=options.host,
             serve_url=serve_url,
@@ -58,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         courier = Courier(project.webhooks)
         courier.start()
         try:
-            asyncio.run(serve(app, options.host, port, options.watch_stdin, control))
+            asyncio.run(serve(app, options.host, port, options.watch_stdin, control, live))
         finally:
             courier.stop()
             if control is not None:
@@ -67,7 +70,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def serve(
-    app: ASGIApp, host: str, port: int, watch: bool = False, control: Control | None = None
+    app: ASGIApp,
+    host: str,
+    port: int,
+    watch: bool = False,
+    control: Control | None = None,
+    live: Live | None = None,
 ) -> None:
     """Answer requests until told to stop; those under way are finished first."""
     address = "127.0.0.1" if host == "localhost" else host.strip("[]")
@@ -83,10 +91,16 @@ async def serve(
         log_enabled=False,
     )
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if live is not None:  # its streams would not come to an end by themselves
+            live.close()
+        server.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
     if watch:
-        watch_stdin(lambda: loop.is_closed() or loop.call_soon_threadsafe(server.stop))
+        watch_stdin(lambda: loop.is_closed() or loop.call_soon_threadsafe(stop))
     log.info("control plane at http://%s:%s", host, port)
     serving = asyncio.create_task(server.serve())
     await asyncio.sleep(0)  # the socket is bound before the controller's imports begin

@@ -10,6 +10,7 @@ from everloop.loop.project import Project
 from everloop.server import mlflow
 from everloop.server.bind import check_bind
 from everloop.server.call import Context
+from everloop.server.live import Live
 from everloop.server.middleware.body_limit import BodyLimit
 from everloop.server.middleware.errors import Errors, Form, json_form
 from everloop.server.middleware.hosts import Hosts
@@ -32,6 +33,7 @@ def create_app(
     max_body_mb: float = 16.0,
     max_artifact_mb: float = 10_000.0,
     routes: Sequence[Route] = ROUTES,
+    live: Live | None = None,
 ) -> ASGIApp:
     """The control plane's ASGI application.
 
@@ -41,11 +43,12 @@ def create_app(
     host : the address it will be bound to, which decides what ``Host`` headers are accepted.
     serve_url : the data plane's address.
     max_body_mb, max_artifact_mb : largest request body, and largest file, in megabytes.
+    live : the streams of runs that go on; who ends the server closes them.
 
     Raises :class:`~everloop.errors.Forbidden` for a bind beyond loopback without a token.
     """
     check_bind(host, token)
-    context = Context(project, serve_url, token)
+    context = Context(project, serve_url, token, live=live or Live())
     pools = Pools.new()
     applications = [*mounted(routes, context, pools), *mlflow.mounted(context, pools.quick)]
     app: ASGIApp = Paths(applications, mlflow.unknown)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
+from starlette.requests import Request
 
 from everloop.errors import invalid
 from everloop.loop.project import Project
+from everloop.server.live import Live
 from everloop.server.metrics import Metrics
 
 MAX_PAGE = 1000
@@ -32,18 +34,23 @@ class Context:
     serve_url: str
     token: str = ""
     metrics: Metrics = field(default_factory=Metrics)
+    live: Live = field(default_factory=Live)
     started: float = field(default_factory=time.time)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request, decoded: path and query as text, the body as the route's type."""
+    """One request, decoded: path and query as text, the body as the route's type.
+
+    ``request`` is for what passes through in pieces: files.
+    """
 
     context: Context
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any
     actor: str
+    request: Request
 
     @property
     def project(self) -> Project:

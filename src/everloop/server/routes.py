@@ -19,18 +19,35 @@ from everloop.loop.watching import Looked
 from everloop.registry.models import Model, ModelVersion
 from everloop.registry.webhooks.records import Webhook
 from everloop.server import health, pages
-from everloop.server.api import check, cycles, loops, models, records, serving, webhooks
+from everloop.server.api import (
+    artifacts,
+    check,
+    cycles,
+    experiments,
+    ingest,
+    live,
+    loops,
+    models,
+    records,
+    runs,
+    serving,
+    webhooks,
+)
 from everloop.server.call import Call, Page
 from everloop.server.openapi import document
 from everloop.server.routing import Route
 from everloop.store.events import Audit
-from everloop.tracking.runs import Run
+from everloop.tracking.artifacts.store import Entry
+from everloop.tracking.deletion.collection import Collected
+from everloop.tracking.records import Experiment, Run
 
 KEYSET = ("before", "limit")
+FIND = ("filter", "order_by", "view", *KEYSET)
 SEARCH = ("filter", "order_by", "after", "limit")
 HTML, TEXT = "text/html", "text/plain"
 OBJECT = dict[str, Any]
 V1 = "/api/v1"
+RUN, EXPERIMENT = V1 + "/runs/{run}", V1 + "/experiments/{experiment}"
 LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/endpoints/{endpoint}"
 VERSION, WEBHOOK = MODEL + "/versions/{version}", V1 + "/webhooks/{webhook}"
 
@@ -174,9 +191,6 @@ TRACKING = (
           media="text/event-stream"),
 )
 RECORDS = (
-    Route("GET", V1 + "/runs", records.runs, "read", "Runs, newest first", answer=Page,
-          query=("experiment", *KEYSET)),
-    Route("GET", V1 + "/runs/{run}", records.run, "read", "A run", answer=Run),
     Route("GET", V1 + "/datasets", records.datasets, "read", "Dataset versions, newest first",
           answer=Page, query=("name", *KEYSET)),
     Route("GET", V1 + "/datasets/{digest}", records.dataset, "read", "A dataset version",
@@ -185,6 +199,19 @@ RECORDS = (
           query=("after", "subject", "limit")),
     Route("GET", V1 + "/audit/verify", records.verify, "admin", "Find any change of the log",
           answer=Audit, query=("anchor",), slow=True),
+)
+ARTIFACTS = (
+    Route("GET", RUN + "/artifacts", artifacts.listing, "read", "What lies in a run's folder",
+          answer=Page, query=("folder", "after", "limit")),
+    Route("GET", RUN + "/artifacts/{path:path}", artifacts.get, "read",
+          "A run's file; Range gives a part", media="*/*"),
+    Route("PUT", RUN + "/artifacts/{path:path}", artifacts.put, "write",
+          "Store the body as a run's file", answer=Entry, status=201),
+    Route("DELETE", RUN + "/artifacts/{path:path}", artifacts.delete, "write",
+          "Remove a run's file or folder", answer=artifacts.DeletedFiles),
+    Route("POST", V1 + "/gc", artifacts.collect, "admin",
+          "Free what was deleted long ago", body=artifacts.CollectBody, answer=Collected,
+          slow=True),
 )
 SERVING = (
     Route("GET", V1 + "/endpoints", serving.listing, "read", "Endpoints with their traffic",
@@ -197,4 +224,4 @@ SERVING = (
           answer=Page, query=KEYSET),
 )
 # fmt: on
-ROUTES = (*PAGES, *PROCESS, *LOOPS, *REGISTRY, *RECORDS, *SERVING)
+ROUTES = (*PAGES, *PROCESS, *LOOPS, *REGISTRY, *TRACKING, *RECORDS, *ARTIFACTS, *SERVING)

@@ -43,6 +43,7 @@ class Route:
     query : the parameters of the query that it knows; any other is refused, not ignored.
     status, media : of the usual answer, for the OpenAPI document.
     slow : may take seconds, so it must not keep short requests waiting.
+    raw : the handler decodes the body itself, since it has other forms beside JSON.
     """
 
     method: str
@@ -56,6 +57,7 @@ class Route:
     status: int = 200
     media: str = "application/json"
     slow: bool = False
+    raw: bool = False
 
 
 class Mounted(NamedTuple):
@@ -150,7 +152,9 @@ class Endpoint:
         self.route = route
         self.context = context
         self.pool = pool
-        self.decoder = None if route.body is None else msgspec.json.Decoder(route.body)
+        self.decode: Callable[[bytes], Any] | None = None
+        if route.body is not None:
+            self.decode = bytes if route.raw else json_decoder(route.body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ROUTE] = self.route.path
@@ -163,8 +167,9 @@ class Endpoint:
             context=self.context,
             path=request.path_params,
             query=request.query_params,
-            body=None if self.decoder is None else decode(self.decoder, await request.body()),
+            body=None if self.decode is None else self.decode(await request.body()),
             actor=f"http:{principal.name}",
+            request=request,
         )
         answer = await self._handle(call)
         response = as_response(answer)
@@ -212,21 +217,26 @@ def check_query(route: Route, query: Mapping[str, str]) -> None:
             )
 
 
-def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
-    """The body as the route's type; an empty body counts as an empty object.
+def json_decoder(kind: Any) -> Callable[[bytes], Any]:
+    """Reads a body of JSON as the type; an empty body counts as an empty object.
 
-    Raises :class:`~everloop.errors.InvalidInput` with the path of what is wrong.
+    What it returns raises :class:`~everloop.errors.InvalidInput` with the path of what is wrong.
     """
-    try:
-        return decoder.decode(raw or b"{}")
-    except msgspec.ValidationError as error:
-        said, _, at = str(error).partition(" - at `")
-        path = at.rstrip("`") or "$"
-        raise InvalidInput(f"{path}: {said}.", code="invalid_value", path=path) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(
-            f"body: not valid JSON: {error}.", code="invalid_json", path="$", expected="JSON"
-        ) from None
+    decoder = msgspec.json.Decoder(kind)
+
+    def decode(raw: bytes) -> Any:
+        try:
+            return decoder.decode(raw or b"{}")
+        except msgspec.ValidationError as error:
+            said, _, at = str(error).partition(" - at `")
+            path = at.rstrip("`") or "$"
+            raise InvalidInput(f"{path}: {said}.", code="invalid_value", path=path) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidInput(
+                f"body: not valid JSON: {error}.", code="invalid_json", path="$", expected="JSON"
+            ) from None
+
+    return decode
 
 
 def as_response(answer: Any) -> Response:

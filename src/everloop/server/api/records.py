@@ -1,27 +1,10 @@
-"""What was recorded: runs, datasets, events, and the audit of the event log."""
+"""What was recorded: datasets, events, and the audit of the event log."""
 
 from __future__ import annotations
 
 from everloop.data.versions import DatasetVersion
 from everloop.server.call import Call, Page, page
 from everloop.store.events import Audit
-from everloop.tracking.runs import Run
-
-
-def runs(call: Call) -> Page:
-    limit, query = call.limit(), call.query
-    experiments = None
-    if "experiment" in query:
-        found = call.project.experiments.by_name(query["experiment"])
-        if found is None:
-            return Page([], None)
-        experiments = [found.id]
-    runs = call.project.runs.search(experiments, limit=limit, token=query.get("before"))
-    return Page(runs.items, runs.next)
-
-
-def run(call: Call) -> Run:
-    return call.project.runs.get(call.path["run"])
 
 
 def datasets(call: Call) -> Page:

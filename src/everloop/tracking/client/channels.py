@@ -86,11 +86,7 @@ def _send_quietly(place: Place) -> None:
 
 def _close_all() -> None:
     for channel in list(_channels.values()):
-        if not channel.close(EXIT_PATIENCE):
-            log.warning(
-                "What was logged waits below %s; the next client sends it, or: everloop runs sync",
-                channel.root,
-            )
+        channel.close(EXIT_PATIENCE if channel.trouble is None else 0.0)
 
 
 def _after_fork() -> None:

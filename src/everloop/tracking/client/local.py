@@ -9,9 +9,9 @@ from everloop.settings import Settings, state_dir
 from everloop.store.blobs import Blobs, blobs_url
 from everloop.store.database import Database, database_url
 from everloop.store.events import EventLog
+from everloop.tracking.artifacts.paths import join, key_of
 from everloop.tracking.artifacts.store import ArtifactStore
 from everloop.tracking.client._base import Target
-from everloop.tracking.client.remote import artifact_path
 from everloop.tracking.ingest import Ingest
 from everloop.tracking.runs import RunStore
 from everloop.tracking.wire import decode_record
@@ -34,7 +34,7 @@ class LocalTarget(Target):
     def put_file(self, run: str, name: str, file: Path) -> None:
         location = self._opened().runs.get(run).location
         blobs = Blobs(blobs_url(self._state, self._settings))
-        ArtifactStore(self._db, blobs).put_file(artifact_path(location, name), file)
+        ArtifactStore(self._db, blobs).put_file(join(key_of(location), name), file)
 
     def url(self, run: str) -> str | None:
         return None

@@ -22,7 +22,6 @@ from everloop.errors import (
 from everloop.tracking.client._base import Target
 
 TIMEOUT = 60.0
-ARTIFACTS = "mlflow-artifacts:/"
 _KINDS: dict[int, type[EverloopError]] = {
     400: InvalidInput, 401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict,
     413: TooLarge, 421: Forbidden, 422: InvalidInput,
@@ -43,17 +42,15 @@ class ServerTarget(Target):
         )
         self._http = kind(parts.hostname, parts.port, timeout=TIMEOUT)
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._locations: dict[str, str] = {}
 
     def send(self, run: str, record: bytes) -> None:
         self.request("POST", f"/api/v1/runs/{run}/log", record, "application/msgpack")
 
     def put_file(self, run: str, name: str, file: Path) -> None:
-        path = artifact_path(self._location(run), name)
         with file.open("rb") as opened:
             self.request(
                 "PUT",
-                f"/api/2.0/mlflow-artifacts/artifacts/{quote(path)}",
+                f"/api/v1/runs/{run}/artifacts/{quote(name)}",
                 opened,
                 "application/octet-stream",
                 {"content-length": str(file.stat().st_size)},
@@ -74,27 +71,38 @@ class ServerTarget(Target):
         headers: dict[str, str] | None = None,
     ) -> bytes:
         """The body of the answer; raises as the server's error says."""
+        sent = {"content-type": media, **self._headers, **(headers or {})}
+        reused = self._http.sock is not None
         try:
-            sent = {"content-type": media, **self._headers, **(headers or {})}
-            self._http.request(method, self._path + path, body, sent)
-            answer = self._http.getresponse()
-            said = answer.read()
+            try:
+                status, said = self._ask(method, path, body, sent)
+            except (OSError, http.client.HTTPException):
+                if not reused:
+                    raise
+                # A server closes a connection that was idle; that is no outage.
+                if body is not None and not isinstance(body, bytes):
+                    body.seek(0)
+                status, said = self._ask(method, path, body, sent)
         except (OSError, http.client.HTTPException) as error:
-            self._http.close()
             raise Unavailable(
                 f"server: {self.name} does not answer ({type(error).__name__}).",
                 path="server",
                 fix="EVERLOOP_SERVER must be the address of a running everloop up.",
             ) from None
-        if answer.status >= 300:
-            raise error_of(answer.status, said)
+        if status >= 300:
+            raise error_of(status, said)
         return said
 
-    def _location(self, run: str) -> str:
-        if run not in self._locations:
-            found = msgspec.json.decode(self.request("GET", f"/api/v1/runs/{run}"))
-            self._locations[run] = found["location"]
-        return self._locations[run]
+    def _ask(
+        self, method: str, path: str, body: bytes | IO[bytes] | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        try:
+            self._http.request(method, self._path + path, body, headers)
+            answer = self._http.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            self._http.close()
+            raise
 
 
 def error_of(status: int, body: bytes) -> EverloopError:
@@ -102,22 +110,8 @@ def error_of(status: int, body: bytes) -> EverloopError:
     kind = _KINDS.get(status, Unavailable if status >= 500 else EverloopError)
     try:
         said: Any = msgspec.json.decode(body)
-        if "error_code" in said:  # the form of MLflow's protocol
-            return kind(said["message"])
         said = said["error"]
         parts = {k: said[k] for k in ("code", "path", "got", "expected", "fix") if k in said}
         return kind(said["message"], **parts)
     except (msgspec.DecodeError, KeyError, TypeError):
         return Unavailable(f"server: answered HTTP {status} without saying why.", path="server")
-
-
-def artifact_path(location: str, name: str) -> str:
-    """Where an artifact lies below the server's own scheme."""
-    if not location.startswith(ARTIFACTS):
-        raise InvalidInput(
-            f"artifact: the run's artifacts lie at {location}, which this server does not write.",
-            path="artifact",
-            got=location,
-            expected=ARTIFACTS + "…",
-        )
-    return f"{location.removeprefix(ARTIFACTS).strip('/')}/{name}"

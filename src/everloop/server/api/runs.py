@@ -1,0 +1,132 @@
+"""Runs: begin, look, search, change, delete, and their histories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from everloop.errors import InvalidInput, invalid
+from everloop.server.api.experiments import named, order_of, view_of
+from everloop.server.call import Answer, Call, Page
+from everloop.tracking.records import Point, Run, Status
+
+MOST_SAMPLES = 10_000
+
+
+class RunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new run. ``experiment`` is a name and made when it is new; ``run`` an id of your own."""
+
+    experiment: str = "Default"
+    name: str | None = None
+    user: str = ""
+    started: int | None = None
+    params: dict[str, Any] = {}
+    tags: dict[str, str] = {}
+    run: str | None = None
+
+
+class ChangeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is not given stays."""
+
+    status: Status | None = None
+    finished: int | None = None
+    name: str | None = None
+
+
+class RemoveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Keys of tags."""
+
+    tags: list[str]
+
+
+class Sampled(msgspec.Struct, frozen=True):
+    """A metric at evenly spread steps."""
+
+    points: list[Point]
+
+
+def listing(call: Call) -> Page:
+    """Runs that a filter leaves, of one experiment or of all."""
+    query = call.query
+    found = call.project.runs.search(
+        [named(call, query["experiment"])] if "experiment" in query else None,
+        query.get("filter", ""),
+        order_of(call),
+        view_of(call),
+        call.limit(),
+        query.get("before"),
+    )
+    return Page(found.items, found.next)
+
+
+def get(call: Call) -> Run:
+    return call.project.runs.get(call.path["run"])
+
+
+def create(call: Call) -> Answer:
+    body: RunBody = call.body
+    runs = call.project.runs
+    run = runs.start(
+        body.experiment,
+        body.name,
+        tags=body.tags,
+        run=body.run,
+        user=body.user,
+        started=body.started,
+    )
+    if body.params:
+        runs.log(run, params=body.params)
+    return Answer(runs.get(run), 201)
+
+
+def update(call: Call) -> Run:
+    run, body = call.path["run"], call.body
+    if body.name == "":
+        raise invalid("name", body.name, "at least one character")
+    changed = call.project.runs.update(
+        run, status=body.status, finished=body.finished, name=body.name
+    )
+    call.context.live.notify(run)
+    return changed
+
+
+def delete(call: Call) -> Run:
+    call.project.runs.delete(call.path["run"], actor=call.actor)
+    call.context.live.notify(call.path["run"])
+    return get(call)
+
+
+def restore(call: Call) -> Run:
+    call.project.runs.restore(call.path["run"], actor=call.actor)
+    return get(call)
+
+
+def remove_tags(call: Call) -> Run:
+    for key in call.body.tags:
+        call.project.runs.delete_tag(call.path["run"], key)
+    call.context.live.notify(call.path["run"])
+    return get(call)
+
+
+def history(call: Call) -> Page:
+    """A metric's points by time, step and value."""
+    limit = call.whole("limit", 1000, 1, 100_000)
+    found = call.project.runs.history(call.path["run"], _key(call), limit, call.query.get("before"))
+    return Page(found.items, found.next)
+
+
+def sampled(call: Call) -> Sampled:
+    """A metric at about ``limit`` steps from ``first`` to ``last``, for a chart."""
+    run, bound = call.path["run"], 2**63 - 1
+    first, last = (call.whole(name, None, -bound, bound) for name in ("first", "last"))
+    if (first is None) != (last is None):
+        raise InvalidInput("query: got one of first and last, expected both or neither.")
+    limit = call.whole("limit", 2500, 1, MOST_SAMPLES) or 1
+    return Sampled(call.project.runs.sampled([run], _key(call), first, last, limit)[run])
+
+
+def _key(call: Call) -> str:
+    if "key" not in call.query:
+        raise InvalidInput("query.key: got nothing, expected a metric's name.", path="query.key")
+    return call.query["key"]
