@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "update": ("Take new data in if that makes a better model.", "One stage"),
     "import": ("Move in from MLflow.", "Moving"),
     "export": ("Move out to MLflow.", "Moving"),
+    "gc": ("Free what was deleted long ago.", "Trust"),
     "audit": ("Verify the event log.", "Trust"),
 }
 

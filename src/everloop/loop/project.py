@@ -27,6 +27,8 @@ from everloop.store.blobs import Blobs, blobs_url
 from everloop.store.database import Database, database_url
 from everloop.store.events import EventLog
 from everloop.tracking.artifacts.store import ArtifactStore
+from everloop.tracking.deletion.collect import RETENTION, collect
+from everloop.tracking.deletion.collection import Collected, Progress
 from everloop.tracking.experiments import ExperimentStore
 from everloop.tracking.inputs import InputStore
 from everloop.tracking.logged_models import LoggedModelStore
@@ -99,6 +101,27 @@ class Project:
         declaration = load_file(file).declaration
         self.cycles.save_loop(declaration, actor="file")
         return declaration
+
+    # -- what was deleted ------------------------------------------------------------------------
+
+    def gc(
+        self,
+        older_than: int = RETENTION,
+        *,
+        dry_run: bool = False,
+        actor: str = "python",
+        on_progress: Progress | None = None,
+    ) -> Collected:
+        """Free what was deleted more than ``older_than`` milliseconds ago, and unused blobs."""
+        return collect(
+            self.db,
+            self.blobs,
+            self.events,
+            actor=actor,
+            older_than=older_than,
+            dry_run=dry_run,
+            on_progress=on_progress,
+        )
 
     # -- packages --------------------------------------------------------------------------------
 

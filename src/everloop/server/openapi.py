@@ -39,7 +39,8 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operation = _operation(route, found, schemas[-1])
-        paths.setdefault(route.path, {})[route.method.lower()] = operation
+        path = route.path.replace(":path}", "}")
+        paths.setdefault(path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "everloop", "version": __version__},
@@ -69,7 +70,7 @@ def _operation(route: Route, schemas: dict[int, Any], error: dict[str, Any]) -> 
             },
         },
     }
-    parameters = [_in("path", name) for name in re.findall(r"\{(\w+)\}", route.path)]
+    parameters = [_in("path", name) for name in re.findall(r"\{(\w+)(?::path)?\}", route.path)]
     parameters += [_in("query", name) for name in route.query]
     if parameters:
         operation["parameters"] = parameters

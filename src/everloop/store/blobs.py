@@ -103,13 +103,14 @@ class Blobs:
     def keep(self, incoming: Incoming) -> str:
         """Keep what was written to a file of :meth:`receive`; returns its digest.
 
-        On a local store this is a rename. The file is used up.
+        On a local store this is a rename. The same file may be kept again, should the object have
+        been deleted.
         """
         digest = incoming.digest()
         with self._errors(digest):
             if self._has(digest, incoming.size):
                 return digest
-            if self._root is not None:
+            if self._root is not None and incoming.path is not None:
                 incoming.move(self._root / _key(digest))
             else:
                 incoming.file.seek(0)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from everloop.errors import EverloopError, Integrity, MissingExtra, Unavailable, invalid
 from everloop.settings import Settings
 from everloop.store import dialect
+from everloop.store.incoming import no_space
 from everloop.store.instant import Busy, Instant
 
 REVISION = "0002"
@@ -164,6 +165,8 @@ class Database:
                     code="database_damaged",
                     fix="Restore it from a backup.",
                 ) from error
+            if dialect.is_full(error):
+                raise no_space("of the database") from error
             if dialect.is_outage(error):
                 raise self._unavailable(str(error.orig).strip().splitlines()[0]) from error
             raise

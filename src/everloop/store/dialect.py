@@ -229,6 +229,14 @@ def is_damage(error: sa.exc.DBAPIError) -> bool:
     )
 
 
+def is_full(error: sa.exc.DBAPIError) -> bool:
+    """Whether the database's disk has no room."""
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        return getattr(original, "sqlite_errorname", "") == "SQLITE_FULL"
+    return getattr(original, "sqlstate", None) == "53100"
+
+
 def is_outage(error: sa.exc.DBAPIError) -> bool:
     """Whether the server is away or busy, rather than the statement wrong."""
     original = error.orig

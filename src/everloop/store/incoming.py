@@ -116,10 +116,10 @@ def disk_full() -> Iterator[None]:
         raise no_space() from error
 
 
-def no_space() -> Unavailable:
+def no_space(where: str = "of the stored files") -> Unavailable:
     """The refusal of a write that there is no room for."""
     return Unavailable(
-        "There is no space left where artifacts are stored; nothing was kept of this one.",
+        f"There is no space left on the disk {where}; nothing was changed.",
         code="disk_full",
         fix="Free space with `everloop gc`, or enlarge the disk.",
     )

@@ -76,6 +76,7 @@ WITHOUT = {
     "logged_models.id": "a model's id",
     "logged_model_params.model": "a model's id",
     "logged_model_tags.model": "a model's id",
+    "logged_model_metrics.dataset_digest": "what a client calls its data by",
     "logged_model_metrics.model": "a model's id",
     "loops.declaration": "a loop file",
     "model_versions.cycle": "a cycle's id",
@@ -83,6 +84,7 @@ WITHOUT = {
     "model_versions.digest": "of a package's manifest, which is among model_versions.files",
     "model_versions.logged_model": "a model's id",
     "model_versions.metrics": "figures",
+    "run_datasets.digest": "what a client calls its data by",
     "run_inputs.tags": "tags",
     "run_models.model": "a model's id",
     "webhook_deliveries.event": "a word",
@@ -137,8 +139,7 @@ def referred(conn: sa.Connection, digests: Collection[str]) -> set[str]:
         found.update(conn.execute(query).scalars())
     for column, counts in TEXTS:
         query = sa.select(column).where(counts, column.is_not(None))
-        result = conn.execution_options(yield_per=500).execute(query)
-        for text in result.scalars():
+        for text in conn.execute(query.execution_options(yield_per=500)).scalars():
             found.update(wanted.intersection(_DIGEST.findall(text)))
     return found
 

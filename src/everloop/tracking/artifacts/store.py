@@ -203,6 +203,17 @@ def delete_tree(conn: sa.Connection, path: str) -> int | None:
     return int(files)
 
 
+def delete_files(conn: sa.Connection, folder: str, limit: int) -> list[str]:
+    """Remove at most ``limit`` files inside a folder, not the folders; returns their digests.
+
+    The caller holds the lock as for :func:`delete_tree`, and removes the folders in the end.
+    """
+    place = sa.tuple_(_A.folder, _A.name)
+    some = sa.select(_A.folder, _A.name).where(below(folder), _A.digest.is_not(None)).limit(limit)
+    query = sa.delete(artifacts).where(place.in_(some)).returning(_A.digest)
+    return list(conn.execute(query).scalars())
+
+
 def prune(conn: sa.Connection, path: str) -> None:
     """Remove the folders above ``path`` that hold nothing any more."""
     folder = path.rpartition("/")[0]

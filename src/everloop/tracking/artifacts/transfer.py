@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import anyio.to_thread
 from starlette.concurrency import iterate_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from everloop.errors import InvalidInput
@@ -39,16 +39,19 @@ async def take(request: Request, blobs: Blobs, then: Callable[[Incoming], T]) ->
 
     A body that is cut off raises, and leaves no file.
     """
+    said = request.headers.get("content-length")
     with blobs.receive() as incoming:
         held: list[bytes] = []
         waiting = 0
-        async for piece in request.stream():
-            held.append(piece)
-            waiting += len(piece)
-            if waiting >= PIECE:
-                await anyio.to_thread.run_sync(incoming.write, b"".join(held))
-                held, waiting = [], 0
-        said = request.headers.get("content-length")
+        try:
+            async for piece in request.stream():
+                held.append(piece)
+                waiting += len(piece)
+                if waiting >= PIECE:
+                    await anyio.to_thread.run_sync(incoming.write, b"".join(held))
+                    held, waiting = [], 0
+        except ClientDisconnect:
+            raise cut_off(incoming.size + waiting, said) from None
         if said is not None and int(said) != incoming.size + waiting:
             raise cut_off(incoming.size + waiting, said)
 
@@ -59,13 +62,10 @@ async def take(request: Request, blobs: Blobs, then: Callable[[Incoming], T]) ->
         return await anyio.to_thread.run_sync(finish)
 
 
-def cut_off(got: int, said: str) -> InvalidInput:
+def cut_off(got: int, said: str | None) -> InvalidInput:
     """The refusal of a body that ends too early."""
-    return InvalidInput(
-        f"body: got {got} bytes, expected the {said} that Content-Length says.",
-        code="cut_off",
-        path="$",
-    )
+    expected = "the end of it" if said is None else f"the {said} that Content-Length says"
+    return InvalidInput(f"body: got {got} bytes, expected {expected}.", code="cut_off", path="$")
 
 
 async def download(request: Request, blobs: Blobs, name: str, digest: str, size: int) -> Response:
