@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -23,12 +24,15 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 WRITERS = 8
 BATCH = 1000
 HISTORY = 20_000
+FILTER = "metrics.m1 > 0.5 and params.p2 = 'amber'"
+ORDER = ["metrics.m3 DESC"]
 WORDS = ("amber", "birch", "cedar", "dusk")
 
 
@@ -130,10 +134,8 @@ def search(url: str, repeats: int) -> float:
 def filtered(url: str, repeats: int) -> float:
     """Milliseconds of a search with a filter and an order."""
     where = [experiment(url, "searched")]
-    asked = "metrics.m1 > 0.5 and params.p2 = 'amber'"
-    order = ["metrics.m3 DESC"]
     one = client(url)
-    return median(repeats, lambda: one.search_runs(where, asked, order_by=order, max_results=20))
+    return median(repeats, lambda: one.search_runs(where, FILTER, order_by=ORDER, max_results=20))
 
 
 def paged(url: str, repeats: int) -> float:
@@ -159,9 +161,43 @@ def history(url: str, repeats: int) -> float:
     return median(repeats, lambda: _expect(one.get_metric_history(run, "loss"), HISTORY))
 
 
-def names(url: str) -> dict[str, str]:
+def alone(url: str, what: str, repeats: int) -> float:
+    """Milliseconds of the same requests without what the client makes of the answers."""
+    session, api = requests.Session(), f"{url}/api/2.0/mlflow/"
+    where = [experiment(url, "searched")]
+
+    def search(**more: Any) -> bytes:
+        asked = {"experiment_ids": where, "max_results": 100} | more
+        answer = session.post(api + "runs/search", json=asked)
+        assert answer.ok, answer.text
+        return answer.content
+
+    def paged() -> None:
+        token: re.Match[bytes] | None = None
+        while True:
+            body = search(page_token=token[1].decode()) if token else search()
+            token = re.search(rb'"next_page_token": *"([^"]+)"', body)
+            if not token:
+                return
+
+    run = run_of(url, "history")
+    history = {"run_id": run, "metric_key": "loss", "max_results": 25_000}
+    calls: dict[str, Callable[[], object]] = {
+        "search": search,
+        "filtered": lambda: search(filter=FILTER, order_by=ORDER, max_results=20),
+        "paged": paged,
+        "history": lambda: session.get(api + "metrics/get-history", params=history).content,
+    }
+    return median(repeats, calls[what])
+
+
+def names(url: str) -> dict[str, Any]:
     """What a constant reply needs to know."""
-    return {"experiment": experiment(url, "searched"), "run": run_of(url, "history")}
+    return {
+        "experiment": experiment(url, "searched"),
+        "run": run_of(url, "history"),
+        "filtered": {"filter": FILTER, "order_by": ORDER, "max_results": 20},
+    }
 
 
 def median(repeats: int, call: Callable[[], object]) -> float:
@@ -219,6 +255,8 @@ DOES: dict[str, Callable[..., Any]] = {
     "history": history,
     "names": names,
 }
+for what in ("search", "filtered", "paged", "history"):
+    DOES[what + "_alone"] = functools.partial(alone, what=what)
 
 
 def main() -> None:
