@@ -239,11 +239,11 @@ class Versions(Aliases):
         table = model_versions.c
         with self.events.transaction() as conn:
             before = require_version(conn, model, version)
-            moved = []
+            moved: list[int] = []
             if archive_existing:
                 others = (table.model == model) & (table.stage == wanted)
                 query = sa.select(table.version).where(others, table.version != version)
-                moved = [int(number) for number in conn.execute(query).scalars()]
+                moved = list(conn.execute(query.order_by(table.version)).scalars())
                 for number in moved:
                     self._set(conn, model, number, stage="Archived")
             self._set(conn, model, version, stage=wanted)
