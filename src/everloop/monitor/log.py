@@ -17,6 +17,7 @@ import polars as pl
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from everloop.data.merge import by_time
 from everloop.data.schema import Schema
 from everloop.monitor.labels import label_codes, target_column
 from everloop.monitor.parts import (
@@ -32,6 +33,7 @@ from everloop.store.blobs import Blobs
 from everloop.store.database import Database
 from everloop.store.tables import log_parts
 
+FEW = 50_000  # the labels of fewer ids are looked for, newest first; else all are read at once
 _TARGET = "label"  # beside features, whose names are prefixed until the end
 
 
@@ -121,6 +123,8 @@ class PredictionLog:
         ``ids``: only of these. ``since``: only labels that came then or later.
         """
         found = self._label_texts(endpoint, ids, since)
+        if ids is not None:
+            found = found.filter(pl.col("id").is_in(pl.Series(ids, dtype=pl.String).implode()))
         return found.with_columns(label_values(found["label"]))
 
     def labelled(
@@ -130,16 +134,18 @@ class PredictionLog:
         until: int | None = None,
         exclude: Sequence[tuple[int, int]] = (),
         since: int | None = None,
+        newest: int | None = None,
     ) -> pl.DataFrame:
         """Predicted rows whose labels have come, shaped like the training frame, by time.
 
         Columns: the schema's id and time where it names them, its features, each of its kind's
         type, and the target. ``until`` and ``since`` bound the event time; rows in an ``exclude``
         window (``[start, end)``, ms) are left out. An id that was asked about twice appears once,
-        as it was the last time. Labels that are no class of the schema are left out.
+        as it was the last time. Labels that are no class of the schema are left out. ``newest``:
+        parts before those with so many answered rows are not read.
         """
         selection = Selection(since, until, exclude=exclude, meta=("id", "time"), schema=schema)
-        parts = self._rows(endpoint, selection) or [_nothing(selection)]
+        parts = self._rows(endpoint, selection, newest) or [_nothing(selection)]
         ids = pl.concat([part["id"] for part in parts])
         target = target_column(self._label_of(endpoint, ids), schema).alias(_TARGET)
         keep = target.is_not_null() & ids.is_last_distinct()
@@ -205,19 +211,23 @@ class PredictionLog:
         with self.db.read() as conn:
             return [Part(*row) for row in conn.execute(query)]
 
-    def _rows(self, endpoint: str, selection: Selection) -> list[pl.DataFrame]:
-        """The parts that hold any of the rows, by time."""
+    def _rows(
+        self, endpoint: str, selection: Selection, newest: int | None = None
+    ) -> list[pl.DataFrame]:
+        """The parts that hold any of the rows, by time; the last with at least ``newest`` rows."""
         where = []
         if selection.start is not None:
             where.append(log_parts.c.last >= selection.start)
         if selection.end is not None:
             where.append(log_parts.c.first < selection.end)
-        found = [
-            rows
-            for part in self._parts(endpoint, "predictions", *where)
-            if (rows := selection.read(self.blobs.get(part.digest))).height
-        ]
-        return in_order(found) if found else []
+        found: list[pl.DataFrame] = []
+        rows = 0
+        for part in _newest_first(self._parts(endpoint, "predictions", *where)):
+            if newest is not None and rows >= newest:
+                break
+            found.append(selection.read(self.blobs.get(part.digest)))
+            rows += found[-1].height
+        return in_order([part for part in reversed(found) if part.height]) if rows else []
 
     def _label_of(self, endpoint: str, ids: pl.Series) -> pl.Series:
         """The last label of each id as JSON text, null where none has come."""
@@ -228,14 +238,17 @@ class PredictionLog:
     def _label_texts(
         self, endpoint: str, ids: pl.Series | Sequence[str] | None, since: int | None
     ) -> pl.DataFrame:
-        """Last label of each id; newest parts first, and no further than needed."""
+        """Last label of each id, of a few newest parts first and no further than needed.
+
+        Of many ids, of others too.
+        """
         where = [] if since is None else [log_parts.c.last >= since]
         parts = self._parts(endpoint, "feedback", *where)
-        wanted = None if ids is None else pl.DataFrame({"id": pl.Series(ids, dtype=pl.String)})
-        wanted = None if wanted is None else wanted.unique()
+        wanted = None
+        if ids is not None and len(ids) < FEW:
+            wanted = pl.DataFrame({"id": pl.Series(ids, dtype=pl.String)}).unique()
         found = pl.DataFrame(schema={"id": pl.String, "at": pl.Int64, "label": pl.String})
-        newest_first = sorted(parts, key=lambda p: (p.last, p.number), reverse=True)
-        for batch in _doubling(newest_first):
+        for batch in _batches(_newest_first(parts), doubling=wanted is not None):
             if _complete(found, wanted, batch[0]):
                 break
             # Earlier parts go first, so that of labels with one time the later part's wins.
@@ -245,14 +258,18 @@ class PredictionLog:
                 fresh = fresh.join(wanted, on="id", how="semi", maintain_order="left")
             if since is not None:
                 fresh = fresh.filter(pl.col("at") >= since)
-            both = pl.concat([fresh, found]).sort("at", maintain_order=True)
-            found = both.unique("id", keep="last", maintain_order=True)
+            both = by_time(pl.concat([fresh, found]), "at")
+            found = both.filter(both["id"].is_last_distinct())
         return found.filter(pl.col("label") != "null")
 
 
-def _doubling(parts: list[Part]) -> Iterator[list[Part]]:
-    """The parts in batches of 1, 2, 4, …: soon at an end, and few merges when all are needed."""
-    start, size = 0, 1
+def _newest_first(parts: list[Part]) -> list[Part]:
+    return sorted(parts, key=lambda part: (part.last, part.number), reverse=True)
+
+
+def _batches(parts: list[Part], doubling: bool) -> Iterator[list[Part]]:
+    """All parts at once, or 1, 2, 4, … of them: soon at an end, and few merges if not."""
+    start, size = 0, 1 if doubling else len(parts)
     while start < len(parts):
         yield parts[start : start + size]
         start, size = start + size, size * 2
