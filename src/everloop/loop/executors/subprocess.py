@@ -22,7 +22,7 @@ from everloop.loop.steps import Outcome, Report
 from everloop.memory import frugal_environment, resident_megabytes
 
 IDLE_SECONDS = 20.0
-GROWN_MB = 450  # a worker that holds more after a step is replaced before the next one
+GROWN_MB = 310  # one that holds more when it rests is replaced: the next cycle has room to grow
 
 
 @executors.register("subprocess")
@@ -46,11 +46,15 @@ class SubprocessExecutor(Executor):
             try:
                 return self._ask(worker, {"cycle": cycle, "step": step}, report)
             finally:
-                if resident_megabytes(worker.pid) > GROWN_MB:
-                    self._let_go()
                 self._idle = threading.Timer(IDLE_SECONDS, self._retire)
                 self._idle.daemon = True
                 self._idle.start()
+
+    def rest(self) -> None:
+        with self._lock:
+            if self._process is not None and resident_megabytes(self._process.pid) > GROWN_MB:
+                self._let_go()
+                self._worker()  # its imports overlap with what the controller does now
 
     def close(self) -> None:
         self._cancel_idle()
