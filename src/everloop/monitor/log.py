@@ -27,7 +27,14 @@ from everloop.monitor.parts import (
     prediction_frame,
     to_parquet,
 )
-from everloop.monitor.selection import META, Selection, features_of, in_order, together
+from everloop.monitor.selection import (
+    META,
+    Selection,
+    features_of,
+    in_order,
+    last_of_each,
+    together,
+)
 from everloop.monitor.shipping import Shipper
 from everloop.store.blobs import Blobs
 from everloop.store.database import Database
@@ -145,16 +152,21 @@ class PredictionLog:
         parts before those with so many answered rows are not read.
         """
         selection = Selection(since, until, exclude=exclude, meta=("id", "time"), schema=schema)
-        parts = self._rows(endpoint, selection, newest) or [_nothing(selection)]
-        ids = pl.concat([part["id"] for part in parts])
-        target = target_column(self._label_of(endpoint, ids), schema).alias(_TARGET)
-        keep = target.is_not_null() & ids.is_last_distinct()
-        start = 0
-        for i, part in enumerate(parts):
-            span = slice(start, start + part.height)
-            parts[i] = part.with_columns(target[span]).filter(keep[span])
+        parts = self._keys(endpoint, selection, newest)
+        if not parts:
+            none = target_column(pl.Series(dtype=pl.String), schema).alias(_TARGET)
+            return _training_frame(_nothing(selection).with_columns(none), schema)
+        keys = pl.concat(list(parts.values()))
+        # Labels come before features: the tables of the one are gone when the other are read.
+        target = target_column(self._label_of(endpoint, keys["id"]), schema).alias(_TARGET)
+        keep = target.is_not_null() & last_of_each(keys)
+        found, start = [], 0
+        for part, ids in parts.items():
+            span = slice(start, start + ids.height)
+            rows = selection.read(self.blobs.get(part.digest))
+            found.append(rows.with_columns(target[span]).filter(keep[span]))
             start = span.stop
-        return _training_frame(together(parts), schema)
+        return _training_frame(together(in_order(found)), schema)
 
     def codes(self, endpoint: str, ids: pl.Series, schema: Schema) -> NDArray[np.float64]:
         """The label of each id: class code or number; NaN where none has come."""
@@ -211,23 +223,38 @@ class PredictionLog:
         with self.db.read() as conn:
             return [Part(*row) for row in conn.execute(query)]
 
-    def _rows(
-        self, endpoint: str, selection: Selection, newest: int | None = None
-    ) -> list[pl.DataFrame]:
-        """The parts that hold any of the rows, by time; the last with at least ``newest`` rows."""
+    def _overlapping(self, endpoint: str, selection: Selection) -> list[Part]:
+        """The parts whose times overlap the selection's."""
         where = []
         if selection.start is not None:
             where.append(log_parts.c.last >= selection.start)
         if selection.end is not None:
             where.append(log_parts.c.first < selection.end)
-        found: list[pl.DataFrame] = []
+        return self._parts(endpoint, "predictions", *where)
+
+    def _rows(self, endpoint: str, selection: Selection) -> list[pl.DataFrame]:
+        """The parts that hold any of the rows, by time."""
+        found = [
+            rows
+            for part in self._overlapping(endpoint, selection)
+            if (rows := selection.read(self.blobs.get(part.digest))).height
+        ]
+        return in_order(found) if found else []
+
+    def _keys(
+        self, endpoint: str, selection: Selection, newest: int | None
+    ) -> dict[Part, pl.DataFrame]:
+        """Ids and times by part, oldest first; of the last parts with ``newest`` rows if given."""
+        found: dict[Part, pl.DataFrame] = {}
         rows = 0
-        for part in _newest_first(self._parts(endpoint, "predictions", *where)):
+        for part in _newest_first(self._overlapping(endpoint, selection)):
             if newest is not None and rows >= newest:
                 break
-            found.append(selection.read(self.blobs.get(part.digest)))
-            rows += found[-1].height
-        return in_order([part for part in reversed(found) if part.height]) if rows else []
+            keys = selection.read(self.blobs.get(part.digest), features=False)
+            if keys.height:
+                found[part] = keys
+                rows += keys.height
+        return dict(reversed(found.items()))
 
     def _label_of(self, endpoint: str, ids: pl.Series) -> pl.Series:
         """The last label of each id as JSON text, null where none has come."""

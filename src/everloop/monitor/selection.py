@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from everloop.data.columns import as_kind, as_text
+from everloop.data.merge import by_time
 from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.monitor.parts import FEATURE, MILLIS
@@ -40,9 +41,11 @@ class Selection:
     meta: tuple[str, ...] = META
     schema: Schema | None = None
 
-    def read(self, part: bytes) -> pl.DataFrame:
-        """The rows of one part; features under their prefixed names."""
+    def read(self, part: bytes, features: bool = True) -> pl.DataFrame:
+        """The rows of one part; features under their prefixed names, when they are wanted."""
         rows = pl.scan_parquet(io.BytesIO(part)).filter(self._wanted())
+        if not features:
+            return rows.select(self.meta).collect()
         sent = [n for n in rows.collect_schema().names() if n.startswith(FEATURE)]
         if self.schema is None:
             return rows.select(*self.meta, *sent).collect()
@@ -61,6 +64,13 @@ class Selection:
         for low, high in self.exclude:
             wanted &= ~pl.col("time").is_between(low, high, closed="left")
         return wanted
+
+
+def last_of_each(keys: pl.DataFrame) -> pl.Series:
+    """Which rows of ``id`` and ``time`` are the last, by time, of their id."""
+    rows = by_time(keys.with_row_index("row"), "time")
+    last = rows.filter(rows["id"].is_last_distinct())["row"]
+    return pl.repeat(False, keys.height, eager=True).scatter(last, True)
 
 
 def in_order(parts: list[pl.DataFrame]) -> list[pl.DataFrame]:
