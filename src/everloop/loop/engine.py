@@ -161,7 +161,6 @@ class Engine:
 
     def _attempt(self, cycle_id: str, name: str) -> Outcome:
         if name in CONTROLLER_STEPS:
-            self.executor.rest()
             return run_step(self.project, cycle_id, name, self.report, self._closing)
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -187,7 +186,6 @@ class Engine:
             evidence=_evidence(results),
         )
         self.report("cycle", {"cycle": cycle_id, "verdict": end.verdict, "reason": end.reason})
-        self.executor.rest()
 
     def _end_trial(self, cycle_id: str, version: int) -> None:
         """A version that was turned down is nobody's challenger any more."""

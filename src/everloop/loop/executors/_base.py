@@ -34,8 +34,5 @@ class Executor(ABC):
     def warm(self) -> None:  # noqa: B027 - not every executor has something to start
         """Get ready for a step that will come soon; returns at once."""
 
-    def rest(self) -> None:  # noqa: B027 - not every executor holds something
-        """Give back memory: the steps that come next, if any, are not run here. Returns soon."""
-
     def close(self) -> None:  # noqa: B027 - not every executor holds something
         """End what is running and let go of what is held."""
