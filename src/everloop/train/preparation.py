@@ -48,8 +48,10 @@ class MissingFiller(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """A copy of ``X`` with NaN replaced."""
-        filled = np.where(np.isnan(X), self.statistics_, X)
+        """``X`` with NaN replaced: a copy when there is any to replace."""
+        gone = np.isnan(X)
+        gone &= ~np.isnan(self.statistics_)
+        filled = np.where(gone, self.statistics_, X) if gone.any() else X
         return filled.astype(np.float32) if self.float32 else filled
 
 
