@@ -11,7 +11,7 @@ from pathlib import Path
 # Environment of a child process. Allocators that keep the pages they once had would make one
 # large step the size of every later one; threads that spin would take the core of another process.
 FRUGAL = {
-    "_RJEM_MALLOC_CONF": "dirty_decay_ms:200,muzzy_decay_ms:0",
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:200,muzzy_decay_ms:0,narenas:2",
     "MALLOC_ARENA_MAX": "2",
     "OMP_WAIT_POLICY": "PASSIVE",
 }

@@ -31,6 +31,15 @@ def test_a_snapshot_comes_back(store):
     assert version.statistics["c"].distinct == 2
 
 
+def test_some_rows_of_a_snapshot(store):
+    digest = store.snapshot(DF, "d", SCHEMA, {}).digest
+    assert store.load(digest, 15).equals(DF[15:])
+    assert store.load(digest, 3, 4).equals(DF[3:7])
+    batches = list(store.batches(digest, rows=17, size=8))
+    assert [batch.height for batch in batches] == [8, 8, 1]
+    assert pl.concat(batches).equals(DF[:17])
+
+
 def test_the_same_rows_are_kept_once(store):
     first = store.snapshot(DF, "d", SCHEMA, {"n": 1})
     assert store.snapshot(DF.clone(), "d", SCHEMA, {"n": 2}) == first

@@ -9,7 +9,7 @@ import pytest
 
 from everloop.data.infer import infer_schema
 from everloop.data.spec import DataSpec
-from everloop.datasets.departures import ARCHIVE, _build
+from everloop.datasets.departures import ARCHIVE, _build, scan_flights
 from everloop.datasets.fetch import fetch
 
 AFTERWARDS = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "tailnum"}
@@ -56,3 +56,7 @@ def test_the_schema_that_everloop_reads(departures):
 
 def test_building_gives_what_the_cache_holds(departures):
     assert _build(fetch(ARCHIVE)).equals(departures)
+
+
+def test_the_table_on_disk_gives_the_same_rows(departures):
+    assert scan_flights().slice(100_000, 900).collect().equals(departures.slice(100_000, 900))

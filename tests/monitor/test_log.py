@@ -229,6 +229,47 @@ def test_labelled_rows_are_shaped_like_training_rows(log: PredictionLog, plane: 
     assert log.labelled("flights", SCHEMA, exclude=[(0, 15)])["flight"].to_list() == ["b"]
 
 
+def test_the_newest_labelled_rows_come_from_the_last_parts(
+    log: PredictionLog, plane: Plane
+) -> None:
+    for at, name in enumerate("abc"):
+        plane.predict([name, f"{name}2"], [at * 10, at * 10 + 1])
+        log.ship()
+    plane.label(["a", "b", "b2", "c"], [True, True, False, True])
+    log.ship()
+    assert log.labelled("flights", SCHEMA)["flight"].to_list() == ["a", "b", "b2", "c"]
+    assert log.labelled("flights", SCHEMA, newest=2)["flight"].to_list() == ["c"]
+    assert log.labelled("flights", SCHEMA, newest=3)["flight"].to_list() == ["b", "b2", "c"]
+
+
+def test_rows_that_came_out_of_order_are_put_in_order(log: PredictionLog, plane: Plane) -> None:
+    plane.predict(["late", "twice"], [30, 40], columns={"distance": [1, 2]})
+    log.ship()
+    plane.predict(["early", "twice"], [10, 20], columns={"distance": [3, 4]})
+    plane.label(["late", "early", "twice"], [True, False, True])
+    log.ship()
+    frame = log.labelled("flights", SCHEMA)
+    assert frame.select("flight", "distance").rows() == [
+        ("early", 3.0),
+        ("late", 1.0),
+        ("twice", 2.0),
+    ]
+
+
+def test_labels_of_many_ids_are_those_of_few(
+    log: PredictionLog, plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane.predict(["a", "b", "c"], [1, 2, 3])
+    for at, (name, label) in enumerate([("a", True), ("b", False), ("a", False), ("z", True)]):
+        plane.label([name], [label], at=at)
+        log.ship()
+    few = log.labelled("flights", SCHEMA), log.labels("flights", ["b", "c"])
+    monkeypatch.setattr("everloop.monitor.log.FEW", 0)
+    assert few[0].rows() == log.labelled("flights", SCHEMA).rows()
+    assert few[0]["late"].to_list() == [False, False]
+    assert few[1].equals(log.labels("flights", ["b", "c"]))
+
+
 def test_an_empty_log_answers_with_the_columns(log: PredictionLog) -> None:
     assert log.ship() == 0
     assert log.extent("flights") is None

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from everloop.data.encode import encode_batches
 from everloop.data.schema import Feature, Schema
 from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
 from everloop.monitor.log import PredictionLog
@@ -53,7 +54,8 @@ class World:
         self.feedback = SegmentWriter(folder / "log/feedback", "f")
         self.known = self.frame(3_000, -1, False)
         self.reference = profile(self.known, SCHEMA)
-        self.champion = quick_fit(SCHEMA, "logistic_regression")(self.known)
+        learned = encode_batches([self.known], self.known.height, SCHEMA)
+        self.champion = quick_fit(SCHEMA, "logistic_regression")(learned)
 
     def frame(self, n: int, day: int, moved: bool) -> pl.DataFrame:
         x = self.rng.normal(1.0 if moved else 0.0, 1, n)

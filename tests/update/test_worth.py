@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from everloop.data.encode import Examples, encode_batches
 from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
@@ -25,12 +26,16 @@ def table(n: int, turned: bool, seed: int) -> tuple[pl.DataFrame, np.ndarray]:
     return pl.DataFrame({"x": x, "z": z, "y": y}), y.astype(np.int64)
 
 
+def encoded(rows: pl.DataFrame) -> Examples:
+    return encode_batches([rows], rows.height, SCHEMA)
+
+
 def probe(turned: bool, n: int = 1_000) -> Worth:
-    old = quick_fit(SCHEMA, "lightgbm")(table(2_000, False, 0)[0])
+    old = quick_fit(SCHEMA, "lightgbm")(encoded(table(2_000, False, 0)[0]))
     history, _ = table(2_000, turned, 1)
     recent, y = table(n, turned, 2)
     fit = quick_fit(SCHEMA, "lightgbm")
-    return worth_it(history, recent, y, old(recent), fit, accuracy, "accuracy", 0.005)
+    return worth_it(encoded(history), recent, y, old(recent), fit, accuracy, "accuracy", 0.005)
 
 
 def test_a_world_that_turned_is_worth_an_update() -> None:
@@ -76,7 +81,7 @@ def test_a_metric_that_cannot_judge_is_not_enough_evidence() -> None:
 
     recent, y = table(500, False, 0)
     fit = quick_fit(SCHEMA, "lightgbm")
-    found = worth_it(recent, recent, y, Answers(y), fit, refuses, "roc_auc", 0.005)
+    found = worth_it(encoded(recent), recent, y, Answers(y), fit, refuses, "roc_auc", 0.005)
     assert not found.enough and "roc_auc needs both classes" in found.note
 
 
@@ -98,5 +103,5 @@ def test_a_challenger_that_cannot_be_fitted_is_not_enough_evidence() -> None:
     history = recent.with_columns(y=pl.lit(True)).head(0)
     fit = quick_fit(SCHEMA, "logistic_regression")
     for rows in (history, recent.with_columns(y=pl.lit(True))):
-        found = worth_it(rows, recent, y, Answers(y), fit, accuracy, "accuracy", 0.005)
+        found = worth_it(encoded(rows), recent, y, Answers(y), fit, accuracy, "accuracy", 0.005)
         assert not found.enough and found.note

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,29 @@ def encode_target(df: pl.DataFrame, schema: Schema) -> NDArray[Any]:
         return target.to_numpy()
     codes = dict(zip(schema.classes, range(len(schema.classes)), strict=True))
     return target.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled rows as a model learns from them: what :func:`encode` and its target make."""
+
+    X: NDArray[np.float64]
+    y: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+def encode_batches(batches: Iterable[pl.DataFrame], rows: int, schema: Schema) -> Examples:
+    """Labelled ``rows`` that come in batches; only one of them is held beside the numbers."""
+    X = np.empty((rows, schema.width))
+    y = np.empty(rows, dtype=np.int64 if schema.classes else np.float64)
+    first = 0
+    for batch in batches:
+        span = slice(first, first + batch.height)
+        X[span], y[span] = encode(batch, schema), encode_target(batch, schema)
+        first = span.stop
+    return Examples(X, y)
 
 
 def as_target(series: pl.Series, schema: Schema) -> pl.Series:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from everloop.store.references import refer
 from everloop.store.tables import datasets
 
 _ROW_GROUP = 1 << 17
+_BATCH = 1 << 15
 
 
 class ColumnStatistics(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -81,17 +83,27 @@ class DatasetStore:
             digest = refer(self._db, self._blobs, lambda: [self._blobs.put_file(path)], write)
         return self.get(digest)
 
-    def load(self, digest: str) -> pl.DataFrame:
-        """The rows of a snapshot.
+    def load(self, digest: str, first: int = 0, rows: int | None = None) -> pl.DataFrame:
+        """The rows of a snapshot: ``rows`` of them from ``first`` on, by default all.
 
         Raises :class:`~everloop.errors.NotFound`, and :class:`~everloop.errors.Integrity` when
         the stored file is not what was written.
         """
+        with self._table(digest) as table:
+            return table.slice(first, rows).collect()
+
+    def batches(self, digest: str, rows: int, size: int = _BATCH) -> Iterator[pl.DataFrame]:
+        """The first ``rows`` rows of a snapshot, ``size`` at a time. Raises as :meth:`load`."""
+        with self._table(digest) as table:
+            for first in range(0, rows, size):
+                yield table.slice(first, min(size, rows - first)).collect()
+
+    @contextmanager
+    def _table(self, digest: str) -> Iterator[pl.LazyFrame]:
         with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
             path = Path(scratch) / "snapshot.parquet"
             self._blobs.fetch(digest, path)
-            # The file goes away with the folder, so its pages must not be mapped.
-            return pl.read_parquet(path, glob=False, memory_map=False)
+            yield pl.scan_parquet(path, glob=False, cache=False)
 
     def get(self, digest: str) -> DatasetVersion:
         """What is known of a snapshot; raises :class:`~everloop.errors.NotFound`."""

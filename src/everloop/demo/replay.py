@@ -15,6 +15,7 @@ from everloop.demo.plane import Plane
 from everloop.demo.streams import Stream
 from everloop.evaluate.metrics import get_metric
 from everloop.loop.answers import PackagedModel
+from everloop.memory import give_back
 
 Numbers: TypeAlias = "array[float]"
 WEEK = 7
@@ -67,8 +68,7 @@ class Replay:
     def run(self, on_week: Callable[[Week], None]) -> None:
         """Replay every day; ``on_week`` is called when a week's last labels have come."""
         self._begun_by_controller()  # what was there before
-        days = self.stream.days()
-        for index, day in enumerate(days):
+        for index, day in enumerate(self.stream.days()):
             if index % WEEK == 0:
                 self.weeks.append(Week(index // WEEK + 1))
             self._day(day, self.weeks[-1])
@@ -131,6 +131,7 @@ class Replay:
             self._cycle = cycle["id"]
             self._wait_trained()
         on_week(week)
+        give_back()
 
     def _begun_by_controller(self) -> dict[str, Any] | None:
         """The controller looks every few seconds and may have been first."""

@@ -16,9 +16,11 @@ from everloop.demo.picture import terminal_chart, write_picture
 from everloop.demo.plane import Plane
 from everloop.demo.replay import Replay, Week
 from everloop.demo.streams import Stream
+from everloop.deploy.package import read_package
+from everloop.deploy.state import package_path
 from everloop.errors import Conflict, EverloopError
 from everloop.loop.answers import PackagedModel
-from everloop.loop.project import Project
+from everloop.registry.signing import Keys
 from everloop.settings import state_dir
 
 VERDICT_STYLE = {
@@ -55,11 +57,10 @@ class Story:
         prepare_folder(self.folder)
         self.stream.write(self.folder)
         training = self.stream.training()
-        rest = self.stream.frame.height - training.height
         self._say(
             "data",
             f"{training.height:,} rows of the first {self.stream.train_days} days to "
-            f"train on; {rest:,} rows more to replay",
+            f"train on; {self.stream.replayed:,} rows more to replay",
         )
         self._say("declare", f"{self.folder / 'everloop.toml'} says what good means")
 
@@ -91,8 +92,6 @@ class Story:
             "follow a day later",
         )
         self._say("", f"in week {fault.week} the demo itself injects a fault: {fault.story}")
-        with Project.open(self.folder) as project:
-            frozen = PackagedModel(*project.package(project.registry.version(self.stream.name, 1)))
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -100,11 +99,20 @@ class Story:
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task("days", total=len(self.stream.days()))
-            replay = Replay(plane, self.stream, frozen, on_day=lambda: bar.advance(task))
+            task = bar.add_task("days", total=self.stream.day_count)
+            replay = Replay(
+                plane, self.stream, self._version_1(plane), on_day=lambda: bar.advance(task)
+            )
             self.console.print(_header())
             replay.run(lambda week: self._tell_week(bar, week))
         return replay
+
+    def _version_1(self, plane: Plane) -> PackagedModel:
+        """The model that the replay compares with: the package that the data plane serves too."""
+        version = plane.get(f"/api/v1/models/{self.stream.name}/versions/1")
+        state = state_dir(self.folder)
+        folder = package_path(state, version["digest"])
+        return PackagedModel(folder, read_package(folder, Keys.load(state / "keys")))
 
     def _close(self, replay: Replay, audit: dict[str, Any]) -> dict[str, Any]:
         loop, frozen = replay.total("loop"), replay.total("frozen")

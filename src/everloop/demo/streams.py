@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 
 from everloop import datasets
+from everloop.datasets.departures import scan_flights
 
 DAY = timedelta(days=1)
 MILES_TO_KM = 1.609344
@@ -93,7 +95,7 @@ class Stream:
     """Rows in the order of time, the loop file to run over them, and the fault to inject."""
 
     name: str
-    frame: pl.DataFrame
+    rows: pl.LazyFrame  # a day of it is in memory at a time
     loop_file: str
     target: str
     time: str
@@ -101,27 +103,33 @@ class Stream:
     train_days: int
     fault: Fault
 
-    @property
-    def start(self) -> datetime:
-        return self.frame[self.time][0]  # type: ignore[no-any-return]
-
     def training(self) -> pl.DataFrame:
         """The first weeks, with their labels: what the first model is trained on."""
-        early = self.frame.slice(0, int(self.frame[self.time].search_sorted(self._replay_from())))
+        early = self.rows.slice(0, self._bounds[0]).collect()
         return early.filter(pl.col(self.target).is_not_null())
 
-    def days(self) -> list[pl.DataFrame]:
-        """The rest of the stream, a frame a day, without gaps in the numbering of days."""
-        first = self._replay_from()
-        times = self.frame[self.time]
-        days = math.floor((times[-1] - first) / DAY) + 1
-        # The rows are in the order of time, so a day is a slice and costs no copy.
-        bounds = [int(times.search_sorted(first + d * DAY)) for d in range(days + 1)]
-        return [self.frame.slice(a, b - a) for a, b in pairwise(bounds)]
+    @property
+    def replayed(self) -> int:
+        """How many rows come after the first weeks."""
+        return self._bounds[-1] - self._bounds[0]
 
-    def _replay_from(self) -> datetime:
-        midnight = self.start.replace(hour=0, minute=0, second=0, microsecond=0)
-        return midnight + timedelta(days=self.train_days)
+    @property
+    def day_count(self) -> int:
+        return len(self._bounds) - 1
+
+    def days(self) -> Iterator[pl.DataFrame]:
+        """The rest of the stream, a frame a day, without gaps in the numbering of days."""
+        for first, after in pairwise(self._bounds):
+            yield self.rows.slice(first, after - first).collect()
+
+    @cached_property
+    def _bounds(self) -> list[int]:
+        """The first row of each day of the replay, and the number of all rows at the end."""
+        times = self.rows.select(self.time).collect()[self.time]
+        midnight = times[0].replace(hour=0, minute=0, second=0, microsecond=0)
+        first = midnight + timedelta(days=self.train_days)
+        days = math.floor((times[-1] - first) / DAY) + 1
+        return [int(times.search_sorted(first + d * DAY)) for d in range(days + 1)]
 
     def write(self, folder: Path) -> None:
         """Lay out the project's folder: the training data and the loop file."""
@@ -135,7 +143,7 @@ def flights(progress: Callable[[str], None]) -> Stream:
     progress("getting the flights of 2013 (8.7 MB, once)")
     return Stream(
         name="flights",
-        frame=datasets.flights(),
+        rows=scan_flights(progress),
         loop_file=FLIGHTS,
         target="late",
         time="scheduled_at",
@@ -155,7 +163,7 @@ def quick(progress: Callable[[str], None]) -> Stream:
     progress("making the quick stream")
     return Stream(
         name="quick",
-        frame=datasets.quick(),
+        rows=datasets.quick().lazy(),
         loop_file=QUICK,
         target="even",
         time="seen_at",

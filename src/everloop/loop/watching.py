@@ -15,6 +15,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.loop.steps import PLANS
+from everloop.memory import give_back
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile, read_profile
 from everloop.monitor.windows import Alert
@@ -52,6 +53,13 @@ _references: dict[tuple[str, str], Reference] = {}
 
 def look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
     """Ship the log, evaluate closed windows, decide; with an ``actor``, act on the decision."""
+    try:
+        return _look(project, declaration, actor)
+    finally:
+        give_back()
+
+
+def _look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
     newest = project.cycles.page(declaration.name, limit=1)
     champion = project.champion(declaration.name)
     if champion is None or not newest:

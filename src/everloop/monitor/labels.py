@@ -35,8 +35,9 @@ def target_column(labels: pl.Series, schema: Schema) -> pl.Series:
         return pl.Series(codes).fill_nan(None)
     kind = type(schema.classes[0])
     dtype = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64}.get(kind, pl.String)
-    values = dict(enumerate(schema.classes))
-    return pl.Series([values.get(code) for code in codes.tolist()], dtype=dtype)
+    found = pl.Series(codes).fill_nan(None).cast(pl.Int64)
+    known = list(range(len(schema.classes)))
+    return found.replace_strict(known, list(schema.classes), default=None, return_dtype=dtype)
 
 
 def answer_codes(answers: pl.Series, schema: Schema) -> NDArray[np.float64]:

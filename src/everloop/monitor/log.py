@@ -17,21 +17,31 @@ import polars as pl
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from everloop.data.columns import as_kind
+from everloop.data.merge import by_time
 from everloop.data.schema import Schema
-from everloop.errors import InvalidInput
 from everloop.monitor.labels import label_codes, target_column
-from everloop.monitor.parts import FEATURE, MILLIS, from_parquet, label_values
+from everloop.monitor.parts import (
+    FEATURE,
+    from_parquet,
+    label_values,
+    prediction_frame,
+    to_parquet,
+)
+from everloop.monitor.selection import (
+    META,
+    Selection,
+    features_of,
+    in_order,
+    last_of_each,
+    together,
+)
 from everloop.monitor.shipping import Shipper
 from everloop.store.blobs import Blobs
 from everloop.store.database import Database
 from everloop.store.tables import log_parts
 
-_META = ("id", "time", "version", "arm", "y", "p", "latency", "error")
-
-
-# What is known of an answer beside its row: not needed to train.
-ANSWER = ("at", "request", "version", "arm", "p", "latency", "error", "y")
+FEW = 50_000  # the labels of fewer ids are looked for, newest first; else all are read at once
+_TARGET = "label"  # beside features, whose names are prefixed until the end
 
 
 class Extent(msgspec.Struct, frozen=True):
@@ -99,14 +109,15 @@ class PredictionLog:
         one of these names is called ``x.NAME``. With a ``schema`` there are exactly its features,
         each of its kind's type. Rows of shadow versions only when asked for.
         """
-        frame = self._rows(endpoint, start, end, shadow)
-        features = [name for name in frame.columns if name.startswith(FEATURE)]
-        plain = {n: n[len(FEATURE) :] for n in features if n[len(FEATURE) :] not in _META}
+        selection = Selection(start, end, shadow, schema=schema)
+        found = self._rows(endpoint, selection)
+        frame = together(found) if found else _nothing(selection)
         if schema is not None:
-            typed = typed_features(frame, schema).values()
-            columns = [c.alias(FEATURE + c.name) if c.name in _META else c for c in typed]
-            return frame.select(_META).hstack(columns)
-        return frame.select(*_META, *features).rename(plain)
+            frame = frame.select(META).hstack(features_of(frame, schema))
+        features = [name for name in frame.columns if name.startswith(FEATURE)]
+        return frame.rename(
+            {n: n[len(FEATURE) :] for n in features if n[len(FEATURE) :] not in META}
+        )
 
     def labels(
         self,
@@ -119,6 +130,8 @@ class PredictionLog:
         ``ids``: only of these. ``since``: only labels that came then or later.
         """
         found = self._label_texts(endpoint, ids, since)
+        if ids is not None:
+            found = found.filter(pl.col("id").is_in(pl.Series(ids, dtype=pl.String).implode()))
         return found.with_columns(label_values(found["label"]))
 
     def labelled(
@@ -128,34 +141,36 @@ class PredictionLog:
         until: int | None = None,
         exclude: Sequence[tuple[int, int]] = (),
         since: int | None = None,
+        newest: int | None = None,
     ) -> pl.DataFrame:
         """Predicted rows whose labels have come, shaped like the training frame, by time.
 
         Columns: the schema's id and time where it names them, its features, each of its kind's
         type, and the target. ``until`` and ``since`` bound the event time; rows in an ``exclude``
         window (``[start, end)``, ms) are left out. An id that was asked about twice appears once,
-        as it was the last time. Labels that are no class of the schema are left out.
+        as it was the last time. Labels that are no class of the schema are left out. ``newest``:
+        parts before those with so many answered rows are not read.
         """
-        rows = self._rows(endpoint, since, until, shadow=False, exclude=exclude, drop=ANSWER)
-        rows = rows.unique("id", keep="last", maintain_order=True)
-        found = self._label_texts(endpoint, rows["id"], None)
-        joined = rows.join(found.select("id", "label"), on="id", how="inner", maintain_order="left")
-        target = target_column(joined["label"], schema)
-        columns = list(typed_features(joined, schema).values())
-        if schema.time is not None:
-            columns.insert(0, joined["time"].alias(schema.time))
-        if schema.id is not None:
-            columns.insert(0, joined["id"].alias(schema.id))
-        frame = pl.DataFrame([*columns, target.alias(schema.target)])
-        return frame.filter(target.is_not_null())
+        selection = Selection(since, until, exclude=exclude, meta=("id", "time"), schema=schema)
+        parts = self._keys(endpoint, selection, newest)
+        if not parts:
+            none = target_column(pl.Series(dtype=pl.String), schema).alias(_TARGET)
+            return _training_frame(_nothing(selection).with_columns(none), schema)
+        keys = pl.concat(list(parts.values()))
+        # Labels come before features: the tables of the one are gone when the other are read.
+        target = target_column(self._label_of(endpoint, keys["id"]), schema).alias(_TARGET)
+        keep = target.is_not_null() & last_of_each(keys)
+        found, start = [], 0
+        for part, ids in parts.items():
+            span = slice(start, start + ids.height)
+            rows = selection.read(self.blobs.get(part.digest))
+            found.append(rows.with_columns(target[span]).filter(keep[span]))
+            start = span.stop
+        return _training_frame(together(in_order(found)), schema)
 
     def codes(self, endpoint: str, ids: pl.Series, schema: Schema) -> NDArray[np.float64]:
         """The label of each id: class code or number; NaN where none has come."""
-        found = self._label_texts(endpoint, ids, None)
-        joined = pl.DataFrame({"id": ids}).join(
-            found.select("id", "label"), on="id", how="left", maintain_order="left"
-        )
-        return label_codes(joined["label"], schema)
+        return label_codes(self._label_of(endpoint, ids), schema)
 
     def counts(self, endpoint: str, since: int = 0) -> dict[int, tuple[int, int]]:
         """``{version: (requests, failed)}`` of requests that came at ``since`` (ms) or later."""
@@ -208,92 +223,80 @@ class PredictionLog:
         with self.db.read() as conn:
             return [Part(*row) for row in conn.execute(query)]
 
-    def _rows(
-        self,
-        endpoint: str,
-        start: int | None,
-        end: int | None,
-        shadow: bool,
-        exclude: Sequence[tuple[int, int]] = (),
-        drop: Sequence[str] = (),
-    ) -> pl.DataFrame:
-        """Answered rows by time, features under their prefixed names, without ``drop``."""
+    def _overlapping(self, endpoint: str, selection: Selection) -> list[Part]:
+        """The parts whose times overlap the selection's."""
         where = []
-        if start is not None:
-            where.append(log_parts.c.last >= start)
-        if end is not None:
-            where.append(log_parts.c.first < end)
-        keep = pl.col("error").is_null()
-        if start is not None:
-            keep &= pl.col("time") >= start
-        if end is not None:
-            keep &= pl.col("time") < end
-        if not shadow:
-            keep &= pl.col("arm") != "shadow"
-        for low, high in exclude:
-            keep &= ~pl.col("time").is_between(low, high, closed="left")
+        if selection.start is not None:
+            where.append(log_parts.c.last >= selection.start)
+        if selection.end is not None:
+            where.append(log_parts.c.first < selection.end)
+        return self._parts(endpoint, "predictions", *where)
+
+    def _rows(self, endpoint: str, selection: Selection) -> list[pl.DataFrame]:
+        """The parts that hold any of the rows, by time."""
         found = [
-            rows.drop(drop)
-            for part in self._parts(endpoint, "predictions", *where)
-            if (rows := from_parquet(self.blobs.get(part.digest)).filter(keep)).height
+            rows
+            for part in self._overlapping(endpoint, selection)
+            if (rows := selection.read(self.blobs.get(part.digest))).height
         ]
-        if not found:
-            return _EMPTY
-        frame = pl.concat(_alike(found), how="diagonal_relaxed")
-        return frame.sort("time", maintain_order=True).with_columns(pl.col("time").cast(MILLIS))
+        return in_order(found) if found else []
+
+    def _keys(
+        self, endpoint: str, selection: Selection, newest: int | None
+    ) -> dict[Part, pl.DataFrame]:
+        """Ids and times by part, oldest first; of the last parts with ``newest`` rows if given."""
+        found: dict[Part, pl.DataFrame] = {}
+        rows = 0
+        for part in _newest_first(self._overlapping(endpoint, selection)):
+            if newest is not None and rows >= newest:
+                break
+            keys = selection.read(self.blobs.get(part.digest), features=False)
+            if keys.height:
+                found[part] = keys
+                rows += keys.height
+        return dict(reversed(found.items()))
+
+    def _label_of(self, endpoint: str, ids: pl.Series) -> pl.Series:
+        """The last label of each id as JSON text, null where none has come."""
+        found = self._label_texts(endpoint, ids, None).select("id", "label")
+        joined = ids.to_frame("id").join(found, on="id", how="left", maintain_order="left")
+        return joined["label"]
 
     def _label_texts(
         self, endpoint: str, ids: pl.Series | Sequence[str] | None, since: int | None
     ) -> pl.DataFrame:
-        """Last label of each id; newest parts first, and no further than needed."""
+        """Last label of each id, of a few newest parts first and no further than needed.
+
+        Of many ids, of others too.
+        """
         where = [] if since is None else [log_parts.c.last >= since]
         parts = self._parts(endpoint, "feedback", *where)
-        wanted = None if ids is None else pl.DataFrame({"id": pl.Series(ids, dtype=pl.String)})
-        wanted = None if wanted is None else wanted.unique()
+        wanted = None
+        if ids is not None and len(ids) < FEW:
+            wanted = pl.DataFrame({"id": pl.Series(ids, dtype=pl.String)}).unique()
         found = pl.DataFrame(schema={"id": pl.String, "at": pl.Int64, "label": pl.String})
-        newest_first = sorted(parts, key=lambda p: (p.last, p.number), reverse=True)
-        for batch in _doubling(newest_first):
+        for batch in _batches(_newest_first(parts), doubling=wanted is not None):
             if _complete(found, wanted, batch[0]):
                 break
-            frames = [self._labels_in(part, wanted, since) for part in batch]
             # Earlier parts go first, so that of labels with one time the later part's wins.
-            both = pl.concat([*reversed(frames), found]).sort("at", maintain_order=True)
-            found = both.unique("id", keep="last", maintain_order=True)
+            frames = [from_parquet(self.blobs.get(part.digest)) for part in reversed(batch)]
+            fresh = pl.concat(frames)
+            if wanted is not None:
+                fresh = fresh.join(wanted, on="id", how="semi", maintain_order="left")
+            if since is not None:
+                fresh = fresh.filter(pl.col("at") >= since)
+            both = by_time(pl.concat([fresh, found]), "at")
+            found = both.filter(both["id"].is_last_distinct())
         return found.filter(pl.col("label") != "null")
 
-    def _labels_in(
-        self, part: Part, wanted: pl.DataFrame | None, since: int | None
-    ) -> pl.DataFrame:
-        frame = from_parquet(self.blobs.get(part.digest))
-        if wanted is not None:
-            frame = frame.join(wanted, on="id", how="semi", maintain_order="left")
-        return frame if since is None else frame.filter(pl.col("at") >= since)
+
+def _newest_first(parts: list[Part]) -> list[Part]:
+    return sorted(parts, key=lambda part: (part.last, part.number), reverse=True)
 
 
-def typed_features(frame: pl.DataFrame, schema: Schema) -> dict[str, pl.Series]:
-    """The schema's features in a frame of the log, each of its kind's type.
-
-    A feature that was not sent is missing; a value of another kind, which no request can bring
-    while its version serves, counts as missing too.
-    """
-    out: dict[str, pl.Series] = {}
-    for feature in schema.features:
-        name = FEATURE + feature.name
-        column = frame[name] if name in frame.columns else pl.repeat(None, frame.height, eager=True)
-        try:
-            typed = as_kind(column, feature.kind)
-        except InvalidInput:
-            none = pl.Series(name, [None] * frame.height, dtype=pl.Null)
-            text = column.cast(pl.String, strict=False)
-            number = text.cast(pl.Float64, strict=False)
-            typed = as_kind(number if feature.kind == "number" else none, feature.kind)
-        out[feature.name] = typed.alias(feature.name)
-    return out
-
-
-def _doubling(parts: list[Part]) -> Iterator[list[Part]]:
-    """The parts in batches of 1, 2, 4, …: soon at an end, and few merges when all are needed."""
-    start, size = 0, 1
+def _batches(parts: list[Part], doubling: bool) -> Iterator[list[Part]]:
+    """All parts at once, or 1, 2, 4, … of them: soon at an end, and few merges if not."""
+    start, size = 0, 1 if doubling else len(parts)
     while start < len(parts):
         yield parts[start : start + size]
         start, size = start + size, size * 2
@@ -306,30 +309,16 @@ def _complete(found: pl.DataFrame, wanted: pl.DataFrame | None, part: Part) -> b
     return wanted.height == 0 or bool((found["at"] > part.last).all())
 
 
-def _alike(frames: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Frames whose columns can be stacked: where types clash the column becomes text."""
-    kinds: dict[str, set[str]] = {}
-    for frame in frames:
-        for name, dtype in frame.schema.items():
-            if dtype != pl.Null:
-                group = "number" if dtype.is_numeric() else str(dtype)
-                kinds.setdefault(name, set()).add(group)
-    clash = [name for name, groups in kinds.items() if len(groups) > 1]
-    for frame in frames:
-        yield frame.with_columns(pl.col(n).cast(pl.String) for n in clash if n in frame.columns)
+def _training_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """The schema's id, time, features and target, under their own names."""
+    columns = [c.alias(c.name[len(FEATURE) :]) for c in features_of(rows, schema)]
+    if schema.time is not None:
+        columns.insert(0, rows["time"].alias(schema.time))
+    if schema.id is not None:
+        columns.insert(0, rows["id"].alias(schema.id))
+    return pl.DataFrame([*columns, rows[_TARGET].alias(schema.target)])
 
 
-_EMPTY = pl.DataFrame(
-    schema={
-        "id": pl.String,
-        "time": MILLIS,
-        "at": pl.Int64,
-        "request": pl.String,
-        "version": pl.Int64,
-        "arm": pl.String,
-        "p": pl.List(pl.Float64),
-        "latency": pl.Float64,
-        "error": pl.String,
-        "y": pl.Null,
-    }
-)
+def _nothing(selection: Selection) -> pl.DataFrame:
+    """No rows, with the columns that some would have."""
+    return in_order([selection.read(to_parquet(prediction_frame([])))])[0]

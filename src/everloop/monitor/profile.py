@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from everloop.data.columns import as_text, parse_iso
+from everloop.data.merge import by_time
 from everloop.data.schema import Feature, Schema
 from everloop.errors import Integrity
 from everloop.monitor.dependence import rows_per_draw
@@ -136,8 +137,7 @@ def profile(frame: pl.DataFrame, schema: Schema, answers: Floats | None = None) 
     answers : one value per row *of any set of rows*: the probability of the last class, the class
         code of a multiclass model, or the number predicted. Held-out rows, not training rows.
     """
-    if schema.time is not None and schema.time in frame.columns:
-        frame = frame.sort(schema.time, maintain_order=True)
+    frame = by_time(frame, schema.time)
     features = {f.name: _sketch(frame, f) for f in schema.features}
     return Profile(
         frame.height, features, None if answers is None else sketch_answers(answers, schema)

@@ -39,17 +39,24 @@ class MissingFiller(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: np.ndarray, y: Any = None) -> MissingFiller:
         """Learn the medians of ``X``, float64 of n rows and d columns."""
         missing = np.isnan(X)
-        known = [X[~missing[:, j], j] for j in range(X.shape[1])]
-        self.statistics_ = np.array([np.median(v) if len(v) else 0.0 for v in known])
+        self.statistics_ = np.array(
+            [_median(x[~gone]) for x, gone in zip(X.T, missing.T, strict=True)]
+        )
         if self.keep:
             self.statistics_[missing.any(axis=0)] = np.nan
         self.n_features_in_ = X.shape[1]
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """A copy of ``X`` with NaN replaced."""
-        filled = np.where(np.isnan(X), self.statistics_, X)
+        """``X`` with NaN replaced: a copy when there is any to replace."""
+        gone = np.isnan(X)
+        gone &= ~np.isnan(self.statistics_)
+        filled = np.where(gone, self.statistics_, X) if gone.any() else X
         return filled.astype(np.float32) if self.float32 else filled
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if len(values) else 0.0
 
 
 def one_hot(schema: Schema) -> Any:

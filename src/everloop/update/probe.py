@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from everloop.data.conform import conform
-from everloop.data.encode import encode, encode_target
+from everloop.data.encode import Examples, encode, encode_batches
+from everloop.data.merge import by_time, newer_over
 from everloop.data.schema import Schema
 from everloop.evaluate.answers import Answers
 from everloop.monitor.answers import ScoredRows, scored_rows
@@ -17,23 +19,23 @@ from everloop.monitor.performance import Score
 from everloop.train.check import find_candidate
 from everloop.train.predictions import predict
 from everloop.update.situation import Situation
-from everloop.update.worth import Ask, Fit, Worth, worth_it
+from everloop.update.worth import Ask, Worth, worth_it
 
+BATCH = 16_384  # rows that are encoded at a time
 MAX_ROWS = 200_000  # the newest of more; a probe must stay cheap beside the cycle it may save
 WINDOWS = 2  # an update must help beyond one odd window
 
 
 def quick_fit(
     schema: Schema, algorithm: str, params: dict[str, Any] | None = None, seed: int = 0
-) -> Fit:
-    """Fit ``algorithm`` with ``params`` (its defaults when None) on a labelled frame by time."""
+) -> Callable[[Examples], Ask]:
+    """Fit ``algorithm`` with ``params`` (its defaults when None) on examples by time."""
 
-    def fit(history: pl.DataFrame) -> Ask:
-        rows = history.tail(MAX_ROWS)
+    def fit(history: Examples) -> Ask:
         candidate = find_candidate(algorithm)
-        chosen = candidate.defaults(rows.height) if params is None else params
+        chosen = candidate.defaults(len(history)) if params is None else params
         estimator = candidate.build(schema, schema.task, seed, chosen)
-        estimator.fit(encode(rows, schema), encode_target(rows, schema))
+        estimator.fit(history.X, history.y)
 
         def ask(frame: pl.DataFrame) -> Answers:
             return Answers(*predict(estimator, encode(frame, schema), schema))
@@ -51,7 +53,7 @@ def probe_update(
     known: pl.DataFrame,
     trained_until: int,
     exclude: list[tuple[int, int]],
-    fit: Fit,
+    fit: Callable[[Examples], Ask],
     score: Score,
     metric: str,
     min_gain: float,
@@ -73,11 +75,12 @@ def probe_update(
     ][-WINDOWS:]
     recent = _together([scored_rows(log, endpoint, schema, *span) for span in spans])
     until = spans[0][0] if spans else situation.now
-    history = _history(log, endpoint, schema, known, until, exclude)
+    rows = _history(log, endpoint, schema, known, until, exclude)
+    history = encode_batches(_let_go(rows), sum(batch.height for batch in rows), schema)
     if recent is None:
         empty = np.empty(0)
         nothing = Answers(empty)
-        return worth_it(history, history.clear(), empty, nothing, fit, score, metric, min_gain)
+        return worth_it(history, known.clear(), empty, nothing, fit, score, metric, min_gain)
     champion = Answers(recent.pred, recent.proba)
     return worth_it(history, recent.frame, recent.y, champion, fit, score, metric, min_gain)
 
@@ -89,16 +92,21 @@ def _history(
     known: pl.DataFrame,
     until: int,
     exclude: list[tuple[int, int]],
-) -> pl.DataFrame:
-    """Everything labelled before ``until``, typed alike, by time; the log's word is the newer."""
+) -> list[pl.DataFrame]:
+    """The newest rows labelled before ``until``, typed alike; the log's word is the newer."""
     columns = [c for c in (schema.id, schema.time) if c] + [*schema.names, schema.target]
     present = [c for c in columns if c in known.columns]
     old = conform(known.select(present), schema)
-    new = log.labelled(endpoint, schema, until=until, exclude=exclude)
-    rows = pl.concat([old, new], how="diagonal_relaxed")
-    if schema.id is not None:
-        rows = rows.unique(schema.id, keep="last", maintain_order=True)
-    return rows if schema.time is None else rows.sort(schema.time, maintain_order=True)
+    new = log.labelled(endpoint, schema, until=until, exclude=exclude, newest=MAX_ROWS)
+    rows = by_time(newer_over(old, new, schema.id), schema.time).tail(MAX_ROWS)
+    return list(rows.iter_slices(BATCH))
+
+
+def _let_go(batches: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Each in turn; the list keeps none that was read."""
+    batches.reverse()
+    while batches:
+        yield batches.pop()
 
 
 def _together(parts: list[ScoredRows]) -> ScoredRows | None:

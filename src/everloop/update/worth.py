@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sized
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,8 +24,9 @@ from everloop.monitor.dependence import BlockEstimate, block_estimate
 from everloop.monitor.performance import Score
 
 Ask = Callable[[pl.DataFrame], Answers]
-Fit = Callable[[pl.DataFrame], Ask]
-"""Fits a model on a labelled frame and returns what answers for a frame of features."""
+"""What a fitted model answers for a frame of features."""
+
+History = TypeVar("History", bound=Sized)
 
 CONFIDENCE = 0.90  # of the interval of the gain; its lower end must be above nothing
 MIN_ROWS = 200
@@ -63,11 +64,11 @@ class Worth(msgspec.Struct, frozen=True):
 
 
 def worth_it(
-    history: pl.DataFrame,
+    history: History,
     recent: pl.DataFrame,
     y: NDArray[Any],
     champion: Answers,
-    fit: Fit,
+    fit: Callable[[History], Ask],
     score: Score,
     metric: str,
     min_gain: float,
@@ -76,7 +77,8 @@ def worth_it(
 
     Parameters
     ----------
-    history : labelled rows to fit the challenger on, none of them in ``recent``.
+    history : labelled rows to fit the challenger on, as ``fit`` takes them, none of them in
+        ``recent``.
     recent : n rows in time order that the champion was not trained on; ``y`` their labels and
         ``champion`` the answers it gave.
     fit, score : how a challenger is made and how answers are judged.
@@ -100,7 +102,7 @@ def worth_it(
             high=high,
             needed=needed,
             rows=len(y),
-            trained_rows=history.height,
+            trained_rows=len(history),
             seconds=round(time.perf_counter() - started, 3),
             worth=enough and gain.value >= needed and low > 0,
             enough=enough,
@@ -108,9 +110,9 @@ def worth_it(
         )
 
     nothing = BlockEstimate(math.nan, math.nan, 0)
-    if len(y) < MIN_ROWS or not history.height:
+    if len(y) < MIN_ROWS or not len(history):
         note = f"only {len(y)} labelled rows are new to the champion, {MIN_ROWS} needed"
-        if not history.height:
+        if not len(history):
             note = "no labelled rows to learn from"
         return result(0.0, 0.0, nothing, note)
 

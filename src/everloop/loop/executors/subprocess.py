@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from everloop.loop.steps import Outcome, Report
 from everloop.memory import frugal_environment, resident_megabytes
 
 IDLE_SECONDS = 20.0
-GROWN_MB = 450  # a worker that holds more after a step is replaced before the next one
+REST_SECONDS = 1.0
+GROWN_MB = 310  # a worker that holds more when it rests is replaced, so the next step has room
 
 
 @executors.register("subprocess")
@@ -46,11 +48,7 @@ class SubprocessExecutor(Executor):
             try:
                 return self._ask(worker, {"cycle": cycle, "step": step}, report)
             finally:
-                if resident_megabytes(worker.pid) > GROWN_MB:
-                    self._let_go()
-                self._idle = threading.Timer(IDLE_SECONDS, self._retire)
-                self._idle.daemon = True
-                self._idle.start()
+                self._after(REST_SECONDS, self._rest)
 
     def close(self) -> None:
         self._cancel_idle()
@@ -98,12 +96,24 @@ class SubprocessExecutor(Executor):
             fix="The end of .everloop/logs/worker.log says why; exit -9 is often lack of memory.",
         )
 
-    def _retire(self) -> None:
+    def _after(self, seconds: float, then: Callable[[], None]) -> None:
+        self._idle = threading.Timer(seconds, self._while_idle, [then])
+        self._idle.daemon = True
+        self._idle.start()
+
+    def _while_idle(self, then: Callable[[], None]) -> None:
         if self._lock.acquire(blocking=False):
             try:
-                self._let_go()
+                then()
             finally:
                 self._lock.release()
+
+    def _rest(self) -> None:
+        """No step came at once: the moment to begin the next one with little memory."""
+        if self._process is not None and resident_megabytes(self._process.pid) > GROWN_MB:
+            self._let_go()
+            self._worker()
+        self._after(IDLE_SECONDS, self._let_go)
 
     def _let_go(self) -> None:
         process, self._process = self._process, None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
 from everloop.data.schema import Schema
 from everloop.deploy.package import MODEL, Package
@@ -18,6 +19,19 @@ from everloop.loop.steps._base import StepContext
 def schema_of(context: StepContext) -> Schema:
     """The schema that the snapshot inferred."""
     return msgspec.convert(context.results["snapshot"]["schema"], Schema)
+
+
+def training_rows(context: StepContext) -> pl.DataFrame:
+    """The rows of the snapshot that train."""
+    snapshot = context.results["snapshot"]
+    return context.project.datasets.load(snapshot["dataset"], rows=int(snapshot["train_rows"]))
+
+
+def test_rows(context: StepContext) -> pl.DataFrame:
+    """The rows of the snapshot that are held out: the last ones."""
+    snapshot = context.results["snapshot"]
+    first = int(snapshot["train_rows"])
+    return context.project.datasets.load(snapshot["dataset"], first, int(snapshot["test_rows"]))
 
 
 @contextmanager

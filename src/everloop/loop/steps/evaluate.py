@@ -18,7 +18,7 @@ from everloop.evaluate.gates import Evidence, GateResult, parse_gate
 from everloop.evaluate.metrics import default_metric, estimate, get_metric, metric_names
 from everloop.loop.answers import PackagedModel
 from everloop.loop.steps._base import End, Outcome, StepContext
-from everloop.loop.steps._challenger import challenger
+from everloop.loop.steps._challenger import challenger, test_rows
 from everloop.registry.models import ModelVersion
 
 
@@ -29,11 +29,8 @@ class Evaluate:
     where = "worker"
 
     def run(self, context: StepContext) -> Outcome:
-        snapshot = context.results["snapshot"]
-        frame = context.project.datasets.load(snapshot["dataset"])
-        holdout = frame.tail(int(snapshot["test_rows"]))
         with challenger(context) as model:
-            return judge(context, model, holdout, model.package.schema)
+            return judge(context, model, test_rows(context), model.package.schema)
 
 
 STEP = Evaluate()

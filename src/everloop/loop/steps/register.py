@@ -13,7 +13,7 @@ from everloop.data.schema import Schema
 from everloop.deploy.package import Package
 from everloop.deploy.packaging import store_package, write_package
 from everloop.loop.steps._base import Outcome, StepContext
-from everloop.loop.steps._challenger import challenger, schema_of
+from everloop.loop.steps._challenger import challenger, schema_of, test_rows, training_rows
 from everloop.loop.watching import REFERENCE
 from everloop.monitor.profile import profile
 from everloop.store.clock import now_ms
@@ -79,14 +79,12 @@ STEP = Register()
 
 def _reference(context: StepContext, schema: Schema) -> bytes:
     """Features as in training; answers as on the held-out rows, which the model has not seen."""
-    snapshot = context.results["snapshot"]
-    frame = context.project.datasets.load(snapshot["dataset"])
     with challenger(context) as model:
-        answers = model.answers(frame.tail(int(snapshot["test_rows"])))
+        answers = model.answers(test_rows(context))
     shown = answers.pred.astype(np.float64)
     if schema.task == "binary" and answers.proba is not None:
         shown = answers.proba[:, -1].astype(np.float64)
-    return profile(frame.head(int(snapshot["train_rows"])), schema, shown).to_json()
+    return profile(training_rows(context), schema, shown).to_json()
 
 
 def _log_metrics(context: StepContext, run: str, metrics: dict[str, Any]) -> None:

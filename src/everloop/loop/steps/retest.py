@@ -22,7 +22,8 @@ class Retest:
             raise Conflict(f"version {version.version}: its held-out rows are not recorded.")
         model = PackagedModel(*project.package(version))
         test_rows = int((made.result or {})["test_rows"])
-        holdout = project.datasets.load(version.dataset).tail(test_rows)
+        train_rows = int((made.result or {})["train_rows"])
+        holdout = project.datasets.load(version.dataset, train_rows, test_rows)
         outcome = judge(context, model, holdout, model.package.schema)
         if outcome.end is not None:
             return Outcome(outcome.result, End("failed_gates", outcome.end.reason))

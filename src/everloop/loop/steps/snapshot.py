@@ -10,6 +10,7 @@ import polars as pl
 
 from everloop.data.columns import as_instant
 from everloop.data.infer import infer_schema
+from everloop.data.merge import newer_over
 from everloop.data.schema import Schema
 from everloop.data.sources import read_table
 from everloop.errors import invalid
@@ -55,10 +56,7 @@ def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
     origin["quarantined"] = [list(window) for window in quarantined]
     if labelled.height == 0:
         return frame, origin
-    merged = pl.concat([frame, labelled], how="diagonal_relaxed")
-    if spec.id is not None:
-        merged = merged.unique(subset=[spec.id], keep="last", maintain_order=True)
-    return merged, origin
+    return newer_over(frame, labelled, spec.id), origin
 
 
 def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) -> Outcome:

@@ -6,9 +6,8 @@ import hashlib
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from everloop.data.encode import encode, encode_target
+from everloop.data.encode import encode_batches
 from everloop.errors import invalid
 from everloop.evaluate.metrics import Metric, default_metric, get_metric
 from everloop.loop.steps._base import Outcome, StepContext
@@ -16,8 +15,6 @@ from everloop.loop.steps._challenger import schema_of
 from everloop.train.fit import Fitted, fit_candidates
 from everloop.train.onnx import to_onnx
 from everloop.train.spec import SearchSpec, TrainSpec
-
-Floats = npt.NDArray[np.float64]
 
 
 class Train:
@@ -27,19 +24,18 @@ class Train:
     where = "worker"
 
     def run(self, context: StepContext) -> Outcome:
-        snapshot = context.results["snapshot"]
         schema = schema_of(context)
+        snapshot = context.results["snapshot"]
         rows = int(snapshot["train_rows"])
-        frame = context.project.datasets.load(snapshot["dataset"]).head(rows)
-        y = encode_target(frame, schema)
-        if schema.task != "regression" and len(np.unique(y)) < 2:
+        batches = context.project.datasets.batches(snapshot["dataset"], rows)
+        data = encode_batches(batches, rows, schema)
+        if schema.task != "regression" and len(np.unique(data.y)) < 2:
             raise invalid(schema.target, "one class in the training rows", "two or more classes")
         wanted = context.declaration.evaluate.metric
         metric = get_metric(wanted) if wanted else default_metric(schema.task)
-        X = encode(frame, schema)
         fitted = fit_candidates(
-            X,
-            y,
+            data.X,
+            data.y,
             schema,
             _spec(context),
             score=metric.score,
@@ -48,7 +44,7 @@ class Train:
             time_ordered=schema.time is not None,
             keep=(context.cycle.cause.get("keep") or {}).get("params"),
         )
-        return _record(context, fitted, to_onnx(fitted[0].estimator, schema, X), metric)
+        return _record(context, fitted, to_onnx(fitted[0].estimator, schema, data.X), metric)
 
 
 STEP = Train()

@@ -1,0 +1,24 @@
+"""Putting newer rows on top of older ones."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from everloop.data.columns import as_text
+
+
+def newer_over(old: pl.DataFrame, new: pl.DataFrame, id: str | None) -> pl.DataFrame:
+    """``old`` without the rows whose ``id`` is in ``new``, then ``new``, which is not copied.
+
+    Columns that one of them lacks are null there; types that differ widen, to text in the end.
+    """
+    if id is not None and id in old.columns:
+        old = old.filter(~as_text(old[id]).is_in(as_text(new[id]).implode()))
+    return pl.concat([old, new], how="diagonal_relaxed")
+
+
+def by_time(frame: pl.DataFrame, time: str | None) -> pl.DataFrame:
+    """The rows in the order of the column ``time``; the frame itself when they are already."""
+    if time is None or time not in frame.columns or frame[time].is_sorted():
+        return frame
+    return frame.sort(time, maintain_order=True)

@@ -1,0 +1,130 @@
+"""Which rows of the log are read, with which columns, and how its parts become one frame.
+
+A part is narrowed to what was asked for before the next one is opened, and parts are put side by
+side without a copy: what reading holds is little more than what it returns.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from everloop.data.columns import as_kind, as_text
+from everloop.data.merge import by_time
+from everloop.data.schema import Feature, Schema
+from everloop.errors import InvalidInput
+from everloop.monitor.parts import FEATURE, MILLIS
+
+META = ("id", "time", "version", "arm", "y", "p", "latency", "error")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Answered rows of the log.
+
+    Attributes
+    ----------
+    start, end : bounds of the event time, ``[start, end)`` in ms.
+    shadow : whether rows of shadow versions count.
+    exclude : windows, ``[start, end)`` in ms, that are left out.
+    meta : the columns beside the features.
+    schema : exactly its features, each of its kind's type; without one, whatever was sent.
+    """
+
+    start: int | None = None
+    end: int | None = None
+    shadow: bool = False
+    exclude: Sequence[tuple[int, int]] = ()
+    meta: tuple[str, ...] = META
+    schema: Schema | None = None
+
+    def read(self, part: bytes, features: bool = True) -> pl.DataFrame:
+        """The rows of one part; features under their prefixed names, when they are wanted."""
+        rows = pl.scan_parquet(io.BytesIO(part)).filter(self._wanted())
+        if not features:
+            return rows.select(self.meta).collect()
+        sent = [n for n in rows.collect_schema().names() if n.startswith(FEATURE)]
+        if self.schema is None:
+            return rows.select(*self.meta, *sent).collect()
+        wanted = {FEATURE + name for name in self.schema.names}
+        found = rows.select(*self.meta, *(n for n in sent if n in wanted)).collect()
+        return found.select(self.meta).hstack([_typed(found, f) for f in self.schema.features])
+
+    def _wanted(self) -> pl.Expr:
+        wanted = pl.col("error").is_null()
+        if self.start is not None:
+            wanted &= pl.col("time") >= self.start
+        if self.end is not None:
+            wanted &= pl.col("time") < self.end
+        if not self.shadow:
+            wanted &= pl.col("arm") != "shadow"
+        for low, high in self.exclude:
+            wanted &= ~pl.col("time").is_between(low, high, closed="left")
+        return wanted
+
+
+def last_of_each(keys: pl.DataFrame) -> pl.Series:
+    """Which rows of ``id`` and ``time`` are the last, by time, of their id."""
+    rows = by_time(keys.with_row_index("row"), "time")
+    last = rows.filter(rows["id"].is_last_distinct())["row"]
+    return pl.repeat(False, keys.height, eager=True).scatter(last, True)
+
+
+def in_order(parts: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """The same rows by time: the parts as they are when they follow each other, else one."""
+    times = pl.concat([part["time"] for part in parts])
+    if not times.is_sorted():
+        parts = [together(parts).sort("time", maintain_order=True)]
+    return [part.with_columns(pl.col("time").cast(MILLIS)) for part in parts]
+
+
+def together(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """One frame; where the types of a column clash it becomes text, where it lacks it is null."""
+    return pl.concat(_alike(parts), how="diagonal_relaxed")
+
+
+def features_of(frame: pl.DataFrame, schema: Schema) -> list[pl.Series]:
+    """The schema's features in rows that were read with it, under their prefixed names."""
+    columns = [frame[FEATURE + name] for name in schema.names]
+    kinds = [feature.kind for feature in schema.features]
+    # Whether whole numbers are written without a point takes all rows to know.
+    return [
+        as_text(column) if kind == "category" else column
+        for column, kind in zip(columns, kinds, strict=True)
+    ]
+
+
+def _typed(frame: pl.DataFrame, feature: Feature) -> pl.Series:
+    """A feature of one part as its kind's type, a category of floats as it is.
+
+    A feature that was not sent is missing; a value of another kind, which no request can bring
+    while its version serves, counts as missing too.
+    """
+    name = FEATURE + feature.name
+    column = frame[name] if name in frame.columns else pl.repeat(None, frame.height, eager=True)
+    if feature.kind == "category" and column.dtype.is_float():
+        return column
+    try:
+        typed = as_kind(column, feature.kind)
+    except InvalidInput:
+        none = pl.Series(name, [None] * frame.height, dtype=pl.Null)
+        text = column.cast(pl.String, strict=False)
+        number = text.cast(pl.Float64, strict=False)
+        typed = as_kind(number if feature.kind == "number" else none, feature.kind)
+    return typed.alias(name)
+
+
+def _alike(frames: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Frames whose columns can be stacked: where types clash the column becomes text."""
+    kinds: dict[str, set[str]] = {}
+    for frame in frames:
+        for name, dtype in frame.schema.items():
+            if dtype != pl.Null:
+                group = "number" if dtype.is_numeric() else str(dtype)
+                kinds.setdefault(name, set()).add(group)
+    clash = [name for name, groups in kinds.items() if len(groups) > 1]
+    for frame in frames:
+        yield frame.with_columns(pl.col(n).cast(pl.String) for n in clash if n in frame.columns)
