@@ -1,0 +1,70 @@
+"""A control plane as a process of its own, killed and started again at one address."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+
+class Server:
+    """``python -m everloop.server`` on a folder and a port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "everloop.server", "--dir", str(self.folder)]
+        command += ["--port", str(self.port), "--no-controller"]
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                httpx.get(f"{self.url}/ready")
+                return
+            except httpx.HTTPError:
+                assert self._process.poll() is None, (self.folder / "server.log").read_text()
+                time.sleep(0.02)
+        raise AssertionError("the server did not come up")
+
+    def kill(self, number: int = signal.SIGKILL) -> int:
+        """End it by a signal; returns its exit status."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(30)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Server]:
+    folder.mkdir(exist_ok=True)
+    server = Server(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def script(folder: Path, text: str, **environ: str) -> subprocess.Popen[str]:
+    """A program of its own that logs; its standard output can be read line by line."""
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", text],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "XDG_STATE_HOME": str(folder / "state"), **environ},
+    )
