@@ -120,12 +120,12 @@ def test(api: Api, message: TestWebhook) -> dict[str, Any]:
     if outcome.status is None:
         error = f"Failed to test webhook: {outcome.error}"
         return {"result": {"success": False, "error_message": error}}
-    result: dict[str, Any] = {
+    result = {
         "success": outcome.ok,
         "response_status": outcome.status,
         "response_body": outcome.body,
     }
-    return {"result": result if outcome.ok else result | {"error_message": outcome.error}}
+    return {"result": result}
 
 
 def shape(webhook: Webhook) -> dict[str, Any]:
