@@ -23,7 +23,9 @@ ARTIFACTS = "mlflow-artifacts:"
 NAME, VALUE = 500, 20_000  # characters
 
 _ONE = sa.select(experiments).where(experiments.c.id == sa.bindparam("experiment"))
+# As in ``runs``: together with others that add to an experiment, or alone to change its row.
 _ACTIVE = _ONE.with_for_update(read=True)
+_ACTIVE_ALONE = _ONE.with_for_update(key_share=True)
 _TAGS_OF_ONE = (
     sa.select(experiment_tags)
     .where(experiment_tags.c.experiment == sa.bindparam("experiment"))
@@ -82,17 +84,18 @@ class ExperimentStore:
         """Give an experiment another name."""
         check_key("experiment", name, NAME)
         with self.db.write() as conn:
-            require_active(conn, id)
-            other = (experiments.c.name == name) & (experiments.c.id != id)
-            if conn.execute(sa.select(experiments.c.id).where(other)).first():
-                raise _taken(conn, name)
-            _update(conn, id, name=name)
+            require_active(conn, id, alone=True)
+            try:
+                with conn.begin_nested():
+                    _update(conn, id, name=name)
+            except sa.exc.IntegrityError:
+                raise _taken(conn, name) from None
             return _read(conn, [id])[0]
 
     def delete(self, id: int, actor: str) -> None:
         """Mark an experiment and its runs as deleted; ``gc`` frees them later."""
         with self.events.transaction() as conn:
-            require_active(conn, id)
+            require_active(conn, id, alone=True)
             now = now_ms()
             _update(conn, id, deleted=now)
             inside = (runs.c.experiment == id) & runs.c.deleted.is_(None)
@@ -102,10 +105,7 @@ class ExperimentStore:
     def restore(self, id: int, actor: str) -> None:
         """Take a deletion back, for the runs that were deleted with it too."""
         with self.events.transaction() as conn:
-            found = conn.execute(sa.select(experiments.c.deleted).where(experiments.c.id == id))
-            row = found.first()
-            if row is None:
-                raise missing(id)
+            row = _require(conn, id, alone=True)
             if row.deleted is None:
                 raise Conflict(
                     f"The experiment {id} is not deleted.", code="experiment_active", got=id
@@ -118,7 +118,7 @@ class ExperimentStore:
     def set_tag(self, id: int, key: str, value: str) -> None:
         """Keep a tag; the last value of a key wins."""
         with self.db.write() as conn:
-            require_active(conn, id)
+            require_active(conn, id, alone=True)
             set_tags(conn, id, {key: value})
 
     def delete_tag(self, id: int, key: str) -> None:
@@ -170,17 +170,26 @@ def set_tags(conn: sa.Connection, id: int, tags: Mapping[str, str]) -> None:
         _update(conn, id)
 
 
-def require_active(conn: sa.Connection, id: int) -> Any:
-    """The row of an experiment that is there and not deleted."""
-    row = conn.execute(_ACTIVE, {"experiment": id}).first() if 0 <= id < 2**31 else None
-    if row is None:
-        raise missing(id)
+def require_active(conn: sa.Connection, id: int, alone: bool = False) -> Any:
+    """The row of an experiment that is there and not deleted.
+
+    Whoever changes the row, and does not only add to the experiment, asks for it ``alone``.
+    """
+    row = _require(conn, id, alone)
     if row.deleted is not None:
         raise Conflict(
             f"The experiment {id} is deleted; restore it first.",
             code="experiment_deleted",
             got=id,
         )
+    return row
+
+
+def _require(conn: sa.Connection, id: int, alone: bool) -> Any:
+    query = _ACTIVE_ALONE if alone else _ACTIVE
+    row = conn.execute(query, {"experiment": id}).first() if 0 <= id < 2**31 else None
+    if row is None:
+        raise missing(id)
     return row
 
 

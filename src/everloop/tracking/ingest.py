@@ -43,14 +43,14 @@ class Ingest:
         with self.runs.db.write() as conn:
             if not _advance(conn, record):
                 return False
-            row = active(conn, record.run)
+            change = _changes(record)
+            row = active(conn, record.run, alone=bool(change))
             if record.points is not None:
                 keep_columns(conn, row.number, row.experiment, record.points)
             if record.params:
                 keep_params(conn, row, record.run, record.params)
             if record.tags:
                 keep_tags(conn, row.number, row.experiment, record.tags)
-            change = _changes(record)
             if change:
                 conn.execute(sa.update(runs).where(runs.c.number == row.number).values(**change))
         return True

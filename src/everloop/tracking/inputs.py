@@ -18,6 +18,7 @@ from everloop.store.dialect import insert_or_ignore, upsert
 from everloop.store.tables import run_datasets, run_inputs, run_models
 from everloop.tracking.checks import check_key, check_text
 from everloop.tracking.of_runs import OfRuns
+from everloop.tracking.points import check_step
 from everloop.tracking.records import DatasetSummary, DatasetUse, ModelUse, Run, RunInputs
 from everloop.tracking.runs import active
 
@@ -148,7 +149,7 @@ def _keep_datasets(
 
 def _keep_models(conn: sa.Connection, run: int, kind: str, models: Sequence[ModelUse]) -> None:
     _check_count("models", models)
-    steps = {check_key("model", use.model, MODEL_ID): use.step for use in models}
+    steps = {check_key("model", use.model, MODEL_ID): check_step(use.step) for use in models}
     rows = [
         {"run": run, "kind": kind, "model": model, "step": steps[model]} for model in sorted(steps)
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,14 +41,15 @@ def keep_points(conn: sa.Connection, run: int, experiment: int, points: Sequence
     measured = [pair for pair in zip(points, rows, strict=True) if pair[0].model]
     if measured:
         keep_model_points(conn, run, measured)
+    # In the same order by everybody, so that two writers cannot wait for each other.
+    rows.sort(key=_order)
     conn.execute(_INSERT, rows if len(rows) > 1 else rows[0])
     newest: dict[str, dict[str, Any]] = {}
     for row in rows:
         best = newest.get(row["key"])
         if best is None or _rank(row) > _rank(best):
             newest[row["key"]] = row
-    # In the same order by everybody, so that two writers cannot wait for each other.
-    keep_newest(conn, experiment, [newest[key] for key in sorted(newest)])
+    keep_newest(conn, experiment, list(newest.values()))
 
 
 def keep_newest(conn: sa.Connection, experiment: int, rows: Sequence[dict[str, Any]]) -> None:
@@ -58,8 +60,7 @@ def keep_newest(conn: sa.Connection, experiment: int, rows: Sequence[dict[str, A
 
 def point_row(run: int, point: Point) -> dict[str, Any]:
     """A point as a row of ``metric_points``."""
-    if not -MOST <= point.step < MOST:
-        raise invalid("step", point.step, "a whole number of 64 bits")
+    check_step(point.step)
     if not -MOST <= point.at < MOST:
         raise invalid("at", point.at, "milliseconds since 1970, a whole number of 64 bits")
     check_key("metric", point.key)
@@ -76,6 +77,13 @@ def point_row(run: int, point: Point) -> dict[str, Any]:
         "value": 0.0 if nan else max(-LARGEST, min(LARGEST, value)),
         "nan": nan,
     }
+
+
+def check_step(step: int) -> int:
+    """``step`` when the tables can hold it; raises InvalidInput otherwise."""
+    if not -MOST <= step < MOST:
+        raise invalid("step", step, "a whole number of 64 bits")
+    return step
 
 
 def latest_of(conn: sa.Connection, runs: Sequence[int]) -> dict[int, dict[str, Point]]:
@@ -153,6 +161,9 @@ def _at_steps(conn: sa.Connection, run: int, key: str, steps: set[int]) -> list[
 
 def _point(key: str, row: Any) -> Point:
     return Point(key, math.nan if row.nan else row.value, row.at, row.step)
+
+
+_order = itemgetter("key", "step", "at", "value", "nan")
 
 
 def _rank(row: dict[str, Any]) -> tuple[int, int, float]:

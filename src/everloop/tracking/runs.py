@@ -29,11 +29,14 @@ RUN_NAME = "mlflow.runName"
 
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 
-_RUN = (
-    sa.select(runs.c.number, runs.c.experiment, runs.c.deleted)
-    .where(runs.c.id == sa.bindparam("run"))
-    .with_for_update(read=True)  # so that a deletion is either before this write or after it
+_ROW = sa.select(runs.c.number, runs.c.experiment, runs.c.deleted).where(
+    runs.c.id == sa.bindparam("run")
 )
+# Locked, so that a deletion is either before this write or after it: together with others that
+# add something to the run, or alone to change its own row. A lock is never raised from the one
+# to the other, since two that did so would wait for each other.
+_RUN = _ROW.with_for_update(read=True)
+_RUN_ALONE = _ROW.with_for_update(key_share=True)
 _PARAM = insert_or_ignore(run_params)
 _PARAMS = sa.select(run_params.c.key, run_params.c.value).where(
     run_params.c.run == sa.bindparam("run")
@@ -112,7 +115,7 @@ class RunStore:
         values: dict[str, Any] = {"status": status, "finished": finished, "name": name}
         values = {key: value for key, value in values.items() if value is not None and value != ""}
         with self.db.write() as conn:
-            row = active(conn, run)
+            row = active(conn, run, alone=True)
             if values:
                 conn.execute(_HERE, {"row": row.number, **values})
             if name:
@@ -157,7 +160,7 @@ class RunStore:
         ``param_changed``, unless ``replace`` is set. The last value of a tag wins.
         """
         with self.db.write() as conn:
-            row = active(conn, run)
+            row = active(conn, run, alone=RUN_NAME in (tags or ()))
             if points:
                 keep_points(conn, row.number, row.experiment, points)
             if params:
@@ -261,15 +264,18 @@ class RunStore:
         if status not in ENDED:
             raise invalid("status", status, "FINISHED, FAILED or KILLED")
         with self.db.write() as conn:
-            row = active(conn, run)
+            row = active(conn, run, alone=True)
             time = sa.func.coalesce(runs.c.finished, now_ms())
             change = sa.update(runs).where(runs.c.number == row.number)
             conn.execute(change.values(status=status, finished=time))
 
 
-def active(conn: sa.Connection, run: str) -> Any:
-    """Number and experiment of a run that may be written to."""
-    row = conn.execute(_RUN, {"run": run}).first()
+def active(conn: sa.Connection, run: str, alone: bool = False) -> Any:
+    """Number and experiment of a run that may be written to.
+
+    Whoever changes the run's own row, and does not only add to it, asks for it ``alone``.
+    """
+    row = conn.execute(_RUN_ALONE if alone else _RUN, {"run": run}).first()
     if row is None:
         raise missing(run)
     if row.deleted is not None:
