@@ -33,9 +33,9 @@ ROWS = some_runs(60)
 # Few runs are always gathered; these make the same searches go the ways that many runs take.
 WAYS: dict[str, dict[str, int]] = {
     "as it is": {},
-    "walk": {"GROUP": 3, "CHUNK": 2, "LARGEST_CHUNK": 4, "SHORT": 0, "BOUND": 1},
-    "walk or gather": {"GROUP": 2, "CHUNK": 3, "LARGEST_CHUNK": 3, "SHORT": 3, "BOUND": 20},
-    "give up": {"GROUP": 2, "CHUNK": 1, "LARGEST_CHUNK": 1, "SHORT": 0, "BOUND": 9, "PATIENCE": 3},
+    "walk": {"GROUP": 3, "CHUNK": 2, "LARGEST_CHUNK": 4, "SHORT": 0, "TASTE": 9999},
+    "walk or gather": {"GROUP": 2, "CHUNK": 3, "LARGEST_CHUNK": 3, "SHORT": 4},
+    "give up": {"GROUP": 2, "CHUNK": 1, "LARGEST_CHUNK": 1, "SHORT": 0, "TASTE": 3, "MEDIUM": 9},
 }
 
 

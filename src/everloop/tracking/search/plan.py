@@ -34,16 +34,18 @@ from everloop.store.tables import experiments, runs
 from everloop.tracking.search.conditions import Arm, Condition, Scope
 from everloop.tracking.search.terms import MERGED, Inside, Lead, Term
 
-BOUND = 10_000
-"""How far a range of an index is counted."""
 SHORT = 300
 """How short a range is that is gathered at once, over the square root of the page's length."""
+MEDIUM = 20_000
+"""How short a range is that is gathered when a walk was given up."""
 GROUP = 500
 """Runs with equal values that are sorted here rather than by a search of their own."""
 CHUNK, LARGEST_CHUNK = 100, 2000
 """Steps of a walk at a time."""
-PATIENCE = 8000
-"""Steps of a walk before it is given up."""
+PATIENCE = 6000
+"""Steps of a walk before it is given up, and a quarter of what it may be expected to take."""
+TASTE = 1500
+"""Steps of a walk before anything is expected of it."""
 
 Found = tuple[int, tuple[Any, ...]]
 """A run's number and its sort values."""
@@ -60,6 +62,8 @@ class Search:
     conn: sa.Connection
     scope: Scope
     _steps: int = field(default=0, init=False)
+    _hits: int = field(default=0, init=False)
+    _patience: int = field(default=0, init=False)
     _lengths: dict[Arm, int] = field(default_factory=dict, init=False)
 
     def run(
@@ -70,13 +74,13 @@ class Search:
         need: int,
     ) -> list[Found]:
         """The first ``need`` runs behind the sort values ``behind``, in order."""
-        self._steps = PATIENCE + 4 * need
+        self._patience = PATIENCE + 4 * need
         try:
             return self._ordered(terms, conditions, behind, need)
         except _TooFar:
-            short = self._short(conditions, BOUND)
-            exact = [one for one in conditions if one.exact]
-            return self._gather(terms, conditions, behind, need, short or exact)
+            self._lengths.clear()
+            named = self._short(conditions, MEDIUM)
+            return self._gather(terms, conditions, behind, need, named)
 
     def _ordered(
         self,
@@ -86,9 +90,9 @@ class Search:
         need: int,
     ) -> list[Found]:
         lead = terms[0].lead
-        short = self._short(conditions, BOUND)
-        lengths = [self._length(one) for one in short]
-        if lengths and (min(lengths) <= SHORT * isqrt(need) or len(lengths) > 1):
+        few = SHORT * isqrt(need)
+        short = self._short(conditions, 2 * few + 1)
+        if len(short) > 1 or any(self._length(one) <= few for one in short):
             return self._gather(terms, conditions, behind, need, short)
         walked = self._walkable(lead)
         if lead is None or walked is None or self._few:
@@ -161,7 +165,9 @@ class Search:
         steps = _Steps(self, lead, walked, terms, conditions, behind)
         size = max(CHUNK, need + need // 8)
         while len(found) < need:
-            rows, done = steps.next(size)
+            rows, done, hits = steps.next(size)
+            if not done:
+                self._spend(size, hits, need)
             groups = [(value, list(group)) for value, group in groupby(rows, lambda row: row[0])]
             last = None if done else groups.pop()
             for _, group in groups:
@@ -193,10 +199,14 @@ class Search:
         )
         return [(number, own + values) for number, values in found]
 
-    def spend(self, steps: int) -> None:
-        """Count steps of a walk; raises when there were too many."""
-        self._steps -= steps
-        if self._steps < 0:
+    def _spend(self, steps: int, hits: int, need: int) -> None:
+        """Count steps of a walk and the runs they found; raises when it goes too far."""
+        self._steps += steps
+        self._hits += hits
+        if self._hits >= need:
+            return
+        hopeless = self._steps >= TASTE and self._steps * need > 4 * self._patience * self._hits
+        if hopeless or self._steps >= self._patience:
             raise _TooFar
 
     # -- which way -------------------------------------------------------------------------------
@@ -264,9 +274,11 @@ class _Steps:
             value = sa.literal(behind[own - 1], lead.value.type)
             self._from = lead.value <= value if lead.descending else lead.value >= value
 
-    def next(self, size: int) -> tuple[list[Any], bool]:
-        """The rows of the next ``size`` steps, and whether these are the last."""
-        self._search.spend(size)
+    def next(self, size: int) -> tuple[list[Any], bool, int]:
+        """The rows of the next ``size`` steps, whether they are the last, how many are asked for.
+
+        Rows that were given back by :meth:`again` come first once more.
+        """
         lead = self._lead
         steps = self._steps(size)
         row = steps.c
@@ -284,16 +296,28 @@ class _Steps:
         if self._behind is not None:
             asked.append(after(columns, self._behind))
         sorts = [column.expression for column in columns[len(lead.start(0)) :]]
-        query = (
-            sa.select(row.value, row.run, sa.and_(*asked).label("asked"), *sorts)
-            .select_from(_joined(steps.join(runs, runs.c.number == row.run), self._terms[1:]))
-            .order_by(*self._direction(row.value, row.run))
-        )
+        query = self._looked_up(steps, [sa.and_(*asked).label("asked"), *sorts])
+        query = query.order_by(*self._direction(row.value, row.run))
         rows = list(self._search.conn.execute(query))
         if rows:
             self._from = self._behind_row(rows[-1].value, rows[-1].run)
         kept, self._open = self._open, []
-        return kept + rows, len(rows) < size
+        return kept + rows, len(rows) < size, sum(row.asked for row in rows)
+
+    def _looked_up(
+        self, steps: sa.Subquery, columns: Sequence[sa.ColumnElement[Any]]
+    ) -> sa.Select[Any]:
+        """Something about the run of each step, one look into an index at a time."""
+        row, rest = steps.c, self._terms[1:]
+        if self._search.scope.dialect == "sqlite":
+            both = _joined(steps.join(runs, runs.c.number == row.run), rest)
+            return sa.select(row.value, row.run, *columns).select_from(both)
+        # PostgreSQL would rather read the whole table; it cannot look through a LIMIT.
+        one = sa.select(*(column.label(f"c{n}") for n, column in enumerate(columns)))
+        one = one.select_from(_joined(runs, rest)).where(runs.c.number == row.run).limit(1)
+        each = one.lateral()
+        named = [each.c.c0.label("asked"), *list(each.c)[1:]]
+        return sa.select(row.value, row.run, *named).select_from(steps.join(each, sa.true()))
 
     def again(self, rows: list[Any]) -> None:
         """Give rows of an incomplete group back."""

@@ -190,9 +190,8 @@ class TextLead(Lead):
 
     def tail(self, value: sa.ColumnElement[Any], run: sa.ColumnElement[int]) -> list[Any]:
         t = self.texts.alias()
-        whole = sa.select(sa.func.substr(t.c.value, 1, PREFIX)).where(
-            t.c.run == run, t.c.key == self.key
-        )
+        whole = sa.select(sa.func.substr(t.c.value, 1, PREFIX)).correlate_except(t)
+        whole = whole.where(t.c.run == run, t.c.key == self.key)
         return [sa.case((sa.func.length(value) < INDEXED, value), else_=whole.scalar_subquery())]
 
     def inside(self, value: Any) -> Inside:
