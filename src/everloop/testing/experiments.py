@@ -43,6 +43,10 @@ class ExperimentsContract(Backend):
         with pytest.raises(Conflict):
             experiments.create("same")
 
+    def test_numbers_go_on_after_a_given_one(self, stores: Stores) -> None:
+        assert stores.experiments.create("given", id=7).id == 7
+        assert stores.experiments.create("next").id > 7
+
     def test_one_of_two_renamed_to_the_same_name_wins(self, servers: list[Stores]) -> None:
         experiments = servers[0].experiments
         ids = [experiments.create(f"e{n}").id for n in range(4)]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from everloop.errors import Conflict, NotFound, invalid
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
-from everloop.store.dialect import insert_or_ignore, upsert
+from everloop.store.dialect import count_on, insert_or_ignore, upsert
 from everloop.store.events import EventLog
 from everloop.store.tables import experiment_tags, experiments, runs
 from everloop.tracking.checks import check_key, check_text
@@ -63,6 +63,8 @@ class ExperimentStore:
             number = conn.execute(statement, row).scalar()
             if number is None:
                 raise _taken(conn, name)
+            if id is not None:
+                count_on(conn, experiments.c.id)
             set_tags(conn, number, tags or {})
             return _read(conn, [number])[0]
 
