@@ -187,7 +187,7 @@ class _Parser:
     ) -> Any:
         if operator in ("IS NULL", "IS NOT NULL"):
             if operator not in field.operators:
-                named = sorted((e.words[-1] for e in self._fields.entities if _nullable(e)))
+                named = sorted(e.words[-1] for e in self._fields.entities if _nullable(e))
                 known = " and ".join(reversed(named))
                 raise bad_filter(
                     "IS NULL / IS NOT NULL is only supported for "
