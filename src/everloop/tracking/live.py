@@ -6,6 +6,8 @@ than the newest. So each look reads a little back, and leaves out what it saw th
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 
@@ -65,6 +67,7 @@ class Watcher:
         self.newest = since
         self._floor = -(2**63)
         self._seen: set[Seen] = set()
+        self._after: Seen | None = None  # where a look that found too many ended
 
     def look(self) -> Look:
         """What is new; raises :class:`~everloop.errors.NotFound` for a run that is not there."""
@@ -75,11 +78,12 @@ class Watcher:
                 self._begin(conn, number)
             assert self.newest is not None
             since = max(self.newest - WINDOW, self._floor)
-            rows = _points(conn, number, since)
+            rows = _points(conn, number, since, after=self._after)
         new = [row for row in rows if row not in self._seen]
-        more = len(rows) == MOST and bool(new)
+        more = len(rows) == MOST
+        self._after = rows[-1] if more else None
         if rows:
-            self._remember(rows, bool(new))
+            self._remember(rows)
         points: dict[str, list[tuple[int, int, float | None]]] = {}
         for key, at, step, value, nan in new:
             points.setdefault(key, []).append((step, at, None if nan else value))
@@ -89,20 +93,19 @@ class Watcher:
         """Take what is there now as seen."""
         query = sa.select(sa.func.max(run_metrics.c.at)).where(run_metrics.c.run == number)
         self.newest = conn.execute(query).scalar() or 0
-        rows = _points(conn, number, self.newest - WINDOW, REMEMBERED, newest_first=True)
+        rows = _points(conn, number, self.newest - WINDOW, newest_first=True)
         if rows:
             self.newest = max(self.newest, rows[0][1])
         if len(rows) == REMEMBERED:
             self._floor = rows[-1][1]
         self._seen = set(rows)
 
-    def _remember(self, rows: list[Seen], some_new: bool) -> None:
+    def _remember(self, rows: list[Seen]) -> None:
         """The newest rows, and how far back they reach without a gap."""
         last = rows[-1][1]
         self.newest = last if self.newest is None else max(self.newest, last)
-        if len(rows) == MOST:
-            # What follows has this time or a later one; where nothing moves any more, a later one.
-            self._floor = last - 1 if some_new else last
+        if len(rows) == MOST:  # the next look goes on from the last row, and later ones from there
+            self._floor = max(self._floor, last)
         elif len(rows) > REMEMBERED:
             self._floor = max(self._floor, rows[-REMEMBERED - 1][1])
         self._seen = {row for row in rows if row[1] > self._floor}
@@ -127,15 +130,26 @@ def _texts(conn: sa.Connection, table: sa.Table, number: int) -> dict[str, str]:
 
 
 def _points(
-    conn: sa.Connection, number: int, since: int, limit: int = MOST, newest_first: bool = False
+    conn: sa.Connection,
+    number: int,
+    since: int,
+    *,
+    after: Seen | None = None,
+    newest_first: bool = False,
 ) -> list[Seen]:
-    """Points after a time, by time, through the primary key of each metric's history."""
+    """Points after a time, or after a row, through the primary key of each metric's history."""
     p = metric_points.c
     keys = sa.select(run_metrics.c.key).where(run_metrics.c.run == number)
-    query = (
-        sa.select(p.key, p.at, p.step, p.value, p.nan)
-        .where(p.run == number, p.key.in_(keys), p.at > since)
-        .order_by(p.at.desc() if newest_first else p.at, p.step, p.key, p.value)
-        .limit(limit)
-    )
-    return [tuple(row) for row in conn.execute(query)]  # type: ignore[misc]
+    query = sa.select(p.key, p.at, p.step, p.value, p.nan).where(p.run == number, p.key.in_(keys))
+    if newest_first:
+        order: tuple[sa.ColumnElement[Any], ...] = (p.at.desc(), p.step.desc(), p.key, p.value)
+        query = query.limit(REMEMBERED)
+    else:
+        order = (p.at, p.step, p.key, p.value)
+        query = query.limit(MOST)
+    if after is None:
+        query = query.where(p.at > since)
+    else:
+        key, at, step, value, _ = after
+        query = query.where(p.at >= at, sa.tuple_(*order) > sa.tuple_(at, step, key, value))
+    return [tuple(row) for row in conn.execute(query.order_by(*order))]  # type: ignore[misc]
