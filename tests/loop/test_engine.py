@@ -237,7 +237,9 @@ def test_a_rollout_that_breaks_gives_the_champion_its_traffic_back(canary: Loop)
         with project.db.write() as conn:
             newest = sa.select(log_parts).order_by(log_parts.c.part.desc()).limit(1)
             part = dict(conn.execute(newest).one()._mapping)
-            lost = part | {"part": part["part"] + 1, "digest": "f" * 64}
+            # It counts as new to a rollout whose step begins a moment later, too.
+            new = {"part": part["part"] + 1, "created": now_ms() + 60_000}
+            lost = part | new | {"digest": "f" * 64}
             conn.execute(sa.insert(log_parts), lost)
         ended = engine.wait(cycle.id)
     assert ended.verdict == "failed" and "deploy" in (ended.reason or "")
