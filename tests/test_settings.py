@@ -18,3 +18,12 @@ def test_a_setting_of_another_type_is_named_and_not_shown() -> None:
 def test_the_environment_overrides_the_file() -> None:
     found = load_settings({"token": "a", "server": "b"}, {"EVERLOOP_TOKEN": "c"})
     assert (found.token, found.server) == ("c", "b")
+
+
+@pytest.mark.parametrize("value", [0, -1, "much", float("nan"), 1e9, None])
+def test_limits_are_numbers_within_bounds(value: object) -> None:
+    for name in ("max_body_mb", "max_artifact_mb"):
+        with pytest.raises(InvalidInput) as refused:
+            load_settings({name: value}, {})
+        assert refused.value.path == f"settings.{name}"
+    assert load_settings({}, {"EVERLOOP_MAX_ARTIFACT_MB": "20"}).max_artifact_mb == 20

@@ -136,6 +136,33 @@ def test_a_body_that_does_not_come_is_refused_in_time() -> None:
     assert Client(limited).post("/x", content=b"xy").text == "read"
 
 
+def test_a_file_may_take_its_time_while_it_comes_on() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await Response("read").__call__(scope, receive, send)
+
+    async def body(size: int, pause: float) -> AsyncIterator[bytes]:
+        for _ in range(8):
+            yield b"x" * size
+            await asyncio.sleep(pause)
+
+    limited = RequestId(
+        Errors(BodyLimit(app, 100, seconds=0.2, artifact_limit=10**6), json_form, {})
+    )
+    file = "/api/2.0/mlflow-artifacts/artifacts/a"
+    steady = Client(limited).put(file, content=body(10_000, 0.05))
+    assert steady.text == "read"  # 0.4 s on the whole
+    for size, pause in ((10_000, 0.5), (10, 0.05)):  # a long pause; steady, but too slow
+        slow = Client(limited).put(file, content=body(size, pause))
+        assert slow.json()["error"]["code"] == "slow_body"
+    assert Client(limited).put(file, content=b"x" * (10**6 + 1)).status_code == 413
+    for path in ("/api/v1/runs/r/artifacts/a", "/ajax-api/2.0/mlflow-artifacts/mpu/part/u/1"):
+        assert Client(limited).put(path, content=b"x" * 200).text == "read"
+    for method, path in (("POST", file), ("PUT", "/api/v1/runs/r"), ("PUT", "/x" + file)):
+        assert Client(limited).request(method, path, content=b"x" * 200).status_code == 413
+
+
 @pytest.mark.parametrize("length", ["ten", "-1", "1e3"])
 def test_a_content_length_that_is_no_number(client: Client, length: str) -> None:
     answer = client.post(CHECK, content=b"{}", headers={"content-length": length})

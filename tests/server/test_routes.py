@@ -172,7 +172,7 @@ def test_no_path_leads_out(client: Client, path: str) -> None:
 def test_the_document_tells_of_every_route(client: Client) -> None:
     document = client.get("/openapi.json").json()
     for route in ROUTES:
-        operation = document["paths"][route.path][route.method.lower()]
+        operation = document["paths"][route.path.replace(":path", "")][route.method.lower()]
         assert operation["summary"] == route.summary
         assert operation["x-permission"] == route.permission
         assert bool(operation.get("security")) == (route.permission != "public")
