@@ -14,6 +14,7 @@ from everloop.tracking.artifacts.store import ArtifactStore
 from everloop.tracking.experiments import ARTIFACTS
 from everloop.tracking.moving.census import Census, reconcile
 from everloop.tracking.moving.importing import Imported, Tell
+from everloop.tracking.moving.plan import ORIGIN
 from everloop.tracking.moving.reading import (
     read_experiments,
     read_logged_models,
@@ -26,12 +27,17 @@ from everloop.tracking.moving.records import (
     MovedLoggedModel,
     MovedModel,
     MovedRun,
+    without,
 )
 from everloop.tracking.moving.sources.base import BATCH, Source, Totals
 from everloop.tracking.moving.targets.base import Target
 from everloop.tracking.moving.targets.rest import MODEL_ID, RUN_ID, RestTarget
+from everloop.tracking.runs import RUN_NAME
 
 T = TypeVar("T")
+
+VERSIONS = "mlflow.modelVersions"
+"""The tag in which a server notes the versions that were made of a logged model."""
 
 
 class Export:
@@ -80,6 +86,7 @@ class Export:
         return Totals(experiments=counts[0], runs=counts[1], points=None, models=counts[2])
 
     def _experiment(self, one: MovedExperiment, source: Source) -> None:
+        one = msgspec.structs.replace(one, tags=without(one.tags, ORIGIN))
         id = self.target.experiment(one)
         wanted = msgspec.structs.replace(one, id=id)
         with self.db.read() as conn:
@@ -116,7 +123,7 @@ class Export:
             found = read_runs(conn, ids)
         moved = [_moved(run, experiment) for run in found]
         self.target.settle(moved)
-        self.ours.add_runs(moved)
+        self.ours.add_runs(moved if self.target.exact else map(_named, moved))
         for run, own in zip(found, moved, strict=True):
             self._send_files("run", run.id, run.location, own.location)
         self._runs += len(found)
@@ -157,6 +164,7 @@ class Export:
             with self.db.read() as conn:
                 one = read_model(conn, name)
             if one is not None:
+                one = msgspec.structs.replace(one, tags=without(one.tags, ORIGIN))
                 self.target.model(one)
                 self.ours.add_model(self._neutral_model(one))
             self.tell("registered models", number, len(names))
@@ -175,7 +183,7 @@ class Export:
             for model in batch:
                 own = model.tags.get(MODEL_ID, model.id)
                 self.back[model.id] = own
-                back = msgspec.structs.replace(model, id=own, tags=_without(model.tags, MODEL_ID))
+                back = msgspec.structs.replace(model, id=own, tags=without(model.tags, MODEL_ID))
                 self.theirs.add_logged_models([self._neutral(back)])
                 self._count_files(source, model.location, "model", model.id)
         for runs_there in source.runs(id):
@@ -189,7 +197,7 @@ class Export:
     def _own_run(self, run: MovedRun) -> MovedRun:
         used = sorted(use._replace(model=self.back.get(use.model, use.model)) for use in run.models)
         return msgspec.structs.replace(
-            run, id=self.back[run.id], models=used, tags=_without(run.tags, RUN_ID)
+            run, id=self.back[run.id], models=used, tags=without(run.tags, RUN_ID)
         )
 
     def _count_files(self, source: Source, location: str, kind: str, id: str) -> None:
@@ -206,7 +214,10 @@ class Export:
         run = self.back.get(one.run or "", one.run)
         metrics = [m._replace(run=self.back.get(m.run, m.run)) for m in one.metrics]
         metrics.sort(key=str)
-        return msgspec.structs.replace(one, created=0, run=run, metrics=metrics, message=None)
+        tags = without(one.tags, VERSIONS)
+        return msgspec.structs.replace(
+            one, created=0, run=run, metrics=metrics, message=None, tags=tags
+        )
 
     def _neutral_model(self, one: MovedModel) -> MovedModel:
         if self.target.exact:
@@ -219,6 +230,11 @@ class Export:
             for version in one.versions
         ]  # fmt: skip
         return msgspec.structs.replace(one, created=0, versions=versions)
+
+
+def _named(run: MovedRun) -> MovedRun:
+    """A run as a server keeps it: its name is a tag too."""
+    return msgspec.structs.replace(run, tags={**run.tags, RUN_NAME: run.name})
 
 
 def _moved(run: MovedRun, experiment: int) -> MovedRun:
@@ -235,10 +251,6 @@ def _at(location: str, before: int, now: int) -> str:
         if location.startswith(start)
         else location
     )
-
-
-def _without(tags: dict[str, str], key: str) -> dict[str, str]:
-    return {name: value for name, value in tags.items() if name != key}
 
 
 def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

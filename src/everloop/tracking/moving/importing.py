@@ -32,6 +32,7 @@ from everloop.tracking.moving.records import (
     MovedModel,
     MovedRun,
     Texts,
+    without,
 )
 from everloop.tracking.moving.sources.base import Source, Totals
 
@@ -141,7 +142,10 @@ class Import:
     def _experiment(self, one: MovedExperiment, target: Target) -> None:
         shown = self.source.shown
         wanted = msgspec.structs.replace(
-            one, name=target.name, location=None if self.options.artifacts else one.location
+            one,
+            name=target.name,
+            location=None if self.options.artifacts else one.location,
+            tags=without(one.tags, ORIGIN),
         )
         id = target.id
         if id is None:
@@ -237,7 +241,9 @@ class Import:
             )
             for one in model.versions
         ]
-        wanted = msgspec.structs.replace(model, name=target.name, versions=versions)
+        wanted = msgspec.structs.replace(
+            model, name=target.name, versions=versions, tags=without(model.tags, ORIGIN)
+        )
         where = origin(self.source.shown, model.name)
         tagged = msgspec.structs.replace(wanted, tags=wanted.tags | {ORIGIN: where})
         self.keeper.keep_model(

@@ -13,6 +13,11 @@ import msgspec
 Texts = dict[str, str]
 
 
+def without(texts: Texts, key: str) -> Texts:
+    """The texts but for one key, which one side only has."""
+    return {name: value for name, value in texts.items() if name != key}
+
+
 class PointRow(NamedTuple):
     """A point of a metric; a NaN has value 0 and ``nan``, an infinity the largest number."""
 

@@ -27,6 +27,12 @@ from everloop.tracking.moving.records import (
 from everloop.tracking.moving.sources.base import BATCH, PIECE, Totals, latest, number
 
 NEEDED = ("experiments", "runs", "metrics", "latest_metrics", "params", "tags")
+_READ = {
+    *NEEDED, "experiment_tags", "datasets", "inputs", "input_tags", "logged_models",
+    "logged_model_params", "logged_model_tags", "logged_model_metrics", "registered_models",
+    "registered_model_tags", "registered_model_aliases", "model_versions", "model_version_tags",
+    "trace_info", "webhooks", "evaluation_datasets",
+}  # fmt: skip
 _STATUS = {1: "PENDING", 2: "READY", 3: "FAILED"}
 _DELETED = "Deleted_Internal"
 _LEFT = {
@@ -156,7 +162,8 @@ class DatabaseSource:
     def _reflect(self) -> dict[str, sa.Table]:
         meta = sa.MetaData()
         try:
-            meta.reflect(self.engine, only=lambda name, _: not name.startswith("alembic"))
+            here = sa.inspect(self.engine).get_table_names()
+            meta.reflect(self.engine, only=[name for name in here if name in _READ])
         except sa.exc.DBAPIError as error:
             raise self._unavailable(error) from error
         missing = [name for name in NEEDED if name not in meta.tables]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from everloop.errors import InvalidInput
 from everloop.tracking.moving.client import MlflowServer
 from everloop.tracking.moving.places import PROXIED
 from everloop.tracking.moving.records import (
@@ -37,6 +38,7 @@ class RestTarget:
         self._models: dict[str, dict[str, Any]] = {}
         self._runs: dict[str, str] = {}
         self._places: dict[str, str] = {}
+        self._refused: list[str] = []
         # What an earlier export put there, which the server would refuse to take again.
         self._outputs: set[tuple[str, str]] = set()  # run, logged model
         self._measured: set[tuple[str, str, int, int]] = set()  # logged model, key, time, step
@@ -111,7 +113,7 @@ class RestTarget:
         for name in ("params", "tags"):
             pairs = [{"key": key, "value": value} for key, value in getattr(run, name).items()]
             for start in range(0, len(pairs), TEXTS):
-                self._post("runs/log-batch", run_id=id, **{name: pairs[start : start + TEXTS]})
+                self._log_texts(run.id, id, name, pairs[start : start + TEXTS])
         if run.datasets:
             datasets = [
                 {
@@ -128,6 +130,20 @@ class RestTarget:
                 for use in run.datasets
             ]
             self._post("runs/log-inputs", run_id=id, datasets=datasets)
+
+    def _log_texts(self, own: str, id: str, name: str, pairs: list[dict[str, str]]) -> None:
+        """Params or tags; those that the server will not have are left out, and told."""
+        try:
+            self._post("runs/log-batch", run_id=id, **{name: pairs})
+        except InvalidInput as error:
+            if len(pairs) == 1:
+                self._refused.append(
+                    f"Of run {own} {name}.{pairs[0]['key']} was not taken: {error}"
+                )
+                return
+            half = len(pairs) // 2
+            for part in (pairs[:half], pairs[half:]):
+                self._log_texts(own, id, name, part)
 
     def points(self, rows: Sequence[PointRow]) -> None:
         by_run: dict[str, list[dict[str, Any]]] = {}
@@ -303,7 +319,7 @@ class RestTarget:
                 "Artifacts were not sent: the server keeps them at a place that its clients "
                 "write themselves. Start it with --serve-artifacts."
             )
-        return found
+        return found + self._refused
 
     def close(self) -> None:
         self.server.close()
