@@ -21,7 +21,7 @@ from everloop.registry.records import (
 )
 from everloop.registry.search import search_models
 from everloop.registry.tags import Tags, write_model_tags
-from everloop.registry.versions import _HIDDEN, Versions
+from everloop.registry.versions import PROMPT_MARKS, Versions
 from everloop.registry.webhooks.queue import announce
 from everloop.store.clock import now_ms
 from everloop.store.dialect import insert_or_ignore
@@ -70,7 +70,7 @@ class ModelStore(Versions, Tags):
             self._event(conn, "model.created", name, actor, {})
             shown = kept
             if is_prompt(kept):
-                shown = {key: value for key, value in kept.items() if key not in _HIDDEN}
+                shown = {key: value for key, value in kept.items() if key not in PROMPT_MARKS}
             entity = "prompt" if is_prompt(kept) else "registered_model"
             told = {"name": name, "tags": shown, "description": description or ""}
             announce(conn, f"{entity}.created", told)

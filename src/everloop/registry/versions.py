@@ -46,7 +46,8 @@ LARGEST = 2**31 - 1
 _RECORDED = (
     "key", "digest", "algorithm", "run", "dataset", "cycle", "source", "location", "logged_model",
 )  # fmt: skip
-_HIDDEN = frozenset({"mlflow.prompt.text", "mlflow.prompt.is_prompt", "_mlflow_prompt_type"})
+PROMPT_MARKS = frozenset({"mlflow.prompt.text", "mlflow.prompt.is_prompt", "_mlflow_prompt_type"})
+"""Tags that make a prompt, which nobody who is told of one needs."""
 
 
 class Versions(Aliases):
@@ -316,7 +317,7 @@ def _told(version: ModelVersion) -> tuple[str, dict[str, Any]]:
     """The event that webhooks are told of a new version, and its data."""
     data: dict[str, Any] = {"name": version.model, "version": str(version.version)}
     if is_prompt(version.tags):
-        shown = {key: value for key, value in version.tags.items() if key not in _HIDDEN}
+        shown = {key: value for key, value in version.tags.items() if key not in PROMPT_MARKS}
         text = version.tags.get("mlflow.prompt.text")
         data |= {"template": text, "tags": shown, "description": version.description or None}
         return "prompt_version.created", data
