@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from everloop.loop.moving import export_mlflow as export_mlflow
     from everloop.loop.moving import import_mlflow as import_mlflow
     from everloop.loop.project import Project as Project
+    from everloop.tracking.client.frames import runs as runs
+    from everloop.tracking.client.start import start_run as start_run
 
     init = initialise
 
@@ -45,6 +47,8 @@ _HOME = {
     "import_mlflow": "everloop.loop.moving",
     "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",
+    "runs": "everloop.tracking.client.frames",
+    "start_run": "everloop.tracking.client.start",
 }
 
 __all__ = [*_HOME, "datasets"]

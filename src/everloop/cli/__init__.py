@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("Predict the rows of a file.", "One stage"),
     "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
     "update": ("Take new data in if that makes a better model.", "One stage"),
+    "runs": ("List, show and search what was logged.", "Tracking"),
     "import": ("Move in from MLflow.", "Moving"),
     "export": ("Move out to MLflow.", "Moving"),
     "gc": ("Free what was deleted long ago.", "Trust"),

@@ -95,7 +95,7 @@ async def serve(
     def stop() -> None:
         if live is not None:  # its streams would not come to an end by themselves
             live.close()
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

@@ -152,6 +152,16 @@ class ExperimentStore:
         self.events.append(conn, actor=actor, kind=kind, subject=f"experiment:{id}", payload={})
 
 
+def number_named(db: Database, name: str) -> int:
+    """The id of the experiment of that name, deleted or not; raises NotFound."""
+    with db.read() as conn:
+        query = sa.select(experiments.c.id).where(experiments.c.name == name)
+        number = conn.execute(query).scalar()
+    if number is None:
+        raise NotFound(f"There is no experiment {name!r}.", code="experiment_not_found", got=name)
+    return int(number)
+
+
 def own_location(id: int, location: str | None) -> str:
     """Where an experiment's artifacts lie, as a URI."""
     return f"{ARTIFACTS}/{id}" if location is None else location

@@ -152,4 +152,4 @@ def _points(
     else:
         key, at, step, value, _ = after
         query = query.where(p.at >= at, sa.tuple_(*order) > sa.tuple_(at, step, key, value))
-    return [tuple(row) for row in conn.execute(query.order_by(*order))]  # type: ignore[misc]
+    return [tuple(row) for row in conn.execute(query.order_by(*order))]

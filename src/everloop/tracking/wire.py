@@ -5,7 +5,7 @@ Only msgspec is imported here, so that a script that logs to a server need not l
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -14,6 +14,9 @@ from everloop.tracking.checks import check_run_id
 
 MOST_POINTS = 200_000
 """Most points of one record."""
+
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What a column of 64 bits holds."""
 
 HEX = frozenset("0123456789abcdef")
 
@@ -46,7 +49,7 @@ class Begin(msgspec.Struct, frozen=True, omit_defaults=True):
     experiment: str | None = None
     name: str | None = None
     user: str = ""
-    started: int | None = None
+    started: Whole | None = None
     tags: dict[str, str] = {}
 
 
@@ -54,7 +57,7 @@ class End(msgspec.Struct, frozen=True):
     """How and when a run ended."""
 
     status: Literal["FINISHED", "FAILED", "KILLED"]
-    finished: int
+    finished: Whole
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="record"):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from everloop.errors import NotFound, invalid
+from everloop.errors import invalid
 from everloop.server.call import Answer, Call, Page
 from everloop.tracking.records import Experiment, View
 
@@ -95,11 +95,3 @@ def view_of(call: Call) -> View:
 def order_of(call: Call) -> list[str]:
     """The parameters ``order_by``, of which there may be several."""
     return [value for key, value in call.request.query_params.multi_items() if key == "order_by"]
-
-
-def named(call: Call, name: str) -> int:
-    """The number of the experiment called ``name``; raises NotFound."""
-    found = call.project.experiments.by_name(name)
-    if found is None:
-        raise NotFound(f"There is no experiment {name!r}.", code="experiment_not_found", got=name)
-    return found.id

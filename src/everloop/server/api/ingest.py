@@ -12,7 +12,7 @@ from everloop.server.routing import json_decoder
 from everloop.store.clock import now_ms
 from everloop.tracking.ingest import Ingest
 from everloop.tracking.records import Point
-from everloop.tracking.wire import decode_record
+from everloop.tracking.wire import Whole, decode_record
 
 MSGPACK = "application/msgpack"
 MOST = 10_000  # points of one body of JSON
@@ -23,8 +23,8 @@ class PointBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     key: str
     value: float | Literal["NaN", "Infinity", "-Infinity"]
-    step: int = 0
-    at: int | None = None
+    step: Whole = 0
+    at: Whole | None = None
 
 
 class LogBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

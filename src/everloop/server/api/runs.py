@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from starlette.responses import Response, StreamingResponse
 
 from everloop.errors import InvalidInput, invalid
-from everloop.server.api.experiments import named, order_of, view_of
+from everloop.server.api.experiments import order_of, view_of
 from everloop.server.call import Answer, Call, Page
+from everloop.tracking.checks import PARAM, TAG, check_key, check_text
+from everloop.tracking.experiments import number_named
 from everloop.tracking.records import Point, Run, Status
+from everloop.tracking.search.frames import arrow_stream
+from everloop.tracking.wire import Whole
 
 MOST_SAMPLES = 10_000
 
@@ -20,7 +25,7 @@ class RunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     experiment: str = "Default"
     name: str | None = None
     user: str = ""
-    started: int | None = None
+    started: Whole | None = None
     params: dict[str, Any] = {}
     tags: dict[str, str] = {}
     run: str | None = None
@@ -30,7 +35,7 @@ class ChangeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is not given stays."""
 
     status: Status | None = None
-    finished: int | None = None
+    finished: Whole | None = None
     name: str | None = None
 
 
@@ -50,7 +55,7 @@ def listing(call: Call) -> Page:
     """Runs that a filter leaves, of one experiment or of all."""
     query = call.query
     found = call.project.runs.search(
-        [named(call, query["experiment"])] if "experiment" in query else None,
+        chosen(call),
         query.get("filter", ""),
         order_of(call),
         view_of(call),
@@ -60,12 +65,30 @@ def listing(call: Call) -> Page:
     return Page(found.items, found.next)
 
 
+def arrow(call: Call) -> Response:
+    """All of them as an Arrow stream, in the order in which they were made."""
+    stream = arrow_stream(
+        call.project.db, chosen(call), call.query.get("filter", ""), view_of(call)
+    )
+    return StreamingResponse(stream, media_type="application/vnd.apache.arrow.stream")
+
+
+def chosen(call: Call) -> list[int] | None:
+    """The experiment that the query names, None for all."""
+    name = call.query.get("experiment")
+    return None if name is None else [number_named(call.project.db, name)]
+
+
 def get(call: Call) -> Run:
     return call.project.runs.get(call.path["run"])
 
 
 def create(call: Call) -> Answer:
     body: RunBody = call.body
+    for key, value in body.params.items():  # before anything is made
+        check_text(f"params.{check_key('params', key)}", value, PARAM)
+    for key, value in body.tags.items():
+        check_text(f"tags.{check_key('tags', key)}", value, TAG)
     runs = call.project.runs
     run = runs.start(
         body.experiment,

@@ -1,0 +1,173 @@
+"""``everloop runs``: what was logged, and what waits to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from everloop.cli._options import as_json as json_option
+from everloop.cli._options import folder as folder_option
+from everloop.cli._output import detail, heading, next_step, number, print_json, say, table
+from everloop.cli._target import connected, settings_of
+from everloop.loop.project import Project
+from everloop.tracking.client.channels import send_leftovers
+from everloop.tracking.client.place import place_of
+from everloop.tracking.experiments import number_named
+
+experiment_option = click.option("--experiment", help="Only runs of the experiment of this name.")
+order_option = click.option(
+    "--order-by",
+    "order_by",
+    multiple=True,
+    help='Such as "metrics.loss DESC"; may be given several times.',
+)
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many runs."
+)
+
+
+@click.group("runs")
+def command() -> None:
+    """List, show and search runs; send what waits in a write-ahead file."""
+
+
+@command.command("list")
+@experiment_option
+@order_option
+@limit_option
+@folder_option
+@json_option
+def list_runs(
+    experiment: str | None, order_by: tuple[str, ...], limit: int, folder: Path, as_json: bool
+) -> None:
+    """List runs, the newest first."""
+    _list(folder, experiment, "", order_by, limit, as_json)
+
+
+@command.command("search")
+@click.argument("filter")
+@experiment_option
+@order_option
+@limit_option
+@folder_option
+@json_option
+def search(
+    filter: str,
+    experiment: str | None,
+    order_by: tuple[str, ...],
+    limit: int,
+    folder: Path,
+    as_json: bool,
+) -> None:
+    """List the runs that FILTER leaves, such as "metrics.loss < 0.1 AND params.lr = '0.01'"."""
+    _list(folder, experiment, filter, order_by, limit, as_json)
+
+
+@command.command("show")
+@click.argument("run")
+@folder_option
+@json_option
+def show(run: str, folder: Path, as_json: bool) -> None:
+    """Show the params, tags and newest metrics of one RUN."""
+    found = _one(folder, run)
+    if as_json:
+        print_json(found)
+        return
+    heading(f"{found['name']}  {found['status']}, of {found['experiment']}")
+    detail(found["id"], "run")
+    detail(_when(found["started"]) + (f" by {found['user']}" if found["user"] else ""), "started")
+    for key, value in found["params"].items():
+        detail(f"{key} = {value}", "param")
+    for key, point in found["metrics"].items():
+        detail(f"{key} = {number(point['value'], 6)} at step {point['step']}", "metric")
+    for key, value in found["tags"].items():
+        detail(f"{key} = {value}", "tag")
+
+
+@command.command("sync")
+@folder_option
+@json_option
+def sync(folder: Path, as_json: bool) -> None:
+    """Send what programs that ended left in their write-ahead files; each record arrives once."""
+    sent = send_leftovers(place_of(folder))
+    if as_json:
+        print_json(sent)
+        return
+    if not sent.clients and not sent.waiting:
+        say("Nothing waits.")
+    else:
+        refused = f", {sent.refused:,} were refused" if sent.refused else ""
+        say(f"{sent.sent:,} records sent{refused}.")
+    if sent.waiting:
+        next_step("everloop runs sync", "sends the rest when the server answers")
+
+
+def _list(
+    folder: Path,
+    experiment: str | None,
+    filter: str,
+    order_by: Sequence[str],
+    limit: int,
+    as_json: bool,
+) -> None:
+    found = _search(folder, experiment, filter, order_by, limit)
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        say("No runs.")
+        return
+    names = sorted({key for run in found for key in run["metrics"]})[:4]
+    table(
+        ["run", "name", "experiment", "status", "started", *names],
+        [
+            [
+                run["id"],
+                run["name"],
+                run["experiment"],
+                run["status"],
+                _when(run["started"]),
+                *(run["metrics"].get(name, {}).get("value") for name in names),
+            ]
+            for run in found
+        ],
+    )
+    next_step(f"everloop runs show {found[0]['id']}", "shows everything of one")
+
+
+def _search(
+    folder: Path, experiment: str | None, filter: str, order_by: Sequence[str], limit: int
+) -> list[dict[str, Any]]:
+    settings = settings_of(folder)
+    if settings.server:
+        query = {"filter": filter, "order_by": list(order_by), "experiment": experiment}
+        with connected(settings) as server:
+            return server.page("/runs", dict[str, Any], limit=limit, **query)
+    with Project.open(folder) as project:
+        chosen = None if experiment is None else [number_named(project.db, experiment)]
+        runs = project.runs.search(chosen, filter, order_by, limit=limit).items
+        return [_plain(run) for run in runs]
+
+
+def _one(folder: Path, run: str) -> dict[str, Any]:
+    settings = settings_of(folder)
+    if settings.server:
+        with connected(settings) as server:
+            return server.call("GET", f"/runs/{run}", dict[str, Any])
+    with Project.open(folder) as project:
+        return _plain(project.runs.get(run))
+
+
+def _plain(run: object) -> dict[str, Any]:
+    """As the server's JSON says it, where NaN is null."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(run))
+    return plain
+
+
+def _when(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
