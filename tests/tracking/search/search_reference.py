@@ -88,38 +88,55 @@ def keep(db: Database, rows: Sequence[Row]) -> None:
             conn.execute(
                 sa.insert(experiments), {"id": id, "name": f"e{id}", "created": 0, "updated": 0}
             )
-        for row in rows:
-            _keep(conn, row)
-
-
-def _keep(conn: sa.Connection, row: Row) -> None:
-    conn.execute(
-        sa.insert(runs),
-        {
-            "number": row.number, "id": row.id, "experiment": row.experiment, "name": "n",
-            "user": row.user, "status": row.status, "started": row.started,
-            "finished": row.finished, "deleted": 1 if row.deleted else None,
-            "location": f"mlflow-artifacts:/{row.experiment}",
-        },
-    )  # fmt: skip
-    base = {"run": row.number, "experiment": row.experiment}
-    for key, value in row.metrics.items():
-        nan = math.isnan(value)
-        one = {"key": key, "step": 0, "at": 0, "value": 0.0 if nan else value, "nan": nan}
-        conn.execute(sa.insert(run_metrics), base | one)
-    for table, texts in ((run_params, row.params), (run_tags, row.tags)):
-        for key, text in texts.items():
-            conn.execute(sa.insert(table), base | {"key": key, "value": text})
-    for name, digest, context in row.inputs:
+        ids = {}
         d = run_datasets.c
-        here = (d.experiment == row.experiment) & (d.name == name) & (d.digest == digest)
-        id = conn.execute(sa.select(d.id).where(here)).scalar()
-        if id is None:
-            made = {"experiment": row.experiment, "name": name, "digest": digest}
-            made |= {"source_type": "", "source": ""}
-            id = conn.execute(sa.insert(run_datasets).returning(d.id), made).scalar_one()
-        tags = "{}" if context is None else f'{{"mlflow.data.context":"{context}"}}'
-        conn.execute(sa.insert(run_inputs), {"run": row.number, "dataset": id, "tags": tags})
+        for experiment in (0, 1, 2):
+            for name, digest in DATASETS:
+                one = {"experiment": experiment, "name": name, "digest": digest}
+                one |= {"source_type": "", "source": ""}
+                made = sa.insert(run_datasets).returning(d.id)
+                ids[experiment, name, digest] = conn.execute(made, one).scalar_one()
+        conn.execute(sa.insert(runs), [_run(row) for row in rows])
+        conn.execute(sa.insert(run_metrics), [one for row in rows for one in _metrics(row)])
+        for table, group in ((run_params, "params"), (run_tags, "tags")):
+            texts = [
+                {"run": row.number, "experiment": row.experiment, "key": key, "value": value}
+                for row in rows
+                for key, value in getattr(row, group).items()
+            ]
+            conn.execute(sa.insert(table), texts)
+        uses = [
+            {
+                "run": row.number,
+                "dataset": ids[row.experiment, name, digest],
+                "tags": _tags(use),
+            }
+            for row in rows
+            for name, digest, use in row.inputs
+        ]
+        if uses:
+            conn.execute(sa.insert(run_inputs), uses)
+
+
+def _run(row: Row) -> dict[str, Any]:
+    return {
+        "number": row.number, "id": row.id, "experiment": row.experiment, "name": "n",
+        "user": row.user, "status": row.status, "started": row.started,
+        "finished": row.finished, "deleted": 1 if row.deleted else None,
+        "location": f"mlflow-artifacts:/{row.experiment}",
+    }  # fmt: skip
+
+
+def _metrics(row: Row) -> list[dict[str, Any]]:
+    base = {"run": row.number, "experiment": row.experiment, "step": 0, "at": 0}
+    return [
+        base | {"key": key, "value": 0.0 if math.isnan(value) else value, "nan": math.isnan(value)}
+        for key, value in row.metrics.items()
+    ]
+
+
+def _tags(context: str | None) -> str:
+    return "{}" if context is None else f'{{"mlflow.data.context":"{context}"}}'
 
 
 # -- filters, as trees of tuples -------------------------------------------------------------------

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import random
+import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,18 +9,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from search_reference import (
-    DATASETS,
-    KEYS,
-    NUMBERS,
-    TEXTS,
-    Row,
-    keep,
-    matches,
-    some_runs,
-    sort,
-    written,
-)
+from search_reference import DATASETS, KEYS, NUMBERS, TEXTS, keep, matches, some_runs, sort, written
 
 from everloop.errors import InvalidInput
 from everloop.store.database import Database
@@ -28,7 +18,7 @@ from everloop.store.tables import run_metrics, runs
 from everloop.tracking.search import plan
 from everloop.tracking.search.runs import search_run_numbers
 
-ROWS = some_runs(60)
+ROWS = some_runs(40)
 
 # Few runs are always gathered; these make the same searches go the ways that many runs take.
 WAYS: dict[str, dict[str, int]] = {
@@ -39,8 +29,30 @@ WAYS: dict[str, dict[str, int]] = {
 }
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def many(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """The runs in a database of each dialect, which these tests only read."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("many") / "everloop.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        db = Database(f"sqlite:///{path}")
+        keep(db, ROWS)
+        yield db
+        db.close()
+        return
+    databases = request.getfixturevalue("pg_databases")
+    db = Database(databases.take())
+    keep(db, ROWS)
+    yield db
+    databases.give_back(db.engine.url.render_as_string(hide_password=False))
+    db.close()
+
+
 @pytest.fixture
-def many(database: Database) -> Database:
+def own(database: Database) -> Database:
+    """The same runs in a database of the test's own."""
     keep(database, ROWS)
     return database
 
@@ -50,6 +62,12 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in WAYS[request.param].items():
         monkeypatch.setattr(plan, name, value)
     return str(request.param)
+
+
+@pytest.fixture
+def walking(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in WAYS["walk"].items():
+        monkeypatch.setattr(plan, name, value)
 
 
 def search(db: Database, filter: str = "", order_by: Any = (), **given: Any) -> list[int]:
@@ -64,9 +82,10 @@ def pages(
     experiments: Any = None,
     view: Any = "active",
     limit: int = 1000,
+    most: int = 1000,
 ) -> Iterator[list[int]]:
     token = None
-    while True:
+    for _ in range(most):
         with db.read() as conn:
             found = search_run_numbers(
                 conn, experiments=experiments, filter=filter, order_by=order_by, view=view,
@@ -124,7 +143,8 @@ trees = st.recursive(
     ),
     max_leaves=5,
 )
-filters = st.one_of(st.none(), trees, st.lists(leaves, min_size=2, max_size=3).map(lambda x: ("and", x)))
+several = st.lists(leaves, min_size=2, max_size=3).map(lambda parts: ("and", parts))
+filters = st.one_of(st.none(), several, trees)
 sorts = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["metrics", "params", "tags"]), keys, st.booleans()),
@@ -140,7 +160,7 @@ sorts = st.lists(
 
 
 @settings(
-    max_examples=60,
+    max_examples=int(os.environ.get("SEARCH_EXAMPLES", "20")),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -150,7 +170,7 @@ sorts = st.lists(
     orders=sorts,
     experiments=st.sampled_from([None, [0], [1], [0, 1], [2, 9], [0, 1, 2]]),
     view=st.sampled_from(["active", "all", "deleted"]),
-    limit=st.sampled_from([1, 2, 3, 7, 1000]),
+    limit=st.sampled_from([1, 2, 5, 1000]),
 )
 def test_any_search_finds_what_the_reference_finds(
     many: Database, way: str, tree: Any, orders: Any, experiments: Any, view: Any, limit: int
@@ -165,6 +185,186 @@ def test_any_search_finds_what_the_reference_finds(
     order_by = [f"{e}.`{k}` {'DESC' if d else 'ASC'}" for e, k, d in orders]
     found = search(
         many, written(tree) if tree else "", order_by,
-        experiments=experiments, view=view, limit=limit,
+        experiments=experiments, view=view, limit=limit, most=8,
     )  # fmt: skip
-    assert found == [row.number for row in sort(wanted, orders)]
+    expected = [row.number for row in sort(wanted, orders)]
+    assert found == expected[: limit * 8]
+
+
+# -- filters, one by one ---------------------------------------------------------------------------
+
+SEEN = [row for row in ROWS if not row.deleted]
+
+
+def expected(tree: Any) -> list[int]:
+    return sorted(row.number for row in SEEN if matches(tree, row))
+
+
+@pytest.mark.parametrize(
+    ("filter", "tree"),
+    [
+        ("params.k = 'ab'", ("is", "params", "k", "=", "ab")),
+        ('param."k" != "ab"', ("is", "params", "k", "!=", "ab")),
+        ("parameters.`k.l` LIKE 'A%'", ("is", "params", "k.l", "LIKE", "A%")),
+        ("parameter.k.l ILIKE 'A%'", ("is", "params", "k.l", "ILIKE", "A%")),
+        ("tags.`a b` IS NULL", ("is", "tags", "a b", "IS NULL", None)),
+        ("tag.k is not null", ("is", "tags", "k", "IS NOT NULL", None)),
+        ("metrics.k>=0.5", ("is", "metrics", "k", ">=", 0.5)),
+        ("metric.k != -1", ("is", "metrics", "k", "!=", -1)),
+        ("metrics.k > 1e999", ("is", "metrics", "k", ">", float("inf"))),
+        ("metrics.k < 99999999999999999999999", ("is", "metrics", "k", "<", 1e23)),
+        ("start_time > 9223372036854775808", ("is", "attributes", "start_time", ">", 2.0**63)),
+        ("attr.end_time != 7", ("is", "attributes", "end_time", "!=", 7)),
+        ("run.status IN ('FAILED')", ("is", "attributes", "status", "=", "FAILED")),
+        ("`Run Name` = 'a'", ("is", "attributes", "run_name", "=", "a")),
+        ("created <= 5", ("is", "attributes", "start_time", "<=", 5)),
+        ("dataset.name = 'd1'", ("is", "datasets", "name", "=", "d1")),
+        (
+            "NOT params.k = 'ab' AND (metrics.k < 1 OR tags.k = 'a')",
+            (
+                "and",
+                [
+                    ("not", ("is", "params", "k", "=", "ab")),
+                    (
+                        "or",
+                        [("is", "metrics", "k", "<", 1), ("is", "tags", "k", "=", "a")],
+                    ),
+                ],
+            ),
+        ),
+    ],
+)
+def test_a_filter_means(many: Database, filter: str, tree: Any) -> None:
+    assert sorted(search(many, filter)) == expected(tree)
+
+
+@pytest.mark.parametrize("entity", ["params", "tags"])
+@pytest.mark.parametrize("operator", ["=", "!=", "LIKE", "ILIKE", "IN"])
+def test_no_text_is_taken_for_sql(many: Database, entity: str, operator: str) -> None:
+    for text in [*TEXTS, "'; DROP TABLE runs; --", "1) OR (1=1", "\\", ":x", "%(x)s", "?", "$1"]:
+        if ("'" in text and '"' in text) or text.endswith("\\"):
+            continue
+        value: Any = (text,) if operator == "IN" else text
+        tree = ("is", entity, "x' OR '1'='1", operator, value)
+        assert sorted(search(many, written(tree))) == expected(tree), text
+        assert search(many, f"{entity}.`{text or '-'}; --` = 'a'") == []
+
+
+def test_the_name_of_an_experiment(many: Database) -> None:
+    found = search(many, "attributes.experiment = 'e1'")
+    assert sorted(found) == sorted(row.number for row in SEEN if row.experiment == 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"filter": "metrics.k"}, "Invalid clause"),
+        ({"filter": "k = 'a'"}, "Invalid attribute key 'k'"),
+        ({"filter": "params.k = 'a' AND"}, "Invalid clause"),
+        ({"order_by": ["metrics.k UP"]}, "Invalid ordering key"),
+        ({"order_by": ["datasets.name"]}, "Invalid identifier type 'dataset'"),
+        ({"order_by": ["start_time", "created DESC"]}, "duplicate"),
+        ({"limit": 0}, "limit"),
+        ({"limit": 50_001}, "limit"),
+    ],
+)
+def test_bad_searches_say_what_is_wrong(
+    sqlite_database: Database, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        search(sqlite_database, **arguments)
+
+
+# -- pages -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["metrics.k DESC", "params.k", "start_time"])
+def test_pages_do_not_drift_under_writes(own: Database, walking: None, order: str) -> None:
+    before = search(own, "", [order])
+    newcomers = some_runs(60, seed=11)[40:]
+    seen: list[int] = []
+    for page in pages(own, "", [order], limit=4):
+        seen += page
+        with own.write() as conn:
+            for _ in range(3):
+                if newcomers:
+                    row = newcomers.pop()
+                    conn.execute(
+                        sa.insert(runs),
+                        {
+                            "number": row.number, "id": row.id, "experiment": 1, "name": "n",
+                            "user": "", "status": "RUNNING", "started": row.started,
+                            "location": "",
+                        },
+                    )  # fmt: skip
+                    one = {"run": row.number, "experiment": 1, "key": "k", "step": 0, "at": 0}
+                    conn.execute(sa.insert(run_metrics), one | {"value": 0.5, "nan": False})
+    assert [number for number in seen if number <= 40] == before
+    assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x", "AAAA", "=" * 50, "é", "a" * 30_000,
+        pack([]), pack([0, 1.0]), pack([0, 1.0, 5]), pack(["0", 1.0, 5, "a"]),
+        pack([0, "x", 5, "a"]), pack([0, 1.0, 5, None]), pack([0, 1.0, 2**63, "a"]),
+        pack([0, float("nan"), 5, "a"]), pack([0, 1.0, 5, "a\0"]), pack([0, 1.0, 5.5, "a"]),
+        pack([0, 1.0, [5], "a"]), pack([0, 1.0, 5, "a", "a"]),
+    ],
+)  # fmt: skip
+def test_a_forged_token_is_refused(many: Database, token: str) -> None:
+    with pytest.raises(InvalidInput) as caught, many.read() as conn:
+        search_run_numbers(
+            conn, experiments=[1], filter="", order_by=["metrics.k"], view="active", limit=5,
+            token=token,
+        )  # fmt: skip
+    assert caught.value.code == "bad_page_token"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[7, 0.0, 5, "a"], [-(2**62), 1.0, 5, "a"], [0, float("inf"), -5, ""], [1, 7.0, 0, "%"]],
+)
+def test_a_token_of_no_run_only_chooses_where_to_begin(
+    many: Database, way: str, values: list[Any]
+) -> None:
+    with many.read() as conn:
+        found = search_run_numbers(
+            conn, experiments=None, filter="", order_by=["metrics.k"], view="all", limit=1000,
+            token=pack(values),
+        )  # fmt: skip
+    order = [row.number for row in sort(ROWS, [("metrics", "k", False)])]
+    assert found.items == order[len(order) - len(found.items) :]
+
+
+def test_a_token_of_another_order_is_refused(many: Database) -> None:
+    with many.read() as conn:
+        one = search_run_numbers(
+            conn,
+            experiments=None,
+            filter="",
+            order_by=["params.k"],
+            view="all",
+            limit=3,
+            token=None,
+        )
+        with pytest.raises(InvalidInput, match="another search"):
+            search_run_numbers(
+                conn, experiments=None, filter="", order_by=[], view="all", limit=3, token=one.next
+            )
+
+
+def test_many_experiments_are_searched_together(own: Database, walking: None) -> None:
+    with own.write() as conn:
+        conn.execute(
+            sa.text("INSERT INTO experiments (id, name, created, updated) VALUES (:n, :m, 0, 0)"),
+            [{"n": n, "m": f"more {n}"} for n in range(100, 200)],
+        )
+    for chosen in (None, [0, 1, 2, *range(100, 200)]):
+        for orders in ([], [("metrics", "k", True)], [("params", "k", False)]):
+            order_by = [f"{e}.{k} {'DESC' if d else 'ASC'}" for e, k, d in orders]
+            found = search(own, "", order_by, experiments=chosen, limit=7)
+            assert found == [row.number for row in sort(SEEN, orders)]
+    assert search(own, experiments=[]) == []
+    assert search(own, experiments=[-1, 2**40]) == []

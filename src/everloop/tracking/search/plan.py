@@ -82,6 +82,11 @@ class Search:
             named = self._short(conditions, MEDIUM)
             return self._gather(terms, conditions, behind, need, named)
 
+    def numbers(self, conditions: Sequence[Condition]) -> list[int]:
+        """All runs that a filter leaves, by number."""
+        query = self._among(conditions, self._short(conditions, MEDIUM))
+        return list(self.conn.execute(query.order_by(runs.c.number)).scalars())
+
     def _ordered(
         self,
         terms: Sequence[Term],
@@ -110,25 +115,33 @@ class Search:
         named: Sequence[Condition],
     ) -> list[Found]:
         columns = _columns(terms)
+        query = (
+            self._among(conditions, named, terms)
+            .add_columns(*(column.expression for column in columns))
+            .order_by(*(column.ordered for column in columns))
+            .limit(need)
+        )
+        if behind is not None:
+            query = query.where(after(columns, behind))
+        return [(row[0], tuple(row[1:])) for row in self.conn.execute(query)]
+
+    def _among(
+        self,
+        conditions: Sequence[Condition],
+        named: Sequence[Condition],
+        terms: Sequence[Term] = (),
+    ) -> sa.Select[Any]:
+        """All runs that a filter leaves, of those that some of its parts name."""
         asked = [one.where for one in conditions if not (one in named and one.exact)]
         if named:
             sets = [_union([arm.runs for arm in one.arms]) for one in named]
             if len(sets) > 1:
                 sets = [sa.intersect(*(sa.select(one.subquery()) for one in sets))]
-            chosen = sets[0]
-            asked.append(runs.c.number.in_(chosen))  # within the experiments, as all arms are
+            asked.append(runs.c.number.in_(sets[0]))  # within the experiments, as all arms are
         elif self.scope.experiments is not None:
             asked.append(self.scope.of(runs.c.experiment))
-        if behind is not None:
-            asked.append(after(columns, behind))
-        query = (
-            sa.select(runs.c.number, *(column.expression for column in columns))
-            .select_from(_joined(runs, terms))
-            .where(self.scope.seen, *asked)
-            .order_by(*(column.ordered for column in columns))
-            .limit(need)
-        )
-        return [(row[0], tuple(row[1:])) for row in self.conn.execute(query)]
+        query = sa.select(runs.c.number).select_from(_joined(runs, terms))
+        return query.where(self.scope.seen, *asked)
 
     # -- walk ------------------------------------------------------------------------------------
 

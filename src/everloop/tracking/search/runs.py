@@ -43,7 +43,7 @@ def search_run_numbers(
         raise invalid("limit", limit, f"1 to {MOST}")
     wanted = parse_filter(filter, RUN_FIELDS)
     orders = parse_order(order_by, RUN_FIELDS)
-    scope = Scope(_chosen(conn, experiments), view, conn.dialect.name)
+    scope = scope_of(conn, experiments, view)
     keys = terms(orders, scope)
     columns = [column for key in keys for column in key.columns]
     behind = tuple(position(columns, token)) if token else None
@@ -55,10 +55,11 @@ def search_run_numbers(
     return Found([number for number, _ in found[:limit]], more)
 
 
-def _chosen(conn: sa.Connection, experiments: Sequence[int] | None) -> tuple[int, ...] | None:
-    """The experiments to look in; None for all, when they are many."""
+def scope_of(conn: sa.Connection, experiments: Sequence[int] | None, view: View) -> Scope:
+    """Where to look: in these experiments, or in all."""
     if experiments is not None:
-        return tuple(sorted({one for one in experiments if 0 <= one < 2**31}))
+        chosen = tuple(sorted({one for one in experiments if 0 <= one < 2**31}))
+        return Scope(chosen, view, conn.dialect.name)
     query = sa.select(experiments_table.c.id).limit(MERGED + 1)
     every = tuple(conn.execute(query).scalars())
-    return every if len(every) <= MERGED else None
+    return Scope(every if len(every) <= MERGED else None, view, conn.dialect.name)
