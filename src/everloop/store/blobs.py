@@ -170,7 +170,10 @@ class Blobs:
     def size(self, digest: str) -> int:
         """The bytes of an object. Raises :class:`~everloop.errors.NotFound`."""
         with self._errors(digest):
-            return int(obstore.head(self._store, _key(digest))["size"])
+            found = self._head(digest)
+            if found is None:
+                raise FileNotFoundError
+            return found.size
 
     def delete(self, digest: str, before: int | None = None) -> int | None:
         """Remove an object; returns its size, None when nothing was removed.
@@ -244,7 +247,10 @@ class Blobs:
 
     def _head(self, digest: str) -> Stored | None:
         try:
-            return _stored(obstore.head(self._store, _key(digest)))
+            if self._root is None:
+                return _stored(obstore.head(self._store, _key(digest)))
+            stat = (self._root / _key(digest)).stat()
+            return Stored(digest, stat.st_size, stat.st_mtime_ns // 1_000_000)
         except (NotFoundError, FileNotFoundError):
             return None
 

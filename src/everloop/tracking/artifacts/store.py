@@ -9,6 +9,7 @@ Deleting a name leaves its blob to :mod:`everloop.tracking.deletion`;
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ from everloop.tracking.records import Found
 
 PIECE = 1024 * 1024
 _A = artifacts.c
+_DIGEST = sa.select(_A.digest).where(
+    _A.folder == sa.bindparam("folder"), _A.name == sa.bindparam("name")
+)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,19 +237,25 @@ def _insert(conn: sa.Connection, path: str, digest: str, size: int) -> Entry:
     if folder:
         _make_folders(conn, folder, now)
     values = {"folder": folder, "name": name, "digest": digest, "size": size, "updated": now}
-    statement = upsert(
-        artifacts, ["folder", "name"], ["digest", "size", "updated"], _A.digest.is_not(None)
-    )
-    if conn.execute(statement.returning(_A.name), values).first() is None:
+    if conn.execute(_put_file(), values).first() is None:
         raise _occupied(path, "a folder")
     return Entry(path=path, is_dir=False, size=size, digest=digest, updated=now)
+
+
+@functools.cache
+def _put_file() -> Any:
+    """Overwrites a file, never a folder; gives the name when it did."""
+    updates = ["digest", "size", "updated"]
+    statement = upsert(artifacts, ["folder", "name"], updates, _A.digest.is_not(None))
+    return statement.returning(_A.name)
 
 
 def _make_folders(conn: sa.Connection, folder: str, now: int) -> None:
     parts = folder.split("/")
     pairs = [("/".join(parts[:depth]), parts[depth]) for depth in range(len(parts))]
     # The lowest one has all those above it, since no folder goes before what it holds.
-    if _digests(conn, pairs[-1:]) == [None]:
+    lowest = conn.execute(_DIGEST, {"folder": pairs[-1][0], "name": pairs[-1][1]}).first()
+    if lowest is not None and lowest.digest is None:
         return
     rows = [{"folder": f, "name": n, "updated": now} for f, n in pairs]
     conn.execute(insert_or_ignore(artifacts), rows)

@@ -35,17 +35,19 @@ def delete_rows(conn: sa.Connection, key: sa.Column[Any], values: Sequence[Any])
 
 
 def delete_points(db: Database, run: int) -> int:
-    """Delete a run's points but for the last some thousands; returns how many."""
+    """Delete a run's points, in steps; returns how many."""
     count = 0
     mine = metric_points.c.run == run
     edge = sa.select(*_POINT).where(mine).order_by(*_POINT).offset(ROWS).limit(1)
     while True:
         with db.write() as conn:
             found = conn.execute(edge).first()
-            if found is None:
-                return count
-            before = sa.tuple_(*_POINT) < sa.tuple_(*map(sa.literal, found))
-            count += conn.execute(sa.delete(metric_points).where(mine, before)).rowcount
+            delete = sa.delete(metric_points).where(mine)
+            if found is not None:
+                delete = delete.where(sa.tuple_(*_POINT) < sa.tuple_(*map(sa.literal, found)))
+            count += conn.execute(delete).rowcount
+        if found is None:
+            return count
 
 
 def delete_runs(db: Database, numbers: Sequence[int]) -> int:
