@@ -158,9 +158,9 @@ class Blobs:
         """
         with self._errors(digest):
             if start == 0 and end is None:
-                yield from _verified(digest, self._stream(digest, None))
+                yield from _verified(digest, self._stream(digest))
             else:
-                yield from self._stream(digest, {"offset": start} if end is None else (start, end))
+                yield from self._stream(digest, start, end)
 
     def exists(self, digest: str) -> bool:
         """Whether there is an object; its content is not read."""
@@ -223,10 +223,13 @@ class Blobs:
             return True
         return False
 
-    def _stream(
-        self, digest: str, part: tuple[int, int] | dict[str, int] | None
-    ) -> Iterator[bytes]:
-        options: Any = {} if part is None else {"range": part}
+    def _stream(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        if self._root is not None:
+            yield from _read(self._root / _key(digest), start, end)
+            return
+        options: Any = {}
+        if (start, end) != (0, None):
+            options["range"] = {"offset": start} if end is None else (start, end)
         result = obstore.get(self._store, _key(digest), options=options)
         for chunk in result.stream(min_chunk_size=CHUNK):
             yield bytes(chunk)
@@ -240,7 +243,7 @@ class Blobs:
     def _copy(self, digest: str, file: BinaryIO) -> str:
         found = hashlib.sha256()
         with self._errors(digest):
-            for chunk in self._stream(digest, None):
+            for chunk in self._stream(digest):
                 found.update(chunk)
                 file.write(chunk)
         return found.hexdigest()
@@ -292,6 +295,15 @@ def _stored(meta: Any) -> Stored:
 
 def _earlier(found: Stored, before: int | None) -> bool:
     return before is None or found.updated < before
+
+
+def _read(path: Path, start: int, end: int | None) -> Iterator[bytes]:
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        left = os.fstat(file.fileno()).st_size - start if end is None else end - start
+        while left > 0 and (chunk := file.read(min(left, CHUNK))):
+            left -= len(chunk)
+            yield chunk
 
 
 def _verified(digest: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
