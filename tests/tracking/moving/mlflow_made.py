@@ -201,10 +201,10 @@ def tables() -> sa.MetaData:
 class Made:
     """A database in the folder ``root``, and the artifacts it names."""
 
-    def __init__(self, root: Path, artifacts: str | None = None) -> None:
+    def __init__(self, root: Path, artifacts: str | None = None, url: str | None = None) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
-        self.url = f"sqlite:///{root / 'mlflow.db'}"
+        self.url = url or f"sqlite:///{root / 'mlflow.db'}"
         self.engine = sa.create_engine(self.url)
         self.meta = tables()
         self.meta.create_all(self.engine)
@@ -252,9 +252,9 @@ class Made:
         self.put("runs", row | more)
 
 
-def made(root: Path, artifacts: str | None = None) -> Made:
+def made(root: Path, artifacts: str | None = None, url: str | None = None) -> Made:
     """Experiments, one of them deleted, four runs, a dataset, a logged model, two models."""
-    one = Made(root, artifacts)
+    one = Made(root, artifacts, url)
     stages = ("active", "active", "deleted")
     for id, (name, stage) in enumerate(zip(("Default", "alpha", "gone"), stages, strict=True)):
         one.put("experiments", {

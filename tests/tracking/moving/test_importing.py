@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from mlflow_made import AT, FILES, MODEL, RUNS, Made, made, make_folder, write_files
 
 from everloop.errors import Conflict, InvalidInput, Unavailable
-from everloop.loop.moving import import_mlflow
+from everloop.loop.moving import export_mlflow, import_mlflow
 from everloop.loop.project import Project
 from everloop.settings import Settings
 from everloop.store.database import Database
@@ -284,6 +284,22 @@ def test_a_file_that_cannot_be_stored_is_told(mlflow: Made, move: Any) -> None:
 
 
 # -- kinds of sources --------------------------------------------------------------------------
+
+
+def test_a_postgresql_database_comes_and_takes(empty_pg_url: str, tmp_path: Path) -> None:
+    source = made(tmp_path / "mlflow", url=empty_pg_url)
+    source.engine.dispose()
+    address = empty_pg_url.replace("postgresql+psycopg", "postgresql")
+    project = tmp_path / "p"
+    project.mkdir()
+    came = import_mlflow(address, project)
+    assert differing(came) == []
+    with Project.open(project) as opened:
+        run = opened.runs.create(1).id
+        opened.runs.log_metrics(run, {"loss": math.nan})
+    went = export_mlflow(address, project, artifacts_to=str(tmp_path / "kept"))
+    assert differing(went) == []
+    assert {line.kind: line.theirs for line in went.lines}["runs"] == 5
 
 
 def test_a_folder_comes(move: Any, database_url: str, tmp_path: Path) -> None:

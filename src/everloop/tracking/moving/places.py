@@ -24,6 +24,11 @@ _STORES = ("s3", "gs", "az", "abfs", "abfss", "s3a")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
+def below_proxy(location: str) -> str:
+    """The path that ``mlflow-artifacts:/path`` or ``mlflow-artifacts://host:5000/path`` names."""
+    return unquote(urlsplit(location).path).strip("/")
+
+
 class Tree(Protocol):
     """The files below one place."""
 
@@ -118,7 +123,7 @@ class Places:
         """
         parts = urlsplit(location)
         if parts.scheme == PROXIED:
-            return self._below(self._given(location), unquote(parts.path))
+            return self._below(self._given(location), below_proxy(location))
         if parts.scheme in _STORES:
             return StoreTree(location)
         path = self._path(location)

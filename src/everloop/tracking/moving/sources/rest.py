@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from everloop.tracking.moving.client import MlflowServer
-from everloop.tracking.moving.places import PROXIED, Places, Tree
+from everloop.tracking.moving.places import PROXIED, Places, Tree, below_proxy
 from everloop.tracking.moving.records import (
     Latest,
     ModelMetric,
@@ -91,19 +91,29 @@ class RestSource:
     def points(self, runs: Sequence[MovedRun]) -> Iterator[list[PointRow]]:
         wanted = [(run.id, key) for run in runs for key in run.latest]
         for start in range(0, len(wanted), THREADS):
-            yield from self.pool.map(self._history, wanted[start : start + THREADS])
+            part = wanted[start : start + THREADS]
+            for (run, key), (rows, token) in zip(
+                part, self.pool.map(self._history, part), strict=True
+            ):
+                yield rows
+                while token:  # page by page, so that a long history is never held whole
+                    rows, token = self._history((run, key), token)
+                    yield rows
 
-    def _history(self, wanted: tuple[str, str]) -> list[PointRow]:
+    def _history(self, wanted: tuple[str, str], token: str = "") -> tuple[list[PointRow], str]:
+        """A page of a metric's points, and the token of the next one."""
         run, key = wanted
         asked = {"run_id": run, "metric_key": key, "max_results": 25_000}
-        found = self.server.pages("GET", "metrics/get-history", asked, "metrics")
-        return [
+        more = {"page_token": token} if token else {}
+        page = self.server.ask("GET", "metrics/get-history", asked | more)
+        rows = [
             PointRow(
                 run, key, int(p.get("timestamp", 0)), int(p.get("step", 0)),
                 *number(float(p.get("value", 0))),
             )
-            for p in found
+            for p in page.get("metrics", ())
         ]  # fmt: skip
+        return rows, page.get("next_page_token") or ""
 
     def logged_models(self, experiment: int) -> Iterator[list[MovedLoggedModel]]:
         if not self.server.has_logged_models:
@@ -198,7 +208,7 @@ class ServedPlaces(Places):
         if self.proxied:
             return super().open(location, kind, id)
         if location.startswith(PROXIED + ":"):
-            return ProxiedTree(self.server, location.partition(":")[2].lstrip("/"))
+            return ProxiedTree(self.server, below_proxy(location))
         return ServedTree(self.server, kind, id)
 
 
@@ -207,7 +217,6 @@ class ProxiedTree:
 
     def __init__(self, server: MlflowServer, root: str) -> None:
         self.server = server
-        # mlflow-artifacts://host:port/path names a host before its path.
         self.root = root
 
     def files(self) -> Iterator[MovedFile]:

@@ -29,7 +29,10 @@ SPACE = uuid.UUID("6f1c1bb0-6d2a-4b0e-9d0c-0a6d3a8f2c11")
 """Names that a row needs here and has not in everloop are made from what it is, in this space."""
 
 _STATUS = {"PENDING": 1, "READY": 2, "FAILED": 3}
-_RUN = ("name", "user_id", "status", "start_time", "end_time", "deleted_time", "lifecycle_stage")
+_RUN = (
+    "name", "user_id", "status", "start_time", "end_time", "deleted_time", "lifecycle_stage",
+    "artifact_uri",
+)  # fmt: skip
 
 
 class DatabaseTarget:

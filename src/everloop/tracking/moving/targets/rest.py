@@ -7,7 +7,7 @@ from typing import Any
 
 from everloop.errors import InvalidInput
 from everloop.tracking.moving.client import MlflowServer
-from everloop.tracking.moving.places import PROXIED
+from everloop.tracking.moving.places import PROXIED, below_proxy
 from everloop.tracking.moving.records import (
     MovedExperiment,
     MovedLoggedModel,
@@ -304,7 +304,7 @@ class RestTarget:
 
     def _place(self, id: str) -> str | None:
         uri = self._places.get(id, "")
-        return uri.partition(":")[2].lstrip("/") if uri.startswith(PROXIED + ":") else None
+        return below_proxy(uri) if uri.startswith(PROXIED + ":") else None
 
     def source(self) -> RestSource:
         return RestSource(self.url)
