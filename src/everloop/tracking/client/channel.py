@@ -225,12 +225,17 @@ class Channel:
             self._sends.get()
             while not self._sends.empty():
                 self._sends.get()
-            for payload in outbox.pending():
-                if not self._deliver(outbox, payload):
-                    return
-                with self._progress:
-                    self._sent += 1
-                    self._progress.notify_all()
+            try:
+                for payload in outbox.pending():
+                    if not self._deliver(outbox, payload):
+                        return
+                    with self._progress:
+                        self._sent += 1
+                        self._progress.notify_all()
+            except OSError as error:
+                log.error("%s", self._unwritten(error).message)
+                self._rest(LONGEST_PAUSE)
+                self._sends.put(None)
 
     def _deliver(self, outbox: Outbox, payload: bytes) -> bool:
         """Whether the record is dealt with; False when this process ends before."""
@@ -272,7 +277,7 @@ class Channel:
 
     def _unwritten(self, error: OSError) -> EverloopError:
         return Unavailable(
-            f"The write-ahead file below {self.root} cannot be written: {error.strerror}.",
+            f"The write-ahead file below {self.root} does not work: {error.strerror}.",
             code="outbox_failed",
             path=str(self.root),
         )

@@ -70,9 +70,13 @@ class Outbox:
                 return
             # Looked at before the last records are read: then nothing can be added behind them.
             newer = next((other for other in segments if other > path), None)
-            for payload, after in read_segment(path, offset):
-                yield payload
-                self._reading = (path, after)
+            try:
+                for payload, after in read_segment(path, offset):
+                    yield payload
+                    self._reading = (path, after)
+            except FileNotFoundError:  # somebody deleted the folder: there is nothing to send
+                self._reading = None
+                return
             if newer is None:
                 return
             self._writer.sync()
