@@ -15,6 +15,7 @@ from everloop.store.events import EventLog
 from everloop.store.tables import experiment_tags, experiments, runs
 from everloop.tracking.checks import check_key, check_text
 from everloop.tracking.records import Experiment, Found, View
+from everloop.tracking.search.conditions import id_list
 from everloop.tracking.search.experiments import search_experiment_ids
 
 ARTIFACTS = "mlflow-artifacts:"
@@ -239,8 +240,8 @@ def _rows(conn: sa.Connection, ids: Sequence[int]) -> tuple[Any, Any]:
     if len(ids) == 1:
         one = {"experiment": ids[0]}
         return conn.execute(_ONE, one), conn.execute(_TAGS_OF_ONE, one)
-    rows = sa.select(experiments).where(experiments.c.id.in_(ids))
-    tags = sa.select(experiment_tags).where(experiment_tags.c.experiment.in_(ids))
+    rows = sa.select(experiments).where(experiments.c.id.in_(id_list(ids)))
+    tags = sa.select(experiment_tags).where(experiment_tags.c.experiment.in_(id_list(ids)))
     return conn.execute(rows), conn.execute(tags.order_by(experiment_tags.c.key))
 
 

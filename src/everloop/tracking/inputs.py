@@ -21,6 +21,7 @@ from everloop.tracking.of_runs import OfRuns
 from everloop.tracking.points import check_step
 from everloop.tracking.records import DatasetSummary, DatasetUse, ModelUse, Run, RunInputs
 from everloop.tracking.runs import active
+from everloop.tracking.search.conditions import id_list
 
 CONTEXT = "mlflow.data.context"
 """The tag that says what a run used a dataset for, such as ``training``."""
@@ -94,7 +95,7 @@ class InputStore:
         query = (
             sa.select(d.id, d.experiment, d.name, d.digest, run_inputs.c.tags)
             .join_from(run_datasets, run_inputs, run_inputs.c.dataset == d.id)
-            .where(d.experiment.in_(experiments))
+            .where(d.experiment.in_(id_list(experiments)))
             .distinct()
             .order_by(d.id)
         )

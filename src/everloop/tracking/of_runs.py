@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from everloop.tracking.search.conditions import id_list
+
 
 class OfRuns:
     """A query of a table whose column ``run`` holds the number of a run, ordered by it and ``by``.
@@ -26,4 +28,4 @@ class OfRuns:
         """The rows of these runs."""
         if len(runs) == 1:
             return conn.execute(self._one, {"one": runs[0]})
-        return conn.execute(self._query.where(self._run.in_(runs)))
+        return conn.execute(self._query.where(self._run.in_(id_list(runs))))
