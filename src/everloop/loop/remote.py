@@ -10,18 +10,16 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from everloop import errors
-from everloop.errors import EverloopError, InvalidInput, NotFound, Unavailable
+from everloop.errors import NotFound, Unavailable
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.following import Progress, follow
 from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
 from everloop.monitor.windows import Window
+from everloop.tracking.client.remote import error_of
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.3
-_KINDS = {400: InvalidInput, 403: errors.Forbidden, 404: NotFound, 409: errors.Conflict,
-          413: errors.TooLarge, 422: InvalidInput, 503: Unavailable}  # fmt: skip
 
 
 class Server:
@@ -48,7 +46,7 @@ class Server:
                 fix="EVERLOOP_SERVER must be the address of a running everloop up.",
             ) from None  # fmt: skip
         if response.status_code >= 400:
-            raise _error(response)
+            raise error_of(response.status_code, response.content)
         return msgspec.json.decode(response.content, type=kind)
 
     def page(self, path: str, kind: type[T], **query: Any) -> list[T]:
@@ -140,13 +138,3 @@ class RemoteLoop:
     def _with_steps(self, cycle_id: str) -> tuple[Cycle, list[Step]]:
         found = self.server.call("GET", f"/cycles/{cycle_id}", dict[str, Any])
         return msgspec.convert(found["cycle"], Cycle), msgspec.convert(found["steps"], list[Step])
-
-
-def _error(response: httpx.Response) -> EverloopError:
-    kind = _KINDS.get(response.status_code, EverloopError)
-    try:
-        said = response.json()["error"]
-        parts = {k: said[k] for k in ("code", "path", "got", "expected", "fix") if k in said}
-        return kind(said["message"], **parts)
-    except (ValueError, KeyError, TypeError):
-        return EverloopError(f"server: HTTP {response.status_code} from {response.url.host}.")

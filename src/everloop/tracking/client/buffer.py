@@ -15,7 +15,7 @@ from typing import Any
 from everloop.tracking.checks import check_key
 from everloop.tracking.wire import Columns, End
 
-BATCH = 50_000
+BATCH = 20_000
 """Most points of one record that a client writes."""
 
 MOST = 1_000_000
