@@ -100,7 +100,8 @@ def pages(
 # -- any filter, any order, any page: as the reference says --------------------------------------
 
 keys = st.sampled_from(KEYS)
-texts = st.sampled_from([text for text in TEXTS if not ("'" in text and '"' in text)])
+# A quote behind a backslash does not end a text when there is a later one.
+texts = st.sampled_from([text for text in TEXTS if not text.endswith("\\")])
 patterns = st.text(alphabet="aAbB%_*?[]é\\", max_size=4).filter(lambda p: not p.endswith("\\"))
 numbers = st.sampled_from([n for n in NUMBERS if n == n] + [3])
 
