@@ -88,9 +88,12 @@ def measure(db: Database, figures: dict[str, list[tuple[float, float]]]) -> None
             figures[name].append(timed(store, filter, order, None))
         token = None
         for _ in range(100):
-            found = store.search([1], "metrics.m00 > 0", ["metrics.m01 DESC"], limit=10, token=token)
+            found = store.search(
+                [1], "metrics.m00 > 0", ["metrics.m01 DESC"], limit=10, token=token
+            )
             token = found.next or token
-        figures["page 100"].append(timed(store, "metrics.m00 > 0", ["metrics.m01 DESC"], token))
+        page = timed(store, "metrics.m00 > 0", ["metrics.m01 DESC"], token)
+        figures["page 100"].append(page)
 
 
 def timed(store: RunStore, filter: str, order: list[str], token: str | None) -> tuple[float, float]:
