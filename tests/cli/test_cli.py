@@ -17,7 +17,18 @@ from everloop.cli._output import table
 from everloop.loop.project import Project
 from everloop.settings import Settings
 
-LEAVES = [["audit", "verify"] if verb == "audit" else [verb] for verb in VERBS]
+
+def _leaves() -> list[list[str]]:
+    """Every command that does something: verbs, and what is below those that only hold others."""
+    found: list[list[str]] = []
+    for verb in VERBS:
+        command = everloop.get_command(None, verb)  # type: ignore[arg-type]
+        below = getattr(command, "commands", None)
+        found += [[verb, name] for name in below] if below else [[verb]]
+    return found
+
+
+LEAVES = _leaves()
 
 
 class Said(NamedTuple):
