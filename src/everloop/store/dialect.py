@@ -39,12 +39,7 @@ def upsert(
     ``keys`` must be the columns of the primary key or of a unique constraint. A row that ``where``
     does not hold for stays as it is, and is not among those that ``returning`` gives.
     """
-    statement = _insert(table)
-    return statement.on_conflict_do_update(
-        index_elements=list(keys),
-        set_={name: statement.excluded[name] for name in updates},
-        where=where,
-    )
+    return _overwriting(_insert(table), keys, updates, where)
 
 
 def upsert_newer(
@@ -55,11 +50,21 @@ def upsert_newer(
     They are compared in order, as a tuple, so the outcome does not depend on who comes first.
     """
     statement = _insert(table)
+    new = sa.tuple_(*(statement.excluded[name] for name in by))
+    newer = new > sa.tuple_(*(table.c[name] for name in by))
+    return _overwriting(statement, keys, updates, newer)
+
+
+def _overwriting(
+    statement: Insert,
+    keys: Collection[str],
+    updates: Collection[str],
+    where: sa.ColumnElement[bool] | None,
+) -> Insert:
     return statement.on_conflict_do_update(
         index_elements=list(keys),
         set_={name: statement.excluded[name] for name in updates},
-        where=sa.tuple_(*(statement.excluded[name] for name in by))
-        > sa.tuple_(*(table.c[name] for name in by)),
+        where=where,
     )
 
 
@@ -80,10 +85,9 @@ def insert_columns(
         return
     chosen = ", ".join(_chosen(table.c[name], conn.dialect) for name in columns)
     arrays = ", ".join(f"%s::{_element(table.c[name], conn.dialect)}[]" for name in columns)
-    given = ", ".join(f'"{name}"' for name in columns)
     conn.exec_driver_sql(
         f"INSERT INTO {table.name} ({names}) SELECT {chosen} "
-        f"FROM unnest({arrays}) AS given ({given}) ON CONFLICT DO NOTHING",
+        f"FROM unnest({arrays}) AS given ({names}) ON CONFLICT DO NOTHING",
         (*_words(table, columns), *(_array(values) for values in columns.values())),
     )
 

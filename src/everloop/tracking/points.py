@@ -26,8 +26,8 @@ LARGEST = 1.7976931348623157e308
 MOST = 2**63
 MAX_HISTORY = 100_000
 
-_INSERT = insert_or_ignore(metric_points)
-_NEWEST = upsert_newer(
+INSERT_POINT = insert_or_ignore(metric_points)
+UPSERT_NEWEST = upsert_newer(
     run_metrics, ["run", "key"], ["step", "at", "value", "nan"], by=["step", "at", "value"]
 )
 
@@ -43,7 +43,7 @@ def keep_points(conn: sa.Connection, run: int, experiment: int, points: Sequence
         keep_model_points(conn, run, measured)
     # In the same order by everybody, so that two writers cannot wait for each other.
     rows.sort(key=_order)
-    conn.execute(_INSERT, rows if len(rows) > 1 else rows[0])
+    conn.execute(INSERT_POINT, rows if len(rows) > 1 else rows[0])
     newest: dict[str, dict[str, Any]] = {}
     for row in rows:
         best = newest.get(row["key"])
@@ -55,7 +55,7 @@ def keep_points(conn: sa.Connection, run: int, experiment: int, points: Sequence
 def keep_newest(conn: sa.Connection, experiment: int, rows: Sequence[dict[str, Any]]) -> None:
     """Let rows of :func:`point_row`, sorted by key and one of each, be the newest if they are."""
     latest = [row | {"experiment": experiment} for row in rows]
-    conn.execute(_NEWEST, latest if len(latest) > 1 else latest[0])
+    conn.execute(UPSERT_NEWEST, latest if len(latest) > 1 else latest[0])
 
 
 def point_row(run: int, point: Point) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from everloop.registry.aliases import MANAGED
 from everloop.registry.names import check_model_name
 from everloop.store.database import Database
-from everloop.store.dialect import count_on, insert_or_ignore, upsert, upsert_newer
+from everloop.store.dialect import count_on, insert_or_ignore, upsert
 from everloop.store.events import EventLog
 from everloop.store.tables import (
     experiment_tags,
@@ -25,7 +25,6 @@ from everloop.store.tables import (
     logged_model_params,
     logged_model_tags,
     logged_models,
-    metric_points,
     model_aliases,
     model_tags,
     model_version_tags,
@@ -33,7 +32,6 @@ from everloop.store.tables import (
     models,
     run_datasets,
     run_inputs,
-    run_metrics,
     run_models,
     run_params,
     run_tags,
@@ -55,11 +53,8 @@ from everloop.tracking.moving.records import (
     PointRow,
     Texts,
 )
+from everloop.tracking.points import INSERT_POINT, UPSERT_NEWEST
 
-_POINT = insert_or_ignore(metric_points)
-_NEWEST = upsert_newer(
-    run_metrics, ["run", "key"], ["step", "at", "value", "nan"], by=["step", "at", "value"]
-)
 _RUN_CHANGES = ("name", "user", "status", "started", "finished", "deleted", "location")
 _MODEL_CHANGES = ("run", "name", "type", "status", "message", "location", "updated", "deleted")
 _VERSION_CHANGES = (
@@ -150,7 +145,7 @@ class Keeper:
         ]  # fmt: skip
         if rows:
             with self.db.write() as conn:
-                conn.execute(_POINT, rows)
+                conn.execute(INSERT_POINT, rows)
 
     def keep_newest(
         self, newest: Mapping[tuple[str, str], Latest], wanted: Sequence[MovedRun],
@@ -164,7 +159,7 @@ class Keeper:
         ]
         if rows:
             with self.db.write() as conn:
-                conn.execute(_NEWEST, rows)
+                conn.execute(UPSERT_NEWEST, rows)
 
     # -- logged models ---------------------------------------------------------------------------
 
