@@ -7,7 +7,13 @@ import sqlalchemy as sa
 from everloop.errors import Conflict
 from everloop.registry._base import RegistryPart
 from everloop.registry.names import check_alias
-from everloop.registry.reading import is_alias, names_prompt, read_alias, require_version
+from everloop.registry.reading import (
+    is_alias,
+    names_prompt,
+    read_alias,
+    read_given_alias,
+    require_version,
+)
 from everloop.registry.webhooks.queue import announce
 from everloop.store.clock import now_ms
 from everloop.store.dialect import upsert
@@ -70,7 +76,7 @@ class Aliases(RegistryPart):
     ) -> int | None:
         """Take an alias away; returns the number it pointed at, None when there was none."""
         with self._within(conn) as open_conn:
-            before = self._pointed(open_conn, model, alias)
+            before = read_given_alias(open_conn, model, alias)
             if before is not None:
                 self._refuse_managed(model, alias, by_rollout)
                 open_conn.execute(sa.delete(model_aliases).where(is_alias(model, alias)))
@@ -112,11 +118,6 @@ class Aliases(RegistryPart):
                 got=alias,
                 fix="`everloop deploy` makes a version the champion.",
             )
-
-    @staticmethod
-    def _pointed(conn: sa.Connection, model: str, alias: str) -> int | None:
-        query = sa.select(model_aliases.c.version).where(is_alias(model, alias))
-        return conn.execute(query).scalar_one_or_none()
 
     def _alias_event(
         self, conn: sa.Connection, kind: str, model: str, actor: str,

@@ -12,7 +12,7 @@ from everloop.errors import InvalidInput, invalid
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 _ALIAS = re.compile(r"[\w-]{1,255}")
-_VERSION_ALIAS = re.compile(r"[vV]\d+")
+VERSION_ALIAS = re.compile(r"[vV]\d+")
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LARGEST = 2**31 - 1
 
@@ -79,7 +79,7 @@ def check_alias(value: str) -> str:
     """
     if not isinstance(value, str) or not _ALIAS.fullmatch(value):
         raise _bad_alias(value, "1 to 255 letters, digits, '_' or '-'")
-    if value.lower() == LATEST or _VERSION_ALIAS.fullmatch(value):
+    if value.lower() == LATEST or VERSION_ALIAS.fullmatch(value):
         raise _bad_alias(value, "a name other than latest and v1, v2, …, which are reserved")
     return value
 

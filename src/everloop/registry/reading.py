@@ -108,6 +108,11 @@ def read_alias(conn: sa.Connection, model: str, alias: str) -> int | None:
     """The number that an alias points at, None when there is no such alias."""
     if alias.lower() == LATEST:
         return newest_version(conn, model)
+    return read_given_alias(conn, model, alias)
+
+
+def read_given_alias(conn: sa.Connection, model: str, alias: str) -> int | None:
+    """The same, but for the alias that every model has."""
     query = sa.select(model_aliases.c.version).where(is_alias(model, alias))
     return conn.execute(query).scalar_one_or_none()
 

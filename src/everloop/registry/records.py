@@ -26,6 +26,9 @@ TAG_KEY = 250
 PROMPT = "mlflow.prompt.is_prompt"
 """The tag of a model that is a prompt: a text with versions."""
 
+PROMPT_TEXT = "mlflow.prompt.text"
+"""The tag of a prompt's version that holds the text."""
+
 
 class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a model.

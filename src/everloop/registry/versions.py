@@ -22,6 +22,8 @@ from everloop.registry.reading import (
     require_version,
 )
 from everloop.registry.records import (
+    PROMPT,
+    PROMPT_TEXT,
     STAGES,
     ModelVersion,
     Stage,
@@ -46,7 +48,7 @@ LARGEST = 2**31 - 1
 _RECORDED = (
     "key", "digest", "algorithm", "run", "dataset", "cycle", "source", "location", "logged_model",
 )  # fmt: skip
-PROMPT_MARKS = frozenset({"mlflow.prompt.text", "mlflow.prompt.is_prompt", "_mlflow_prompt_type"})
+PROMPT_MARKS = frozenset({PROMPT_TEXT, PROMPT, "_mlflow_prompt_type"})
 """Tags that make a prompt, which nobody who is told of one needs."""
 
 
@@ -89,10 +91,9 @@ class Versions(Aliases):
         )
         row = to_row(wanted)
         with self.events.transaction() as conn:
-            same_key = (model_versions.c.model == model) & (model_versions.c.key == key)
-            found = read_versions(conn, sa.select(model_versions).where(same_key))
-            if found:
-                return found[0]
+            found = _made_under(conn, model, key)
+            if found is not None:
+                return found
             fresh = {"name": model, "last": 0, "created": now, "updated": now}
             made = conn.execute(insert_or_ignore(models).returning(models.c.name), fresh)
             if made.first() is not None:
@@ -144,9 +145,8 @@ class Versions(Aliases):
         row, kept = to_row(wanted), check_tags(tags or {})
         with self.events.transaction() as conn:
             require_model(conn, model)
-            same_key = (model_versions.c.model == model) & (model_versions.c.key == wanted.key)
-            found = read_versions(conn, sa.select(model_versions).where(same_key))
-            return found[0] if found else self._add(conn, row, kept, version, actor)
+            found = _made_under(conn, model, wanted.key)
+            return found or self._add(conn, row, kept, version, actor)
 
     def version(self, model: str, version: int) -> ModelVersion:
         """One version; raises :class:`~everloop.errors.NotFound` when there is none."""
@@ -295,6 +295,13 @@ class Versions(Aliases):
         conn.execute(change.values(updated=now_ms(), **values))
 
 
+def _made_under(conn: sa.Connection, model: str, key: str) -> ModelVersion | None:
+    """The version that was made under a key before."""
+    same_key = (model_versions.c.model == model) & (model_versions.c.key == key)
+    found = read_versions(conn, sa.select(model_versions).where(same_key))
+    return found[0] if found else None
+
+
 def _next_number(conn: sa.Connection, model: str, wanted: int | None, now: int) -> int:
     """The number of a new version. The row of the model counts; its lock keeps others waiting."""
     if wanted is None:
@@ -318,7 +325,7 @@ def _told(version: ModelVersion) -> tuple[str, dict[str, Any]]:
     data: dict[str, Any] = {"name": version.model, "version": str(version.version)}
     if is_prompt(version.tags):
         shown = {key: value for key, value in version.tags.items() if key not in PROMPT_MARKS}
-        text = version.tags.get("mlflow.prompt.text")
+        text = version.tags.get(PROMPT_TEXT)
         data |= {"template": text, "tags": shown, "description": version.description or None}
         return "prompt_version.created", data
     data |= {

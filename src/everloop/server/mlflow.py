@@ -19,8 +19,6 @@ from everloop.server.middleware._base import PRINCIPAL, ROUTE, header
 from everloop.server.problems import Problem
 from everloop.server.routing import Mounted, check_permission
 from everloop.store.instant import Busy
-from everloop.tracking.inputs import InputStore
-from everloop.tracking.logged_models import LoggedModelStore
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.decode import Reader
 from everloop.tracking.mlflow_api.entry import Entry
@@ -145,8 +143,8 @@ class _Apis(dict[str, Api]):
             Api,
             experiments=project.experiments,
             runs=project.runs,
-            inputs=getattr(project, "inputs", None) or InputStore(project.db),
-            logged_models=getattr(project, "logged_models", None) or LoggedModelStore(project.db),
+            inputs=project.inputs,
+            logged_models=project.logged_models,
             artifacts=project.artifacts,
             registry=project.registry,
             webhooks=project.webhooks,

@@ -19,12 +19,9 @@ from everloop.store.tables import run_datasets, run_inputs, run_models
 from everloop.tracking.checks import check_key, check_text
 from everloop.tracking.of_runs import OfRuns
 from everloop.tracking.points import check_step
-from everloop.tracking.records import DatasetSummary, DatasetUse, ModelUse, Run, RunInputs
+from everloop.tracking.records import CONTEXT, DatasetSummary, DatasetUse, ModelUse, Run, RunInputs
 from everloop.tracking.runs import active
 from everloop.tracking.search.conditions import id_list
-
-CONTEXT = "mlflow.data.context"
-"""The tag that says what a run used a dataset for, such as ``training``."""
 
 MAX_USES = 1000
 """Most datasets or models told at once."""

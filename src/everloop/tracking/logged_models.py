@@ -20,7 +20,7 @@ from everloop.store.tables import (
     logged_model_tags,
     logged_models,
 )
-from everloop.tracking.checks import check_key, check_text
+from everloop.tracking.checks import PARAM, TAG, check_key, check_text
 from everloop.tracking.experiments import own_location, require_active
 from everloop.tracking.model_points import missing
 from everloop.tracking.names import new_name
@@ -36,7 +36,7 @@ from everloop.tracking.search.logged_models import search_logged_model_ids
 
 STATUSES: tuple[ModelStatus, ...] = ("PENDING", "READY", "FAILED")
 
-NAME, TYPE, PARAM, TAG = 500, 500, 6000, 8000  # characters
+NAME, TYPE = 500, 500  # characters
 
 _ID = re.compile(r"m-[0-9a-f]{32}")
 _BAD_IN_NAME = "/:.%\"'"

@@ -12,6 +12,15 @@ Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
 View = Literal["active", "deleted", "all"]
 ModelStatus = Literal["PENDING", "READY", "FAILED"]
 
+RUN_NAME = "mlflow.runName"
+"""The tag that says a run's name again, where MLflow's clients look for it."""
+
+CONTEXT = "mlflow.data.context"
+"""The tag that says what a run used a dataset for, such as ``training``."""
+
+MODEL_VERSIONS = "mlflow.modelVersions"
+"""The tag of a logged model that says what was registered from it."""
+
 STATUSES: tuple[Status, ...] = ("SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED")
 
 

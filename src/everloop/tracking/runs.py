@@ -19,13 +19,10 @@ from everloop.tracking.experiments import own_location, require_active
 from everloop.tracking.names import new_name
 from everloop.tracking.points import history, keep_points, sampled
 from everloop.tracking.reading import read_runs
-from everloop.tracking.records import STATUSES, Found, Point, Run, Status, View
+from everloop.tracking.records import RUN_NAME, STATUSES, Found, Point, Run, Status, View
 from everloop.tracking.search.runs import search_run_numbers
 
 __all__ = ["RUN_NAME", "Point", "Run", "RunStore", "Status"]
-
-RUN_NAME = "mlflow.runName"
-"""The tag that says a run's name again, where MLflow's clients look for it."""
 
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 

@@ -8,7 +8,7 @@ from wire_helpers import Wire, by_key
 
 from everloop.deploy.state import Arm
 from everloop.loop.project import Project
-from everloop.tracking.mlflow_api.registry_checks import TAG_VALUE
+from everloop.registry.records import TEXT
 
 INVALID, MISSING, TAKEN = (
     "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS",
@@ -69,7 +69,7 @@ def test_shapes(filled: Wire) -> None:
         ("search", "GET", {"order_by": "odd ASC"}, (400, INVALID, "odd")),
         ("set-tag", "POST", {"name": "m", "key": "k" * 251, "value": ""},
          (400, INVALID, "'key' exceeds the maximum length of 250 characters")),
-        ("set-tag", "POST", {"name": "m", "key": "k", "value": "x" * (TAG_VALUE + 1)},
+        ("set-tag", "POST", {"name": "m", "key": "k", "value": "x" * (TEXT + 1)},
          (400, INVALID, "'value' exceeds the maximum length of 100000 characters")),
         ("alias", "POST", {"name": "m", "alias": "latest", "version": "1"},
          (400, INVALID, "'latest' alias name (case insensitive) is reserved.")),

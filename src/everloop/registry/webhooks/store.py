@@ -29,7 +29,7 @@ MOST = 1000
 """Most items of a page."""
 
 SECRET = 1000  # characters
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _W, _D = webhooks.c, webhook_deliveries.c
 
 
@@ -157,7 +157,7 @@ class WebhookStore:
 
     def _checked(self, **given: Any) -> dict[str, Any]:
         """The columns for what is given; raises InvalidInput for what may not be."""
-        if given["name"] is not None and not _NAME.fullmatch(given["name"]):
+        if given["name"] is not None and not NAME.fullmatch(given["name"]):
             expected = "1 to 63 letters, digits, '.', '_' or '-', a letter or digit at both ends"
             raise invalid("name", given["name"], expected, code="bad_name")
         if given["url"] is not None:

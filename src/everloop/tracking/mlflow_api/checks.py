@@ -11,16 +11,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from everloop.tracking.checks import KEY, PARAM, TAG
+from everloop.tracking.experiments import NAME as EXPERIMENT_NAME
 from everloop.tracking.mlflow_api.errors import INVALID, MISSING, invalid_value, refuse, too_long
 
-KEY = 250
-PARAM = 6000
-TAG = 8000
 CUT = 65_536
 """Params and tags of runs are cut to their limits up to this length, and refused beyond it."""
 
-EXPERIMENT_NAME = 500
-EXPERIMENT_TAG = 20_000
 METRICS_OF_BATCH = 1000
 TEXTS_OF_BATCH = 100
 BATCH = 1000

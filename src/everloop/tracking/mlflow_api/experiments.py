@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import field
 
+from everloop.tracking.experiments import VALUE
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.checks import (
-    EXPERIMENT_TAG,
     check_experiment_name,
     check_tag,
     experiment_id,
@@ -73,7 +73,7 @@ def create(api: Api, message: CreateExperiment) -> dict[str, str]:
     check_experiment_name(message.name)
     location = message.artifact_location
     for tag in message.tags:
-        check_tag(tag.key, tag.value, most=EXPERIMENT_TAG)
+        check_tag(tag.key, tag.value, most=VALUE)
     made = api.experiments.create(
         message.name,
         location=check_location(location) if location else None,
@@ -118,7 +118,7 @@ def restore(api: Api, message: ExperimentById) -> None:
 
 
 def set_tag(api: Api, message: SetExperimentTag) -> None:
-    check_tag(message.key, message.value, most=EXPERIMENT_TAG)
+    check_tag(message.key, message.value, most=VALUE)
     api.experiments.set_tag(experiment_id(message.experiment_id), message.key, message.value)
 
 

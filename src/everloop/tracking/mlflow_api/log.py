@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from msgspec import field
 
 from everloop.errors import Conflict, NotFound
+from everloop.tracking.checks import PARAM, TAG
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.checks import (
-    PARAM,
-    TAG,
     check_batch,
     check_metric,
     check_param,

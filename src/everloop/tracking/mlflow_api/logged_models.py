@@ -7,8 +7,9 @@ from typing import Any
 from msgspec import field
 
 from everloop.errors import Conflict, NotFound
+from everloop.tracking.checks import TAG
 from everloop.tracking.mlflow_api.api import Api
-from everloop.tracking.mlflow_api.checks import TAG, cut, experiment_id, named, page_size
+from everloop.tracking.mlflow_api.checks import cut, experiment_id, named, page_size
 from everloop.tracking.mlflow_api.decode import Int64, Message, Required, Tag
 from everloop.tracking.mlflow_api.entry import Entry
 from everloop.tracking.mlflow_api.errors import MISSING, refuse

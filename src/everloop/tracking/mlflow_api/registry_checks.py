@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from everloop.registry.names import LATEST, MODEL_NAME, VERSION_ALIAS
+from everloop.registry.records import PROMPT_TEXT, TAG_KEY, TEXT
 from everloop.tracking.mlflow_api.checks import check_key, check_unambiguous
 from everloop.tracking.mlflow_api.decode import Tag
 from everloop.tracking.mlflow_api.errors import MISSING, WireError, refuse, too_long
 
-NAME = 256
 ALIAS = 255
-TAG_KEY = 250
-TAG_VALUE = 100_000
-DESCRIPTION = 100_000
-PROMPT_TEXT = "mlflow.prompt.text"
 
 _ALIAS = re.compile(r"[\w\-]*")
-_VERSION_ALIAS = re.compile(r"[vV]\d+")
 
 
 def check_model_name(name: str, parameter: str = "name") -> None:
@@ -27,8 +23,8 @@ def check_model_name(name: str, parameter: str = "name") -> None:
     if "/" in name or ":" in name:
         raise refuse(f"Invalid model name '{name[:300]}'. Names cannot contain '/' or ':'.")
     check_unambiguous(name, "name")
-    if len(name) > NAME:
-        raise too_long("name", NAME)
+    if len(name) > MODEL_NAME:
+        raise too_long("name", MODEL_NAME)
 
 
 def version_number(text: str, model: str) -> int:
@@ -63,9 +59,9 @@ def check_alias(alias: str) -> None:
 def check_free_alias(alias: str) -> None:
     """Refuses what can be no alias, and those that mean something already."""
     check_alias(alias)
-    if alias.lower() == "latest":
+    if alias.lower() == LATEST:
         raise refuse("'latest' alias name (case insensitive) is reserved.")
-    if _VERSION_ALIAS.fullmatch(alias):
+    if VERSION_ALIAS.fullmatch(alias):
         raise refuse(f"Version alias name '{alias}' is reserved.")
 
 
@@ -75,14 +71,14 @@ def check_tags(tags: Sequence[Tag]) -> dict[str, str]:
         check_key(tag.key, "key")
         if len(tag.key) > TAG_KEY:
             raise too_long("key", TAG_KEY)
-        if len(tag.value) > TAG_VALUE and tag.key == PROMPT_TEXT:
-            raise refuse(f"Prompt text exceeds max length of {TAG_VALUE} characters.")
-        if len(tag.value) > TAG_VALUE:
-            raise too_long("value", TAG_VALUE)
+        if len(tag.value) > TEXT and tag.key == PROMPT_TEXT:
+            raise refuse(f"Prompt text exceeds max length of {TEXT} characters.")
+        if len(tag.value) > TEXT:
+            raise too_long("value", TEXT)
     return {tag.key: tag.value for tag in tags}
 
 
 def check_description(description: str | None) -> None:
     """Refuses a description that is too long."""
-    if description and len(description) > DESCRIPTION:
-        raise too_long("description", DESCRIPTION)
+    if description and len(description) > TEXT:
+        raise too_long("description", TEXT)

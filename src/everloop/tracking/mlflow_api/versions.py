@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import field
 
+from everloop.errors import InvalidInput
+from everloop.registry import records
 from everloop.registry.records import STAGES, ModelVersion, Stage, is_prompt
 from everloop.registry.versions import ACTIVE_STAGES
 from everloop.tracking.mlflow_api.api import Api
@@ -23,9 +25,7 @@ from everloop.tracking.mlflow_api.registry_checks import (
 )
 from everloop.tracking.mlflow_api.shapes import next_page, pairs
 from everloop.tracking.mlflow_api.sources import Origin, check_prompt_source, origin
-
-MODEL_VERSIONS = "mlflow.modelVersions"
-"""The tag of a logged model that says what was registered from it."""
+from everloop.tracking.records import MODEL_VERSIONS
 
 _LENGTHS = {"run_id": 32, "model_id": 64, "run_link": 10_000, "source": 10_000}
 
@@ -174,12 +174,12 @@ def delete_tag(api: Api, message: DeleteVersionTag) -> None:
 
 def check_stage(text: str) -> Stage:
     """The stage that a text means, in whatever case it is written."""
-    for stage in STAGES:
-        if stage.lower() == text.lower():
-            return stage
-    raise refuse(
-        f"Invalid Model Version stage: {text[:100]}. Value must be one of {', '.join(STAGES)}."
-    )
+    try:
+        return records.check_stage(text)
+    except InvalidInput:
+        raise refuse(
+            f"Invalid Model Version stage: {text[:100]}. Value must be one of {', '.join(STAGES)}."
+        ) from None
 
 
 def shape(version: ModelVersion) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from msgspec import field
 
 from everloop.registry.webhooks.happenings import EXAMPLES, UNHEARD
 from everloop.registry.webhooks.records import Status, Webhook
-from everloop.registry.webhooks.store import MOST, SECRET
+from everloop.registry.webhooks.store import MOST, NAME, SECRET
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.checks import named
 from everloop.tracking.mlflow_api.decode import Int64, Message, Required
@@ -24,8 +23,6 @@ ENTITIES = (
 )  # fmt: skip
 ACTIONS = ("CREATED", "UPDATED", "DELETED", "SET", "EXCEEDED")
 STATUSES: dict[str, Status] = {"ACTIVE": "ACTIVE", "DISABLED": "DISABLED"}
-
-_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?")
 
 
 class Event(Message, frozen=True):
@@ -146,7 +143,7 @@ def shape(webhook: Webhook) -> dict[str, Any]:
 
 
 def _check(message: CreateWebhook | UpdateWebhook) -> None:
-    if message.name and not _NAME.fullmatch(message.name):
+    if message.name and not NAME.fullmatch(message.name):
         raise refuse(
             f"Webhook name {message.name[:100]!r} is invalid. It must start and end with a letter"
             " or digit, be less than 63 characters long, and contain only letters, digits, dots"

@@ -32,12 +32,9 @@ from everloop.tracking.moving.records import (
 from everloop.tracking.moving.sources.base import BATCH, Source, Totals
 from everloop.tracking.moving.targets.base import Target
 from everloop.tracking.moving.targets.rest import MODEL_ID, RUN_ID, RestTarget
-from everloop.tracking.runs import RUN_NAME
+from everloop.tracking.records import MODEL_VERSIONS, RUN_NAME
 
 T = TypeVar("T")
-
-VERSIONS = "mlflow.modelVersions"
-"""The tag in which a server notes the versions that were made of a logged model."""
 
 
 class Export:
@@ -214,7 +211,7 @@ class Export:
         run = self.back.get(one.run or "", one.run)
         metrics = [m._replace(run=self.back.get(m.run, m.run)) for m in one.metrics]
         metrics.sort(key=str)
-        tags = without(one.tags, VERSIONS)
+        tags = without(one.tags, MODEL_VERSIONS)
         return msgspec.structs.replace(
             one, created=0, run=run, metrics=metrics, message=None, tags=tags
         )

@@ -24,10 +24,7 @@ from everloop.store.tables import (
     runs,
 )
 from everloop.store.tables.tracking import INDEXED
-from everloop.tracking.records import View
-from everloop.tracking.search.fields import RUN_NAME
-
-CONTEXT = "mlflow.data.context"
+from everloop.tracking.records import CONTEXT, RUN_NAME, View
 
 _FEW = 50  # experiments that are bound as parameters; more are written into the statement
 # Not to be taken for the tables of the query around a subquery.
@@ -167,7 +164,7 @@ def _comparison(one: Comparison, scope: Scope) -> Condition:
 
 
 def _attribute(one: Comparison, scope: Scope) -> Condition:
-    if one.key == "run_name":
+    if one.key == "run_name":  # by the tag, which has an index
         return _text(run_tags, Comparison("tag", RUN_NAME, one.operator, one.value), scope)
     if one.key == "experiment":
         named = compare(experiments.c.name, one.operator, one.value, scope.dialect)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from everloop.store.filter.fields import NULLABLE_TEXT, NUMERIC, TEXT, Entity, Field, Fields
 
-RUN_NAME = "mlflow.runName"
-"""The tag that holds a run's name, so that it is found as fast as any tag."""
-
 _ATTRIBUTE = ("attribute", "attr", "run", "attributes")
 _TAG = ("tag", "tags")
 _PARAM = ("parameter", "parameters", "param", "params")

@@ -17,6 +17,7 @@ from everloop.store.filter.nodes import Comparison, Order
 from everloop.store.filter.sql import Clause, compare
 from everloop.store.tables import run_metrics, run_params, run_tags, runs
 from everloop.store.tables.tracking import INDEXED
+from everloop.tracking.records import RUN_NAME
 from everloop.tracking.search.conditions import (
     Condition,
     Scope,
@@ -26,7 +27,6 @@ from everloop.tracking.search.conditions import (
     started_at,
     text_is,
 )
-from everloop.tracking.search.fields import RUN_NAME
 
 VALUE, NAN, MISSING = 0, 1, 2
 """The segments of an order."""

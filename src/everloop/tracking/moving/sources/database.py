@@ -25,6 +25,7 @@ from everloop.tracking.moving.records import (
     Texts,
 )
 from everloop.tracking.moving.sources.base import BATCH, PIECE, Totals, latest, number
+from everloop.tracking.records import RUN_NAME
 
 NEEDED = ("experiments", "runs", "metrics", "latest_metrics", "params", "tags")
 _READ = {
@@ -382,7 +383,7 @@ def _run(
     return MovedRun(
         id=row["run_uuid"],
         experiment=row["experiment_id"],
-        name=row["name"] or tags.get("mlflow.runName", ""),
+        name=row["name"] or tags.get(RUN_NAME, ""),
         user=row["user_id"] or "",
         status=row["status"] or "RUNNING",
         started=started,

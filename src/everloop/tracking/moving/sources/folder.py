@@ -24,6 +24,7 @@ from everloop.tracking.moving.records import (
     Texts,
 )
 from everloop.tracking.moving.sources.base import BATCH, PIECE, Totals, number
+from everloop.tracking.records import RUN_NAME
 
 META = "meta.yaml"
 TRASH = ".trash"
@@ -215,7 +216,7 @@ def _run(folder: Path, parent: Path, experiment: int) -> MovedRun:
     return MovedRun(
         id=folder.name,
         experiment=experiment,
-        name=str(meta.get("run_name") or tags.get("mlflow.runName", "")),
+        name=str(meta.get("run_name") or tags.get(RUN_NAME, "")),
         user=meta.get("user_id") or "",
         status=_STATUS.get(status, "RUNNING") if isinstance(status, int) else str(status),
         started=started,

@@ -23,6 +23,7 @@ from everloop.tracking.moving.records import (
     Texts,
 )
 from everloop.tracking.moving.sources.base import BATCH, Totals, latest, number
+from everloop.tracking.records import RUN_NAME
 
 THREADS = 8
 """Histories that are asked for at a time."""
@@ -307,7 +308,7 @@ def _run(one: dict[str, Any]) -> MovedRun:
     return MovedRun(
         id=info.get("run_id") or info["run_uuid"],
         experiment=int(info["experiment_id"]),
-        name=info.get("run_name") or tags.get("mlflow.runName", ""),
+        name=info.get("run_name") or tags.get(RUN_NAME, ""),
         user=info.get("user_id") or "",
         status=info.get("status", "RUNNING"),
         started=started,
