@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -35,6 +36,14 @@ def check_text(field: str, value: Any, limit: int) -> str:
     if "\0" in text:
         raise invalid(field, text, "text without the character NUL")
     return text
+
+
+def check_texts(field: str, values: Mapping[str, Any], limit: int) -> dict[str, str]:
+    """Keys and values of params or tags (which of them, ``field`` says) as they are kept."""
+    return {
+        check_key(field, key): check_text(f"{field}.{key}", value, limit)
+        for key, value in values.items()
+    }
 
 
 def check_run_id(run: str) -> str:

@@ -12,10 +12,10 @@ from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import count_on, insert_or_ignore, upsert
 from everloop.store.events import EventLog
+from everloop.store.filter.sql import id_list
 from everloop.store.tables import experiment_tags, experiments, runs
 from everloop.tracking.checks import check_key, check_text
 from everloop.tracking.records import Experiment, Found, View
-from everloop.tracking.search.conditions import id_list
 from everloop.tracking.search.experiments import search_experiment_ids
 
 ARTIFACTS = "mlflow-artifacts:"
@@ -156,8 +156,7 @@ class ExperimentStore:
 def number_named(db: Database, name: str) -> int:
     """The id of the experiment of that name, deleted or not; raises NotFound."""
     with db.read() as conn:
-        query = sa.select(experiments.c.id).where(experiments.c.name == name)
-        number = conn.execute(query).scalar()
+        number = conn.execute(_BY_NAME, {"name": name}).scalar()
     if number is None:
         raise NotFound(f"There is no experiment {name!r}.", code="experiment_not_found", got=name)
     return int(number)

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from everloop.errors import TooLarge
 from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore, upsert
+from everloop.store.filter.sql import id_list
 from everloop.store.tables import run_datasets, run_inputs, run_models
 from everloop.tracking.checks import check_key, check_text
 from everloop.tracking.of_runs import OfRuns
 from everloop.tracking.points import check_step
 from everloop.tracking.records import CONTEXT, DatasetSummary, DatasetUse, ModelUse, Run, RunInputs
 from everloop.tracking.runs import active
-from everloop.tracking.search.conditions import id_list
 
 MAX_USES = 1000
 """Most datasets or models told at once."""

@@ -12,7 +12,8 @@ import msgspec
 import sqlalchemy as sa
 
 from everloop.store.database import Database
-from everloop.store.tables import metric_points, run_metrics, run_params, run_tags, runs
+from everloop.store.tables import metric_points, run_metrics, runs
+from everloop.tracking.reading import params_and_tags
 from everloop.tracking.runs import number_of
 
 WINDOW = 10_000
@@ -121,12 +122,8 @@ def _state(conn: sa.Connection, number: int) -> State:
     c = runs.c
     query = sa.select(c.status, c.finished, c.deleted, c.name).where(c.number == number)
     row = conn.execute(query).one()
-    return State(*row, _texts(conn, run_params, number), _texts(conn, run_tags, number))
-
-
-def _texts(conn: sa.Connection, table: sa.Table, number: int) -> dict[str, str]:
-    query = sa.select(table.c.key, table.c.value).where(table.c.run == number)
-    return {row.key: row.value for row in conn.execute(query)}
+    params, tags = params_and_tags(conn, [number])
+    return State(*row, params[number], tags[number])
 
 
 def _points(

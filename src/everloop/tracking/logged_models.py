@@ -20,7 +20,7 @@ from everloop.store.tables import (
     logged_model_tags,
     logged_models,
 )
-from everloop.tracking.checks import PARAM, TAG, check_key, check_text
+from everloop.tracking.checks import PARAM, TAG, check_key, check_text, check_texts
 from everloop.tracking.experiments import own_location, require_active
 from everloop.tracking.model_points import missing
 from everloop.tracking.names import new_name
@@ -236,14 +236,8 @@ def _keep_tags(conn: sa.Connection, id: str, tags: Mapping[str, Any]) -> None:
 
 
 def _rows(field: str, id: str, values: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "model": id,
-            "key": check_key(field, key),
-            "value": check_text(f"{field}.{key}", value, limit),
-        }
-        for key, value in sorted(values.items())
-    ]
+    texts = check_texts(field, values, limit)
+    return [{"model": id, "key": key, "value": texts[key]} for key in sorted(texts)]
 
 
 def _texts(conn: sa.Connection, table: sa.Table, ids: Sequence[str]) -> dict[str, dict[str, str]]:

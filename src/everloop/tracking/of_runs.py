@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from everloop.tracking.search.conditions import id_list
+from everloop.store.filter.sql import id_list
 
 
 class OfRuns:

@@ -32,7 +32,7 @@ def read_runs(conn: sa.Connection, numbers: Sequence[int]) -> list[Run]:
     if not numbers:
         return []
     rows = {row.number: row for row in _RUNS.read(conn, numbers)}
-    params, tags = _texts(conn, _PARAMS, numbers), _texts(conn, _TAGS, numbers)
+    params, tags = params_and_tags(conn, numbers)
     metrics = latest_of(conn, numbers)
     return [
         Run(
@@ -44,6 +44,13 @@ def read_runs(conn: sa.Connection, numbers: Sequence[int]) -> list[Run]:
         for number in numbers
         if number in rows
     ]
+
+
+def params_and_tags(
+    conn: sa.Connection, numbers: Sequence[int]
+) -> tuple[dict[int, dict[str, str]], dict[int, dict[str, str]]]:
+    """Params and tags of runs, by the runs' numbers."""
+    return _texts(conn, _PARAMS, numbers), _texts(conn, _TAGS, numbers)
 
 
 def _texts(conn: sa.Connection, query: OfRuns, numbers: Sequence[int]) -> dict[int, dict[str, str]]:

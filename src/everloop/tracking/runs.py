@@ -14,7 +14,7 @@ from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore, upsert
 from everloop.store.events import EventLog
 from everloop.store.tables import experiments, run_params, run_tags, runs
-from everloop.tracking.checks import PARAM, TAG, check_key, check_run_id, check_text
+from everloop.tracking.checks import PARAM, TAG, check_key, check_run_id, check_text, check_texts
 from everloop.tracking.experiments import own_location, require_active
 from everloop.tracking.names import new_name
 from everloop.tracking.points import history, keep_points, sampled
@@ -337,12 +337,8 @@ def keep_tags(conn: sa.Connection, run: int, experiment: int, tags: Mapping[str,
 def _rows(
     field: str, run: int, experiment: int, values: Mapping[str, Any], limit: int
 ) -> list[dict[str, Any]]:
+    texts = check_texts(field, values, limit)
     return [
-        {
-            "run": run,
-            "experiment": experiment,
-            "key": check_key(field, key),
-            "value": check_text(f"{field}.{key}", value, limit),
-        }
-        for key, value in sorted(values.items())
+        {"run": run, "experiment": experiment, "key": key, "value": texts[key]}
+        for key in sorted(texts)
     ]

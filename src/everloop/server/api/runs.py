@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from everloop.errors import InvalidInput, invalid
 from everloop.server.api.experiments import order_of, view_of
 from everloop.server.call import Answer, Call, Page
-from everloop.tracking.checks import PARAM, TAG, check_key, check_text
+from everloop.tracking.checks import PARAM, TAG, check_texts
 from everloop.tracking.experiments import number_named
 from everloop.tracking.records import Point, Run, Status
 from everloop.tracking.search.frames import arrow_stream
@@ -85,10 +85,8 @@ def get(call: Call) -> Run:
 
 def create(call: Call) -> Answer:
     body: RunBody = call.body
-    for key, value in body.params.items():  # before anything is made
-        check_text(f"params.{check_key('params', key)}", value, PARAM)
-    for key, value in body.tags.items():
-        check_text(f"tags.{check_key('tags', key)}", value, TAG)
+    check_texts("params", body.params, PARAM)  # before anything is made
+    check_texts("tags", body.tags, TAG)
     runs = call.project.runs
     run = runs.start(
         body.experiment,

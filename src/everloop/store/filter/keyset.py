@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from everloop.errors import InvalidInput
-from everloop.store.paging import pack, unpack
+from everloop.store.paging import Found, pack, unpack
 
 PREFIX = 500
 """Characters by which texts are ordered."""
@@ -63,6 +63,23 @@ def position(columns: Sequence[SortColumn], text: str) -> list[Any]:
             path="page_token",
         )
     return [float(v) if c.kind is float else v for c, v in zip(columns, values, strict=True)]
+
+
+def key_page(
+    conn: sa.Connection,
+    query: sa.Select[Any],
+    columns: Sequence[SortColumn],
+    limit: int,
+    page_token: str | None,
+) -> Found[Any]:
+    """A page of the keys that ``query`` selects; raises InvalidInput ``bad_page_token``."""
+    query = query.add_columns(*(column.expression for column in columns))
+    if page_token:
+        query = query.where(after(columns, position(columns, page_token)))
+    query = query.order_by(*(column.ordered for column in columns)).limit(limit + 1)
+    rows = conn.execute(query).all()
+    more = token(rows[limit - 1][1:]) if len(rows) > limit else None
+    return Found([row[0] for row in rows[:limit]], more)
 
 
 def _fits(kind: type, value: Any) -> bool:

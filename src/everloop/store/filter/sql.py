@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,6 +20,7 @@ _COMPARE: dict[str, Callable[..., Clause]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_FEW = 50  # whole numbers that are bound as parameters; more are written into the statement
 _GLOB = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]", "%": "*", "_": "?"})
 
 
@@ -78,3 +80,9 @@ def found(column: sa.ColumnElement[bool], *where: Clause) -> Clause:
     index per row that asks.
     """
     return holds(sa.select(column).where(*where).scalar_subquery())
+
+
+def id_list(ids: Sequence[int]) -> Any:
+    """Whole numbers for ``IN``; many of them would be too many parameters."""
+    many = len(ids) > _FEW
+    return sa.bindparam(None, list(ids), sa.BigInteger(), expanding=True, literal_execute=many)

@@ -13,7 +13,7 @@ from typing import Any
 
 from everloop.errors import Conflict, InvalidInput, invalid
 from everloop.tracking.artifacts.paths import check_path
-from everloop.tracking.checks import PARAM, TAG, check_key, check_text
+from everloop.tracking.checks import PARAM, TAG, check_texts
 from everloop.tracking.client.buffer import MOST, Buffer
 from everloop.tracking.client.channel import Channel
 from everloop.tracking.wire import End
@@ -81,10 +81,7 @@ class ActiveRun:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log params. A param is written once: another value is refused with Conflict."""
-        texts = {
-            check_key("params", key): check_text(f"params.{key}", value, PARAM)
-            for key, value in params.items()
-        }
+        texts = check_texts("params", params, PARAM)
         for key, text in texts.items():
             if self._params.get(key, text) != text:
                 raise Conflict(
@@ -98,11 +95,7 @@ class ActiveRun:
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags; the last value of a tag wins."""
-        texts = {
-            check_key("tags", key): check_text(f"tags.{key}", value, TAG)
-            for key, value in tags.items()
-        }
-        self._add({"tags": texts})
+        self._add({"tags": check_texts("tags", tags, TAG)})
 
     def log_artifact(self, path: Path | str, name: str | None = None) -> None:
         """Log a file, or a folder with all that is in it, under ``name`` (the last part of path).

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from everloop.tracking.checks import TAG, check_key, check_run_id, check_text
+from everloop.tracking.checks import TAG, check_key, check_run_id, check_texts
 from everloop.tracking.client.buffer import Buffer
 from everloop.tracking.client.channel import Channel
 from everloop.tracking.client.channels import channel_to
@@ -78,10 +78,7 @@ def start_run(
 
 
 def _beginning(experiment: str, name: str | None, tags: Mapping[str, Any] | None) -> Begin:
-    texts = {
-        check_key("tags", key): check_text(f"tags.{key}", value, TAG)
-        for key, value in (tags or {}).items()
-    }
+    texts = check_texts("tags", tags or {}, TAG)
     parent = CURRENT.get()
     if parent is not None:
         texts.setdefault(PARENT, parent.id)

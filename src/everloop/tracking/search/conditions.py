@@ -6,14 +6,13 @@ range of an index, for where such a range is short. Which of the two is quick, `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from everloop.store.filter.nodes import And, Comparison, Expression, Not, Or
-from everloop.store.filter.sql import Clause, compare, found, holds
+from everloop.store.filter.sql import Clause, compare, found, holds, id_list
 from everloop.store.tables import (
     experiments,
     run_datasets,
@@ -26,7 +25,6 @@ from everloop.store.tables import (
 from everloop.store.tables.tracking import INDEXED
 from everloop.tracking.records import CONTEXT, RUN_NAME, View
 
-_FEW = 50  # experiments that are bound as parameters; more are written into the statement
 # Not to be taken for the tables of the query around a subquery.
 _OTHER, _EVERY = runs.alias(), experiments.alias()
 _ATTRIBUTES: dict[str, sa.ColumnElement[Any]] = {
@@ -108,12 +106,6 @@ def prefix(table: sa.FromClause) -> sa.ColumnElement[str]:
     """The part of a value that the index of its table holds."""
     span = [sa.literal_column(text, sa.Integer()) for text in ("1", str(INDEXED))]
     return sa.func.substr(table.c.value, *span, type_=sa.Text())
-
-
-def id_list(ids: Sequence[int]) -> Any:
-    """Whole numbers for ``IN``; many of them would be too many parameters."""
-    many = len(ids) > _FEW
-    return sa.bindparam(None, list(ids), sa.BigInteger(), expanding=True, literal_execute=many)
 
 
 def text_is(table: sa.Table, key: str, start: str, scope: Scope) -> Condition:

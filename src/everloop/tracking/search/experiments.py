@@ -8,8 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from everloop.errors import invalid
-from everloop.store.filter.keyset import SortColumn, after, position
-from everloop.store.filter.keyset import token as token_of
+from everloop.store.filter.keyset import SortColumn, key_page
 from everloop.store.filter.nodes import Comparison, Order
 from everloop.store.filter.ordering import parse_order
 from everloop.store.filter.parser import parse_filter
@@ -52,17 +51,12 @@ def search_experiment_ids(
     dialect = conn.dialect.name
     wanted = parse_filter(filter, EXPERIMENT_FIELDS)
     columns = _sorted(parse_order(order_by, EXPERIMENT_FIELDS), dialect)
-    query = sa.select(_C.id, *(column.expression for column in columns))
+    query = sa.select(_C.id)
     if wanted is not None:
         query = query.where(where(wanted, lambda one: _condition(one, dialect)))
     if view != "all":
         query = query.where(_C.deleted.is_(None) if view == "active" else _C.deleted.is_not(None))
-    if token:
-        query = query.where(after(columns, position(columns, token)))
-    query = query.order_by(*(column.ordered for column in columns)).limit(limit + 1)
-    rows = conn.execute(query).all()
-    more = token_of(rows[limit - 1][1:]) if len(rows) > limit else None
-    return Found([row[0] for row in rows[:limit]], more)
+    return key_page(conn, query, columns, limit, token)
 
 
 def _sorted(orders: Sequence[Order], dialect: str) -> list[SortColumn]:

@@ -23,10 +23,11 @@ from everloop.errors import TooLarge
 from everloop.store.database import Database
 from everloop.store.filter.nodes import conjuncts
 from everloop.store.filter.parser import parse_filter
+from everloop.store.filter.sql import id_list
 from everloop.store.tables import experiments as experiments_table
 from everloop.store.tables import run_metrics, run_params, run_tags, runs
 from everloop.tracking.records import View
-from everloop.tracking.search.conditions import Scope, condition, id_list
+from everloop.tracking.search.conditions import Scope, condition
 from everloop.tracking.search.fields import RUN_FIELDS
 from everloop.tracking.search.plan import Search
 from everloop.tracking.search.runs import scope_of

@@ -8,12 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from everloop.errors import invalid
-from everloop.store.filter.keyset import SortColumn, after, position
-from everloop.store.filter.keyset import token as token_of
+from everloop.store.filter.keyset import SortColumn, key_page
 from everloop.store.filter.nodes import And, Comparison, Expression, Not, Or
 from everloop.store.filter.parser import parse_filter
 from everloop.store.filter.refusal import bad_filter, bad_order, check_text
-from everloop.store.filter.sql import Clause, compare, found, holds, where
+from everloop.store.filter.sql import Clause, compare, found, holds, id_list, where
 from everloop.store.paging import Found
 from everloop.store.tables import (
     logged_model_metrics,
@@ -22,7 +21,6 @@ from everloop.store.tables import (
     logged_models,
 )
 from everloop.tracking.records import MeasuredOn, ModelOrder
-from everloop.tracking.search.conditions import id_list
 from everloop.tracking.search.fields import MODEL_FIELDS
 from everloop.tracking.search.terms import MISSING, NAN, VALUE, by_bytes
 
@@ -65,19 +63,12 @@ def search_logged_model_ids(
     wanted = parse_filter(filter, MODEL_FIELDS)
     columns = _sorted(order_by, dialect)
     ids = sorted({one for one in experiments if 0 <= one < 2**31})
-    query = sa.select(_C.id, *(column.expression for column in columns)).where(
-        _C.experiment.in_(id_list(ids)), _C.deleted.is_(None)
-    )
+    query = sa.select(_C.id).where(_C.experiment.in_(id_list(ids)), _C.deleted.is_(None))
     if wanted is not None:
         query = query.where(where(wanted, lambda one: _condition(one, datasets, dialect)))
     if datasets and not _mentions_metrics(wanted):
         query = query.where(_measured(_M.model == _C.id, _on(datasets)))
-    if token:
-        query = query.where(after(columns, position(columns, token)))
-    query = query.order_by(*(column.ordered for column in columns)).limit(limit + 1)
-    rows = conn.execute(query).all()
-    more = token_of(rows[limit - 1][1:]) if len(rows) > limit else None
-    return Found([row[0] for row in rows[:limit]], more)
+    return key_page(conn, query, columns, limit, token)
 
 
 def _condition(one: Comparison, datasets: Sequence[MeasuredOn], dialect: str) -> Clause:
