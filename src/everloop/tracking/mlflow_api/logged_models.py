@@ -16,12 +16,12 @@ from everloop.tracking.mlflow_api.errors import MISSING, refuse
 from everloop.tracking.mlflow_api.shapes import Metric, mapping, next_page, number, pairs
 from everloop.tracking.records import LoggedModel, MeasuredOn, ModelOrder, ModelStatus
 
-_STATUS: dict[str, ModelStatus] = {
+STATUSES: dict[str, ModelStatus] = {
     "LOGGED_MODEL_PENDING": "PENDING",
     "LOGGED_MODEL_READY": "READY",
     "LOGGED_MODEL_UPLOAD_FAILED": "FAILED",
 }
-_NAMES = {status: name for name, status in _STATUS.items()}
+_NAMES = {status: name for name, status in STATUSES.items()}
 BAD_IN_NAME = ("/", ":", ".", "%", '"', "'")
 
 
@@ -103,8 +103,8 @@ def get(api: Api, message: ModelById) -> dict[str, Any]:
 
 
 def finalise(api: Api, message: FinaliseLoggedModel) -> dict[str, Any]:
-    status = named(message.status, tuple(_STATUS), "status") or ""
-    return {"model": shape(api.logged_models.finalise(message.model_id, _STATUS[status]))}
+    status = named(message.status, tuple(STATUSES), "status") or ""
+    return {"model": shape(api.logged_models.finalise(message.model_id, STATUSES[status]))}
 
 
 def delete(api: Api, message: ModelById) -> None:

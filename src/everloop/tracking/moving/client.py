@@ -12,9 +12,13 @@ import httpx
 import msgspec
 
 from everloop.errors import Conflict, EverloopError, InvalidInput, NotFound, Unavailable, invalid
+from everloop.registry.records import PROMPT
 
 ATTEMPTS = 5
 API = "/api/2.0/mlflow/"
+PROMPTS = f"tags.`{PROMPT}` = 'true'"
+"""The filter of registered models that are prompts."""
+
 _AGAIN = {429, 500, 502, 503, 504}
 _TAKEN = "RESOURCE_ALREADY_EXISTS"
 
@@ -80,6 +84,13 @@ class MlflowServer:
             token = page.get("next_page_token") or ""
             if not token:
                 return
+
+    def versions(self, name: str, prompt: bool) -> Iterator[dict[str, Any]]:
+        """The versions of a registered model, or of a prompt, which must be asked for."""
+        quote = '"' if "'" in name else "'"
+        where = f"name = {quote}{name}{quote}" + (f" AND {PROMPTS}" if prompt else "")
+        asked = {"filter": where, "max_results": 1000}
+        return self.pages("GET", "model-versions/search", asked, "model_versions")
 
     def stream(self, path: str, asked: Mapping[str, Any]) -> Iterator[bytes]:
         """The bytes of a file."""

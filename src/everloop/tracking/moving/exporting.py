@@ -60,9 +60,11 @@ class Export:
             totals = self._totals(conn)
         source = self.target.source()
         try:
+            put = []
             for number, one in enumerate(found, 1):
-                self._experiment(one, source)
+                put.append(self._experiment(one, source))
                 self.tell("experiments", number, len(found))
+            self._experiments_back(put, source)
             self._models(source)
         finally:
             source.close()
@@ -82,7 +84,8 @@ class Export:
         ]
         return Totals(experiments=counts[0], runs=counts[1], points=None, models=counts[2])
 
-    def _experiment(self, one: MovedExperiment, source: Source) -> None:
+    def _experiment(self, one: MovedExperiment, source: Source) -> MovedExperiment:
+        """Put an experiment with all that is in it; as it is there."""
         one = msgspec.structs.replace(one, tags=without(one.tags, ORIGIN))
         id = self.target.experiment(one)
         wanted = msgspec.structs.replace(one, id=id)
@@ -105,7 +108,8 @@ class Export:
         if isinstance(self.target, RestTarget) and one.deleted is not None:
             self.target.delete_experiment(id)
         self.ours.add_experiment(wanted)
-        self._read_back(id, wanted, source)
+        self._read_back(id, source)
+        return wanted
 
     def _points(self, experiment: int, ids: Sequence[str]) -> None:
         with self.db.read() as conn:
@@ -165,17 +169,21 @@ class Export:
                 self.target.model(one)
                 self.ours.add_model(self._neutral_model(one))
             self.tell("registered models", number, len(names))
+        own = set(names)
         for one in source.models():
-            if one.name in set(names):
+            if one.name in own:
                 self.theirs.add_model(self._neutral_model(one))
 
     # -- reading back ----------------------------------------------------------------------------
 
-    def _read_back(self, id: int, wanted: MovedExperiment, source: Source) -> None:
+    def _experiments_back(self, put: Sequence[MovedExperiment], source: Source) -> None:
+        wanted = {one.id: one.tags for one in put}
         for found in source.experiments():
-            if found.id == id:
-                tags = {k: v for k, v in found.tags.items() if k in wanted.tags}
+            if found.id in wanted:
+                tags = {k: v for k, v in found.tags.items() if k in wanted[found.id]}
                 self.theirs.add_experiment(msgspec.structs.replace(found, tags=tags))
+
+    def _read_back(self, id: int, source: Source) -> None:
         for batch in source.logged_models(id):
             for model in batch:
                 own = model.tags.get(MODEL_ID, model.id)

@@ -171,9 +171,10 @@ class Import:
         missing = self.keeper.incomplete(wanted, self.source.counts(runs))
         numbers = self.keeper.keep_runs(wanted)
         short = {run.id for run in missing}
-        read = wanted if self.options.checksums else missing
+        read = [run.id for run in (wanted if self.options.checksums else missing)]
+        chosen = set(read)
         newest: dict[tuple[str, str], Latest] = {}
-        for points in self.source.points([run for run in runs if run.id in {r.id for r in read}]):
+        for points in self.source.points([run for run in runs if run.id in chosen]):
             self.theirs.add_points(points)
             fresh = [point for point in points if point.run in short]
             self.keeper.keep_points(fresh, numbers)
@@ -186,7 +187,7 @@ class Import:
         ids = [run.id for run in wanted]
         with self.db.read() as conn:
             kept = {run.id: run for run in read_runs(conn, ids)}
-            for points in read_points(conn, [run.id for run in read]):
+            for points in read_points(conn, read):
                 self.ours.add_points(points)
         self.theirs.add_runs(wanted)
         self.ours.add_runs(

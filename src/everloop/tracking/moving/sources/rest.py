@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from everloop.tracking.moving.client import MlflowServer
+from everloop.tracking.mlflow_api.logged_models import STATUSES
+from everloop.tracking.moving.client import PROMPTS, MlflowServer
 from everloop.tracking.moving.places import PROXIED, Places, Tree, below_proxy
 from everloop.tracking.moving.records import (
     Latest,
@@ -27,13 +28,6 @@ from everloop.tracking.records import RUN_NAME
 
 THREADS = 8
 """Histories that are asked for at a time."""
-
-_PROMPTS = "tags.`mlflow.prompt.is_prompt` = 'true'"
-_MODEL_STATUS = {
-    "LOGGED_MODEL_PENDING": "PENDING",
-    "LOGGED_MODEL_READY": "READY",
-    "LOGGED_MODEL_UPLOAD_FAILED": "FAILED",
-}
 
 
 class RestSource:
@@ -133,7 +127,7 @@ class RestSource:
         if self._names is None:
             names: dict[str, bool] = {}
             for prompts in (False, True):
-                asked = {"max_results": 200} | ({"filter": _PROMPTS} if prompts else {})
+                asked = {"max_results": 200} | ({"filter": PROMPTS} if prompts else {})
                 where = "registered-models/search"
                 for one in self.server.pages("GET", where, asked, "registered_models"):
                     names[one["name"]] = prompts
@@ -146,10 +140,7 @@ class RestSource:
 
     def _model(self, name: str, prompt: bool) -> MovedModel:
         one = self.server.ask("GET", "registered-models/get", {"name": name})["registered_model"]
-        quote = '"' if "'" in name else "'"
-        where = f"name = {quote}{name}{quote}" + (f" AND {_PROMPTS}" if prompt else "")
-        asked = {"filter": where, "max_results": 1000}
-        found = self.server.pages("GET", "model-versions/search", asked, "model_versions")
+        found = self.server.versions(name, prompt)
         versions = sorted((self._version(v) for v in found), key=lambda v: v.version)
         created = int(one.get("creation_timestamp", 0))
         return MovedModel(
@@ -338,7 +329,7 @@ def _logged_model(one: dict[str, Any]) -> MovedLoggedModel:
         run=info.get("source_run_id") or None,
         name=info["name"],
         type=info.get("model_type") or None,
-        status=_MODEL_STATUS.get(info.get("status", ""), "PENDING"),
+        status=STATUSES.get(info.get("status", ""), "PENDING"),
         message=info.get("status_message") or None,
         location=info["artifact_uri"],
         created=int(info["creation_timestamp_ms"]),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from everloop.errors import InvalidInput
+from everloop.registry.records import PROMPT
 from everloop.tracking.moving.client import MlflowServer
 from everloop.tracking.moving.places import PROXIED, below_proxy
 from everloop.tracking.moving.records import (
@@ -21,7 +22,6 @@ from everloop.tracking.moving.sources.rest import RestSource
 RUN_ID, MODEL_ID = "everloop.run_id", "everloop.model_id"
 """Tags that name what a run and a logged model are called in everloop."""
 
-PLACEHOLDER = "everloop.placeholder"
 POINTS, TEXTS = 1000, 100
 
 
@@ -228,7 +228,8 @@ class RestTarget:
         if not found:
             text = one.description or ""
             self._post("registered-models/create", name=one.name, description=text, tags=tags)
-        there = {version["version"] for version in self._versions(one)}
+        prompt = one.tags.get(PROMPT) == "true"
+        there = {version["version"] for version in self.server.versions(one.name, prompt)}
         last = max((int(number) for number in there), default=0)
         for version in one.versions:
             if str(version.version) in there:
@@ -240,13 +241,6 @@ class RestTarget:
             last += 1
         for alias, number in one.aliases.items():
             self._post("registered-models/alias", name=one.name, alias=alias, version=str(number))
-
-    def _versions(self, one: MovedModel) -> list[dict[str, Any]]:
-        quote = '"' if "'" in one.name else "'"
-        prompt = " AND tags.`mlflow.prompt.is_prompt` = 'true'"
-        more = prompt if one.tags.get("mlflow.prompt.is_prompt") == "true" else ""
-        asked = {"filter": f"name = {quote}{one.name}{quote}{more}", "max_results": 1000}
-        return list(self.server.pages("GET", "model-versions/search", asked, "model_versions"))
 
     def _version(self, name: str, version: MovedVersion) -> None:
         made = self._post(
