@@ -144,13 +144,9 @@ def test_it_refuses_to_start_in_one_sentence(tmp_path):
     assert "a folder that exists" in missing.stderr
 
 
-def test_it_starts_soon_and_stays_small(project, start):
+def test_it_stays_small(project, start):
     project.want(flights=[Arm(1, project.linear())])
-    begun = time.monotonic()
     serving = start()
-    seconds = time.monotonic() - begun
     serving.predict([ROW])
     megabytes = psutil.Process(serving.process.pid).memory_info().rss / 2**20
-    print(f"ready after {seconds:.2f} s, {megabytes:.0f} MiB")
-    assert seconds < 5
     assert megabytes < 110

@@ -266,15 +266,21 @@ def test_logging_is_never_held_up_by_the_other_side(
 ) -> None:
     run = start(project)
     channel = channel_to(place_of(project.dir))
-    monkeypatch.setattr(
-        channel.target, "send", lambda run, record: time.sleep(0.5) or _away("", b"")
-    )
-    began = time.perf_counter()
+    sending, logged, waited = threading.Event(), threading.Event(), []
+
+    def send(run: str, record: bytes) -> None:
+        sending.set()
+        waited.append(logged.wait(60))
+        _away(run, record)
+
+    monkeypatch.setattr(channel.target, "send", send)
     for step in range(5000):
         run.log({"a": 1.0}, step=step)
-    assert time.perf_counter() - began < 5 * 0.5
+    assert sending.wait(60)
+    logged.set()
     monkeypatch.undo()
     run.finish()
+    assert waited and all(waited)
     assert len(project.runs.history(run.id, "a").items) == 5000
 
 

@@ -179,10 +179,8 @@ def test_fifty_listeners_hold_no_thread_and_all_hear(server: Server, run: Active
                 await ready.acquire()
             for step in range(100):
                 run.log({"a": 1.0}, step=step)
-            began = time.monotonic()
             for _ in range(20):  # more than the server has threads
                 assert (await client.get("/api/v1/runs?limit=1")).status_code == 200
-            assert time.monotonic() - began < 10
             return await asyncio.gather(*tasks)
 
     assert asyncio.run(all_of_them()) == [list(range(100))] * 50
@@ -209,15 +207,13 @@ def test_bad_input(server: Server, run: ActiveRun) -> None:
 
 
 def test_the_server_ends_though_somebody_listens(mortal: Server, tmp_path: Path) -> None:
-    async def listen() -> float:
+    async def listen() -> None:
         async with alone(mortal.url, run.id) as events:
             await anext(events)
-            began = time.monotonic()
             assert await asyncio.to_thread(mortal.kill, signal.SIGTERM) == 0
             assert [event async for event in events] == []
-            return time.monotonic() - began
 
     run = el.start_run("e", dir=tmp_path, server=mortal.url)
-    assert asyncio.run(listen()) < 10
+    asyncio.run(listen())
     mortal.start()
     run.finish()

@@ -43,8 +43,8 @@ class _Parser:
     def __init__(self, text: str, fields: Fields) -> None:
         self._text = text
         self._fields = fields
-        self._tokens = list(tokens(text))
-        self._index = 0
+        self._tokens = tokens(text)  # read as far as needed: a refusal costs what came before it
+        self._ahead = self._last = next(self._tokens)
         self._comparisons = 0
         self._values = 0
 
@@ -160,7 +160,7 @@ class _Parser:
                 break
             if self._take_sign(")"):  # a comma behind the last value
                 break
-        if self._tokens[self._index - 1].raw != ")":
+        if self._last.raw != ")":
             raise bad_filter(
                 f"{problem}a non-empty list of string values, but got ill-formed list.", token.at
             )
@@ -205,24 +205,24 @@ class _Parser:
     # -- tokens ----------------------------------------------------------------------------------
 
     def _peek(self) -> Token:
-        return self._tokens[self._index]
+        return self._ahead
 
     def _take(self) -> Token:
-        token = self._tokens[self._index]
-        if token.kind != "end":
-            self._index += 1
-        return token
+        self._last = self._ahead
+        if self._last.kind != "end":
+            self._ahead = next(self._tokens)
+        return self._last
 
     def _take_word(self, word: str) -> bool:
-        token = self._peek()
+        token = self._ahead
         if token.kind == "word" and token.raw.upper() == word:
-            self._index += 1
+            self._take()
             return True
         return False
 
     def _take_sign(self, sign: str) -> bool:
-        if self._peek().kind == "sign" and self._peek().raw == sign:
-            self._index += 1
+        if self._ahead.kind == "sign" and self._ahead.raw == sign:
+            self._take()
             return True
         return False
 
