@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -41,12 +43,31 @@ def test_there_and_back_is_the_same(mlflow: Made, tmp_path: Path) -> None:
     assert checksums(back) == checksums(came) == checksums(went)
 
 
-def test_tables_that_are_missing_are_asked_for(tmp_path: Path) -> None:
+def test_tables_that_are_missing_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = f"sqlite:///{tmp_path}/new.db"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InvalidInput, match="mlflow, which makes them, is not installed") as caught:
         export_mlflow(target, tmp_path)
     assert "mlflow db upgrade" in str(caught.value.fix)
     assert not (tmp_path / "new.db").exists()
+
+
+def test_mlflow_makes_the_tables_that_are_missing(tmp_path: Path) -> None:
+    target, store = f"sqlite:///{tmp_path}/new.db", tmp_path / "store"
+    with Project.open(store) as project:
+        project.runs.log_params(project.runs.create(0, name="first").id, {"lr": "0.1"})
+    assert differing(export_mlflow(target, store)) == []
+    code = (
+        "import mlflow, sys\n"
+        "mlflow.set_tracking_uri(sys.argv[1])\n"
+        "(run,) = mlflow.search_runs(['0'], output_format='list')\n"
+        "print(run.info.run_name, run.data.params)"
+    )
+    asked = [sys.executable, "-W", "ignore", "-c", code, target]
+    read = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert read.stdout == "first {'lr': '0.1'}\n"
 
 
 def test_what_a_server_refuses_is_told(tmp_path: Path) -> None:
