@@ -118,6 +118,25 @@ def _array(values: Sequence[Any]) -> str:
     return "{" + ",".join(map(repr, values)) + "}"
 
 
+def in_numbers(column: sa.ColumnElement[int], name: str, dialect: str) -> sa.ColumnElement[bool]:
+    """Whether a column is one of many whole numbers, which all are the one parameter ``name``.
+
+    So the statement stays the same, however many they are. :func:`as_numbers` gives the parameter.
+    """
+    given = sa.bindparam(name, type_=sa.types.NullType())
+    if dialect == "sqlite":
+        each = sa.func.json_each(given).table_valued("value")
+        return column.in_(sa.select(each.c.value))
+    return column == sa.func.any(given)
+
+
+def as_numbers(name: str, numbers: Sequence[int], dialect: str) -> Any:
+    """The parameters of a statement with one :func:`in_numbers`, as the driver takes them."""
+    if dialect == "sqlite":
+        return (f"[{','.join(map(str, numbers))}]",)
+    return {name: list(numbers)}
+
+
 def _insert(table: sa.Table) -> Insert:
     # Importing this dialect takes as long as opening a SQLite database and reading from it.
     from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415

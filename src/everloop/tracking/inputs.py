@@ -36,11 +36,10 @@ MODEL_ID = 64
 _DATASET = insert_or_ignore(run_datasets)
 _USE = insert_or_ignore(run_inputs)
 _MODEL = upsert(run_models, ["run", "kind", "model"], ["step"])
+_DESCRIBED = [one.name for one in run_datasets.c if one.name not in ("id", "experiment")]
 _USES = OfRuns(
     sa.select(
-        run_inputs.c.run,
-        run_inputs.c.tags,
-        *(column for column in run_datasets.c if column.name not in ("id", "experiment")),
+        run_inputs.c.run, run_inputs.c.tags, *(run_datasets.c[one] for one in _DESCRIBED)
     ).join_from(run_inputs, run_datasets, run_inputs.c.dataset == run_datasets.c.id),
     run_inputs.c.run,
     run_datasets.c.id,
@@ -109,21 +108,11 @@ class InputStore:
 def inputs_of(conn: sa.Connection, numbers: Sequence[int]) -> dict[int, RunInputs]:
     """What runs used and made, by their numbers: two queries, however many runs."""
     found = {number: RunInputs([], []) for number in numbers}
-    for row in _USES.read(conn, numbers):
-        found[row.run].datasets.append(
-            DatasetUse(
-                name=row.name,
-                digest=row.digest,
-                source_type=row.source_type,
-                source=row.source,
-                schema=row.schema,
-                profile=row.profile,
-                tags=_tags(row.tags),
-            )
-        )
-    for row in _MODELS.read(conn, numbers):
-        use = ModelUse(model=row.model, kind=row.kind, step=row.step)
-        found[row.run].models.append(use)
+    for run, tags, *columns in _USES.read(conn, numbers):
+        used = dict(zip(_DESCRIBED, columns, strict=True))
+        found[run].datasets.append(DatasetUse(**used, tags=_tags(tags)))
+    for run, kind, model, step in _MODELS.read(conn, numbers):
+        found[run].models.append(ModelUse(model=model, kind=kind, step=step))
     return found
 
 

@@ -32,7 +32,7 @@ UPSERT_NEWEST = upsert_newer(
 )
 
 _L = run_metrics.c
-_LATEST = OfRuns(sa.select(_L.run, _L.key, _L.value, _L.nan, _L.at, _L.step), _L.run, _L.key)
+LATEST = OfRuns(sa.select(_L.run, _L.key, _L.value, _L.nan, _L.at, _L.step), _L.run, _L.key)
 
 
 def keep_points(conn: sa.Connection, run: int, experiment: int, points: Sequence[Point]) -> None:
@@ -89,7 +89,7 @@ def check_step(step: int) -> int:
 def latest_of(conn: sa.Connection, runs: Sequence[int]) -> dict[int, dict[str, Point]]:
     """The newest point of each metric of each run."""
     found: dict[int, dict[str, Point]] = {run: {} for run in runs}
-    for run, key, value, nan, at, step in _LATEST.read(conn, runs):
+    for run, key, value, nan, at, step in LATEST.read(conn, runs):
         found[run][key] = Point(key, math.nan if nan else value, at, step)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,25 +19,26 @@ _RUNS = OfRuns(
     ).join_from(runs, experiments, runs.c.experiment == experiments.c.id),
     runs.c.number,
 )
+_NAMES = [*(column.name for column in _COLUMNS), "experiment_id", "experiment"]
 
 
 def _texts_of(table: sa.Table) -> OfRuns:
     return OfRuns(sa.select(table.c.run, table.c.key, table.c.value), table.c.run, table.c.key)
 
 
-_PARAMS, _TAGS = _texts_of(run_params), _texts_of(run_tags)
+PARAMS, TAGS = _texts_of(run_params), _texts_of(run_tags)
 
 
 def read_runs(conn: sa.Connection, numbers: Sequence[int]) -> list[Run]:
     """The runs of these numbers, in this order."""
     if not numbers:
         return []
-    rows = {row.number: row for row in _RUNS.read(conn, numbers)}
+    rows = run_rows(conn, numbers)
     params, tags = params_and_tags(conn, numbers)
     metrics = latest_of(conn, numbers)
     return [
         Run(
-            **rows[number]._mapping,
+            **rows[number],
             params=params[number],
             tags=tags[number],
             metrics=metrics[number],
@@ -46,11 +48,16 @@ def read_runs(conn: sa.Connection, numbers: Sequence[int]) -> list[Run]:
     ]
 
 
+def run_rows(conn: sa.Connection, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What runs are, without what was logged to them, by the runs' numbers."""
+    return {row[0]: dict(zip(_NAMES, row, strict=True)) for row in _RUNS.read(conn, numbers)}
+
+
 def params_and_tags(
     conn: sa.Connection, numbers: Sequence[int]
 ) -> tuple[dict[int, dict[str, str]], dict[int, dict[str, str]]]:
     """Params and tags of runs, by the runs' numbers."""
-    return _texts(conn, _PARAMS, numbers), _texts(conn, _TAGS, numbers)
+    return _texts(conn, PARAMS, numbers), _texts(conn, TAGS, numbers)
 
 
 def _texts(conn: sa.Connection, query: OfRuns, numbers: Sequence[int]) -> dict[int, dict[str, str]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -23,6 +23,8 @@ from everloop.tracking.records import RUN_NAME, STATUSES, Found, Point, Run, Sta
 from everloop.tracking.search.runs import search_run_numbers
 
 __all__ = ["RUN_NAME", "Point", "Run", "RunStore", "Status"]
+
+T = TypeVar("T")
 
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 
@@ -208,6 +210,19 @@ class RunStore:
         token: str | None = None,
     ) -> Found[Run]:
         """Runs of some experiments (None: of all) that a filter leaves, newest first by default."""
+        return self.search_as(read_runs, experiments, filter, order_by, view, limit, token)
+
+    def search_as(
+        self,
+        read: Callable[[sa.Connection, Sequence[int]], list[T]],
+        experiments: Sequence[int] | None,
+        filter: str,
+        order_by: Sequence[str],
+        view: View,
+        limit: int,
+        token: str | None,
+    ) -> Found[T]:
+        """:meth:`search`, where ``read`` makes of the runs' numbers what is wanted of them."""
         with self.db.read() as conn:
             found = search_run_numbers(
                 conn,
@@ -218,7 +233,7 @@ class RunStore:
                 limit=limit,
                 token=token,
             )
-            return Found(read_runs(conn, found.items), found.next)
+            return Found(read(conn, found.items), found.next)
 
     # -- what the loop's steps say ---------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from everloop.tracking.mlflow_api.decode import Int64, Message, Required, Tag
 from everloop.tracking.mlflow_api.entry import Entry
 from everloop.tracking.mlflow_api.errors import refuse
 from everloop.tracking.mlflow_api.experiments import view
+from everloop.tracking.mlflow_api.found_runs import read_shapes
 from everloop.tracking.mlflow_api.shapes import mapping, next_page, run_info, run_shape
 from everloop.tracking.runs import RUN_NAME
 
@@ -110,7 +111,8 @@ def restore(api: Api, message: RunById) -> None:
 
 
 def search(api: Api, message: SearchRuns) -> dict[str, Any]:
-    found = api.runs.search(
+    found = api.runs.search_as(
+        read_shapes,
         [experiment_id(one) for one in message.experiment_ids],
         filter=message.filter,
         order_by=message.order_by,
@@ -118,10 +120,7 @@ def search(api: Api, message: SearchRuns) -> dict[str, Any]:
         limit=page_size(message.max_results),
         token=message.page_token or None,
     )
-    used = api.inputs.of(found.items)
-    return next_page(
-        {"runs": [run_shape(run, used.get(run.id)) for run in found.items]}, found.next
-    )
+    return next_page({"runs": found.items}, found.next)
 
 
 ENTRIES = (

@@ -31,6 +31,14 @@ class Metric(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     dataset_digest: str | None = None
 
 
+class RunData(msgspec.Struct, frozen=True):
+    """What was logged to a run."""
+
+    metrics: list[Metric]
+    params: list[Pair]
+    tags: list[Pair]
+
+
 class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a run is, without what was logged to it."""
 
@@ -100,16 +108,13 @@ def run_info(run: Run) -> RunInfo:
 
 def run_shape(run: Run, used: RunInputs | None = None) -> dict[str, Any]:
     """A whole run, with the data and models that it used and made."""
-    shape: dict[str, Any] = {
-        "info": run_info(run),
-        "data": {
-            "metrics": [metric(point) for point in run.metrics.values()],
-            "params": pairs(run.params),
-            "tags": pairs(run.tags),
-        },
-    }
-    if used is None:
-        return shape | {"inputs": {}}
+    metrics = [metric(point) for point in run.metrics.values()]
+    data = RunData(metrics, pairs(run.params), pairs(run.tags))
+    return {"info": run_info(run), "data": data, **({"inputs": {}} if used is None else uses(used))}
+
+
+def uses(used: RunInputs) -> dict[str, Any]:
+    """A run's ``inputs`` and ``outputs``."""
     datasets = [
         {
             "dataset": {
@@ -125,9 +130,10 @@ def run_shape(run: Run, used: RunInputs | None = None) -> dict[str, Any]:
     outputs = [
         {"model_id": one.model, "step": one.step} for one in used.models if one.kind == "output"
     ]
-    shape["inputs"] = {"dataset_inputs": datasets, "model_inputs": inputs}
-    shape["outputs"] = {"model_outputs": outputs}
-    return shape
+    return {
+        "inputs": {"dataset_inputs": datasets, "model_inputs": inputs},
+        "outputs": {"model_outputs": outputs},
+    }
 
 
 def next_page(answer: dict[str, Any], token: str | None) -> dict[str, Any]:
