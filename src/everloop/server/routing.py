@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 import anyio.to_thread
 import msgspec
 from anyio import CapacityLimiter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route as StarletteRoute
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +27,7 @@ from everloop.server.middleware.tokens import Principal, unauthenticated
 Permission = Literal["public", "read", "write", "admin"]
 Handler = Callable[[Call], Any] | Callable[[Call], Awaitable[Any]]
 THREADS = 8  # requests that read or write the stores at a time
+_SLASHES = re.compile("//+")
 SLOW_THREADS = 2  # requests of seconds (a look at the monitors, an audit) at a time
 
 
@@ -95,8 +98,8 @@ class Paths:
     """Finds what answers a path, and raises for everything else.
 
     Paths without parameters are looked up, so that the many that MLflow has cost nothing; the
-    others go through Starlette's patterns. ``unknown`` may give the error of a path that nothing
-    answers.
+    others go through Starlette's patterns. A path that nothing answers is tried again with single
+    slashes; ``unknown`` may give its error.
     """
 
     def __init__(
@@ -131,10 +134,22 @@ class Paths:
         try:
             await self.patterns(scope, receive, send)
         except HTTPException as error:
-            known = None if error.status_code != 404 else self.unknown(scope)
+            if error.status_code != 404:
+                raise
+            if "//" in scope["path"]:
+                await _once(scope)(scope, receive, send)
+                return
+            known = self.unknown(scope)
             if known is None:
                 raise
             raise known from None
+
+
+def _once(scope: Scope) -> Response:
+    """Sends a caller whose address and path met with two slashes to the path with one."""
+    query = scope["query_string"].decode("ascii", "replace")
+    path = quote(_SLASHES.sub("/", scope["path"]))
+    return RedirectResponse(f"{path}?{query}" if query else path, 308)
 
 
 class Patterns(Router):

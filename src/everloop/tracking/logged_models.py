@@ -20,6 +20,7 @@ from everloop.store.tables import (
     logged_model_tags,
     logged_models,
 )
+from everloop.tracking.artifacts.paths import below
 from everloop.tracking.checks import PARAM, TAG, check_key, check_text, check_texts
 from everloop.tracking.experiments import own_location, require_active
 from everloop.tracking.model_points import missing
@@ -81,8 +82,9 @@ class LoggedModelStore:
         }
         with self.db.write() as conn:
             experiment = require_active(conn, experiment_id)
-            place = own_location(experiment.id, experiment.location).rstrip("/")
-            row |= {"experiment": experiment.id, "location": f"{place}/models/{id}/artifacts"}
+            place = own_location(experiment.id, experiment.location)
+            row["experiment"] = experiment.id
+            row["location"] = below(place, "models", id, "artifacts")
             if conn.execute(
                 insert_or_ignore(logged_models).returning(logged_models.c.id), row
             ).first():

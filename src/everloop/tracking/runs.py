@@ -14,6 +14,7 @@ from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore, upsert
 from everloop.store.events import EventLog
 from everloop.store.tables import experiments, run_params, run_tags, runs
+from everloop.tracking.artifacts.paths import below
 from everloop.tracking.checks import PARAM, TAG, check_key, check_run_id, check_text, check_texts
 from everloop.tracking.experiments import own_location, require_active
 from everloop.tracking.names import new_name
@@ -86,7 +87,7 @@ class RunStore:
                 "user": check_text("user", user, 256),
                 "status": "RUNNING",
                 "started": now_ms() if started is None else started,
-                "location": f"{place.rstrip('/')}/{run}/artifacts",
+                "location": below(place, run, "artifacts"),
             }
             number = conn.execute(_NEW, row).scalar()
             if number is None:

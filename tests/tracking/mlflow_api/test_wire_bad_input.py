@@ -277,3 +277,11 @@ def test_no_path_answers_nonsense_with_5xx(sqlite_wire: Wire, entry: Any, body: 
     headers = {"content-type": "application/json"}
     answer = sqlite_wire.ask(entry.method, path, content=body, headers=headers)
     assert answer.status_code < 500, answer.text
+
+
+def test_slashes_too_many_lead_to_the_path_with_one(wire: Wire) -> None:
+    answer = wire.ask("GET", "/model-versions//get-artifact?path=..%2Fx&name=m&version=1")
+    assert answer.status_code == 308
+    answer = wire.ask("GET", answer.headers["location"])
+    assert (answer.status_code, answer.json()["message"]) == (400, "Invalid path")
+    assert wire.ask("GET", "/a///b//").headers["location"] == "/a/b/"

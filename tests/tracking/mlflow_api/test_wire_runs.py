@@ -265,3 +265,20 @@ def test_what_clients_ask_of_the_server_itself(wire: Wire) -> None:
     info = wire.get("/api/3.0/mlflow/server-info")
     assert info["workspaces_enabled"] is False
     assert info == wire.get("/ajax-api/3.0/mlflow/server-info")
+
+
+@pytest.mark.parametrize(
+    ("location", "run_location"),
+    [
+        ("s3://bucket/a/?region=x", "s3://bucket/a/{run}/artifacts?region=x"),
+        ("mysql://h:1/db?driver=d", "mysql://h:1/db/{run}/artifacts?driver=d"),
+        ("/srv/a?b", "/srv/a?b/{run}/artifacts"),
+        ("s3://bucket/a/", "s3://bucket/a/{run}/artifacts"),
+    ],
+)
+def test_a_location_keeps_its_query_at_its_end(
+    wire: Wire, location: str, run_location: str
+) -> None:
+    made = wire.post("experiments/create", name="e", artifact_location=location)
+    run = wire.post("runs/create", experiment_id=made["experiment_id"])["run"]["info"]
+    assert run["artifact_uri"] == run_location.format(run=run["run_id"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from everloop.errors import InvalidInput, NotFound, invalid
 
@@ -79,6 +79,14 @@ def key_of(location: str) -> str:
 def join(*keys: str) -> str:
     """Keys one below the other; empty ones are left out."""
     return "/".join(key for key in keys if key)
+
+
+def below(location: str, *names: str) -> str:
+    """The place below another one; what a URI asks for after ``?`` stays at its end."""
+    parts = urlsplit(location)
+    if not parts.scheme or not parts.query:
+        return "/".join((location.rstrip("/"), *names))
+    return urlunsplit(parts._replace(path="/".join((parts.path.rstrip("/"), *names))))
 
 
 def _decodings(path: str) -> list[str]:
