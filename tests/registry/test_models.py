@@ -110,7 +110,7 @@ def test_bad_versions_are_refused_and_leave_nothing(
 ) -> None:
     with pytest.raises(InvalidInput):
         register(registry, **changes)
-    assert registry.models() == []
+    assert registry.search_models().items == []
     assert registry.events.page() == []
 
 
@@ -121,7 +121,7 @@ def test_a_model_may_have_almost_any_name(registry: ModelStore, name: str) -> No
     assert registry.get_model(name).newest == 1
     for text in (f"{name}/1", f"{name}@champion", f"{name}@latest"):
         assert registry.resolve(text).key == made.key
-    assert [model.name for model in registry.models()] == [name]
+    assert [model.name for model in registry.search_models().items] == [name]
 
 
 def test_aliases(registry: ModelStore) -> None:

@@ -24,9 +24,9 @@ def test_a_model_from_its_making_to_its_end(client: Client, project: Project) ->
     new = client.post(f"{path}/versions", json={"source": "s3://bucket/m", "tags": {"x": "y"}})
     assert (new.status_code, new.json()["version"], new.json()["digest"]) == (201, 1, None)
     climbing = client.post(f"{path}/versions", json={"source": "s3://bucket/%252e%252e/m"})
-    assert (climbing.status_code, climbing.json()["error"]["code"]) == (422, "bad_source")
+    assert (climbing.status_code, climbing.json()["error"]["code"]) == (422, "source_climbs")
     local = client.post(f"{path}/versions", json={"source": "/etc"})
-    assert local.status_code == 422
+    assert (local.status_code, local.json()["error"]["code"]) == (422, "source_not_below")
     staged = {"stage": "staging", "archive_others": True, "description": "v1", "tags": {"x": None}}
     version = client.patch(f"{path}/versions/1", json=staged).json()
     assert (version["stage"], version["description"], version["tags"]) == ("Staging", "v1", {})

@@ -86,7 +86,7 @@ def test_train_refuses_in_one_sentence(
 
 def nothing_was_made(folder: Path) -> None:
     with Project.open(folder) as project:
-        assert project.registry.models() == []
+        assert project.registry.search_models().items == []
         assert project.endpoints.all() == []
         assert list((folder / ".everloop").glob("packages/*")) == []
 

@@ -61,7 +61,8 @@ def whole(folder: Path) -> None:
     """What must hold at any moment, also right after a crash."""
     with Project.open(folder) as project:
         assert project.events.verify().ok
-        versions = project.registry.versions("cells") if project.registry.models() else []
+        found = project.registry.search_models().items
+        versions = project.registry.versions("cells") if found else []
         aliases = project.registry.aliases("cells") if versions else {}
         assert set(aliases) <= {"champion", "challenger"}
         for version in versions:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from array import array
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
+import sqlalchemy as sa
 
 from everloop.errors import Conflict, InvalidInput, NotFound
 from everloop.tracking.ingest import Ingest
@@ -59,6 +62,38 @@ def test_columns_are_kept_as_single_points_are(ingest: Ingest, runs: RunStore) -
     assert runs.get(RUN).metrics == runs.get(other).metrics
     for key in ("j", "k"):
         assert runs.history(RUN, key) == runs.history(other, key)
+
+
+TWINS = [("k", math.nan, 7, 1), ("k", 0.0, 7, 1), ("j", 0.0, 7, 1), ("j", math.nan, 7, 1)]
+
+
+def test_two_writers_of_the_same_points_write_them_in_one_order(ingest: Ingest) -> None:
+    written: list[object] = []
+    sa.event.listen(
+        ingest.runs.db.engine,
+        "before_cursor_execute",
+        lambda conn, cursor, text, values, *_: "metric_points" in text and written.append(values),
+    )
+    ingest.keep(record(2, points=columns(*TWINS)))
+    ingest.keep(record(3, points=columns(*reversed(TWINS))))
+    assert len(written) == 2 and written[0] == written[1]
+    assert ingest.runs.history(RUN, "k").items[0].value == 0.0
+
+
+def test_two_writers_of_the_same_points_never_wait_for_each_other(ingest: Ingest) -> None:
+    together = Barrier(2)
+
+    def write(writer: str, forward: bool) -> None:
+        for step in range(8):
+            keys = (f"k{number}" for number in range(300))
+            points = [(key, value, 7, step) for key in keys for value in (math.nan, 0.0)]
+            columned = columns(*(points if forward else reversed(points)))
+            together.wait()
+            ingest.keep(record(step + 1, writer * 32, points=columned))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, "12", (True, False)))
+    assert len(ingest.runs.history(RUN, "k7").items) == 16
 
 
 def test_a_record_that_comes_again_changes_nothing(ingest: Ingest) -> None:

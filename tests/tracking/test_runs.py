@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from everloop.errors import Conflict, InvalidInput, NotFound
 from everloop.store.database import Database
@@ -139,6 +140,21 @@ def test_a_chart_gets_the_same_steps_of_all_runs_and_the_ends_of_each(runs: RunS
     assert steps[empty] == []
     inside = runs.sampled([long], "m", first=10, last=20, limit=5)[long]
     assert [point.step for point in inside] == [10, 12, 14, 16, 18, 20]
+
+
+def test_histories_and_charts_of_many_runs_ask_once(runs: RunStore) -> None:
+    ids = sorted(runs.start("e", f"r{number}") for number in range(5))
+    for run in ids:
+        runs.log(run, points=[Point("m", step / 2, step, step) for step in range(4)])
+    said: list[str] = []
+    sa.event.listen(runs.db.engine, "before_cursor_execute", lambda *a: said.append(a[2]))
+    few = runs.histories(["gone", *reversed(ids)], "m", 6)
+    assert [(run, len(points)) for run, points in few.items()] == [(ids[0], 4), (ids[1], 2)]
+    assert sum("metric_points" in one for one in said) == 1
+    said.clear()
+    charts = runs.sampled([*ids, "gone"], "m", limit=2)
+    assert list(charts) == ids and [p.step for p in charts[ids[4]]] == [0, 2, 3]
+    assert sum("FROM" in one for one in said) == 3
 
 
 @pytest.mark.parametrize(("count", "limit"), [(0, 3), (1, 1), (5, 1), (10, 10), (1000, 7)])

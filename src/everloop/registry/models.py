@@ -11,7 +11,7 @@ from everloop.errors import Conflict
 from everloop.registry._base import Serving
 from everloop.registry.aliases import CHAMPION, MANAGED
 from everloop.registry.names import check_model_name
-from everloop.registry.reading import read_model, read_models, require_model
+from everloop.registry.reading import read_model, require_model
 from everloop.registry.records import (
     Model,
     ModelVersion,
@@ -80,12 +80,6 @@ class ModelStore(Versions, Tags):
         """One model; raises :class:`~everloop.errors.NotFound` when there is none."""
         with self.db.read() as conn:
             return read_model(conn, name)
-
-    def models(self, after: str = "", limit: int = 100) -> list[Model]:
-        """Models by name; the next page lies ``after`` the last one's name."""
-        query = sa.select(models).where(models.c.name > after).order_by(models.c.name)
-        with self.db.read() as conn:
-            return read_models(conn, query.limit(max(1, min(limit, 1000))))
 
     def search_models(
         self,

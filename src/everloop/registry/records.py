@@ -8,8 +8,9 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from everloop.errors import Conflict, TooLarge, invalid
+from everloop.errors import Conflict, invalid
 from everloop.registry.names import check_model_name
+from everloop.store.texts import check_long, check_short
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -113,11 +114,11 @@ def to_row(version: ModelVersion) -> dict[str, Any]:
     Raises :class:`~everloop.errors.InvalidInput` for a name, digest or path that cannot be kept.
     """
     check_model_name(version.model)
-    check_text("key", version.key, 255)
+    check_short("key", version.key, 255)
     for name, limit in _LIMITS.items():
         value = getattr(version, name)
         if value is not None:
-            check_text(name, value, limit)
+            check_short(name, value, limit)
     check_description(version.description)
     if version.digest is not None:
         _digest("digest", version.digest)
@@ -142,23 +143,16 @@ _LIMITS = {
 }
 
 
-def check_text(field: str, value: str, limit: int) -> str:
-    """``value`` when it is text of 1 to ``limit`` characters that a database can keep."""
-    if not isinstance(value, str) or not 0 < len(value) <= limit or "\0" in value:
-        raise invalid(field, value, f"1 to {limit} characters")
-    return value
-
-
 def check_description(value: str | None) -> str | None:
     """``value`` when it may be a description; an empty one is kept as it is."""
-    return value if not value else _long("description", value)
+    return value if not value else check_long("description", value, TEXT)
 
 
 def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """``tags`` when their keys and values can be kept."""
     for key, value in tags.items():
-        check_text("tag", key, TAG_KEY)
-        _long(f"tags.{key}", value)
+        check_short("tag", key, TAG_KEY)
+        check_long(f"tags.{key}", value, TEXT)
     return dict(tags)
 
 
@@ -173,19 +167,6 @@ def check_stage(stage: str) -> Stage:
 def is_prompt(tags: Mapping[str, str]) -> bool:
     """Whether the tags are those of a prompt."""
     return tags.get(PROMPT, "").lower() == "true"
-
-
-def _long(field: str, value: str) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise invalid(field, value, "text without the character NUL")
-    if len(value) > TEXT:
-        raise TooLarge(
-            f"{field}: got {len(value)} characters, expected at most {TEXT}.",
-            path=field,
-            got=len(value),
-            expected=f"at most {TEXT} characters",
-        )
-    return value
 
 
 def _digest(field: str, value: str) -> None:

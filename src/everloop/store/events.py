@@ -22,6 +22,7 @@ from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import serialise, upsert
 from everloop.store.tables import event_head, events
+from everloop.store.texts import check_short
 
 __all__ = ["Audit", "Event", "EventLog", "Signer"]
 
@@ -156,9 +157,7 @@ def _event(row: Any) -> Event:
 
 def _checked(names: dict[str, str], payload: dict[str, Any]) -> str:
     for name, value in names.items():
-        limit = _LENGTHS[name]
-        if not 0 < len(value) <= limit or "\0" in value:
-            raise invalid(f"event.{name}", value, f"1 to {limit} characters")
+        check_short(f"event.{name}", value, _LENGTHS[name])
     data = msgspec.json.encode(payload, order="deterministic")
     if len(data) > MAX_PAYLOAD:
         raise invalid("event.payload", f"<{len(data)} bytes>", f"at most {MAX_PAYLOAD} bytes")

@@ -127,4 +127,4 @@ class RegistryContract(Backend):
         for name in ("", "n" * 300, "a\0"):
             with pytest.raises(InvalidInput):
                 registry.create_model(name, actor="me")
-        assert registry.models() == []
+        assert registry.search_models().items == []

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from everloop.errors import TooLarge, invalid
+from everloop.errors import invalid
+from everloop.store.texts import check_long, check_short
 
 KEY = 250
 """Most characters of the key of a metric, a param or a tag."""
@@ -18,24 +19,13 @@ PARAM, TAG = 6000, 8000
 
 def check_key(field: str, value: str, limit: int = KEY) -> str:
     """``value`` when it may name something; raises InvalidInput otherwise."""
-    if not isinstance(value, str) or not 0 < len(value) <= limit or "\0" in value:
-        raise invalid(field, value, f"1 to {limit} characters")
-    return value
+    return check_short(field, value, limit)
 
 
 def check_text(field: str, value: Any, limit: int) -> str:
     """``value`` as the text that is kept: text as it is, anything else as JSON."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if len(text) > limit:
-        raise TooLarge(
-            f"{field}: got {len(text)} characters, expected at most {limit}.",
-            path=field,
-            got=len(text),
-            expected=f"at most {limit} characters",
-        )
-    if "\0" in text:
-        raise invalid(field, text, "text without the character NUL")
-    return text
+    return check_long(field, text, limit)
 
 
 def check_texts(field: str, values: Mapping[str, Any], limit: int) -> dict[str, str]:

@@ -33,7 +33,7 @@ def keep_columns(conn: sa.Connection, run: int, experiment: int, columns: Column
     rank = np.array(sorted(range(len(columns.keys)), key=columns.keys.__getitem__), np.intp)
     place = np.empty(len(rank), np.intp)
     place[rank] = np.arange(len(rank))
-    order = np.lexsort((value, at, step, place[key]))
+    order = np.lexsort((nan, value, at, step, place[key]))
     key, at, step, value, nan = key[order], at[order], step[order], value[order], nan[order]
     names = [columns.keys[index] for index in key.tolist()]
     rows: dict[str, Any] = {

@@ -7,7 +7,7 @@ points arrive. The same point twice is one point, so a client may send again wha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -15,8 +15,10 @@ import sqlalchemy as sa
 
 from everloop.errors import invalid
 from everloop.store.dialect import insert_or_ignore, upsert_newer
+from everloop.store.filter.sql import id_list
 from everloop.store.paging import pack, unpack
 from everloop.store.tables import metric_points, run_metrics
+from everloop.store.tables import runs as run_rows
 from everloop.tracking.checks import check_key
 from everloop.tracking.model_points import keep_model_points
 from everloop.tracking.of_runs import OfRuns
@@ -110,9 +112,27 @@ def history(
     return Found([_point(key, row) for row in rows[:most]], more)
 
 
+def histories(
+    conn: sa.Connection, runs: Sequence[str], key: str, limit: int
+) -> dict[str, list[Point]]:
+    """A metric's points of several runs, by run; ``limit`` points in all."""
+    t = metric_points.c
+    order = (run_rows.c.id, t.at, t.step, t.value, t.nan)
+    query = (
+        sa.select(*order)
+        .join_from(metric_points, run_rows, run_rows.c.number == t.run)
+        .where(run_rows.c.id.in_(runs) & (t.key == key))
+        .order_by(*order)
+    )
+    found: dict[str, list[Point]] = {}
+    for row in conn.execute(query.limit(limit)):
+        found.setdefault(row.id, []).append(_point(key, row))
+    return found
+
+
 def sampled(
     conn: sa.Connection,
-    runs: Iterable[int],
+    runs: Sequence[int],
     key: str,
     first: int | None,
     last: int | None,
@@ -123,18 +143,23 @@ def sampled(
     The first and the last step of each run are always among them.
     """
     t = metric_points.c
-    query = sa.select(t.step).where(t.key == key).distinct().order_by(t.step)
-    inside: sa.ColumnElement[bool] = sa.true()
+    here = t.run.in_(id_list(runs)) & (t.key == key)
     if first is not None and last is not None:
-        inside = t.step.between(first, last)
-    steps = {
-        run: list(conn.execute(query.where((t.run == run) & inside)).scalars()) for run in runs
-    }
+        here &= t.step.between(first, last)
+    steps: dict[int, list[int]] = {run: [] for run in runs}
+    query = sa.select(t.run, t.step).where(here).distinct().order_by(t.run, t.step)
+    for run, step in conn.execute(query):
+        steps[run].append(step)
     every = sorted(set().union(*steps.values()))
-    chosen = {every[i] for i in spread(len(every), limit)}
+    common = {every[i] for i in spread(len(every), limit)}
     for own in steps.values():
-        chosen |= {own[0], own[-1]} if own else set()
-    return {run: _at_steps(conn, run, key, chosen & set(own)) for run, own in steps.items()}
+        common |= {own[0], own[-1]} if own else set()
+    found: dict[int, list[Point]] = {run: [] for run in runs}
+    query = sa.select(t.run, t.at, t.step, t.value, t.nan).where(here)
+    for row in conn.execute(query.order_by(t.run, t.step, t.at, t.value)):
+        if row.step in common:
+            found[row.run].append(_point(key, row))
+    return found
 
 
 def spread(count: int, limit: int) -> list[int]:
@@ -145,18 +170,6 @@ def spread(count: int, limit: int) -> list[int]:
     if count <= limit:
         return list(range(count))
     return sorted({int(i * (count / limit)) for i in range(limit)} | {count - 1})
-
-
-def _at_steps(conn: sa.Connection, run: int, key: str, steps: set[int]) -> list[Point]:
-    t = metric_points.c
-    if not steps:
-        return []
-    query = (
-        sa.select(t.at, t.step, t.value, t.nan)
-        .where((t.run == run) & (t.key == key) & t.step.between(min(steps), max(steps)))
-        .order_by(t.step, t.at, t.value)
-    )
-    return [_point(key, row) for row in conn.execute(query) if row.step in steps]
 
 
 def _point(key: str, row: Any) -> Point:

@@ -18,7 +18,7 @@ from everloop.tracking.artifacts.paths import below
 from everloop.tracking.checks import PARAM, TAG, check_key, check_run_id, check_text, check_texts
 from everloop.tracking.experiments import own_location, require_active
 from everloop.tracking.names import new_name
-from everloop.tracking.points import history, keep_points, sampled
+from everloop.tracking.points import MAX_HISTORY, histories, history, keep_points, sampled
 from everloop.tracking.reading import read_runs
 from everloop.tracking.records import RUN_NAME, STATUSES, Found, Point, Run, Status, View
 from everloop.tracking.search.runs import search_run_numbers
@@ -187,6 +187,16 @@ class RunStore:
         with self.db.read() as conn:
             return history(conn, number_of(conn, run), key, limit, token)
 
+    def histories(
+        self, ids: Sequence[str], key: str, limit: int = MAX_HISTORY
+    ) -> dict[str, list[Point]]:
+        """A metric's points of several runs, in the order of their ids, ``limit`` points in all.
+
+        Runs without such points, and ids that no run has, are left out.
+        """
+        with self.db.read() as conn:
+            return histories(conn, ids, key, max(0, min(limit, MAX_HISTORY)))
+
     def sampled(
         self,
         ids: Sequence[str],
@@ -195,11 +205,15 @@ class RunStore:
         last: int | None = None,
         limit: int = 2500,
     ) -> dict[str, list[Point]]:
-        """A metric of several runs at about ``limit`` steps, evenly spread, for a chart."""
+        """A metric of several runs at about ``limit`` steps, evenly spread, for a chart.
+
+        Ids that no run has are left out.
+        """
         with self.db.read() as conn:
-            numbers = {number_of(conn, run): run for run in ids}
-            found = sampled(conn, numbers, key, first, last, limit)
-            return {run: found[number] for number, run in numbers.items()}
+            query = sa.select(runs.c.id, runs.c.number).where(runs.c.id.in_(ids))
+            numbers = {row.id: row.number for row in conn.execute(query)}
+            found = sampled(conn, list(numbers.values()), key, first, last, limit)
+            return {run: found[numbers[run]] for run in ids if run in numbers}
 
     def search(
         self,

@@ -76,6 +76,8 @@ def test_experiments(groups: Database) -> None:
         "experiment_id = '2'": [2],
         "attribute.experiment_id NOT IN ('2', '3')": [1],
         "experiment_id != '2'": [3, 1],
+        "experiment_id IN ('001', '4294967297', '99999999999999999999')": [1],
+        "experiment_id != '99999999999999999999'": [2, 3, 1],
         "name = 'x'' OR 1=1 --'": [],
     }.items():
         assert found(groups, filter) == expected, filter
@@ -101,7 +103,6 @@ def test_experiments_in_order(groups: Database) -> None:
     [
         ({"filter": "experiment_id = 'x'"}, "Invalid experiment ID: 'x'. Must be an integer"),
         ({"filter": "experiment_id = '²'"}, "Invalid experiment ID"),
-        ({"filter": "experiment_id IN ('1', '99999999999999999999')"}, "Invalid experiment ID"),
         ({"filter": "id = '1'"}, "Invalid attribute key 'id'"),
         ({"filter": "params.a = '1'"}, "Invalid entity type 'params'"),
         ({"filter": "name > 'a'"}, "Invalid comparator '>'"),
@@ -181,6 +182,7 @@ def test_logged_models(kept: Database) -> None:
         "creation_timestamp > 10 AND creation_time < 21": ["m-2", "m-3"],
         "model_id IN ('m-1', 'm-4')": ["m-1"],
         "experiment_id = '2'": ["m-3"],
+        "experiment_id IN ('02', '4294967298', '99999999999999999999')": ["m-3"],
         "params.depth = '1' OR tags.stage = 'A'": ["m-3", "m-1"],
         "tags.stage ILIKE 'a'": ["m-3", "m-1"],
         "params.depth IS NULL": ["m-3"],

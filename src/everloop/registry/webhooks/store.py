@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from everloop.errors import NotFound, invalid
-from everloop.registry.records import check_description, check_text
+from everloop.registry.records import check_description
 from everloop.registry.search import check_limit
 from everloop.registry.webhooks.guard import check_url
 from everloop.registry.webhooks.happenings import EXAMPLES, UNHEARD, check_events, unknown
@@ -24,6 +24,7 @@ from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.store.paging import Found, pack, unpack
 from everloop.store.tables import webhook_deliveries, webhooks
+from everloop.store.texts import check_short
 
 MOST = 1000
 """Most items of a page."""
@@ -187,7 +188,7 @@ class WebhookStore:
 
 
 def _require(conn: sa.Connection, id: str) -> Any:
-    check_text("webhook", id, 1000)
+    check_short("webhook", id, 1000)
     row = conn.execute(sa.select(webhooks).where(_W.id == id)).first()
     if row is None:
         raise NotFound(f"There is no webhook {id!r}.", code="webhook_not_found", got=id)

@@ -7,12 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from everloop.errors import InvalidInput
 from everloop.registry.models import Model, ModelVersion
 from everloop.registry.records import check_tags
 from everloop.server.call import Answer, Call, Page, page
-from everloop.tracking.mlflow_api.errors import WireError
-from everloop.tracking.mlflow_api.sources import origin
+from everloop.tracking.sources import origin
 
 Tags = dict[str, str]
 Changes = dict[str, str | None]
@@ -122,10 +120,7 @@ def search_versions(call: Call) -> Page:
 
 def create_version(call: Call) -> Answer:
     body = call.body
-    try:
-        made_from = origin(call.project, body.source, body.run, body.logged_model)
-    except WireError as error:
-        raise InvalidInput(error.message, code="bad_source", path="source") from None
+    made_from = origin(call.project, body.source, body.run, body.logged_model)
     made = call.project.registry.create_version(
         call.path["model"],
         source=made_from.source,

@@ -13,6 +13,7 @@ from everloop.server.call import Answer, Call, Page
 from everloop.tracking.checks import PARAM, TAG, check_texts
 from everloop.tracking.experiments import number_named
 from everloop.tracking.records import Point, Run, Status
+from everloop.tracking.runs import missing
 from everloop.tracking.search.frames import arrow_stream
 from everloop.tracking.wire import Whole
 
@@ -144,7 +145,10 @@ def sampled(call: Call) -> Sampled:
     if (first is None) != (last is None):
         raise InvalidInput("query: got one of first and last, expected both or neither.")
     limit = call.whole("limit", 2500, 1, MOST_SAMPLES) or 1
-    return Sampled(call.project.runs.sampled([run], _key(call), first, last, limit)[run])
+    found = call.project.runs.sampled([run], _key(call), first, last, limit)
+    if run not in found:
+        raise missing(run)
+    return Sampled(found[run])
 
 
 def _key(call: Call) -> str:

@@ -95,6 +95,32 @@ def too_long(parameter: str, limit: int) -> WireError:
     return refuse(f"'{parameter}' exceeds the maximum length of {limit} characters")
 
 
+_ORIGINS = {"run": "run_id", "logged_model": "model_id"}
+
+
+def bad_source(error: EverloopError, more: str = "") -> WireError:
+    """The refusal of a version's source."""
+    return refuse(f"Invalid model version source: '{error.got}'." + more)
+
+
+def _unknown_source(error: EverloopError) -> WireError:
+    name = _ORIGINS[error.path or "run"]
+    return bad_source(
+        error,
+        f" The {name} request parameter must identify the resource that contains the source.",
+    )
+
+
+def _source_not_below(error: EverloopError) -> WireError:
+    name = _ORIGINS[error.path or "run"]
+    return bad_source(
+        error,
+        f" To use a local path as a model version source, the {name} request parameter has to be"
+        " specified and the local path has to be contained within the artifact directory of the"
+        f" run specified by the {name}.",
+    )
+
+
 # What a store refuses, by the code of its error. Add a line where MLflow has words of its own.
 WORDS: dict[str, Callable[[EverloopError], WireError]] = {
     "experiment_not_found": lambda e: refuse(f"No Experiment with id={e.got} exists", MISSING),
@@ -127,6 +153,29 @@ WORDS: dict[str, Callable[[EverloopError], WireError]] = {
     "is_a_folder": lambda e: refuse(f"Artifact path refers to a directory, not a file: {e.got}"),
     "path_occupied": lambda e: refuse(e.message),
     "webhook_not_found": lambda e: refuse(f"Webhook with ID {e.got} not found.", MISSING),
+    "bad_source": bad_source,
+    "source_climbs": lambda e: bad_source(
+        e,
+        " If supplying a source as an http, https, local file path, ftp, objectstore, or"
+        " mlflow-artifacts uri, an absolute path must be provided without relative path references"
+        " present. Please provide an absolute path.",
+    ),
+    "source_differs": lambda e: bad_source(
+        e,
+        " The run_id and model_id request parameters must match the referenced model version.",
+    ),
+    "source_elsewhere": lambda e: bad_source(
+        e, " Registered model sources must use the active model registry."
+    ),
+    "source_is_prompt": lambda e: bad_source(
+        e, " Prompt versions cannot be used as model version sources."
+    ),
+    "source_not_below": _source_not_below,
+    "source_on_a_host": lambda e: refuse(
+        f"{e.got} is not a valid remote uri. For remote access on windows, please consider using"
+        " a different scheme such as SMB (e.g. smb://<hostname>/<path>)."
+    ),
+    "source_unknown": _unknown_source,
     "bad_page_token": lambda e: refuse("Invalid page token, decoding failed"),
 }
 

@@ -6,13 +6,11 @@ from typing import Any
 
 from msgspec import field
 
-from everloop.errors import NotFound
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.decode import Int32, Int64, Message, Required
 from everloop.tracking.mlflow_api.entry import Entry
 from everloop.tracking.mlflow_api.errors import DOCS, missing_value, refuse
-from everloop.tracking.mlflow_api.shapes import Metric, metric, next_page
-from everloop.tracking.records import Point
+from everloop.tracking.mlflow_api.shapes import metric, next_page
 
 OF_BULK = 25_000
 RUNS = 100
@@ -64,20 +62,8 @@ def bulk(api: Api, message: GetHistoryBulk) -> dict[str, Any]:
         )
     if message.metric_key is None:
         raise refuse("GetMetricHistoryBulk request must specify a metric_key.")
-    room = max(0, min(message.max_results, OF_BULK))
-    found: list[Metric] = []
-    for run in sorted(set(runs)):
-        if len(found) < room:
-            points = _history(api, run, message.metric_key, room - len(found))
-            found += [metric(point, run) for point in points]
-    return {"metrics": found}
-
-
-def _history(api: Api, run: str, key: str, limit: int) -> list[Point]:
-    try:
-        return api.runs.history(run, key, limit).items
-    except NotFound:
-        return []
+    found = api.runs.histories(runs, message.metric_key, min(message.max_results, OF_BULK))
+    return {"metrics": [metric(point, run) for run in found for point in found[run]]}
 
 
 def interval(api: Api, message: GetHistoryInterval) -> dict[str, Any]:
@@ -98,20 +84,10 @@ def interval(api: Api, message: GetHistoryInterval) -> dict[str, Any]:
             "end_step must be greater than start_step. "
             f"Found start_step={first} and end_step={last}."
         )
-    found = _sampled(api, list(dict.fromkeys(runs)), message)
+    found = api.runs.sampled(
+        list(dict.fromkeys(runs)), message.metric_key, first, last, message.max_results
+    )
     return {"metrics": [metric(point, run) for run in found for point in found[run]]}
-
-
-def _sampled(api: Api, runs: list[str], message: GetHistoryInterval) -> dict[str, list[Point]]:
-    """The points of those runs that there are."""
-    while runs:
-        try:
-            return api.runs.sampled(
-                runs, message.metric_key, message.start_step, message.end_step, message.max_results
-            )
-        except NotFound as error:
-            runs.remove(error.got)
-    return {}
 
 
 ENTRIES = (

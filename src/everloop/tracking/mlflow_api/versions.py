@@ -24,8 +24,11 @@ from everloop.tracking.mlflow_api.registry_checks import (
     version_number,
 )
 from everloop.tracking.mlflow_api.shapes import next_page, pairs
-from everloop.tracking.mlflow_api.sources import Origin, check_prompt_source, origin
 from everloop.tracking.records import MODEL_VERSIONS
+from everloop.tracking.sources import Origin, origin
+
+PROMPT_SOURCES = ("dummy-source", "prompt-template")
+"""What clients send as the source of a prompt, which has none."""
 
 _LENGTHS = {"run_id": 32, "model_id": 64, "run_link": 10_000, "source": 10_000}
 
@@ -87,7 +90,7 @@ def create(api: Api, message: CreateVersion) -> dict[str, Any]:
     tags = check_tags(message.tags)
     api.registry.get_model(message.name)
     if is_prompt(tags):
-        check_prompt_source(message.source)
+        _check_prompt_source(message.source)
         made_from = Origin(message.source, None, message.run_id or None, message.model_id or None)
     else:
         made_from = origin(api, message.source, message.run_id, message.model_id)
@@ -105,6 +108,14 @@ def create(api: Api, message: CreateVersion) -> dict[str, Any]:
     if made_from.model and not is_prompt(tags):
         _note_on_logged_model(api, made_from.model, made)
     return {"model_version": shape(made)}
+
+
+def _check_prompt_source(source: str) -> None:
+    if source not in PROMPT_SOURCES:
+        raise refuse(
+            f"Invalid prompt source: '{source[:300]}'. Prompt sources must use an MLflow"
+            " placeholder."
+        )
 
 
 def get(api: Api, message: VersionByNumber) -> dict[str, Any]:

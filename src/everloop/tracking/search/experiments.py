@@ -12,12 +12,12 @@ from everloop.store.filter.keyset import SortColumn, key_page
 from everloop.store.filter.nodes import Comparison, Order
 from everloop.store.filter.ordering import parse_order
 from everloop.store.filter.parser import parse_filter
-from everloop.store.filter.refusal import bad_filter
 from everloop.store.filter.sql import Clause, compare, found, where
 from everloop.store.paging import Found
 from everloop.store.tables import experiment_tags, experiments
 from everloop.tracking.records import View
 from everloop.tracking.search.fields import EXPERIMENT_FIELDS
+from everloop.tracking.search.ids import is_experiment
 from everloop.tracking.search.terms import by_bytes
 
 MOST = 50_000
@@ -74,21 +74,11 @@ def _sorted(orders: Sequence[Order], dialect: str) -> list[SortColumn]:
 
 def _condition(one: Comparison, dialect: str) -> Clause:
     if one.entity == "attribute":
-        column, _ = _COLUMNS[one.key]
-        if one.key != "experiment_id":
-            return compare(column, one.operator, one.value, dialect)
-        if isinstance(one.value, tuple):
-            ids = [_id(text) for text in one.value]
-            return column.not_in(ids) if one.operator == "NOT IN" else column.in_(ids)
-        return compare(column, one.operator, _id(str(one.value)), dialect)
+        if one.key == "experiment_id":
+            return is_experiment(_C.id, one)
+        return compare(_COLUMNS[one.key][0], one.operator, one.value, dialect)
     t = experiment_tags.c
     here = (t.experiment == _C.id) & (t.key == one.key)
     if one.operator == "IS NULL":
         return sa.not_(found(sa.true(), here))
     return found(compare(t.value, one.operator, one.value, dialect), here)
-
-
-def _id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise bad_filter(f"Invalid experiment ID: {text[:80]!r}. Must be an integer.")
-    return int(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from everloop.store.filter.fields import NULLABLE_TEXT, NUMERIC, TEXT, Entity, Field, Fields
+from everloop.store.filter.nodes import Operator
 
 _ATTRIBUTE = ("attribute", "attr", "run", "attributes")
 _TAG = ("tag", "tags")
@@ -11,7 +12,7 @@ _METRIC = ("metric", "metrics")
 
 _TEXT = Field("text", TEXT)
 _TIME = Field("number", NUMERIC)
-_ID = Field("text", ("=", "!=", "IN", "NOT IN"))
+_IDS: tuple[Operator, ...] = ("=", "!=", "IN", "NOT IN")
 
 RUN_FIELDS = Fields(
     (
@@ -54,7 +55,7 @@ EXPERIMENT_FIELDS = Fields(
             ("attribute", "attr", "attributes"),
             {
                 "creation_time": Field("number", NUMERIC, quoted=True),
-                "experiment_id": _ID,
+                "experiment_id": Field("text", _IDS),
                 "last_update_time": Field("number", NUMERIC, quoted=True),
                 "name": _TEXT,
             },
@@ -73,7 +74,7 @@ MODEL_FIELDS = Fields(
             ("attribute", "attr", "attributes"),
             {
                 "creation_timestamp": _TIME,
-                "experiment_id": Field("text", ("=", "!=", "IN", "NOT IN"), sortable=False),
+                "experiment_id": Field("text", _IDS, sortable=False),
                 "last_updated_timestamp": _TIME,
                 "model_id": _TEXT,
                 "model_type": _TEXT,

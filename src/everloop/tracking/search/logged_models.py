@@ -11,7 +11,7 @@ from everloop.errors import invalid
 from everloop.store.filter.keyset import SortColumn, key_page
 from everloop.store.filter.nodes import And, Comparison, Expression, Not, Or
 from everloop.store.filter.parser import parse_filter
-from everloop.store.filter.refusal import bad_filter, bad_order, check_text
+from everloop.store.filter.refusal import bad_order, check_text
 from everloop.store.filter.sql import Clause, compare, found, holds, id_list, where
 from everloop.store.paging import Found
 from everloop.store.tables import (
@@ -22,6 +22,7 @@ from everloop.store.tables import (
 )
 from everloop.tracking.records import MeasuredOn, ModelOrder
 from everloop.tracking.search.fields import MODEL_FIELDS
+from everloop.tracking.search.ids import is_experiment
 from everloop.tracking.search.terms import MISSING, NAN, VALUE, by_bytes
 
 MOST = 1000
@@ -87,14 +88,9 @@ def _condition(one: Comparison, datasets: Sequence[MeasuredOn], dialect: str) ->
 
 
 def _attribute(one: Comparison, dialect: str) -> Clause:
-    if one.key != "experiment_id":
-        return holds(compare(_COLUMNS[one.key][0], one.operator, one.value, dialect))
-    texts = one.value if isinstance(one.value, tuple) else (str(one.value),)
-    for text in texts:
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise bad_filter(f"Invalid experiment ID: {text[:80]!r}. Must be an integer.")
-    ids = [int(text) for text in texts]
-    return _C.experiment.not_in(ids) if one.operator in ("!=", "NOT IN") else _C.experiment.in_(ids)
+    if one.key == "experiment_id":
+        return is_experiment(_C.experiment, one)
+    return holds(compare(_COLUMNS[one.key][0], one.operator, one.value, dialect))
 
 
 def _measured(*where: Clause) -> Clause:
