@@ -181,10 +181,10 @@ def test_pages_by_key(registry: ModelStore) -> None:
     second = registry.versions("m", before=first[-1].version, limit=3)
     third = registry.versions("m", before=second[-1].version, limit=3)
     assert [v.version for v in first + second + third] == [7, 6, 5, 4, 3, 2, 1]
-    page = registry.models(limit=5)
-    rest = registry.models(after=page[-1].name, limit=5)
-    assert [m.name for m in page + rest] == ["m", *(f"model{n}" for n in range(7))]
-    assert (page[0].newest, page[1].newest) == (7, 1)
+    page = registry.search_models(limit=5)
+    rest = registry.search_models(limit=5, token=page.next)
+    assert [m.name for m in page.items + rest.items] == ["m", *(f"model{n}" for n in range(7))]
+    assert (page.items[0].newest, page.items[1].newest) == (7, 1)
     assert registry.versions("nothing") == []
 
 
