@@ -18,6 +18,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
+from everloop.store.checkpoints import Checkpoints
+
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 KEPT = 500
 """Most statements kept compiled."""
@@ -41,6 +43,7 @@ class Instant:
         self._prepare = prepare
         self._turn = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._checkpoints = Checkpoints(path, prepare)
 
     @contextmanager
     def transaction(self, write: bool) -> Iterator[Quick]:
@@ -56,11 +59,14 @@ class Instant:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+            if write:
+                self._checkpoints.written()
         finally:
             self._turn.release()
 
     def close(self) -> None:
         """Close the connection, once nobody uses it."""
+        self._checkpoints.close()
         with self._turn:
             if self._connection is not None:
                 self._connection.close()
@@ -72,6 +78,7 @@ class Instant:
                 self._path, timeout=0, check_same_thread=False, cached_statements=KEPT
             )
             self._prepare(self._connection)
+            self._connection.execute("PRAGMA wal_autocheckpoint = 0")
         return self._connection
 
 
