@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+import everloop.store.incoming as incoming_module
 from everloop.errors import Unavailable
 from everloop.store.blobs import Blobs, Stored
 from everloop.store.database import Database
@@ -108,7 +111,7 @@ def test_deletion_gives_back_what_was_put_again_meanwhile(
 def test_sweeping_gives_back_what_a_killed_deletion_had_put_aside(blobs: Blobs) -> None:
     digest = blobs.put(b"data")
     path = root(blobs) / digest[:2] / digest[2:4] / digest
-    (root(blobs) / FOLDER).mkdir()
+    (root(blobs) / FOLDER).mkdir(exist_ok=True)
     path.rename(root(blobs) / FOLDER / f"trash-{digest}")
     assert not blobs.exists(digest)
     blobs.sweep()
@@ -145,6 +148,55 @@ def test_a_full_disk(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
         nameless.write(b"x")
         nameless.digest()
     assert caught.value.code == "disk_full"
+
+
+def test_small_content_is_placed_beside_what_others_left(blobs: Blobs) -> None:
+    folder = root(blobs) / FOLDER
+    blobs.put(b"first")
+    for number in range(next(incoming_module._numbers), 10_000, 7):
+        (folder / f"{os.getpid()}-{number}").write_bytes(b"of a process that was killed")
+        if len(waiting(blobs)) == 3:
+            break
+    left = waiting(blobs)
+    digests = [blobs.put(bytes([number])) for number in range(25)]
+    assert [blobs.get(digest) for digest in digests] == [bytes([n]) for n in range(25)]
+    assert waiting(blobs) == left
+    assert blobs.sweep() == 3
+
+
+def test_small_content_survives_sweeping(blobs: Blobs) -> None:
+    ended = threading.Event()
+
+    def sweep() -> None:
+        while not ended.is_set():
+            blobs.sweep()
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        digests = [blobs.put(f"{number}".encode()) for number in range(500)]
+    finally:
+        ended.set()
+        sweeper.join()
+    assert [blobs.get(digest) for digest in digests] == [f"{n}".encode() for n in range(500)]
+
+
+def test_small_content_on_a_full_disk(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def some(descriptor: int, data: bytes) -> int:
+        if len(data) < 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[:3])
+
+    monkeypatch.setattr(os, "write", some)
+    with pytest.raises(Unavailable) as caught:
+        blobs.put(b"more than fits")
+    monkeypatch.undo()
+    assert caught.value.code == "disk_full"
+    assert waiting(blobs) == []
+    assert list(blobs.scan()) in ([], [[]])
+    assert blobs.get(blobs.put(b"more than fits")) == b"more than fits"
 
 
 def test_a_full_database(sqlite_database: Database) -> None:

@@ -60,6 +60,21 @@ def test_an_error_undoes_everything(sqlite_database: Database) -> None:
     assert count(sqlite_database) == 1
 
 
+def test_a_full_disk_is_left_to_the_ordinary_way(sqlite_database: Database) -> None:
+    db = sqlite_database
+    limit, large = "PRAGMA max_page_count = ", ROW | {"location": "x" * 1_000_000}
+    with db.instantly():
+        with pytest.raises(Busy), db.write() as conn:
+            conn._connection.execute(limit + "1")  # as small as the file is
+            conn.execute(sa.insert(experiments), ROW | {"name": "before"})
+            conn.execute(sa.insert(experiments), large)
+        assert count(db) == 1
+        with db.write() as conn:
+            conn._connection.execute(limit + "1000000")
+            conn.execute(sa.insert(experiments), large)
+    assert count(db) == 2
+
+
 def test_it_never_waits_for_another_writer(sqlite_database: Database) -> None:
     db, held, done = sqlite_database, threading.Event(), threading.Event()
 

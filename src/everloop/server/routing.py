@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from everloop.server.middleware.tokens import Principal, unauthenticated
 
 Permission = Literal["public", "read", "write", "admin"]
 Handler = Callable[[Call], Any] | Callable[[Call], Awaitable[Any]]
+DEPTH = 3  # first names of a path that patterns are found by
 THREADS = 8  # requests that read or write the stores at a time
 _SLASHES = re.compile("//+")
 SLOW_THREADS = 2  # requests of seconds (a look at the monitors, an audit) at a time
@@ -98,8 +100,9 @@ class Paths:
     """Finds what answers a path, and raises for everything else.
 
     Paths without parameters are looked up, so that the many that MLflow has cost nothing; the
-    others go through Starlette's patterns. A path that nothing answers is tried again with single
-    slashes; ``unknown`` may give its error.
+    others go through Starlette's patterns, of which only those are tried that begin as the path
+    does. A path that nothing answers is tried again with single slashes; ``unknown`` may give its
+    error.
     """
 
     def __init__(
@@ -112,13 +115,20 @@ class Paths:
         patterns = []
         for method, path, app in applications:
             if "{" in path:
-                patterns.append(StarletteRoute(path, app, methods=[method]))
+                route = StarletteRoute(path, app, methods=[method])
+                patterns.append((_fixed_names(path), route))
             else:
                 self.fixed.setdefault(path, {})[method] = app
         for methods in self.fixed.values():
             if "GET" in methods:
                 methods.setdefault("HEAD", methods["GET"])
-        self.patterns = Patterns(patterns, redirect_slashes=False)
+        self.patterns = {
+            names: Patterns(
+                [route for own, route in patterns if names[: len(own)] == own],
+                redirect_slashes=False,
+            )
+            for names in [(), *(own for own, _ in patterns)]
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         methods = self.fixed.get(scope["path"]) if scope["type"] == "http" else None
@@ -130,9 +140,16 @@ class Paths:
             raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         await app(scope, receive, send)
 
+    def _likely(self, path: str) -> Patterns:
+        """The patterns whose fixed names the path begins with."""
+        names = tuple(path.split("/", DEPTH + 1)[1 : DEPTH + 1])
+        while names not in self.patterns:
+            names = names[:-1]
+        return self.patterns[names]
+
     async def _others(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self.patterns(scope, receive, send)
+            await self._likely(scope["path"])(scope, receive, send)
         except HTTPException as error:
             if error.status_code != 404:
                 raise
@@ -150,6 +167,12 @@ def _once(scope: Scope) -> Response:
     query = scope["query_string"].decode("ascii", "replace")
     path = quote(_SLASHES.sub("/", scope["path"]))
     return RedirectResponse(f"{path}?{query}" if query else path, 308)
+
+
+def _fixed_names(path: str) -> tuple[str, ...]:
+    """The first names of a pattern, up to its first parameter."""
+    names = path.split("/", DEPTH + 1)[1 : DEPTH + 1]
+    return tuple(itertools.takewhile(lambda name: "{" not in name, names))
 
 
 class Patterns(Router):

@@ -26,7 +26,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from everloop.errors import Conflict, Integrity, NotFound, Unavailable, invalid
 from everloop.settings import Settings
-from everloop.store.incoming import FOLDER, Incoming, no_space, sweep
+from everloop.store.incoming import FOLDER, Incoming, Whole, no_space, sweep, write_whole
 
 CHUNK = 1024 * 1024
 FRESH_SECONDS = 3600.0
@@ -71,11 +71,7 @@ class Blobs:
 
     def put(self, data: bytes) -> str:
         """Keep ``data``; returns its digest. Content that is there is not written again."""
-        digest = hashlib.sha256(data).hexdigest()
-        with self._errors(digest):
-            if not self._has(digest, len(data)):
-                self._write(digest, data)
-        return digest
+        return self.keep(Whole(data))
 
     def put_file(self, path: Path) -> str:
         """Keep the file at ``path``, in constant memory; returns its digest.
@@ -96,12 +92,17 @@ class Blobs:
             raise Conflict(f"{path}: the file changed while it was being stored.", path=str(path))
         return digest
 
+    @property
+    def local(self) -> bool:
+        """Whether the objects are files of this machine, as far as one can tell."""
+        return self._root is not None
+
     def receive(self) -> Incoming:
         """A file to write to, piece by piece; :meth:`keep` makes it an object."""
         return Incoming(None if self._root is None else self._root / FOLDER)
 
-    def keep(self, incoming: Incoming) -> str:
-        """Keep what was written to a file of :meth:`receive`; returns its digest.
+    def keep(self, incoming: Incoming | Whole) -> str:
+        """Keep what was written to a file of :meth:`receive`, or is in memory; returns its digest.
 
         On a local store this is a rename. The same file may be kept again, should the object have
         been deleted.
@@ -110,7 +111,9 @@ class Blobs:
         with self._errors(digest):
             if self._has(digest, incoming.size):
                 return digest
-            if self._root is not None and incoming.path is not None:
+            if isinstance(incoming, Whole):
+                self._write(digest, incoming.data)
+            elif self._root is not None and incoming.path is not None:
                 incoming.move(self._root / _key(digest))
             else:
                 incoming.file.seek(0)
@@ -235,6 +238,9 @@ class Blobs:
             yield bytes(chunk)
 
     def _write(self, digest: str, content: bytes | BinaryIO) -> None:
+        if self._root is not None and isinstance(content, bytes):
+            write_whole(self._root / FOLDER, content, self._root / _key(digest))
+            return
         try:
             obstore.put(self._store, _key(digest), content)
         except (NotFoundError, FileNotFoundError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import re
 import tempfile
@@ -19,7 +20,20 @@ FOLDER = ".incoming"
 """In a local blob store: where files are until all of them is there."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_numbers = itertools.count()
 _TRASHED = re.compile(r"trash-([0-9a-f]{64})")
+
+
+class Whole:
+    """What came all at once, and is small enough to wait in memory until it is stored."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size = len(data)
+
+    def digest(self) -> str:
+        """The sha256 of it."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 class Incoming:
@@ -85,6 +99,20 @@ class Incoming:
             self.file.close()
 
 
+def write_whole(folder: Path, data: bytes, to: Path) -> None:
+    """Make the file ``to`` of ``data``, at once, by way of one in ``folder``.
+
+    That one is there for a moment only, so it is not locked; should a :func:`sweep` take it for
+    a dead process's in that moment, it is written again.
+    """
+    with disk_full():
+        while True:
+            with suppress(FileExistsError, FileNotFoundError):
+                _place(folder / f"{os.getpid()}-{next(_numbers)}", data, to)
+                return
+            folder.mkdir(parents=True, exist_ok=True)
+
+
 def sweep(folder: Path) -> int:
     """Remove what killed processes left in ``folder``; returns how many files that were.
 
@@ -123,6 +151,26 @@ def no_space(where: str = "of the stored files") -> Unavailable:
         code="disk_full",
         fix="Free space with `everloop gc`, or enlarge the disk.",
     )
+
+
+def _place(path: Path, data: bytes, to: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        finally:
+            os.close(descriptor)
+        try:
+            path.replace(to)
+        except FileNotFoundError:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(to)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            path.unlink()
+        raise
 
 
 def _locked_file(folder: Path) -> tuple[int, Path]:

@@ -28,7 +28,10 @@ _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 
 
 class Busy(Exception):
-    """Another transaction is at work; nothing was done."""
+    """Another transaction is at work, or the disk fails; nothing was done.
+
+    The ordinary way waits for the one, and tells of the other.
+    """
 
 
 class Instant:
@@ -47,7 +50,10 @@ class Instant:
 
     @contextmanager
     def transaction(self, write: bool) -> Iterator[Quick]:
-        """A transaction that commits at the end of the block; raises :class:`Busy` at its start."""
+        """A transaction that commits at the end of the block.
+
+        Raises :class:`Busy` at its start when another is at work, at any time when the disk fails.
+        """
         if not self._turn.acquire(blocking=False):
             raise Busy
         try:
@@ -55,10 +61,13 @@ class Instant:
             _begin(connection, write)
             try:
                 yield Quick(connection)
-            except BaseException:
-                connection.execute("ROLLBACK")
+                connection.execute("COMMIT")
+            except BaseException as error:
+                if connection.in_transaction:  # SQLite itself ends one that the disk fails
+                    connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise Busy from error
                 raise
-            connection.execute("COMMIT")
             if write:
                 self._checkpoints.written()
         finally:

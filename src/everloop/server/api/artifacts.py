@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import anyio.to_thread
 import msgspec
 from starlette.responses import Response
@@ -40,18 +42,14 @@ async def get(call: Call) -> Response:
     """A file, or the part of it that the header Range asks for."""
     artifacts = call.project.artifacts
     entry = await anyio.to_thread.run_sync(lambda: artifacts.file(_key(call, writing=False)))
-    return await download(
-        call.request, artifacts.blobs, entry.name, entry.digest or "", entry.size or 0
-    )
+    return await download(call.request, artifacts, entry.name, entry.digest or "", entry.size or 0)
 
 
 async def put(call: Call) -> Answer:
     """Store a file; one that is there is overwritten when all of the new one has come."""
     artifacts = call.project.artifacts
     key = await anyio.to_thread.run_sync(lambda: _key(call, writing=True))
-    entry = await take(
-        call.request, artifacts.blobs, lambda incoming: artifacts.adopt(key, incoming)
-    )
+    entry = await take(call.request, artifacts, functools.partial(artifacts.adopt, key))
     return Answer(_inside(key.removesuffix(call.path["path"]).rstrip("/"), entry), 201)
 
 

@@ -34,7 +34,9 @@ def check_path(path: str) -> str:
     character, begins a name with a drive's letter, is too long - and what would become one of
     these when it is decoded (``%2e%2e``), however often.
     """
-    if any(unicodedata.category(character) in _CONTROLS for character in path):
+    if not path.isprintable() and any(
+        unicodedata.category(character) in _CONTROLS for character in path
+    ):
         raise _refused(path, _EXPECTED)
     for text in _decodings(path):
         _check(text, path)

@@ -22,7 +22,7 @@ from everloop.store.blobs import Blobs
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore, serialise, upsert
-from everloop.store.incoming import Incoming
+from everloop.store.incoming import Incoming, Whole
 from everloop.store.paging import pack, unpack
 from everloop.store.references import LOCK, refer
 from everloop.store.tables import artifacts
@@ -31,9 +31,9 @@ from everloop.tracking.records import Found
 
 PIECE = 1024 * 1024
 _A = artifacts.c
-_DIGEST = sa.select(_A.digest).where(
-    _A.folder == sa.bindparam("folder"), _A.name == sa.bindparam("name")
-)
+_PLACE = sa.and_(_A.folder == sa.bindparam("folder"), _A.name == sa.bindparam("name"))
+_DIGEST = sa.select(_A.digest).where(_PLACE)
+_ENTRY = sa.select(artifacts).where(_PLACE)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +89,8 @@ class ArtifactStore:
                 incoming.write(piece)
             return self.adopt(path, incoming)
 
-    def adopt(self, path: str, incoming: Incoming) -> Entry:
-        """Store what was written to a file of :meth:`Blobs.receive`. Raises as :meth:`put`."""
+    def adopt(self, path: str, incoming: Incoming | Whole) -> Entry:
+        """Store what came, in a file of :meth:`Blobs.receive` or whole. Raises as :meth:`put`."""
         check_path(path)
         return self.record(path, incoming.size, lambda: self.blobs.keep(incoming))
 
@@ -127,9 +127,8 @@ class ArtifactStore:
     def entry(self, path: str) -> Entry:
         """What has the name. Raises :class:`~everloop.errors.NotFound`."""
         folder, _, name = check_path(path).rpartition("/")
-        query = sa.select(artifacts).where(_A.folder == folder, _A.name == name)
         with self.db.read() as conn:
-            row = conn.execute(query).one_or_none()
+            row = conn.execute(_ENTRY, {"folder": folder, "name": name}).first()
         if row is None:
             raise _missing(path)
         return _entry(row)
@@ -258,15 +257,15 @@ def _make_folders(conn: sa.Connection, folder: str, now: int) -> None:
     if lowest is not None and lowest.digest is None:
         return
     rows = [{"folder": f, "name": n, "updated": now} for f, n in pairs]
-    conn.execute(insert_or_ignore(artifacts), rows)
-    if any(_digests(conn, pairs)):
-        at = next(join(*pair) for pair in pairs if any(_digests(conn, [pair])))
-        raise _occupied(at, "a file")
+    conn.execute(_put_folders(), rows)
+    for above, name in pairs:
+        if conn.execute(_DIGEST, {"folder": above, "name": name}).scalar_one() is not None:
+            raise _occupied(join(above, name), "a file")
 
 
-def _digests(conn: sa.Connection, pairs: list[tuple[str, str]]) -> list[str | None]:
-    query = sa.select(_A.digest).where(sa.tuple_(_A.folder, _A.name).in_(pairs))
-    return list(conn.execute(query).scalars())
+@functools.cache
+def _put_folders() -> Any:
+    return insert_or_ignore(artifacts)
 
 
 def _entry(row: Any) -> Entry:

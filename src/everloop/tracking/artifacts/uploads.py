@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from everloop.errors import Conflict, NotFound, invalid
 from everloop.store.clock import now_ms
 from everloop.store.dialect import upsert
-from everloop.store.incoming import Incoming
+from everloop.store.incoming import Incoming, Whole
 from everloop.store.references import free, refer
 from everloop.store.tables import artifact_parts, artifact_uploads
 from everloop.tracking.artifacts.paths import check_path
@@ -18,6 +20,7 @@ from everloop.tracking.artifacts.store import ArtifactStore, Entry
 
 MAX_PARTS = 10_000
 _U, _P = artifact_uploads.c, artifact_parts.c
+_PATH = sa.select(_U.path).where(_U.id == sa.bindparam("upload"))
 
 
 class Uploads:
@@ -40,17 +43,17 @@ class Uploads:
             conn.execute(sa.insert(artifact_uploads).values(id=upload, path=path, created=now_ms()))
         return upload
 
-    def part(self, upload: str, number: int, incoming: Incoming) -> str:
+    def part(self, upload: str, number: int, incoming: Incoming | Whole) -> str:
         """Keep a part, numbered from 1; returns its digest.
 
-        ``incoming`` is a file of :meth:`~everloop.store.blobs.Blobs.receive`.
+        ``incoming`` is a file of :meth:`~everloop.store.blobs.Blobs.receive`, or whole.
         """
         check_part(number)
 
         def write(conn: sa.Connection, digests: Sequence[str]) -> str:
             _path(conn, upload)
             conn.execute(
-                upsert(artifact_parts, ["upload", "part"], ["digest", "size"]),
+                _put_part(),
                 {"upload": upload, "part": number, "digest": digests[0], "size": incoming.size},
             )
             return digests[0]
@@ -107,6 +110,11 @@ class Uploads:
         free(self.db, self.blobs, digests)
 
 
+@functools.cache
+def _put_part() -> Any:
+    return upsert(artifact_parts, ["upload", "part"], ["digest", "size"])
+
+
 def check_part(number: int) -> int:
     """The number of a part; raises :class:`~everloop.errors.InvalidInput`."""
     if not 1 <= number <= MAX_PARTS:
@@ -115,7 +123,7 @@ def check_part(number: int) -> int:
 
 
 def _path(conn: sa.Connection, upload: str) -> str:
-    path = conn.execute(sa.select(_U.path).where(_U.id == upload)).scalar_one_or_none()
+    path = conn.execute(_PATH, {"upload": upload}).scalar()
     if path is None:
         raise NotFound(
             f"There is no upload {upload[:64]!r}; it was never begun, or has ended.",

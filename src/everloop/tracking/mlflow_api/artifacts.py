@@ -61,9 +61,9 @@ async def file_of_version(api: Api, request: Request) -> Response:
         raise refuse(f"Model version must be an integer, got '{number[:100]}'")
     version = await anyio.to_thread.run_sync(api.registry.version, name, int(number))
     if path in version.files:
-        blobs, digest = api.artifacts.blobs, version.files[path]
-        size = await anyio.to_thread.run_sync(blobs.size, digest)
-        return await download(request, blobs, path.rpartition("/")[2], digest, size)
+        digest = version.files[path]
+        size = await anyio.to_thread.run_sync(api.artifacts.blobs.size, digest)
+        return await download(request, api.artifacts, path.rpartition("/")[2], digest, size)
     place = version.location or version.source or ""
     key = await anyio.to_thread.run_sync(_resolved, api, place)
     return await send(api, request, join(key, path))
@@ -76,7 +76,7 @@ async def upload(api: Api, request: Request) -> Response:
     path = wire_path(request.query_params["path"])
     run = await anyio.to_thread.run_sync(api.runs.get, request.query_params["run_uuid"])
     key = join(key_of(run.location), path)
-    await take(request, api.artifacts.blobs, lambda incoming: _keep(api, key, incoming))
+    await take(request, api.artifacts, lambda incoming: _keep(api, key, incoming))
     return Response(media_type="application/json")
 
 

@@ -6,6 +6,7 @@ requests; so each address comes with the Authorization that its asker used.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import anyio.to_thread
@@ -74,9 +75,7 @@ async def part(api: Api, request: Request) -> Response:
     upload, text = request.path_params["upload"], request.path_params["part"]
     number = check_part(int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0)
     uploads = Uploads(api.artifacts)
-    digest = await take(
-        request, uploads.blobs, lambda incoming: uploads.part(upload, number, incoming)
-    )
+    digest = await take(request, uploads, functools.partial(uploads.part, upload, number))
     return Response(headers={"etag": f'"{digest}"'})
 
 

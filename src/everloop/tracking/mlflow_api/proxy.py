@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from everloop.errors import InvalidInput, NotFound
 from everloop.tracking.artifacts.paths import check_path, decoded
 from everloop.tracking.artifacts.store import ArtifactStore
-from everloop.tracking.artifacts.transfer import download, take
+from everloop.tracking.artifacts.transfer import download, soon, take
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.decode import Message
 from everloop.tracking.mlflow_api.entry import Entry
@@ -65,10 +65,10 @@ def files(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 async def send(api: Api, request: Request, key: str) -> Response:
     """The response with the file of a key."""
-    entry = await anyio.to_thread.run_sync(api.artifacts.file, key)
+    entry = await soon(api.artifacts, 0, functools.partial(api.artifacts.file, key))
     assert entry.digest is not None
     assert entry.size is not None
-    return await download(request, api.artifacts.blobs, entry.name, entry.digest, entry.size)
+    return await download(request, api.artifacts, entry.name, entry.digest, entry.size)
 
 
 async def get(api: Api, request: Request) -> Response:
@@ -78,7 +78,7 @@ async def get(api: Api, request: Request) -> Response:
 async def put(api: Api, request: Request) -> Response:
     path = wire_path(request.path_params["path"])
     store = api.artifacts
-    await take(request, store.blobs, lambda incoming: store.adopt(path, incoming))
+    await take(request, store, functools.partial(store.adopt, path))
     return Response(b"{}", media_type="application/json")
 
 
