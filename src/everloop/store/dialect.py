@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 WRITE = "everloop_write"
 """Execution option that marks a connection whose transaction will write."""
 
+MAPPED = 256 * 1024 * 1024
+"""Bytes of a SQLite file that each connection reads from the system's own cache, uncopied."""
+
 BUSY_SECONDS = 30.0
 """How long a SQLite connection waits for another's write before it gives up."""
 
@@ -118,23 +121,28 @@ def _array(values: Sequence[Any]) -> str:
     return "{" + ",".join(map(repr, values)) + "}"
 
 
-def in_numbers(column: sa.ColumnElement[int], name: str, dialect: str) -> sa.ColumnElement[bool]:
-    """Whether a column is one of many whole numbers, which all are the one parameter ``name``.
+def given_numbers(name: str, dialect: str) -> sa.Select[tuple[int]]:
+    """Many whole numbers, which all are the one parameter ``name``, as the column ``number``.
 
     So the statement stays the same, however many they are. :func:`as_numbers` gives the parameter.
     """
     given = sa.bindparam(name, type_=sa.types.NullType())
     if dialect == "sqlite":
         each = sa.func.json_each(given).table_valued("value")
-        return column.in_(sa.select(each.c.value))
-    return column == sa.func.any(given)
+        return sa.select(each.c.value.label("number"))
+    return sa.select(sa.func.unnest(given).label("number"))
 
 
-def as_numbers(name: str, numbers: Sequence[int], dialect: str) -> Any:
-    """The parameters of a statement with one :func:`in_numbers`, as the driver takes them."""
+def in_numbers(column: sa.ColumnElement[int], name: str, dialect: str) -> sa.ColumnElement[bool]:
+    """Whether a column is one of the :func:`given_numbers`."""
     if dialect == "sqlite":
-        return (f"[{','.join(map(str, numbers))}]",)
-    return {name: list(numbers)}
+        return column.in_(given_numbers(name, dialect))
+    return column == sa.func.any(sa.bindparam(name, type_=sa.types.NullType()))
+
+
+def as_numbers(numbers: Sequence[int], dialect: str) -> Any:
+    """The parameter of an :func:`in_numbers`."""
+    return f"[{','.join(map(str, numbers))}]" if dialect == "sqlite" else list(numbers)
 
 
 def _insert(table: sa.Table) -> Insert:
@@ -212,6 +220,7 @@ def set_up(connection: sqlite3.Connection) -> None:
         _write_ahead(connection)
     # In WAL mode this can lose the newest commits when the power fails, never damage the file.
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA mmap_size = {MAPPED}")
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

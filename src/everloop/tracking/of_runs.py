@@ -34,7 +34,8 @@ class OfRuns:
         if text is None:
             query = self._query.where(in_numbers(self._run, "many", dialect.name))
             text = self._many[dialect.name] = str(query.compile(dialect=dialect))
-        result = conn.exec_driver_sql(text, as_numbers("many", runs, dialect.name))
+        many = as_numbers(runs, dialect.name)
+        result = conn.exec_driver_sql(text, (many,) if dialect.positional else {"many": many})
         rows: Sequence[Sequence[Any]] = result.cursor.fetchall()
         result.close()
         return rows

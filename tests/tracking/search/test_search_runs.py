@@ -15,17 +15,19 @@ from everloop.errors import InvalidInput
 from everloop.store.database import Database
 from everloop.store.paging import pack
 from everloop.store.tables import run_metrics, runs
-from everloop.tracking.search import plan
 from everloop.tracking.search.runs import search_run_numbers
 
 ROWS = some_runs(40)
 
 # Few runs are always gathered; these make the same searches go the ways that many runs take.
+WALK = {"plan.FEW": 3, "plan.SHORT": 0, "steps.GROUP": 3, "steps.CHUNK": 1}
 WAYS: dict[str, dict[str, int]] = {
     "as it is": {},
-    "walk": {"GROUP": 3, "CHUNK": 2, "LARGEST_CHUNK": 4, "SHORT": 0, "TASTE": 9999},
-    "walk or gather": {"GROUP": 2, "CHUNK": 3, "LARGEST_CHUNK": 3, "SHORT": 4},
-    "give up": {"GROUP": 2, "CHUNK": 1, "LARGEST_CHUNK": 1, "SHORT": 0, "TASTE": 3, "MEDIUM": 9},
+    "walk": WALK | {"steps.LARGEST_CHUNK": 4, "plan.TASTE": 9999},
+    "walk or gather": WALK | {"steps.LARGEST_CHUNK": 3, "plan.SHORT": 4},
+    "give up": WALK | {"steps.LARGEST_CHUNK": 1, "plan.PATIENCE": 2, "plan.MEDIUM": 0},
+    "give up, gather": WALK | {"steps.LARGEST_CHUNK": 1, "plan.PATIENCE": 2, "plan.LOOK": 1},
+    "give up for few": WALK | {"plan.PATIENCE": 1, "plan.SHORT": 1, "plan.COUNTED": 9},
 }
 
 
@@ -57,17 +59,20 @@ def own(database: Database) -> Database:
     return database
 
 
+def go(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    for name, value in WAYS[way].items():
+        monkeypatch.setattr(f"everloop.tracking.search.{name}", value)
+
+
 @pytest.fixture(params=list(WAYS))
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name, value in WAYS[request.param].items():
-        monkeypatch.setattr(plan, name, value)
+    go(monkeypatch, request.param)
     return str(request.param)
 
 
 @pytest.fixture
 def walking(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in WAYS["walk"].items():
-        monkeypatch.setattr(plan, name, value)
+    go(monkeypatch, "walk")
 
 
 def search(db: Database, filter: str = "", order_by: Any = (), **given: Any) -> list[int]:

@@ -7,12 +7,15 @@ experiment where a search needs it in an index.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 
 from everloop.store.tables._base import Counter, Millis, json_text, metadata
 
 INDEXED = 64
-"""Characters of a param's or tag's value that its index holds."""
+"""Characters of a param's or tag's value that its index holds, which has a limit in PostgreSQL."""
 
 Run = sa.BigInteger
 
@@ -23,25 +26,39 @@ def _ordered(length: int | None = None) -> sa.types.TypeEngine[str]:
     return kind(length).with_variant(kind(length, collation="C"), "postgresql")
 
 
+class Head(sa.Computed):
+    """The beginning of a text, as long as PostgreSQL's indexes have room for.
+
+    SQLite's have room for all, so it keeps no such column, but computes it when asked for.
+    """
+
+    inherit_cache = True
+
+
+@compiles(Head, "sqlite")
+def _not_kept(head: Head, compiler: Any, **_: Any) -> str:
+    return f"GENERATED ALWAYS AS ({compiler.sql_compiler.process(head.sqltext)}) VIRTUAL"
+
+
+def _index_in(dialect: str, name: str, *columns: str) -> sa.Index:
+    return sa.Index(name, *columns, info={"dialect": dialect}).ddl_if(dialect)
+
+
 def _texts(name: str) -> sa.Table:
     """Keys and values of runs, found by value too."""
-    table = sa.Table(
+    return sa.Table(
         name,
         metadata,
         sa.Column("run", Run, sa.ForeignKey("runs.number"), primary_key=True, autoincrement=False),
         sa.Column("key", sa.String(255), primary_key=True),
         sa.Column("value", _ordered(), nullable=False),
         sa.Column("experiment", sa.Integer, nullable=False),
+        sa.Column("head", _ordered(), Head(f"substr(value, 1, {INDEXED})", persisted=True)),
+        # An index answers without its table for columns, in SQLite for none that are computed.
+        _index_in("sqlite", f"ix_{name}_value", "experiment", "key", "value", "run"),
+        _index_in("postgresql", f"ix_{name}_head", "experiment", "key", "head", "run"),
         sqlite_with_rowid=False,
     )
-    sa.Index(
-        f"ix_{name}_find",
-        table.c.experiment,
-        table.c.key,
-        sa.func.substr(table.c.value, sa.literal_column("1"), sa.literal_column(str(INDEXED))),
-        table.c.run,
-    )
-    return table
 
 
 # -- tracking.experiments ------------------------------------------------------------------------
@@ -78,6 +95,7 @@ runs = sa.Table(
     sa.Column("deleted", Millis),
     sa.Column("location", sa.Text, nullable=False),  # of its artifacts
     sa.Index("ix_runs_experiment_started", "experiment", "started", "number"),
+    sa.Index("ix_runs_experiment_status_started", "experiment", "status", "started", "number"),
     sa.Index("ix_runs_started", "started", "number"),
 )
 run_params = _texts("run_params")

@@ -22,8 +22,8 @@ from everloop.store.tables import (
     run_tags,
     runs,
 )
-from everloop.store.tables.tracking import INDEXED
 from everloop.tracking.records import CONTEXT, RUN_NAME, View
+from everloop.tracking.search.texts import begins, by_index, narrowed
 
 # Not to be taken for the tables of the query around a subquery.
 _OTHER, _EVERY = runs.alias(), experiments.alias()
@@ -70,6 +70,11 @@ class Arm:
     runs: sa.Select[tuple[int]]
     range: sa.Select[tuple[int]]
 
+    @property
+    def whole(self) -> bool:
+        """Whether the range has no other runs."""
+        return self.runs is self.range
+
 
 @dataclass(frozen=True, eq=False)
 class Condition:
@@ -102,17 +107,12 @@ def condition(expression: Expression, scope: Scope) -> Condition:
             )
 
 
-def prefix(table: sa.FromClause) -> sa.ColumnElement[str]:
-    """The part of a value that the index of its table holds."""
-    span = [sa.literal_column(text, sa.Integer()) for text in ("1", str(INDEXED))]
-    return sa.func.substr(table.c.value, *span, type_=sa.Text())
-
-
 def text_is(table: sa.Table, key: str, start: str, scope: Scope) -> Condition:
-    """Whether a param or tag begins with ``start``, which is all that the index holds of it."""
+    """Whether a param or tag begins as the index says that it does."""
     here = (table.c.run == runs.c.number) & (table.c.key == key)
-    chosen = _keyed(table, key, scope).where(prefix(table) == start)
-    return Condition(found(prefix(table) == start, here), (Arm(chosen, chosen),), exact=True)
+    same = begins(table, start, scope.dialect)
+    chosen = _keyed(table, key, scope).where(same)
+    return Condition(found(same, here), (Arm(chosen, chosen),), exact=True)
 
 
 def metric_is(key: str, value: float | None, scope: Scope) -> Condition:
@@ -164,10 +164,11 @@ def _attribute(one: Comparison, scope: Scope) -> Condition:
     if one.key == "start_time" and one.operator != "!=":
         return started_at(one.operator, one.value, scope)
     where = holds(compare(_ATTRIBUTES[one.key], one.operator, one.value, scope.dialect))
-    if one.key != "run_id" or one.operator not in ("=", "IN"):
+    if one.key not in ("run_id", "status") or one.operator not in ("=", "IN"):
         return Condition(where)
     c = _OTHER.c
-    named = compare(c.id, one.operator, one.value, scope.dialect)
+    column = c.id if one.key == "run_id" else c.status
+    named = compare(column, one.operator, one.value, scope.dialect)
     chosen = sa.select(c.number).where(named, scope.of(c.experiment))
     return Condition(where, (Arm(chosen, chosen),), exact=True)
 
@@ -194,32 +195,10 @@ def _text(table: sa.Table, one: Comparison, scope: Scope) -> Condition:
     here = (table.c.run == runs.c.number) & (table.c.key == one.key)
     holds = compare(table.c.value, one.operator, one.value, scope.dialect)
     everywhere = _keyed(table, one.key, scope)
-    narrowed, whole = _narrowed(table, one)
-    span = everywhere.where(narrowed) if narrowed is not None else everywhere
-    chosen = span if whole else span.where(holds)
+    part, whole = narrowed(table, one, scope.dialect)
+    span = everywhere.where(part) if part is not None else everywhere
+    chosen = span if whole else span.where(by_index(table, one, scope.dialect))
     return Condition(found(holds, here), (Arm(chosen, span),), exact=True)
-
-
-def _narrowed(table: sa.Table, one: Comparison) -> tuple[Clause | None, bool]:
-    """What the index says of a comparison, and whether that is all there is to it."""
-    start, value = prefix(table), one.value
-    if one.operator == "=" and isinstance(value, str):
-        return start == value[:INDEXED], len(value) < INDEXED
-    if one.operator == "IN" and isinstance(value, tuple):
-        short = all(len(text) < INDEXED for text in value)
-        return start.in_(sorted({text[:INDEXED] for text in value})), short
-    if one.operator == "LIKE" and isinstance(value, str):
-        literal = value.split("%")[0].split("_")[0][:INDEXED]
-        if behind := _behind(literal):
-            return (start >= literal) & (start < behind), False
-    return None, one.operator == "IS NOT NULL"
-
-
-def _behind(start: str) -> str | None:
-    """A text behind all that begin with ``start``, in the order of code points."""
-    if not start or ord(start[-1]) >= 0xFFFF or ord(start[-1]) in range(0xD7FF, 0xE000):
-        return None
-    return start[:-1] + chr(ord(start[-1]) + 1)
 
 
 def _keyed(table: sa.Table, key: str, scope: Scope) -> sa.Select[tuple[int]]:
@@ -236,7 +215,7 @@ def _dataset(one: Comparison, scope: Scope) -> Condition:
         column = d[one.key]
     asked = compare(column, one.operator, one.value, scope.dialect)
     here = sa.select(sa.true()).select_from(joined).where(i.run == runs.c.number, asked)
-    used = sa.select(i.run).select_from(joined).where(scope.of(d.experiment))
+    used = sa.select(i.run).select_from(joined).where(scope.of(d.experiment)).distinct()
     return Condition(holds(here.limit(1).scalar_subquery()), (Arm(used.where(asked), used),), True)
 
 

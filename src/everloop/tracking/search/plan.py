@@ -1,16 +1,19 @@
 """Searching runs in a time that depends on what is asked for, not on how many runs there are.
 
-There are two ways, and neither is always quick:
+There are three ways, and none is always quick:
 
 - **gather**: take the runs that some parts of the filter name by a short range of an index, ask
   the rest of the filter of each, sort what is left. Its cost grows with the runs so named.
 - **walk**: go through an index that is in the asked order, ask the filter of each run, stop when
   the page is full. Its cost grows with how rarely the filter holds.
+- **scan**: let indexes alone name all runs that some parts of the filter hold for, then go through
+  the index in order and ask only whether a run is among them. Its cost grows with the number of
+  runs, by less than a tenth of what it costs to ask the filter of each.
 
 So the ranges are counted first, but not beyond a bound. Where one is short the runs are gathered,
-else the index is walked; a walk that has gone far without a full page is given up for gathering.
-Ranges overlap little exactly where walks are short, so the worst case is about the square root of
-the page's length times the number of runs.
+else the index is walked; a walk that has gone far without a full page is given up for a scan.
+Ranges overlap little exactly where walks are short, so where values have nothing to do with each
+other the cost is about the square root of the page's length times the number of runs.
 
 A walk meets runs with equal values in no useful order. Few of them are sorted here; many are a
 search of their own, by the sort keys that follow. The same holds for the runs that have NaN, or no
@@ -19,36 +22,58 @@ value at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
 from math import isqrt
 from typing import Any
 
 import sqlalchemy as sa
 
-from everloop.store.filter.keyset import SortColumn, after
+from everloop.store.dialect import as_numbers, given_numbers
+from everloop.store.filter.keyset import after
 from everloop.store.filter.sql import Clause
 from everloop.store.tables import experiments, runs
 from everloop.tracking.search.conditions import Arm, Condition, Scope
+from everloop.tracking.search.steps import (
+    Behind,
+    Found,
+    Steps,
+    all_columns,
+    as_selected,
+    joined,
+    looked_up,
+    scanned,
+)
 from everloop.tracking.search.terms import MERGED, Inside, Lead, Term
 
 SHORT = 300
 """How short a range is that is gathered at once, over the square root of the page's length."""
-MEDIUM = 20_000
-"""How short a range is that is gathered when a walk was given up."""
-GROUP = 500
-"""Runs with equal values that are sorted here rather than by a search of their own."""
-CHUNK, LARGEST_CHUNK = 100, 2000
-"""Steps of a walk at a time."""
-PATIENCE = 6000
-"""Steps of a walk before it is given up, and a quarter of what it may be expected to take."""
-TASTE = 1500
+FEW = 500
+"""So few runs that nothing is quicker than to sort them all."""
+PATIENCE = 3000
+"""Steps that a walk may take in any case."""
+TASTE = 300
 """Steps of a walk before anything is expected of it."""
+COUNTED = 100_000
+"""How far ranges are counted when a walk was given up."""
+MEDIUM = 20_000
+"""Runs of a range that are gathered when there are many times more, which a scan would pass."""
+RATIO = 20
+"""How many times more."""
+LOOK = 5
+"""Runs that an index names in the time of one look at a run."""
 
-Found = tuple[int, tuple[Any, ...]]
-"""A run's number and its sort values."""
+_FEW = sa.select(sa.func.count()).select_from(
+    sa.select(runs.c.number)
+    .where(runs.c.experiment == sa.bindparam("experiment"))
+    .limit(sa.bindparam("most"))
+    .subquery()
+)
+
+Values = Callable[
+    [Lead, Sequence[int], Sequence[Term], Sequence[Condition], Behind, int], list[Found]
+]
 
 
 class _TooFar(Exception):
@@ -63,46 +88,39 @@ class Search:
     scope: Scope
     _steps: int = field(default=0, init=False)
     _hits: int = field(default=0, init=False)
-    _patience: int = field(default=0, init=False)
-    _lengths: dict[Arm, int] = field(default_factory=dict, init=False)
+    _conditions: Sequence[Condition] = field(default=(), init=False)
+    _lengths: dict[Arm, tuple[int, int]] = field(default_factory=dict, init=False)
 
     def run(
-        self,
-        terms: Sequence[Term],
-        conditions: Sequence[Condition],
-        behind: tuple[Any, ...] | None,
-        need: int,
+        self, terms: Sequence[Term], conditions: Sequence[Condition], behind: Behind, need: int
     ) -> list[Found]:
         """The first ``need`` runs behind the sort values ``behind``, in order."""
-        self._patience = PATIENCE + 4 * need
+        if self._few():
+            return self._gather(terms, conditions, behind, need)
+        self._conditions = conditions
         try:
             return self._ordered(terms, conditions, behind, need)
         except _TooFar:
-            self._lengths.clear()
-            named = self._short(conditions, MEDIUM)
-            return self._gather(terms, conditions, behind, need, named)
+            return self._scan(terms, conditions, behind, need)
 
     def numbers(self, conditions: Sequence[Condition]) -> list[int]:
         """All runs that a filter leaves, by number."""
-        query = self._among(conditions, self._short(conditions, MEDIUM))
+        sets = self._sets(conditions)
+        asked = [self.scope.seen, *_asked(conditions, sets)]
+        query = self._among(asked, _named(sets))
         return list(self.conn.execute(query.order_by(runs.c.number)).scalars())
 
     def _ordered(
-        self,
-        terms: Sequence[Term],
-        conditions: Sequence[Condition],
-        behind: tuple[Any, ...] | None,
-        need: int,
+        self, terms: Sequence[Term], conditions: Sequence[Condition], behind: Behind, need: int
     ) -> list[Found]:
-        lead = terms[0].lead
         few = SHORT * isqrt(need)
         short = self._short(conditions, 2 * few + 1)
         if len(short) > 1 or any(self._length(one) <= few for one in short):
             return self._gather(terms, conditions, behind, need, short)
-        walked = self._walkable(lead)
-        if lead is None or walked is None or self._few:
-            return self._gather(terms, conditions, behind, need, short)
-        return self._walk(lead, walked, terms, conditions, behind, need)
+        walked = self._walkable(terms[0].lead)
+        if walked is None:
+            return self._gather(terms, conditions, behind, need, self._sets(conditions))
+        return self._in_order(self._walk, self._ordered, walked, terms, conditions, behind, need)
 
     # -- gather ----------------------------------------------------------------------------------
 
@@ -110,40 +128,70 @@ class Search:
         self,
         terms: Sequence[Term],
         conditions: Sequence[Condition],
-        behind: tuple[Any, ...] | None,
+        behind: Behind,
         need: int,
-        named: Sequence[Condition],
+        named: Sequence[Condition] = (),
+        numbers: Sequence[int] | None = None,
     ) -> list[Found]:
-        columns = _columns(terms)
-        query = (
-            self._among(conditions, named, terms)
-            .add_columns(*(column.expression for column in columns))
-            .order_by(*(column.ordered for column in columns))
-            .limit(need)
-        )
+        """Of the runs that some parts of the filter name, or of ``numbers``; else of all."""
+        columns = all_columns(terms)
+        sorts = [column.expression for column in columns]
+        asked = [self.scope.seen, *_asked(conditions, named)]
         if behind is not None:
-            query = query.where(after(columns, behind))
-        return [(row[0], tuple(row[1:])) for row in self.conn.execute(query)]
+            asked.append(after(columns, behind))
+        some = _named(named)
+        given: dict[str, Any] = {}
+        if numbers is not None:
+            some = given_numbers("some", self.scope.dialect)
+            given = {"some": as_numbers(numbers, self.scope.dialect)}
+        if some is not None and self.scope.dialect == "postgresql":
+            query = looked_up(self.scope, some.offset(0).subquery(), terms, sorts, asked)
+            query = query.order_by(*as_selected(query, columns))
+        else:
+            query = self._among(asked, some, terms).add_columns(*sorts)
+            query = query.order_by(*(column.ordered for column in columns))
+        rows = self.conn.execute(query.limit(need), given)
+        return [(row[0], tuple(row[1:])) for row in rows]
 
     def _among(
         self,
-        conditions: Sequence[Condition],
-        named: Sequence[Condition],
+        asked: Sequence[Clause],
+        some: sa.Select[Any] | None,
         terms: Sequence[Term] = (),
     ) -> sa.Select[Any]:
-        """All runs that a filter leaves, of those that some of its parts name."""
-        asked = [one.where for one in conditions if not (one in named and one.exact)]
-        if named:
-            sets = [_union([arm.runs for arm in one.arms]) for one in named]
-            if len(sets) > 1:
-                sets = [sa.intersect(*(sa.select(one.subquery()) for one in sets))]
-            asked.append(runs.c.number.in_(sets[0]))  # within the experiments, as all arms are
-        elif self.scope.experiments is not None:
-            asked.append(self.scope.of(runs.c.experiment))
-        query = sa.select(runs.c.number).select_from(_joined(runs, terms))
-        return query.where(self.scope.seen, *asked)
+        """The runs that a filter leaves of ``some``, or of all."""
+        query = sa.select(runs.c.number).select_from(joined(runs, terms)).where(*asked)
+        if some is not None:  # within the experiments, as all arms are
+            return query.where(runs.c.number.in_(some))
+        if self.scope.experiments is not None:
+            return query.where(self.scope.of(runs.c.experiment))
+        return query
 
-    # -- walk ------------------------------------------------------------------------------------
+    # -- walk and scan ---------------------------------------------------------------------------
+
+    def _in_order(
+        self,
+        values: Values,
+        others: Callable[..., list[Found]],
+        walked: Sequence[int],
+        terms: Sequence[Term],
+        conditions: Sequence[Condition],
+        behind: Behind,
+        need: int,
+    ) -> list[Found]:
+        """The runs with a value by ``values``, then those with NaN or without one by ``others``."""
+        lead = terms[0].lead
+        assert lead is not None
+        found: list[Found] = []
+        segment = behind[0] if behind is not None and len(lead.segments) > 1 else 0
+        if segment == 0:
+            found = values(lead, walked, terms, conditions, behind, need)
+        for other in lead.segments[1:]:
+            if len(found) < need and segment <= other and not lead.excluded(other, conditions):
+                left = need - len(found)
+                inside = lead.segment(other)
+                found += self._inside(others, inside, terms, conditions, behind, left)
+        return found
 
     def _walk(
         self,
@@ -151,98 +199,146 @@ class Search:
         walked: Sequence[int],
         terms: Sequence[Term],
         conditions: Sequence[Condition],
-        behind: tuple[Any, ...] | None,
-        need: int,
-    ) -> list[Found]:
-        found: list[Found] = []
-        segment = behind[0] if behind is not None and len(lead.segments) > 1 else 0
-        if segment == 0:
-            found = self._values(lead, walked, terms, conditions, behind, need)
-        for other in lead.segments[1:]:
-            if len(found) < need and segment <= other and not lead.excluded(other, conditions):
-                inside = lead.segment(other)
-                found += self._inside(inside, terms, conditions, behind, need - len(found))
-        return found
-
-    def _values(
-        self,
-        lead: Lead,
-        walked: Sequence[int],
-        terms: Sequence[Term],
-        conditions: Sequence[Condition],
-        behind: tuple[Any, ...] | None,
+        behind: Behind,
         need: int,
     ) -> list[Found]:
         """The runs that have a value, group by group of equal ones."""
         found: list[Found] = []
-        steps = _Steps(self, lead, walked, terms, conditions, behind)
-        size = max(CHUNK, need + need // 8)
+        steps = Steps(self.conn, self.scope, lead, walked, terms, conditions, behind)
         while len(found) < need:
-            rows, done, hits = steps.next(size)
-            if not done:
-                self._spend(size, hits, need)
-            groups = [(value, list(group)) for value, group in groupby(rows, lambda row: row[0])]
-            last = None if done else groups.pop()
-            for _, group in groups:
-                found += steps.sort(group)
-            if last is not None and len(last[1]) >= GROUP and len(found) < need:
-                inside = lead.inside(last[0])
-                found += self._inside(inside, terms, conditions, behind, need - len(found))
-                steps.skip(last[0])
-            elif last is not None:
-                steps.again(last[1])
-            if done:
+            part = steps.next(need)
+            if not part.done:
+                self._spend(part.steps, part.hits, need)
+            found += part.found
+            if part.group is not None and len(found) < need:
+                inside = lead.inside(part.group)
+                left = need - len(found)
+                found += self._inside(self._ordered, inside, terms, conditions, behind, left)
+            if part.done:
                 break
-            size = min(size * 3, max(LARGEST_CHUNK, need))
         return found[:need]
 
     def _inside(
         self,
+        search: Callable[..., list[Found]],
         inside: Inside,
         terms: Sequence[Term],
         conditions: Sequence[Condition],
-        behind: tuple[Any, ...] | None,
+        behind: Behind,
         need: int,
     ) -> list[Found]:
         """The runs with one value of the first sort key, by the other keys."""
         own = inside.values
         rest = behind[len(own) :] if behind is not None and behind[: len(own)] == own else None
-        found = self._ordered(
-            [*inside.terms, *terms[1:]], [*conditions, inside.condition], rest, need
-        )
+        found = search([*inside.terms, *terms[1:]], [*conditions, inside.condition], rest, need)
         return [(number, own + values) for number, values in found]
 
     def _spend(self, steps: int, hits: int, need: int) -> None:
         """Count steps of a walk and the runs they found; raises when it goes too far."""
         self._steps += steps
         self._hits += hits
-        if self._hits >= need:
+        if self._hits >= need or self._steps < min(TASTE, PATIENCE):
             return
-        hopeless = self._steps >= TASTE and self._steps * need > 4 * self._patience * self._hits
-        if hopeless or self._steps >= self._patience:
+        expected = self._steps * need // (self._hits + 2)  # few steps may find few by chance
+        if max(expected, self._steps) > PATIENCE and expected > self._worth:
             raise _TooFar
+
+    @cached_property
+    def _worth(self) -> int:
+        """Steps of a walk that take as long as the other ways."""
+        worths = [
+            self._length(one) // (2 if all(arm.whole for arm in one.arms) else 10)
+            for one in self._sets(self._conditions)
+        ]
+        return max(PATIENCE, min(worths, default=0))
+
+    def _scan(
+        self, terms: Sequence[Term], conditions: Sequence[Condition], behind: Behind, need: int
+    ) -> list[Found]:
+        few = SHORT * isqrt(need)
+        sets = self._sets(conditions)
+        named = _named(sets)
+        if named is not None:
+            some = sorted(self.conn.execute(named.limit(few + 1)).scalars())
+            if len(some) <= few:
+                return self._gather(terms, conditions, behind, need, sets, some) if some else []
+        walked = self._walkable(terms[0].lead)
+        if walked is None or self._sparse(sets):
+            return self._gather(terms, conditions, behind, need, sets)
+        return self._in_order(self._scanned, self._rest, walked, terms, conditions, behind, need)
+
+    def _sparse(self, sets: Sequence[Condition]) -> bool:
+        """Whether there are so many more runs than are named that a scan would pass too many.
+
+        PostgreSQL finds that out by itself.
+        """
+        if self.scope.dialect == "postgresql" or not sets:
+            return False
+        length = self._length(sets[0])
+        return length < MEDIUM and self._more_than(length * RATIO)
+
+    def _scanned(
+        self,
+        lead: Lead,
+        walked: Sequence[int],
+        terms: Sequence[Term],
+        conditions: Sequence[Condition],
+        behind: Behind,
+        need: int,
+    ) -> list[Found]:
+        """The runs that have a value, by one statement."""
+        sets = self._sets(conditions)
+        asked = [self.scope.seen, *_asked(conditions, sets)]
+        among = [union(one) for one in sets]
+        return scanned(
+            self.conn, self.scope, lead, walked, terms, conditions, among, asked, behind, need
+        )
+
+    def _rest(
+        self, terms: Sequence[Term], conditions: Sequence[Condition], behind: Behind, need: int
+    ) -> list[Found]:
+        return self._gather(terms, conditions, behind, need, self._sets(conditions))
 
     # -- which way -------------------------------------------------------------------------------
 
+    def _sets(self, conditions: Sequence[Condition]) -> list[Condition]:
+        """The conditions whose ranges are quick to read whole, the shortest first."""
+        short = self._short(conditions, COUNTED + 1)
+        if not short:
+            short = [one for one in conditions if one.arms]
+        short.sort(key=self._length)
+        return [one for one in short if self._length(one) <= LOOK * self._length(short[0]) + 1]
+
     def _short(self, conditions: Sequence[Condition], bound: int) -> list[Condition]:
         """The conditions whose ranges have fewer runs than ``bound``."""
-        unknown = [arm for one in conditions for arm in one.arms if arm not in self._lengths]
+        unknown = [
+            arm
+            for one in conditions
+            for arm in one.arms
+            if not _is_known(self._lengths.get(arm), bound)
+        ]
         if unknown:
             counts = [_count(arm.range, bound) for arm in unknown]
             row = self.conn.execute(sa.select(*counts)).one()
-            self._lengths.update(zip(unknown, row, strict=True))
+            self._lengths |= {arm: (count, bound) for arm, count in zip(unknown, row, strict=True)}
         return [one for one in conditions if one.arms and self._length(one) < bound]
 
     def _length(self, one: Condition) -> int:
-        return sum(self._lengths[arm] for arm in one.arms)
+        return sum(self._lengths[arm][0] for arm in one.arms)
 
-    @cached_property
     def _few(self) -> bool:
-        """Whether there are so few runs that nothing is quicker than to sort them all."""
+        return not self._more_than(FEW)
+
+    def _more_than(self, count: int) -> bool:
+        """Whether there are more runs in the experiments than so many."""
+        chosen = self.scope.experiments
+        if chosen is not None and len(chosen) == 1:
+            given = {"experiment": chosen[0], "most": count + 1}
+            return int(self.conn.execute(_FEW, given).scalar_one()) > count
         query = sa.select(runs.c.number)
-        if self.scope.experiments is not None:
+        if chosen is not None:
             query = query.where(self.scope.of(runs.c.experiment))
-        return int(self.conn.execute(sa.select(_count(query, GROUP))).scalar_one()) < GROUP
+        return int(self.conn.execute(sa.select(_count(query, count + 1))).scalar_one()) > count
 
     def _walkable(self, lead: Lead | None) -> list[int] | None:
         """The experiments to walk; none for an index over all; None when that won't do."""
@@ -265,136 +361,30 @@ class Search:
         return tuple(self.conn.execute(query).scalars())
 
 
-class _Steps:
-    """A walk through the values of an index: rows of (value, number, sort values behind it)."""
-
-    def __init__(
-        self,
-        search: Search,
-        lead: Lead,
-        walked: Sequence[int],
-        terms: Sequence[Term],
-        conditions: Sequence[Condition],
-        behind: tuple[Any, ...] | None,
-    ) -> None:
-        self._search, self._lead, self._walked = search, lead, walked
-        self._terms, self._conditions, self._behind = terms, conditions, behind
-        self._open: list[Any] = []  # rows of a group that is not complete
-        self._from: Clause = sa.true()
-        own = len(lead.start(0))
-        self._rest = _columns(terms)[own:]
-        if behind is not None:
-            value = sa.literal(behind[own - 1], lead.value.type)
-            self._from = lead.value <= value if lead.descending else lead.value >= value
-
-    def next(self, size: int) -> tuple[list[Any], bool, int]:
-        """The rows of the next ``size`` steps, whether they are the last, how many are asked for.
-
-        Rows that were given back by :meth:`again` come first once more.
-        """
-        lead = self._lead
-        steps = self._steps(size)
-        row = steps.c
-        scope = self._search.scope
-        asked = [scope.seen, *(one.where for one in self._conditions)]
-        if lead.experiment is None and scope.experiments is not None:
-            asked.append(scope.of(runs.c.experiment))
-        tail = lead.tail(row.value, row.run)
-        columns = [
-            *(SortColumn(sa.literal(part), int) for part in lead.start(0)[:-1]),
-            SortColumn(row.value, lead.kind, lead.descending),
-            *(SortColumn(part, str, lead.descending) for part in tail),
-            *self._rest[len(tail) :],
-        ]
-        if self._behind is not None:
-            asked.append(after(columns, self._behind))
-        sorts = [column.expression for column in columns[len(lead.start(0)) :]]
-        query = self._looked_up(steps, [sa.and_(*asked).label("asked"), *sorts])
-        query = query.order_by(*self._direction(row.value, row.run))
-        rows = list(self._search.conn.execute(query))
-        if rows:
-            self._from = self._behind_row(rows[-1].value, rows[-1].run)
-        kept, self._open = self._open, []
-        return kept + rows, len(rows) < size, sum(row.asked for row in rows)
-
-    def _looked_up(
-        self, steps: sa.Subquery, columns: Sequence[sa.ColumnElement[Any]]
-    ) -> sa.Select[Any]:
-        """Something about the run of each step, one look into an index at a time."""
-        row, rest = steps.c, self._terms[1:]
-        if self._search.scope.dialect == "sqlite":
-            both = _joined(steps.join(runs, runs.c.number == row.run), rest)
-            return sa.select(row.value, row.run, *columns).select_from(both)
-        # PostgreSQL would rather read the whole table; it cannot look through a LIMIT.
-        one = sa.select(*(column.label(f"c{n}") for n, column in enumerate(columns)))
-        one = one.select_from(_joined(runs, rest)).where(runs.c.number == row.run).limit(1)
-        each = one.lateral()
-        named = [each.c.c0.label("asked"), *list(each.c)[1:]]
-        return sa.select(row.value, row.run, *named).select_from(steps.join(each, sa.true()))
-
-    def again(self, rows: list[Any]) -> None:
-        """Give rows of an incomplete group back."""
-        self._open = rows
-
-    def skip(self, value: Any) -> None:
-        """Go on behind all rows with this value."""
-        lead = self._lead
-        here = sa.literal(value, lead.value.type)
-        self._from = lead.value < here if lead.descending else lead.value > here
-
-    def sort(self, group: list[Any]) -> Iterator[Found]:
-        """The runs of one group that the filter leaves, sorted."""
-        rows = [row for row in group if row.asked]
-        for index in reversed(range(len(self._rest))):
-            rows.sort(key=lambda row: row[3 + index], reverse=self._rest[index].descending)
-        for row in rows:
-            yield row.run, (*self._lead.start(row.value), *row[3:])
-
-    def _steps(self, size: int) -> sa.Subquery:
-        lead = self._lead
-        whole = sa.select(lead.value.label("value"), lead.run.label("run")).where(
-            lead.where, self._from, *lead.bounds(self._conditions)
-        )
-        if lead.experiment is None:
-            return whole.order_by(*self._direction(lead.value, lead.run)).limit(size).subquery()
-        parts = [
-            whole.where(lead.experiment == experiment)
-            .order_by(*self._direction(lead.value, lead.run))
-            .limit(size)
-            .subquery()
-            for experiment in self._walked
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        merged = sa.union_all(*(part.select() for part in parts)).subquery()
-        ordered = merged.select().order_by(*self._direction(merged.c.value, merged.c.run))
-        return ordered.limit(size).subquery()
-
-    def _behind_row(self, value: Any, run: int) -> Clause:
-        lead = self._lead
-        here = sa.literal(value, lead.value.type)
-        if lead.descending:
-            return (lead.value <= here) & ((lead.value < here) | (lead.run < run))
-        return (lead.value >= here) & ((lead.value > here) | (lead.run > run))
-
-    def _direction(self, *columns: sa.ColumnElement[Any]) -> list[sa.ColumnElement[Any]]:
-        return [c.desc() if self._lead.descending else c.asc() for c in columns]
-
-
-def _columns(terms: Sequence[Term]) -> list[SortColumn]:
-    return [column for term in terms for column in term.columns]
-
-
-def _joined(table: sa.FromClause, terms: Sequence[Term]) -> sa.FromClause:
-    for term in terms:
-        if term.join is not None:
-            other, on = term.join
-            table = table.outerjoin(other, on)
-    return table
-
-
-def _union(queries: Sequence[sa.Select[tuple[int]]]) -> Any:
+def union(one: Condition) -> Any:
+    """The runs that a condition's arms name."""
+    queries = [arm.runs for arm in one.arms]
     return queries[0] if len(queries) == 1 else sa.union(*queries)
+
+
+def _named(conditions: Sequence[Condition]) -> sa.Select[Any] | None:
+    """The runs that all of some conditions name, None for no condition."""
+    if not conditions:
+        return None
+    first = union(conditions[0]).subquery()
+    (run,) = first.c
+    others = [run.in_(union(one)) for one in conditions[1:]]
+    return sa.select(run.label("number")).where(*others)
+
+
+def _asked(conditions: Sequence[Condition], named: Sequence[Condition]) -> list[Any]:
+    """What is left to ask of runs that some conditions name."""
+    return [one.where for one in conditions if not (one in named and one.exact)]
+
+
+def _is_known(known: tuple[int, int] | None, bound: int) -> bool:
+    """Whether a count says if there are fewer than ``bound``."""
+    return known is not None and (known[0] < known[1] or bound <= known[1])
 
 
 def _count(query: sa.Select[tuple[int]], bound: int) -> sa.ScalarSelect[Any]:

@@ -23,10 +23,10 @@ from everloop.tracking.search.conditions import (
     Scope,
     lacks,
     metric_is,
-    prefix,
     started_at,
     text_is,
 )
+from everloop.tracking.search.texts import LAST, indexed, length
 
 VALUE, NAN, MISSING = 0, 1, 2
 """The segments of an order."""
@@ -82,6 +82,18 @@ class Lead:
     def start(self, value: Any) -> tuple[Any, ...]:
         """How the sort values of a run with this value begin, ``tail`` not included."""
         return (VALUE, value)
+
+    def same(self, value: Any) -> Any:
+        """What a value of the index is sorted by, the same for all that count as equal."""
+        return value
+
+    def sorted_by(self, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """:meth:`same` in SQL."""
+        return value
+
+    def last(self, value: Any) -> Any:
+        """The largest value of the index that counts as equal to this one."""
+        return value
 
     def inside(self, value: Any) -> Inside:
         """The runs with this value."""
@@ -159,11 +171,9 @@ class Text(Term):
         t = table.alias()
         self.join = t, (t.c.run == runs.c.number) & (t.c.key == key)
         segment = sa.case((t.c.run.is_(None), MISSING), else_=VALUE)
-        self.columns = (
-            SortColumn(segment, int),
-            SortColumn(_text(prefix(t)), str, descending),
-            SortColumn(_text(sa.func.substr(t.c.value, 1, PREFIX)), str, descending),
-        )
+        value = SortColumn(_text(sa.func.substr(t.c.value, 1, PREFIX)), str, descending)
+        head = [SortColumn(_text(t.c.head), str, descending)] if scope.dialect != "sqlite" else []
+        self.columns = (SortColumn(segment, int), *head, value)
         self.lead = TextLead(table, key, descending, scope)
 
 
@@ -181,14 +191,26 @@ class TextLead(Lead):
     def __init__(self, table: sa.Table, key: str, descending: bool, scope: Scope) -> None:
         c = table.c
         self.table, self.run, self.experiment = table, c.run, c.experiment
-        self.value = prefix(table)
+        self.value = indexed(table, scope.dialect)
         self.kind, self.descending, self.scope = str, descending, scope
         self.where = c.key == key
         self.entity, self.key = ("parameter" if table is run_params else "tag"), key
         self.segments = (VALUE, MISSING)
         self.texts = table
+        self.length = length(scope.dialect)
+
+    def same(self, value: str) -> str:
+        return value[: self.length]
+
+    def sorted_by(self, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return value if self.length < PREFIX else sa.func.substr(value, 1, PREFIX)
+
+    def last(self, value: str) -> str:
+        return value if len(value) < self.length else value + LAST
 
     def tail(self, value: sa.ColumnElement[Any], run: sa.ColumnElement[int]) -> list[Any]:
+        if self.length == PREFIX:
+            return []
         t = self.texts.alias()
         whole = sa.select(sa.func.substr(t.c.value, 1, PREFIX)).correlate_except(t)
         whole = whole.where(t.c.run == run, t.c.key == self.key)
@@ -196,12 +218,15 @@ class TextLead(Lead):
 
     def inside(self, value: Any) -> Inside:
         same = text_is(self.texts, self.key, value, self.scope)
+        if self.length == PREFIX:
+            return Inside((VALUE, value), same)
         if len(value) < INDEXED:
             return Inside((VALUE, value, value), same)
         return Inside((VALUE, value), same, (Rest(self.texts, self.key, self.descending),))
 
     def segment(self, segment: int) -> Inside:
-        return Inside((MISSING, "", ""), lacks(self.texts, self.key))
+        texts = [""] if self.length == PREFIX else ["", ""]
+        return Inside((MISSING, *texts), lacks(self.texts, self.key))
 
 
 class Started(Term):
