@@ -34,6 +34,12 @@ def used(stores: Stores, run: str) -> RunInputs:
 class InputsContract(Backend):
     """Datasets and models of runs."""
 
+    def test_datasets_come_back_in_the_order_they_were_told(self, stores: Stores) -> None:
+        run = stores.runs.create(0).id
+        told = [dataset(name) for name in ("wind", "air", "sea")]
+        stores.inputs.log_inputs(run, [*told, dataset("air", context="again")])
+        assert used(stores, run).datasets == told
+
     def test_inputs_and_outputs_come_back(self, servers: list[Stores]) -> None:
         here, there = servers
         made = [here.runs.create(0) for _ in range(3)]

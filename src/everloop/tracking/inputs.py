@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from everloop.errors import TooLarge
 from everloop.store.database import Database
-from everloop.store.dialect import insert_or_ignore, upsert
+from everloop.store.dialect import insert_or_ignore, serialise, upsert
 from everloop.store.filter.sql import id_list
 from everloop.store.tables import run_datasets, run_inputs, run_models
 from everloop.tracking.checks import check_key, check_text
@@ -62,8 +62,10 @@ class InputStore:
         :class:`~everloop.errors.Conflict` ``run_deleted`` as every write to a deleted run does.
         """
         _check_count("datasets", datasets)
-        wanted = {(use.name, use.digest): use for use in reversed(datasets)}
-        rows = [_dataset_row(wanted[key]) for key in sorted(wanted)]
+        wanted: dict[tuple[str, str], DatasetUse] = {}
+        for use in datasets:
+            wanted.setdefault((use.name, use.digest), use)
+        rows = [_dataset_row(use) for use in wanted.values()]
         with self.db.write() as conn:
             row = active(conn, run)
             if rows:
@@ -119,6 +121,8 @@ def inputs_of(conn: sa.Connection, numbers: Sequence[int]) -> dict[int, RunInput
 def _keep_datasets(
     conn: sa.Connection, run: int, experiment: int, rows: list[dict[str, Any]]
 ) -> None:
+    """Keep them in their order, which is that of the ids and so the one they are read in."""
+    serialise(conn, f"datasets of {experiment}")  # two callers with the same ones in two orders
     conn.execute(_DATASET, [{**row, "experiment": experiment} for row in rows])
     d = run_datasets.c
     query = sa.select(d.id, d.name, d.digest).where(

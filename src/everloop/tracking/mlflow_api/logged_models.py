@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
+import msgspec
 from msgspec import field
 
-from everloop.errors import Conflict, NotFound
+from everloop.errors import Conflict, InvalidInput, NotFound, shorten
+from everloop.store.paging import pack, unpack
 from everloop.tracking.checks import TAG
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.checks import cut, experiment_id, named, page_size
@@ -22,6 +25,11 @@ STATUSES: dict[str, ModelStatus] = {
     "LOGGED_MODEL_UPLOAD_FAILED": "FAILED",
 }
 _NAMES = {status: name for name, status in STATUSES.items()}
+_PARTS = (
+    ("Experiment IDs", "do not", "experiment IDs"),
+    ("Filter string", "does not", "filter string"),
+    ("Order by", "does not", "order by"),
+)
 BAD_IN_NAME = ("/", ":", ".", "%", '"', "'")
 
 
@@ -141,25 +149,50 @@ def delete_tag(api: Api, message: DeleteModelTag) -> None:
 def search(api: Api, message: SearchLoggedModels) -> dict[str, Any]:
     if not all(one.dataset_name for one in message.datasets):
         raise refuse("`dataset_name` in the `datasets` clause must be specified.")
-    found = api.logged_models.search(
-        [experiment_id(one) for one in message.experiment_ids],
-        filter=message.filter,
-        datasets=[
-            MeasuredOn(one.dataset_name, one.dataset_digest or None) for one in message.datasets
-        ],
-        order_by=[
-            ModelOrder(
-                one.field_name,
-                one.ascending,
-                one.dataset_name or None,
-                one.dataset_digest or None,
-            )
-            for one in message.order_by
-        ],
-        limit=page_size(message.max_results or 50),
-        token=message.page_token or None,
-    )
-    return next_page({"models": [shape(model) for model in found.items]}, found.next)
+    try:
+        found = api.logged_models.search(
+            [experiment_id(one) for one in message.experiment_ids],
+            filter=message.filter,
+            datasets=[
+                MeasuredOn(one.dataset_name, one.dataset_digest or None) for one in message.datasets
+            ],
+            order_by=[
+                ModelOrder(
+                    one.field_name,
+                    one.ascending,
+                    one.dataset_name or None,
+                    one.dataset_digest or None,
+                )
+                for one in message.order_by
+            ],
+            limit=page_size(message.max_results or 50),
+            token=_own_token(message),
+        )
+    except InvalidInput as error:
+        if error.code != "bad_filter":
+            raise
+        said = error.message.replace("Invalid comparator", "Invalid comparison operator")
+        raise refuse(f"Invalid filter string: {shorten(message.filter)}. {said}") from None
+    token = None if found.next is None else pack([*_asked(message), found.next])
+    return next_page({"models": [shape(model) for model in found.items]}, token)
+
+
+def _asked(message: SearchLoggedModels) -> tuple[str, str, str]:
+    """What a page's token is good for, each part in a few characters."""
+    parts = (sorted(message.experiment_ids), message.filter, message.order_by)
+    first, second, third = (sha256(msgspec.json.encode(one)).hexdigest()[:16] for one in parts)
+    return first, second, third
+
+
+def _own_token(message: SearchLoggedModels) -> str | None:
+    """The store's token, out of one that was given for the same question."""
+    if not message.page_token:
+        return None
+    *given, token = unpack(message.page_token, tuple[str, str, str, str])
+    for had, asked, name in zip(given, _asked(message), _PARTS, strict=True):
+        if had != asked:
+            raise refuse(f"{name[0]} in the page token {name[1]} match the requested {name[2]}.")
+    return token
 
 
 def shape(model: LoggedModel) -> dict[str, Any]:

@@ -161,7 +161,9 @@ def _by_metric(key: str, order: ModelOrder) -> list[SortColumn]:
     """By the newest value, of all or of those measured on a dataset."""
     here: list[Any] = [_M.model == _C.id, _M.key == key]
     if order.dataset_name:
-        here.append(_on([MeasuredOn(order.dataset_name, order.dataset_digest or None)]))
+        here.append(_M.dataset_name == order.dataset_name)
+    if order.dataset_digest:
+        here.append(_M.dataset_digest == order.dataset_digest)
     newest = (_M.at.desc(), _M.step.desc(), _M.run)
 
     def latest(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
