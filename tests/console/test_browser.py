@@ -80,3 +80,39 @@ def test_the_overview(server: str, width: int, scheme: str, tmp_path: Path) -> N
         assert '"not_worth_it"' in page.content()
         browser.close()
     assert said == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (360, "dark")])
+def test_runs_and_models_without_a_script(
+    server: str, project: Project, width: int, scheme: str
+) -> None:
+    api = pytest.importorskip("playwright.sync_api")
+    for number in range(3):
+        run = project.runs.start("trees", f"tree-{number}")
+        for step in range(3):
+            project.runs.log_metrics(run, {"auc": 0.5 + step / 10 + number / 100}, step=step)
+    said: list[str] = []
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=False
+        )
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(server)
+        page.get_by_role("link", name="Runs", exact=True).click()
+        page.get_by_label("experiment").select_option("trees")
+        page.get_by_label("filter").fill("metrics.auc > 0.705")
+        page.get_by_label("order").fill("metrics.auc DESC")
+        page.get_by_role("button", name="Find").click()
+        assert page.get_by_role("link", name="tree-").all_text_contents() == ["tree-2", "tree-1"]
+        page.get_by_role("link", name="tree-2").click()
+        assert page.get_by_role("heading", name="tree-2").is_visible()
+        assert page.get_by_role("img", name="auc").is_visible()
+        page.get_by_role("link", name="Models", exact=True).click()
+        assert page.get_by_role("heading", name="Models").is_visible()
+        assert said == []
+        page.goto(f"{server}/runs?filter=metrics.auc+~+1")
+        assert page.get_by_role("alert").is_visible()
+        assert page.get_by_label("filter").input_value() == "metrics.auc ~ 1"
+        browser.close()

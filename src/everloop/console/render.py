@@ -12,8 +12,10 @@ from everloop.console.assets import URLS
 from everloop.console.charts import line_chart
 from everloop.console.circle import circle
 from everloop.console.overview import LoopCard
+from everloop.tracking.records import Point
 
 CHART_SIZE = (1000, 260)
+CURVE_SIZE = (560, 240)
 
 
 def render(template: str, **values: Any) -> str:
@@ -37,6 +39,13 @@ def performance_chart(card: LoopCard) -> Markup:
         series, title, "", metric, marks, x_kind="time", standalone=False, size=CHART_SIZE,
         band=band, steps=("when tested",),
     )  # fmt: skip
+    return Markup(drawn)
+
+
+def curve_chart(key: str, points: list[Point]) -> Markup:
+    """A metric of a run by its steps."""
+    series = {key: [(float(point.step), point.value) for point in points]}
+    drawn = line_chart(series, key, "step", "", standalone=False, size=CURVE_SIZE)
     return Markup(drawn)
 
 
@@ -66,6 +75,8 @@ for _name in (
     "percent",
     "interval",
     "score",
+    "measure",
+    "size",
     "share",
     "day",
     "effect",
@@ -78,5 +89,8 @@ _ENVIRONMENT.filters.update(
     reason=words.reason_words,
 )
 _ENVIRONMENT.globals.update(
-    asset=URLS.__getitem__, performance_chart=performance_chart, stage_circle=_stage_circle
+    asset=URLS.__getitem__,
+    curve_chart=curve_chart,
+    performance_chart=performance_chart,
+    stage_circle=_stage_circle,
 )

@@ -16,6 +16,8 @@ TONES = {
     "refused": "bad", "rolled_back": "bad", "failed": "bad", "failed_gates": "bad", "fail": "bad",
     "critical": "bad",
     "running": "live", "continue": "live",
+    "finished": "good", "killed": "warn",
+    "production": "good", "staging": "live",
 }  # fmt: skip
 CAUSES = {
     "person": "asked by a person", "train": "asked to train", "deploy": "asked to deploy",
@@ -74,6 +76,23 @@ def number(value: float | int | None) -> str:
     if isinstance(value, int) or (value == int(value) and abs(value) >= 1000):
         return f"{int(value):,}"
     return f"{value:.4g}"
+
+
+def measure(value: float) -> str:
+    """A metric's value, however large; NaN says so."""
+    if math.isnan(value):
+        return "NaN"
+    return f"{value:.4g}" if abs(value) >= 1e12 else number(value)
+
+
+def size(count: int | None) -> str:
+    """Bytes as ``12 B``, ``3.4 kB``, ``1.2 MB``."""
+    if count is None:
+        return ""
+    for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)):
+        if count >= 10**power:
+            return f"{count / 10**power:.3g} {unit}"
+    return f"{count} B"
 
 
 def score(value: float | None) -> str:

@@ -6,18 +6,28 @@ from starlette.responses import Response
 
 from everloop.console import assets
 from everloop.console.cycle import CyclePage, read_cycle
+from everloop.console.models import ModelPage, ModelsPage, read_model_page, read_models_page
 from everloop.console.overview import Overview, read_overview
 from everloop.console.render import render
-from everloop.errors import NotFound
+from everloop.console.runs import (
+    Asked,
+    RunPage,
+    RunsPage,
+    no_runs,
+    read_run_page,
+    read_runs_page,
+)
+from everloop.errors import InvalidInput, NotFound
 from everloop.server.call import Call
 from everloop.server.plane import traffic
 from everloop.server.problems import Problem
+from everloop.store.clock import now_ms
 
 HTML = "text/html; charset=utf-8"
 
 
 def overview(call: Call) -> Response:
-    return Response(render("overview.html", page=overview_json(call)), media_type=HTML)
+    return _page("overview.html", overview_json(call))
 
 
 def overview_json(call: Call) -> Overview:
@@ -27,11 +37,64 @@ def overview_json(call: Call) -> Overview:
 
 
 def cycle(call: Call) -> Response:
-    return Response(render("cycle.html", page=cycle_json(call)), media_type=HTML)
+    return _page("cycle.html", cycle_json(call))
 
 
 def cycle_json(call: Call) -> CyclePage:
     return read_cycle(call.project, call.path["cycle"])
+
+
+def runs(call: Call) -> Response:
+    """The table of runs; a filter that cannot be read is shown with what is wrong in it."""
+    try:
+        page, error = runs_json(call), None
+    except InvalidInput as refused:
+        page, error = no_runs(call.project, _asked(call)), refused
+    return _page("runs.html", page, error)
+
+
+def runs_json(call: Call) -> RunsPage:
+    return read_runs_page(call.project, _asked(call))
+
+
+def run(call: Call) -> Response:
+    return _page("run.html", run_json(call))
+
+
+def run_json(call: Call) -> RunPage:
+    return read_run_page(call.project, call.path["run"], call.query.get("folder", ""))
+
+
+def models(call: Call) -> Response:
+    """The table of models."""
+    filter = call.query.get("filter", "")
+    try:
+        page, error = models_json(call), None
+    except InvalidInput as refused:
+        page, error = ModelsPage(now_ms(), filter, [], None), refused
+    return _page("models.html", page, error)
+
+
+def models_json(call: Call) -> ModelsPage:
+    query = call.query
+    return read_models_page(call.project, query.get("filter", ""), query.get("after", ""))
+
+
+def model(call: Call) -> Response:
+    return _page("model.html", model_json(call))
+
+
+def model_json(call: Call) -> ModelPage:
+    return read_model_page(call.project, call.path["model"], call.before())
+
+
+def _asked(call: Call) -> Asked:
+    return Asked(**{name: call.query.get(name, "") for name in Asked.__struct_fields__})
+
+
+def _page(template: str, page: object, error: InvalidInput | None = None) -> Response:
+    text = render(template, page=page, error=error)
+    return Response(text, 200 if error is None else 422, media_type=HTML)
 
 
 async def asset(call: Call) -> Response:

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from everloop.console.cycle import CyclePage
+from everloop.console.models import ModelPage, ModelsPage
 from everloop.console.overview import Overview
+from everloop.console.runs import Asked, RunPage, RunsPage
 from everloop.data.versions import DatasetVersion
 from everloop.loop.cycles import Cycle
 from everloop.loop.watching import Looked
@@ -42,6 +44,7 @@ from everloop.tracking.deletion.collection import Collected
 from everloop.tracking.records import Experiment, Run
 
 KEYSET = ("before", "limit")
+RUNS = Asked.__struct_fields__
 FIND = ("filter", "order_by", "view", *KEYSET)
 SEARCH = ("filter", "order_by", "after", "limit")
 HTML, TEXT = "text/html", "text/plain"
@@ -70,6 +73,21 @@ PAGES = (
     Route("GET", "/cycles/{cycle}.json", pages.cycle_json, "read", "A cycle's page as JSON",
           answer=CyclePage),
     Route("GET", "/cycles/{cycle}", pages.cycle, "read", "A cycle's page", media=HTML),
+    Route("GET", "/runs.json", pages.runs_json, "read", "The page of runs as JSON",
+          answer=RunsPage, query=RUNS),
+    Route("GET", "/runs", pages.runs, "read", "The page of runs", media=HTML, query=RUNS),
+    Route("GET", "/runs/{run}.json", pages.run_json, "read", "A run's page as JSON",
+          answer=RunPage, query=("folder",)),
+    Route("GET", "/runs/{run}", pages.run, "read", "A run's page", media=HTML,
+          query=("folder",)),
+    Route("GET", "/models.json", pages.models_json, "read", "The page of models as JSON",
+          answer=ModelsPage, query=("filter", "after")),
+    Route("GET", "/models", pages.models, "read", "The page of models", media=HTML,
+          query=("filter", "after")),
+    Route("GET", "/models/{model}.json", pages.model_json, "read", "A model's page as JSON",
+          answer=ModelPage, query=("before",)),
+    Route("GET", "/models/{model}", pages.model, "read", "A model's page", media=HTML,
+          query=("before",)),
     Route("GET", "/assets/{name}", pages.asset, "public", "A file of the console", media="*/*"),
     Route("GET", "/favicon.ico", pages.favicon, "public", "The console's icon",
           media="image/svg+xml"),

@@ -5,6 +5,12 @@ from __future__ import annotations
 from everloop.errors import InvalidInput, shorten
 
 
+class Unreadable(InvalidInput):
+    """A filter or an order that cannot be read; ``at`` is the place in it, counted from 0."""
+
+    at: int | None = None
+
+
 def bad_filter(message: str, at: int | None = None, *, got: str | None = None) -> InvalidInput:
     """The refusal of a filter; ``at`` counts from 0 and is shown from 1."""
     return _refusal("filter", message, at, got)
@@ -18,7 +24,9 @@ def bad_order(message: str, *, got: str | None = None) -> InvalidInput:
 def _refusal(path: str, message: str, at: int | None, got: str | None) -> InvalidInput:
     place = "" if at is None else f" (at character {at + 1})"
     shown = None if got is None else shorten(got)
-    return InvalidInput(f"{message}{place}", code=f"bad_{path}", path=path, got=shown)
+    refused = Unreadable(f"{message}{place}", code=f"bad_{path}", path=path, got=shown)
+    refused.at = at
+    return refused
 
 
 def check_text(path: str, text: str, longest: int) -> None:
