@@ -38,6 +38,7 @@ from everloop.tracking.search.conditions import Arm, Condition, Scope
 from everloop.tracking.search.steps import (
     Behind,
     Found,
+    Part,
     Steps,
     all_columns,
     as_selected,
@@ -55,12 +56,10 @@ PATIENCE = 3000
 """Steps that a walk may take in any case."""
 TASTE = 300
 """Steps of a walk before anything is expected of it."""
-COUNTED = 100_000
+COUNTED = 30_000
 """How far ranges are counted when a walk was given up."""
 MEDIUM = 20_000
-"""Runs of a range that are gathered when there are many times more, which a scan would pass."""
-RATIO = 20
-"""How many times more."""
+"""How short a range is whose runs' values are looked up and sorted rather than met in order."""
 LOOK = 5
 """Runs that an index names in the time of one look at a run."""
 
@@ -106,7 +105,7 @@ class Search:
     def numbers(self, conditions: Sequence[Condition]) -> list[int]:
         """All runs that a filter leaves, by number."""
         sets = self._sets(conditions)
-        asked = [self.scope.seen, *_asked(conditions, sets)]
+        asked = [self.scope.seen, *(one.where for one in _left(conditions, sets))]
         query = self._among(asked, _named(sets))
         return list(self.conn.execute(query.order_by(runs.c.number)).scalars())
 
@@ -136,7 +135,7 @@ class Search:
         """Of the runs that some parts of the filter name, or of ``numbers``; else of all."""
         columns = all_columns(terms)
         sorts = [column.expression for column in columns]
-        asked = [self.scope.seen, *_asked(conditions, named)]
+        asked = [self.scope.seen, *(one.where for one in _left(conditions, named))]
         if behind is not None:
             asked.append(after(columns, behind))
         some = _named(named)
@@ -203,17 +202,30 @@ class Search:
         need: int,
     ) -> list[Found]:
         """The runs that have a value, group by group of equal ones."""
-        found: list[Found] = []
         steps = Steps(self.conn, self.scope, lead, walked, terms, conditions, behind)
+        return self._groups(steps, self._spend, self._ordered, terms, conditions, behind, need)
+
+    def _groups(
+        self,
+        steps: Steps,
+        spend: Callable[[Part, int], None],
+        search: Callable[..., list[Found]],
+        terms: Sequence[Term],
+        conditions: Sequence[Condition],
+        behind: Behind,
+        need: int,
+    ) -> list[Found]:
+        """What steps find; a value that many runs have is a ``search`` of its own."""
+        lead = terms[0].lead
+        assert lead is not None
+        found: list[Found] = []
         while len(found) < need:
             part = steps.next(need)
-            if not part.done:
-                self._spend(part.steps, part.hits, need)
+            spend(part, need)
             found += part.found
             if part.group is not None and len(found) < need:
-                inside = lead.inside(part.group)
-                left = need - len(found)
-                found += self._inside(self._ordered, inside, terms, conditions, behind, left)
+                inside, left = lead.inside(part.group), need - len(found)
+                found += self._inside(search, inside, terms, conditions, behind, left)
             if part.done:
                 break
         return found[:need]
@@ -233,10 +245,12 @@ class Search:
         found = search([*inside.terms, *terms[1:]], [*conditions, inside.condition], rest, need)
         return [(number, own + values) for number, values in found]
 
-    def _spend(self, steps: int, hits: int, need: int) -> None:
+    def _spend(self, part: Part, need: int) -> None:
         """Count steps of a walk and the runs they found; raises when it goes too far."""
-        self._steps += steps
-        self._hits += hits
+        if part.done:
+            return
+        self._steps += part.steps
+        self._hits += part.hits
         if self._hits >= need or self._steps < min(TASTE, PATIENCE):
             return
         expected = self._steps * need // (self._hits + 2)  # few steps may find few by chance
@@ -263,21 +277,13 @@ class Search:
             if len(some) <= few:
                 return self._gather(terms, conditions, behind, need, sets, some) if some else []
         walked = self._walkable(terms[0].lead)
-        if walked is None or self._sparse(sets):
+        if walked is None:
             return self._gather(terms, conditions, behind, need, sets)
-        return self._in_order(self._scanned, self._rest, walked, terms, conditions, behind, need)
+        few = bool(sets) and self._length(sets[0]) < MEDIUM
+        values = self._sift if few else self._pass
+        return self._in_order(values, self._rest, walked, terms, conditions, behind, need)
 
-    def _sparse(self, sets: Sequence[Condition]) -> bool:
-        """Whether there are so many more runs than are named that a scan would pass too many.
-
-        PostgreSQL finds that out by itself.
-        """
-        if self.scope.dialect == "postgresql" or not sets:
-            return False
-        length = self._length(sets[0])
-        return length < MEDIUM and self._more_than(length * RATIO)
-
-    def _scanned(
+    def _sift(
         self,
         lead: Lead,
         walked: Sequence[int],
@@ -286,13 +292,30 @@ class Search:
         behind: Behind,
         need: int,
     ) -> list[Found]:
-        """The runs that have a value, by one statement."""
+        """The runs that have a value: those that are named by it, then a look at the first."""
+        if self.scope.dialect == "postgresql":  # which finds out by itself how to do so
+            return self._pass(lead, walked, terms, conditions, behind, need)
+        left, among = self._split(conditions)
+        steps = Steps(self.conn, self.scope, lead, walked, terms, left, behind, among)
+        return self._groups(steps, _no_matter, self._rest, terms, conditions, behind, need)
+
+    def _pass(
+        self,
+        lead: Lead,
+        walked: Sequence[int],
+        terms: Sequence[Term],
+        conditions: Sequence[Condition],
+        behind: Behind,
+        need: int,
+    ) -> list[Found]:
+        """The runs that have a value, by one statement that passes the others without a look."""
+        left, among = self._split(conditions)
+        return scanned(self.conn, self.scope, lead, walked, terms, left, behind, among, need)
+
+    def _split(self, conditions: Sequence[Condition]) -> tuple[list[Condition], list[Any]]:
+        """What is left to ask of runs, and sets of runs that are named."""
         sets = self._sets(conditions)
-        asked = [self.scope.seen, *_asked(conditions, sets)]
-        among = [union(one) for one in sets]
-        return scanned(
-            self.conn, self.scope, lead, walked, terms, conditions, among, asked, behind, need
-        )
+        return _left(conditions, sets), [union(one) for one in sets]
 
     def _rest(
         self, terms: Sequence[Term], conditions: Sequence[Condition], behind: Behind, need: int
@@ -361,6 +384,10 @@ class Search:
         return tuple(self.conn.execute(query).scalars())
 
 
+def _no_matter(part: Part, need: int) -> None:
+    """Steps that were bound to be taken."""
+
+
 def union(one: Condition) -> Any:
     """The runs that a condition's arms name."""
     queries = [arm.runs for arm in one.arms]
@@ -377,9 +404,9 @@ def _named(conditions: Sequence[Condition]) -> sa.Select[Any] | None:
     return sa.select(run.label("number")).where(*others)
 
 
-def _asked(conditions: Sequence[Condition], named: Sequence[Condition]) -> list[Any]:
+def _left(conditions: Sequence[Condition], named: Sequence[Condition]) -> list[Condition]:
     """What is left to ask of runs that some conditions name."""
-    return [one.where for one in conditions if not (one in named and one.exact)]
+    return [one for one in conditions if not (one in named and one.exact)]
 
 
 def _is_known(known: tuple[int, int] | None, bound: int) -> bool:

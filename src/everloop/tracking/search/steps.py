@@ -47,7 +47,10 @@ class Part:
 
 
 class Steps:
-    """A walk through the values of an index. Its one statement is made once, for all its parts."""
+    """A walk through the values of an index, or of those of its runs that are ``among`` some sets.
+
+    Its one statement is made once, for all its parts.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Steps:
         terms: Sequence[Term],
         conditions: Sequence[Condition],
         behind: Behind,
+        among: Sequence[Any] = (),
     ) -> None:
         self._conn, self._lead = conn, lead
         self._open: list[Any] = []  # rows of a group that is not complete
@@ -68,7 +72,7 @@ class Steps:
             self._run = _LARGEST if lead.descending else -1
         else:
             self._go(behind[len(lead.start(0)) - 1], before=True)
-        steps = _range(lead, walked, conditions)
+        steps = _range(lead, walked, conditions, among)
         asked = [scope.seen, *(one.where for one in conditions)]
         columns = _columns(scope, lead, steps.c, terms)
         if lead.experiment is None and scope.experiments is not None:
@@ -138,9 +142,8 @@ def scanned(
     walked: Sequence[int],
     terms: Sequence[Term],
     conditions: Sequence[Condition],
-    among: Iterable[Any],
-    asked: Sequence[Clause],
     behind: Behind,
+    among: Sequence[Any],
     need: int,
 ) -> list[Found]:
     """The first runs with a value, of those that are ``among`` all of some sets of runs."""
@@ -149,7 +152,7 @@ def scanned(
     rows = sa.select(lead.value.label("value"), run.label("run")).where(
         lead.where, *lead.bounds(conditions), *(run.in_(some) for some in among)
     )
-    wanted = [*asked]
+    wanted = [scope.seen, *(one.where for one in conditions)]
     if lead.experiment is not None:
         one = len(walked) == 1
         rows = rows.where(lead.experiment == walked[0] if one else lead.experiment.in_(walked))
@@ -233,8 +236,14 @@ def _columns(scope: Scope, lead: Lead, row: Any, terms: Sequence[Term]) -> list[
     ]
 
 
-def _range(lead: Lead, walked: Sequence[int], conditions: Sequence[Condition]) -> sa.Subquery:
-    """Some rows of the index, from where the walk stands."""
+def _range(
+    lead: Lead, walked: Sequence[int], conditions: Sequence[Condition], among: Sequence[Any]
+) -> sa.Subquery:
+    """Some rows of the index, from where the walk stands.
+
+    Where they are ``among`` sets of runs, which are within the experiments, they are not read from
+    the index, but looked up for each run of the sets and sorted.
+    """
     value = sa.bindparam(_VALUE, type_=lead.value.type)
     run = sa.bindparam(_RUN, type_=sa.BigInteger())
     size = sa.bindparam(_SIZE, type_=sa.Integer())
@@ -244,8 +253,9 @@ def _range(lead: Lead, walked: Sequence[int], conditions: Sequence[Condition]) -
         here = (lead.value >= value) & ((lead.value > value) | (lead.run > run))
     whole = sa.select(lead.value.label("value"), lead.run.label("run"))
     whole = whole.where(lead.where, here, *lead.bounds(conditions))
+    whole = whole.where(*(lead.run.in_(some) for some in among))
     ordered = whole.order_by(*_direction(lead, lead.value, lead.run)).limit(size)
-    if lead.experiment is None:
+    if lead.experiment is None or among:
         return ordered.subquery()
     parts = [ordered.where(lead.experiment == experiment).subquery() for experiment in walked]
     if len(parts) == 1:
