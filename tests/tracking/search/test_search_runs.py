@@ -13,9 +13,13 @@ from search_reference import DATASETS, KEYS, NUMBERS, TEXTS, keep, matches, some
 
 from everloop.errors import InvalidInput
 from everloop.store.database import Database
+from everloop.store.filter.nodes import conjuncts
+from everloop.store.filter.parser import parse_filter
 from everloop.store.paging import pack
-from everloop.store.tables import run_metrics, runs
-from everloop.tracking.search.runs import search_run_numbers
+from everloop.store.tables import run_metrics, run_params, runs
+from everloop.tracking.search.conditions import condition
+from everloop.tracking.search.fields import RUN_FIELDS
+from everloop.tracking.search.runs import scope_of, search_run_numbers
 
 ROWS = some_runs(40)
 
@@ -374,3 +378,54 @@ def test_many_experiments_are_searched_together(own: Database, walking: None) ->
             assert found == [row.number for row in sort(SEEN, orders)]
     assert search(own, experiments=[]) == []
     assert search(own, experiments=[-1, 2**40]) == []
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_texts_are_ordered_by_their_first_500_characters(
+    own: Database, way: str, descending: bool
+) -> None:
+    endings = ["", "b", "a", "\U0010ffff", "", "c" * 200]
+    values = {row.number: "x" * 500 + end for row, end in zip(SEEN, endings, strict=False)}
+    values |= {row.number: "x" * 499 for row in SEEN[6:9]}
+    with own.write() as conn:
+        texts = [
+            {"run": row.number, "experiment": row.experiment, "key": "long", "value": value}
+            for row in SEEN
+            if (value := values.get(row.number)) is not None
+        ]
+        conn.execute(sa.insert(run_params), texts)
+    for row in SEEN:
+        if row.number in values:
+            row.params["long"] = values[row.number][:500]
+    try:
+        order = [row.number for row in sort(SEEN, [("params", "long", descending)])]
+        found = search(own, "", [f"params.long {'DESC' if descending else 'ASC'}"], limit=2)
+    finally:
+        for row in SEEN:
+            row.params.pop("long", None)
+    assert found == order
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        "params.k = 'ab'",
+        "params.k LIKE '%b'",
+        "tags.k != 'a'",
+        "metrics.k > 1",
+        "status = 'FAILED'",
+    ],
+)
+def test_an_index_alone_names_the_runs_of(many: Database, filter: str) -> None:
+    with many.read() as conn:
+        scope = scope_of(conn, [1], "active")
+        (part,) = (condition(one, scope) for one in conjuncts(parse_filter(filter, RUN_FIELDS)))
+        if many.dialect == "postgresql":  # for a few rows it would read the table
+            conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            conn.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+        words = {"sqlite": ("EXPLAIN QUERY PLAN", "COVERING INDEX")}
+        explain, alone = words.get(many.dialect, ("EXPLAIN", "Index Only Scan"))
+        for query in [query for arm in part.arms for query in (arm.runs, arm.range)]:
+            text = str(query.compile(conn, compile_kwargs={"literal_binds": True}))
+            plan = " ".join(str(row) for row in conn.exec_driver_sql(f"{explain} {text}"))
+            assert alone in plan, plan

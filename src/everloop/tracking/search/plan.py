@@ -312,10 +312,12 @@ class Search:
         left, among = self._split(conditions)
         return scanned(self.conn, self.scope, lead, walked, terms, left, behind, among, need)
 
-    def _split(self, conditions: Sequence[Condition]) -> tuple[list[Condition], list[Any]]:
-        """What is left to ask of runs, and sets of runs that are named."""
+    def _split(
+        self, conditions: Sequence[Condition]
+    ) -> tuple[list[Condition], sa.Select[Any] | None]:
+        """What is left to ask of the runs that are named, and these runs."""
         sets = self._sets(conditions)
-        return _left(conditions, sets), [union(one) for one in sets]
+        return _left(conditions, sets), _named(sets)
 
     def _rest(
         self, terms: Sequence[Term], conditions: Sequence[Condition], behind: Behind, need: int

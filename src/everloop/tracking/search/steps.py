@@ -47,7 +47,7 @@ class Part:
 
 
 class Steps:
-    """A walk through the values of an index, or of those of its runs that are ``among`` some sets.
+    """A walk through the values of an index, or of those of the runs ``among``.
 
     Its one statement is made once, for all its parts.
     """
@@ -61,7 +61,7 @@ class Steps:
         terms: Sequence[Term],
         conditions: Sequence[Condition],
         behind: Behind,
-        among: Sequence[Any] = (),
+        among: sa.Select[Any] | None = None,
     ) -> None:
         self._conn, self._lead = conn, lead
         self._open: list[Any] = []  # rows of a group that is not complete
@@ -143,15 +143,17 @@ def scanned(
     terms: Sequence[Term],
     conditions: Sequence[Condition],
     behind: Behind,
-    among: Sequence[Any],
+    among: sa.Select[Any] | None,
     need: int,
 ) -> list[Found]:
-    """The first runs with a value, of those that are ``among`` all of some sets of runs."""
+    """The first runs with a value, of those that are ``among`` some."""
     # A sum is no column: so SQLite neither looks for each run of a set nor reads runs first.
     run = lead.run + sa.literal_column("0") if scope.dialect == "sqlite" else lead.run
     rows = sa.select(lead.value.label("value"), run.label("run")).where(
-        lead.where, *lead.bounds(conditions), *(run.in_(some) for some in among)
+        lead.where, *lead.bounds(conditions)
     )
+    if among is not None:
+        rows = rows.where(run.in_(among))
     wanted = [scope.seen, *(one.where for one in conditions)]
     if lead.experiment is not None:
         one = len(walked) == 1
@@ -237,12 +239,15 @@ def _columns(scope: Scope, lead: Lead, row: Any, terms: Sequence[Term]) -> list[
 
 
 def _range(
-    lead: Lead, walked: Sequence[int], conditions: Sequence[Condition], among: Sequence[Any]
+    lead: Lead,
+    walked: Sequence[int],
+    conditions: Sequence[Condition],
+    among: sa.Select[Any] | None,
 ) -> sa.Subquery:
     """Some rows of the index, from where the walk stands.
 
-    Where they are ``among`` sets of runs, which are within the experiments, they are not read from
-    the index, but looked up for each run of the sets and sorted.
+    Those of the runs ``among``, which are within the experiments, are not read from the index, but
+    looked up for each of these runs and sorted.
     """
     value = sa.bindparam(_VALUE, type_=lead.value.type)
     run = sa.bindparam(_RUN, type_=sa.BigInteger())
@@ -253,9 +258,10 @@ def _range(
         here = (lead.value >= value) & ((lead.value > value) | (lead.run > run))
     whole = sa.select(lead.value.label("value"), lead.run.label("run"))
     whole = whole.where(lead.where, here, *lead.bounds(conditions))
-    whole = whole.where(*(lead.run.in_(some) for some in among))
+    if among is not None:
+        whole = whole.where(lead.run.in_(among))
     ordered = whole.order_by(*_direction(lead, lead.value, lead.run)).limit(size)
-    if lead.experiment is None or among:
+    if lead.experiment is None or among is not None:
         return ordered.subquery()
     parts = [ordered.where(lead.experiment == experiment).subquery() for experiment in walked]
     if len(parts) == 1:
