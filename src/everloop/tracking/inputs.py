@@ -23,7 +23,7 @@ from everloop.tracking.points import check_step
 from everloop.tracking.records import CONTEXT, DatasetSummary, DatasetUse, ModelUse, Run, RunInputs
 from everloop.tracking.runs import active
 
-MAX_USES = 1000
+MAX_USES = 10_000
 """Most datasets or models told at once."""
 
 MAX_SUMMARIES = 1000

@@ -282,3 +282,14 @@ def test_a_location_keeps_its_query_at_its_end(
     made = wire.post("experiments/create", name="e", artifact_location=location)
     run = wire.post("runs/create", experiment_id=made["experiment_id"])["run"]["info"]
     assert run["artifact_uri"] == run_location.format(run=run["run_id"])
+
+
+def test_more_datasets_than_a_page_come_at_once(wire: Wire) -> None:
+    run = wire.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+    told = [
+        {"dataset": {"name": f"d{n}", "digest": "x", "source_type": "s", "source": "s"}}
+        for n in range(1010)
+    ]
+    wire.post("runs/log-inputs", run_id=run, datasets=told)
+    found = wire.get("runs/get", run_id=run)["run"]["inputs"]["dataset_inputs"]
+    assert [one["dataset"]["name"] for one in found] == [f"d{n}" for n in range(1010)]
