@@ -260,3 +260,34 @@ def test_webhooks(connect: Callable[..., Wire]) -> None:
     assert wire.refused("webhooks/none", "GET")[1] == MISSING
     assert wire.ask("DELETE", path).status_code == 200
     assert wire.refused(path, "GET")[2] == f"Webhook with ID {made['webhook_id']} not found."
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("model-versions/update", {"description": "x"}),
+        ("model-versions/set-tag", {"key": "k", "value": "v"}),
+        ("model-versions/transition-stage", {"stage": "Staging"}),
+        ("registered-models/alias", {"alias": "best"}),
+    ],
+)
+def test_a_version_of_a_missing_model_is_a_missing_version(
+    wire: Wire, path: str, more: dict[str, str]
+) -> None:
+    said = (404, "RESOURCE_DOES_NOT_EXIST", "Model Version (name=gone, version=1) not found")
+    assert wire.refused("model-versions/get", "GET", name="gone", version="1") == said
+    method = "PATCH" if path.endswith("update") else "POST"
+    assert wire.refused(path, method, name="gone", version="1", **more) == said
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("registered-models/search", "Invalid order by key 'run_id' specified"),
+        ("model-versions/search", "Invalid attribute key 'run_id' specified"),
+    ],
+)
+def test_an_order_names_the_key_that_it_cannot_have(wire: Wire, path: str, words: str) -> None:
+    status, _, said = wire.refused(path, "GET", order_by=["name ASC", "run_id DESC"])
+    assert status == 400
+    assert words in said

@@ -61,6 +61,13 @@ class Entity:
         """The keys that there are; none when any may be asked for."""
         return [] if isinstance(self.fields, Field) else sorted(self.fields)
 
+    @property
+    def sortable(self) -> list[str]:
+        """Those of the keys that an order may name."""
+        if isinstance(self.fields, Field):
+            return []
+        return sorted(key for key, field in self.fields.items() if field.sortable)
+
 
 @dataclass(frozen=True)
 class Fields:

@@ -46,6 +46,11 @@ def _parse(clause: str, fields: Fields) -> Order:
         entity, key, field = find_field(name, fields)
     except InvalidInput as error:
         raise bad_order(error.message, got=clause) from None
+    if not field.sortable and entity.sortable:
+        valid = entity.sortable
+        raise bad_order(
+            f"Invalid attribute key '{key}' specified. Valid keys are {valid}", got=clause
+        )
     if not field.sortable:
         raise bad_order(f"Invalid identifier type '{entity.name}' in order_by clause '{shown}'.")
     return Order(entity.name, key, direction == "desc")

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import field
 
-from everloop.errors import Conflict
+from everloop.errors import Conflict, InvalidInput
 from everloop.registry.records import Model, ModelVersion, is_prompt
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.checks import check_key, page_size
@@ -19,6 +19,7 @@ from everloop.tracking.mlflow_api.registry_checks import (
     check_free_alias,
     check_model_name,
     check_tags,
+    of_version,
     version_number,
 )
 from everloop.tracking.mlflow_api.shapes import next_page, pairs
@@ -120,12 +121,18 @@ def delete(api: Api, message: ModelByName) -> None:
 
 
 def search(api: Api, message: SearchModels) -> dict[str, Any]:
-    found = api.registry.search_models(
-        filter=message.filter,
-        order_by=message.order_by,
-        limit=page_size(message.max_results, 1000),
-        token=message.page_token or None,
-    )
+    try:
+        found = api.registry.search_models(
+            filter=message.filter,
+            order_by=message.order_by,
+            limit=page_size(message.max_results, 1000),
+            token=message.page_token or None,
+        )
+    except InvalidInput as error:
+        if error.code != "bad_order_by":
+            raise
+        words = error.message.replace("Invalid attribute key", "Invalid order by key")
+        raise refuse(words) from None
     latest = api.registry.latest_versions([model.name for model in found.items])
     shapes = [shape(model, latest[model.name]) for model in found.items]
     return next_page({"registered_models": shapes}, found.next)
@@ -151,6 +158,7 @@ def delete_tag(api: Api, message: DeleteModelTag) -> None:
     api.registry.delete_model_tag(message.name, message.key, api.actor)
 
 
+@of_version
 def set_alias(api: Api, message: SetAlias) -> None:
     check_model_name(message.name)
     check_free_alias(message.alias)

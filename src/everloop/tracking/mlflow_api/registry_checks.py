@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
+from everloop.errors import NotFound
 from everloop.registry.names import LATEST, MODEL_NAME, VERSION_ALIAS
 from everloop.registry.records import PROMPT_TEXT, TAG_KEY, TEXT
+from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.checks import check_key, check_unambiguous
 from everloop.tracking.mlflow_api.decode import Tag
 from everloop.tracking.mlflow_api.errors import MISSING, WireError, refuse, too_long
 
+T = TypeVar("T")
 ALIAS = 255
 
 _ALIAS = re.compile(r"[\w\-]*")
@@ -41,6 +46,21 @@ def version_number(text: str, model: str) -> int:
 def no_version(model: str, version: str | int) -> WireError:
     """The refusal of a version that is not there."""
     return refuse(f"Model Version (name={model}, version={version}) not found", MISSING)
+
+
+def of_version(handler: Callable[[Api, Any], T]) -> Callable[[Api, Any], T]:
+    """A handler of a version, which is missing just the same when its model is."""
+
+    @functools.wraps(handler)
+    def handle(api: Api, message: Any) -> T:
+        try:
+            return handler(api, message)
+        except NotFound as error:
+            if error.code != "model_not_found":
+                raise
+            raise no_version(message.name, message.version) from None
+
+    return handle
 
 
 def check_alias(alias: str) -> None:

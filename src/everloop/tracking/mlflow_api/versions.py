@@ -21,6 +21,7 @@ from everloop.tracking.mlflow_api.registry_checks import (
     check_description,
     check_model_name,
     check_tags,
+    of_version,
     version_number,
 )
 from everloop.tracking.mlflow_api.shapes import next_page, pairs
@@ -118,10 +119,12 @@ def _check_prompt_source(source: str) -> None:
         )
 
 
+@of_version
 def get(api: Api, message: VersionByNumber) -> dict[str, Any]:
     return {"model_version": shape(api.registry.version(*_named(message)))}
 
 
+@of_version
 def update(api: Api, message: UpdateVersion) -> dict[str, Any]:
     check_description(message.description)
     made = api.registry.update_version(
@@ -130,6 +133,7 @@ def update(api: Api, message: UpdateVersion) -> dict[str, Any]:
     return {"model_version": shape(made)}
 
 
+@of_version
 def transition(api: Api, message: TransitionStage) -> dict[str, Any]:
     stage = check_stage(message.stage)
     if message.archive_existing_versions and stage not in ACTIVE_STAGES:
@@ -146,6 +150,7 @@ def transition(api: Api, message: TransitionStage) -> dict[str, Any]:
     return {"model_version": shape(made)}
 
 
+@of_version
 def delete(api: Api, message: VersionByNumber) -> None:
     api.registry.delete_version(*_named(message), api.actor)
 
@@ -160,6 +165,7 @@ def search(api: Api, message: SearchVersions) -> dict[str, Any]:
     return next_page({"model_versions": [shape(one) for one in found.items]}, found.next)
 
 
+@of_version
 def download_uri(api: Api, message: VersionByNumber) -> dict[str, str]:
     version = api.registry.version(*_named(message))
     uri = version.location or version.source
@@ -171,12 +177,14 @@ def download_uri(api: Api, message: VersionByNumber) -> dict[str, str]:
     return {"artifact_uri": uri}
 
 
+@of_version
 def set_tag(api: Api, message: SetVersionTag) -> None:
     name, number = _named(message)
     check_tags([Tag(key=message.key, value=message.value)])
     api.registry.set_version_tag(name, number, message.key, message.value, api.actor)
 
 
+@of_version
 def delete_tag(api: Api, message: DeleteVersionTag) -> None:
     name, number = _named(message)
     check_key(message.key, "key")
