@@ -42,7 +42,8 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 class Figure:
     """One line of the table.
 
-    ``least`` of the ceiling, or at ``most`` this part of MLflow's own time, is the reach.
+    ``least`` of the ceiling, or at ``most`` this part of MLflow's own time, is the reach; where
+    neither is said, to be faster than MLflow.
     """
 
     name: str
@@ -57,6 +58,7 @@ FIGURES = (
     Figure("log_batch", "log_batch, points (1,000 a batch)", "/s", least=0.8),
     Figure("whole_runs", "whole runs (20 metrics, 20 params)", "/s", least=0.7),
     Figure("writers", "log_metric, 8 processes", "/s", least=0.8),
+    Figure("log_artifact", "log_artifact, files of 1 kB", "/s"),
     Figure("search", "search 100 of 301 runs", "ms", most=1 / 10),
     Figure("search_alone", "  the answer alone", "ms", most=1 / 10),
     Figure("filtered", "search, filter and sort", "ms", most=1 / 5),
@@ -260,8 +262,10 @@ def report(client: Client, systems: list[System], wanted: list[Figure]) -> dict[
         if figure.least is not None:
             met = None if part is None else part >= figure.least
             reach = f"≥ {figure.least:.0%} of ceiling"
+        elif figure.most is None:
+            met = None if faster is None else faster > 1
+            reach = "> MLflow"
         else:
-            assert figure.most is not None
             met = None if faster is None else faster >= 1 / figure.most
             reach = f"≤ 1/{1 / figure.most:.0f} of MLflow"
             known = top and peer and not figure.name.endswith("_alone")

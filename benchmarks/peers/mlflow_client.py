@@ -15,8 +15,10 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -99,6 +101,21 @@ def writers(url: str, seconds: float) -> float:
     asked = {"do": "log_metric", "url": url, "seconds": seconds}
     tell({"do": "log_metric", "url": url, "seconds": 0.05})  # each has its run and its connection
     return float(sum(tell(asked)))
+
+
+def log_artifact(url: str, seconds: float) -> float:
+    """Calls of log_artifact per second, each with another file of 1 kB."""
+    one, run = client(url), run_of(url, "log_artifact")
+    count, spent = 0, 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        while spent < seconds:
+            file = Path(folder, f"{next(_steps)}.bin")
+            file.write_bytes(os.urandom(1000))
+            began = time.perf_counter()
+            one.log_artifact(run, str(file), "files")
+            spent += time.perf_counter() - began
+            count += 1
+    return count / spent
 
 
 def fill(url: str, runs: int) -> float:
@@ -247,6 +264,7 @@ DOES: dict[str, Callable[..., Any]] = {
     "log_batch": log_batch,
     "whole_runs": whole_runs,
     "writers": writers,
+    "log_artifact": log_artifact,
     "fill": fill,
     "fill_part": fill_part,
     "search": search,

@@ -158,3 +158,16 @@ def test_killed_in_the_middle_of_a_canary_it_goes_on_where_it_was(folder: Path) 
 def _weights(folder: Path) -> list[float]:
     state = read_state(state_path(folder / ".everloop")).endpoints.get("cells")
     return sorted(arm.weight for arm in state.arms) if state else []
+
+
+def test_files_that_were_acknowledged_outlive_the_server(tmp_path: Path) -> None:
+    """Small ones too, which take no detour on their way to their place."""
+    files = {f"{number}.bin": os.urandom(10 ** (number % 6)) for number in range(60)}
+    place = "/api/2.0/mlflow-artifacts/artifacts/0/run/artifacts"
+    with up(tmp_path) as running:
+        for name, content in files.items():
+            running.api.put(f"{place}/{name}", content=content).raise_for_status()
+        running.kill()
+    with up(tmp_path) as running:
+        kept = {name: running.api.get(f"{place}/{name}").content for name in files}
+    assert kept == files
