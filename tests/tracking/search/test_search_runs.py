@@ -24,13 +24,14 @@ from everloop.tracking.search.runs import scope_of, search_run_numbers
 ROWS = some_runs(40)
 
 # Few runs are always gathered; these make the same searches go the ways that many runs take.
-WALK = {"plan.FEW": 3, "plan.SHORT": 0, "steps.GROUP": 3, "steps.CHUNK": 1}
-WAYS: dict[str, dict[str, int]] = {
+WALK = {"plan.FEW": 3, "plan.SHORT": 0, "plan.TINY": 1, "steps.GROUP": 3, "steps.CHUNK": 1}
+GIVE_UP = WALK | {"steps.LARGEST_CHUNK": 1, "plan.PATIENCE": 2}
+WAYS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "walk": WALK | {"steps.LARGEST_CHUNK": 4, "plan.TASTE": 9999},
     "walk or gather": WALK | {"steps.LARGEST_CHUNK": 3, "plan.SHORT": 4},
-    "give up": WALK | {"steps.LARGEST_CHUNK": 1, "plan.PATIENCE": 2, "plan.MEDIUM": 0},
-    "give up, gather": WALK | {"steps.LARGEST_CHUNK": 1, "plan.PATIENCE": 2, "plan.LOOK": 1},
+    "give up, sift": GIVE_UP,
+    "give up, pass": GIVE_UP | {"plan.MEDIUM": 0, "plan.rows_by_statistics": lambda *_: 1},
     "give up for few": WALK | {"plan.PATIENCE": 1, "plan.SHORT": 1, "plan.COUNTED": 9},
 }
 

@@ -70,11 +70,6 @@ class Arm:
     runs: sa.Select[tuple[int]]
     range: sa.Select[tuple[int]]
 
-    @property
-    def whole(self) -> bool:
-        """Whether the range has no other runs."""
-        return self.runs is self.range
-
 
 @dataclass(frozen=True, eq=False)
 class Condition:
@@ -84,6 +79,11 @@ class Condition:
     arms: tuple[Arm, ...] = ()
     exact: bool = False
     source: Expression | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the ranges of its arms have only runs that it names."""
+        return all(arm.runs is arm.range for arm in self.arms)
 
 
 def condition(expression: Expression, scope: Scope) -> Condition:

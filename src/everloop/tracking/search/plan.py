@@ -1,19 +1,21 @@
 """Searching runs in a time that depends on what is asked for, not on how many runs there are.
 
-There are three ways, and none is always quick:
+There are four ways, and none is always quick:
 
 - **gather**: take the runs that some parts of the filter name by a short range of an index, ask
   the rest of the filter of each, sort what is left. Its cost grows with the runs so named.
 - **walk**: go through an index that is in the asked order, ask the filter of each run, stop when
   the page is full. Its cost grows with how rarely the filter holds.
-- **scan**: let indexes alone name all runs that some parts of the filter hold for, then go through
-  the index in order and ask only whether a run is among them. Its cost grows with the number of
-  runs, by less than a tenth of what it costs to ask the filter of each.
+- **sift**: look up and sort only the values of the runs that are named, then ask the rest of the
+  filter of the first ones. Its cost grows as that of a gather, more slowly.
+- **pass**: let indexes alone name the runs, then go through the index in order and ask only
+  whether a run is among them. Its cost grows with the number of all runs, by a tenth of a walk's.
 
 So the ranges are counted first, but not beyond a bound. Where one is short the runs are gathered,
-else the index is walked; a walk that has gone far without a full page is given up for a scan.
-Ranges overlap little exactly where walks are short, so where values have nothing to do with each
-other the cost is about the square root of the page's length times the number of runs.
+else the index is walked; a walk that has gone far without a full page is given up for a sift or,
+where many runs are named, a pass. Ranges overlap little exactly where walks are short, so where
+values have nothing to do with each other the cost is about the square root of the page's length
+times the number of runs.
 
 A walk meets runs with equal values in no useful order. Few of them are sorted here; many are a
 search of their own, by the sort keys that follow. The same holds for the runs that have NaN, or no
@@ -30,7 +32,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from everloop.store.dialect import as_numbers, given_numbers
+from everloop.store.dialect import as_numbers, given_numbers, rows_by_statistics
 from everloop.store.filter.keyset import after
 from everloop.store.filter.sql import Clause
 from everloop.store.tables import experiments, runs
@@ -56,8 +58,12 @@ PATIENCE = 3000
 """Steps that a walk may take in any case."""
 TASTE = 300
 """Steps of a walk before anything is expected of it."""
+DENSE = 15
+"""Rows of an index that PostgreSQL passes in the time of one look at another."""
 COUNTED = 30_000
 """How far ranges are counted when a walk was given up."""
+TINY = 300
+"""How short a range is whose runs PostgreSQL is to look at all."""
 MEDIUM = 20_000
 """How short a range is whose runs' values are looked up and sorted rather than met in order."""
 LOOK = 5
@@ -114,9 +120,12 @@ class Search:
     ) -> list[Found]:
         few = SHORT * isqrt(need)
         short = self._short(conditions, 2 * few + 1)
-        if len(short) > 1 or any(self._length(one) <= few for one in short):
+        named = len(short) > 1 or any(self._length(one) <= few for one in short)
+        if named and self._looks_are_cheap(short):
             return self._gather(terms, conditions, behind, need, short)
         walked = self._walkable(terms[0].lead)
+        if named and walked is not None:
+            return self._in_order(self._sift, self._rest, walked, terms, conditions, behind, need)
         if walked is None:
             return self._gather(terms, conditions, behind, need, self._sets(conditions))
         return self._in_order(self._walk, self._ordered, walked, terms, conditions, behind, need)
@@ -260,11 +269,9 @@ class Search:
     @cached_property
     def _worth(self) -> int:
         """Steps of a walk that take as long as the other ways."""
-        worths = [
-            self._length(one) // (2 if all(arm.whole for arm in one.arms) else 10)
-            for one in self._sets(self._conditions)
-        ]
-        return max(PATIENCE, min(worths, default=0))
+        sets = self._sets(self._conditions)
+        half = self._length(sets[0]) // 2 if sets and sets[0].whole else 0
+        return max(PATIENCE, half)
 
     def _scan(
         self, terms: Sequence[Term], conditions: Sequence[Condition], behind: Behind, need: int
@@ -272,15 +279,15 @@ class Search:
         few = SHORT * isqrt(need)
         sets = self._sets(conditions)
         named = _named(sets)
-        if named is not None:
+        if named is not None and not (len(sets) == 1 and sets[0].whole):
             some = sorted(self.conn.execute(named.limit(few + 1)).scalars())
             if len(some) <= few:
                 return self._gather(terms, conditions, behind, need, sets, some) if some else []
         walked = self._walkable(terms[0].lead)
         if walked is None:
             return self._gather(terms, conditions, behind, need, sets)
-        few = bool(sets) and self._length(sets[0]) < MEDIUM
-        values = self._sift if few else self._pass
+        brief = sets and (not sets[0].whole or self._length(sets[0]) < MEDIUM)
+        values = self._sift if brief else self._pass
         return self._in_order(values, self._rest, walked, terms, conditions, behind, need)
 
     def _sift(
@@ -293,7 +300,7 @@ class Search:
         need: int,
     ) -> list[Found]:
         """The runs that have a value: those that are named by it, then a look at the first."""
-        if self.scope.dialect == "postgresql":  # which finds out by itself how to do so
+        if self.scope.dialect == "postgresql":  # which knows by itself how to do so
             return self._pass(lead, walked, terms, conditions, behind, need)
         left, among = self._split(conditions)
         steps = Steps(self.conn, self.scope, lead, walked, terms, left, behind, among)
@@ -310,7 +317,20 @@ class Search:
     ) -> list[Found]:
         """The runs that have a value, by one statement that passes the others without a look."""
         left, among = self._split(conditions)
-        return scanned(self.conn, self.scope, lead, walked, terms, left, behind, among, need)
+        whole = self.scope.dialect == "sqlite" or self._dense(self._sets(conditions))
+        return scanned(
+            self.conn, self.scope, lead, walked, terms, left, behind, among, need, whole=whole
+        )
+
+    def _dense(self, sets: Sequence[Condition]) -> bool:
+        """Whether so many runs are named that PostgreSQL is to go through the index for them.
+
+        It knows how often a key and a value are, but not how often together, so it expects few.
+        """
+        if not sets or not sets[0].whole or self._length(sets[0]) <= PATIENCE:
+            return False
+        every = rows_by_statistics(self.conn, runs)
+        return every is not None and every < DENSE * self._length(sets[0])
 
     def _split(
         self, conditions: Sequence[Condition]
@@ -328,9 +348,10 @@ class Search:
 
     def _sets(self, conditions: Sequence[Condition]) -> list[Condition]:
         """The conditions whose ranges are quick to read whole, the shortest first."""
-        short = self._short(conditions, COUNTED + 1)
-        if not short:
-            short = [one for one in conditions if one.arms]
+        named = [one for one in conditions if one.arms]
+        if len(named) == 1 and not named[0].whole:
+            return named  # how many of its range it holds for, only reading it tells
+        short = self._short(conditions, COUNTED + 1) or named
         short.sort(key=self._length)
         return [one for one in short if self._length(one) <= LOOK * self._length(short[0]) + 1]
 
@@ -351,19 +372,20 @@ class Search:
     def _length(self, one: Condition) -> int:
         return sum(self._lengths[arm][0] for arm in one.arms)
 
-    def _few(self) -> bool:
-        return not self._more_than(FEW)
+    def _looks_are_cheap(self, short: Sequence[Condition]) -> bool:
+        """Whether it takes longer to look only at the first runs, which takes more statements."""
+        return self.scope.dialect == "sqlite" or self._length(min(short, key=self._length)) < TINY
 
-    def _more_than(self, count: int) -> bool:
-        """Whether there are more runs in the experiments than so many."""
-        chosen = self.scope.experiments
+    def _few(self) -> bool:
+        """Whether there are at most :data:`FEW` runs."""
+        chosen, most = self.scope.experiments, FEW + 1
         if chosen is not None and len(chosen) == 1:
-            given = {"experiment": chosen[0], "most": count + 1}
-            return int(self.conn.execute(_FEW, given).scalar_one()) > count
+            given = {"experiment": chosen[0], "most": most}
+            return int(self.conn.execute(_FEW, given).scalar_one()) < most
         query = sa.select(runs.c.number)
         if chosen is not None:
             query = query.where(self.scope.of(runs.c.experiment))
-        return int(self.conn.execute(sa.select(_count(query, count + 1))).scalar_one()) > count
+        return int(self.conn.execute(sa.select(_count(query, most))).scalar_one()) < most
 
     def _walkable(self, lead: Lead | None) -> list[int] | None:
         """The experiments to walk; none for an index over all; None when that won't do."""

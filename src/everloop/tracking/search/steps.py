@@ -145,10 +145,15 @@ def scanned(
     behind: Behind,
     among: sa.Select[Any] | None,
     need: int,
+    *,
+    whole: bool,
 ) -> list[Found]:
-    """The first runs with a value, of those that are ``among`` some."""
-    # A sum is no column: so SQLite neither looks for each run of a set nor reads runs first.
-    run = lead.run + sa.literal_column("0") if scope.dialect == "sqlite" else lead.run
+    """The first runs with a value, of those that are ``among`` some.
+
+    ``whole`` is whether the index is to be gone through, rather than looked into for each of these.
+    """
+    # A sum is no column: no database looks for a row by it.
+    run = lead.run + sa.literal_column("0") if whole else lead.run
     rows = sa.select(lead.value.label("value"), run.label("run")).where(
         lead.where, *lead.bounds(conditions)
     )
