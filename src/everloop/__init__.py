@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from everloop import datasets as datasets
     from everloop.errors import EverloopError as EverloopError
     from everloop.loop.checking import check as check
+    from everloop.loop.cleaning import gc as gc
     from everloop.loop.cycles import Cycle as Cycle
     from everloop.loop.declaration import Declaration as Declaration
     from everloop.loop.declaration import from_dict as from_dict
@@ -44,6 +45,7 @@ _HOME = {
     "declare": "everloop.loop.loop",
     "export_mlflow": "everloop.loop.moving",
     "from_dict": "everloop.loop.declaration",
+    "gc": "everloop.loop.cleaning",
     "import_mlflow": "everloop.loop.moving",
     "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",

@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_artifact_mb : largest artifact, or part of one, that a server takes, in megabytes.
     webhook_hosts : hosts that webhooks may reach although they are private or speak plain HTTP, as
         ``localhost, hooks.internal``; all others must be public and speak HTTPS.
+    move_places : hosts and folders that imports and exports asked for over HTTP may reach, as
+        ``mlflow.internal, /srv/mlflow``; without, only public hosts that speak HTTPS.
     """
 
     database_url: str = ""
@@ -42,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_body_mb: float = 16.0
     max_artifact_mb: float = 10_000.0
     webhook_hosts: str = ""
+    move_places: str = ""
 
 
 _NUMBERS = {"max_body_mb": 1024, "max_artifact_mb": 1_000_000}  # and what they may be at most

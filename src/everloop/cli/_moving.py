@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import msgspec
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -41,12 +39,6 @@ def progress(quiet: bool) -> Iterator[Tell]:
 
     with shown:
         yield tell
-
-
-def as_values(done: Imported) -> dict[str, Any]:
-    """The same for ``--json``."""
-    lines = [{**msgspec.structs.asdict(line), "equal": line.equal} for line in done.lines]
-    return {"ok": done.ok, **msgspec.structs.asdict(done), "lines": lines}
 
 
 def _checksum(line: Line) -> str:

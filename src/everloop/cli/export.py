@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from everloop.cli._moving import as_values, progress, reconciliation
+from everloop.cli._moving import progress, reconciliation
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
 from everloop.cli._output import print_json, say
+from everloop.loop.mover import report
 from everloop.loop.moving import export_mlflow
 
 
@@ -39,7 +40,7 @@ def mlflow(
             target, folder, artifacts=not no_artifacts, artifacts_to=artifacts_to, tell=tell
         )
     if as_json:
-        print_json(as_values(done))
+        print_json(report(done))
     else:
         reconciliation(done, "everloop")
         if done.ok:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from everloop.cli._moving import as_values, progress, reconciliation
+from everloop.cli._moving import progress, reconciliation
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import new_folder
 from everloop.cli._output import next_step, print_json, say
+from everloop.loop.mover import report
 from everloop.loop.moving import import_mlflow
 
 
@@ -54,7 +55,7 @@ def mlflow(
             tell=tell,
         )
     if as_json:
-        print_json(as_values(done))
+        print_json(report(done))
     elif dry_run:
         reconciliation(done, "would move")
         next_step(f"everloop import mlflow {source}", "to do it")

@@ -8,6 +8,7 @@ from everloop.errors import invalid
 from everloop.loop.project import Project
 from everloop.settings import Settings
 from everloop.tracking.moving.exporting import Export
+from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.importing import Import, Imported, ImportOptions, Tell
 from everloop.tracking.moving.sources.opening import open_source
 from everloop.tracking.moving.targets.base import Target
@@ -57,14 +58,8 @@ def import_mlflow(
     options = ImportOptions(
         artifacts=artifacts, merge=merge, rename_with=rename_with, checksums=checksums
     )
-    opened = open_source(source, artifacts_from)
-    try:
-        with Project.open(dir, settings) as project:
-            parts = (opened, project.db, project.events, project.artifacts, options)
-            work = Import(*parts, tell) if tell else Import(*parts)
-            return work.dry_run() if dry_run else work.run()
-    finally:
-        opened.close()
+    with Project.open(dir, settings) as project:
+        return bring_in(project, source, artifacts_from, options, dry_run=dry_run, tell=tell)
 
 
 def export_mlflow(
@@ -95,19 +90,54 @@ def export_mlflow(
     -------
     Counts and checksums of both sides; ``ok`` when they are equal.
     """
-    opened = _open_target(target, artifacts_to)
+    with Project.open(dir, settings) as project:
+        return send_out(project, target, artifacts_to, artifacts=artifacts, tell=tell)
+
+
+def bring_in(
+    project: Project,
+    source: str,
+    artifacts_from: str | None,
+    options: ImportOptions,
+    *,
+    dry_run: bool = False,
+    tell: Tell | None = None,
+    fence: Fence | None = None,
+) -> Imported:
+    """:func:`import_mlflow` into a project that is open; a ``fence`` says where it may go."""
+    opened = open_source(source, artifacts_from, fence)
     try:
-        with Project.open(dir, settings) as project:
-            more = {"tell": tell} if tell else {}
-            work = Export(project.db, project.artifacts, opened, with_artifacts=artifacts, **more)
-            return work.run()
+        parts = (opened, project.db, project.events, project.artifacts, options)
+        work = Import(*parts, tell) if tell else Import(*parts)
+        return work.dry_run() if dry_run else work.run()
     finally:
         opened.close()
 
 
-def _open_target(address: str, artifacts_to: str | None) -> Target:
+def send_out(
+    project: Project,
+    target: str,
+    artifacts_to: str | None = None,
+    *,
+    artifacts: bool = True,
+    tell: Tell | None = None,
+    fence: Fence | None = None,
+) -> Imported:
+    """:func:`export_mlflow` of a project that is open; a ``fence`` says where it may go."""
+    opened = _open_target(target, artifacts_to, fence)
+    try:
+        more = {"tell": tell} if tell else {}
+        work = Export(project.db, project.artifacts, opened, with_artifacts=artifacts, **more)
+        return work.run()
+    finally:
+        opened.close()
+
+
+def _open_target(address: str, artifacts_to: str | None, fence: Fence | None) -> Target:
+    if fence is not None:
+        fence.check("target", address)
     if address.startswith(("http://", "https://")):
-        return RestTarget(address)
+        return RestTarget(address, fence)
     if "://" not in address:
         expected = "sqlite:///mlflow.db, postgresql://… or http://host:5000"
         raise invalid("target", address, expected)

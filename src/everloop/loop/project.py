@@ -32,6 +32,7 @@ from everloop.tracking.deletion.collection import Collected, Progress
 from everloop.tracking.experiments import ExperimentStore
 from everloop.tracking.inputs import InputStore
 from everloop.tracking.logged_models import LoggedModelStore
+from everloop.tracking.moving.queue import MoveStore
 from everloop.tracking.runs import RunStore
 
 
@@ -62,6 +63,7 @@ class Project:
         self.inputs = InputStore(self.db)
         self.logged_models = LoggedModelStore(self.db)
         self.artifacts = ArtifactStore(self.db, self.blobs)
+        self.moves = MoveStore(self.db, self.events)
         self.cycles = CycleStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
         self.windows = WindowStore(self.db)

@@ -17,6 +17,7 @@ from granian.server.embed import Server
 from starlette.types import ASGIApp
 
 from everloop.errors import EverloopError
+from everloop.loop.mover import Mover
 from everloop.loop.project import Project
 from everloop.registry.webhooks.courier import Courier
 from everloop.server.app import create_app
@@ -60,10 +61,13 @@ def run(options: argparse.Namespace) -> int:
         control = None if options.no_controller else Control(project)
         courier = Courier(project.webhooks)
         courier.start()
+        mover = Mover(project)
+        mover.start()
         try:
             asyncio.run(serve(app, options.host, port, options.watch_stdin, control, live))
         finally:
             courier.stop()
+            mover.stop()
             if control is not None:
                 control.stop()
     return 0

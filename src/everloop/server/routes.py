@@ -30,6 +30,7 @@ from everloop.server.api import (
     live,
     loops,
     models,
+    moves,
     records,
     runs,
     serving,
@@ -41,6 +42,7 @@ from everloop.server.routing import Route
 from everloop.store.events import Audit
 from everloop.tracking.artifacts.store import Entry
 from everloop.tracking.deletion.collection import Collected
+from everloop.tracking.moving.queue import Move
 from everloop.tracking.records import Experiment, Run
 
 KEYSET = ("before", "limit")
@@ -52,6 +54,7 @@ OBJECT = dict[str, Any]
 V1 = "/api/v1"
 RUN, EXPERIMENT = V1 + "/runs/{run}", V1 + "/experiments/{experiment}"
 LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/endpoints/{endpoint}"
+IMPORT, EXPORT = V1 + "/imports/{move}", V1 + "/exports/{move}"
 VERSION, WEBHOOK = MODEL + "/versions/{version}", V1 + "/webhooks/{webhook}"
 
 
@@ -244,5 +247,27 @@ SERVING = (
     Route("GET", ENDPOINT + "/alerts", serving.alerts, "read", "Alerts, newest first",
           answer=Page, query=KEYSET),
 )
+MOVES = (
+    Route("GET", V1 + "/imports", moves.imports, "admin", "Imports, newest first", answer=Page,
+          query=("after", "limit")),
+    Route("POST", V1 + "/imports", moves.begin_import, "admin", "Begin an import in the background",
+          body=moves.ImportBody, answer=Move, status=202),
+    Route("GET", IMPORT, moves.get_import, "admin", "How far an import is, and what it did",
+          answer=Move),
+    Route("POST", IMPORT + "/stop", moves.stop_import, "admin",
+          "Let an import end at its next batch", answer=Move),
+    Route("POST", IMPORT + "/resume", moves.resume_import, "admin",
+          "Let an import that is over go on", answer=Move),
+    Route("GET", V1 + "/exports", moves.exports, "admin", "Exports, newest first", answer=Page,
+          query=("after", "limit")),
+    Route("POST", V1 + "/exports", moves.begin_export, "admin", "Begin an export in the background",
+          body=moves.ExportBody, answer=Move, status=202),
+    Route("GET", EXPORT, moves.get_export, "admin", "How far an export is, and what it did",
+          answer=Move),
+    Route("POST", EXPORT + "/stop", moves.stop_export, "admin",
+          "Let an export end at its next batch", answer=Move),
+    Route("POST", EXPORT + "/resume", moves.resume_export, "admin",
+          "Let an export that is over go on", answer=Move),
+)
 # fmt: on
-ROUTES = (*PAGES, *PROCESS, *LOOPS, *REGISTRY, *TRACKING, *RECORDS, *ARTIFACTS, *SERVING)
+ROUTES = (*PAGES, *PROCESS, *LOOPS, *REGISTRY, *TRACKING, *RECORDS, *ARTIFACTS, *MOVES, *SERVING)

@@ -6,6 +6,7 @@ from everloop.store.tables.deploy import endpoints
 from everloop.store.tables.events import event_head, events
 from everloop.store.tables.loop import cycle_steps, cycles, loops
 from everloop.store.tables.monitor import alerts, log_offsets, log_parts, windows
+from everloop.store.tables.moving import moves
 from everloop.store.tables.registry import (
     model_aliases,
     model_tags,
@@ -63,6 +64,7 @@ __all__ = [
     "model_version_tags",
     "model_versions",
     "models",
+    "moves",
     "run_clients",
     "run_datasets",
     "run_inputs",

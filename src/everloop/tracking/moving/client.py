@@ -13,6 +13,7 @@ import msgspec
 
 from everloop.errors import Conflict, EverloopError, InvalidInput, NotFound, Unavailable, invalid
 from everloop.registry.records import PROMPT
+from everloop.tracking.moving.fence import Fence
 
 ATTEMPTS = 5
 API = "/api/2.0/mlflow/"
@@ -30,20 +31,23 @@ class MlflowServer:
     ``…_PASSWORD``, a token from ``MLFLOW_TRACKING_TOKEN``, as MLflow's own client takes them.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, fence: Fence | None = None) -> None:
         parts = urlsplit(url)
         if not parts.hostname:
             raise invalid("address", url, "such as http://host:5000")
         host = parts.netloc.rpartition("@")[2]
         self.shown = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
-        user = parts.username or os.environ.get("MLFLOW_TRACKING_USERNAME")
-        password = parts.password or os.environ.get("MLFLOW_TRACKING_PASSWORD") or ""
-        token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+        # Behind a fence the address is somebody else's, whom our own passwords are no business of.
+        ours = os.environ if fence is None else {}
+        user = parts.username or ours.get("MLFLOW_TRACKING_USERNAME")
+        password = parts.password or ours.get("MLFLOW_TRACKING_PASSWORD") or ""
+        token = ours.get("MLFLOW_TRACKING_TOKEN")
         self.http = httpx.Client(
             base_url=self.shown,
             auth=(user, password) if user else None,
             headers={"authorization": f"Bearer {token}"} if token and not user else {},
             timeout=httpx.Timeout(120, connect=10),
+            transport=fence.transport() if fence is not None else None,
         )
         self.ask("POST", "experiments/search", {"max_results": 1})
         self.has_logged_models = self._has_logged_models()

@@ -16,6 +16,7 @@ from obstore.store import ObjectStore, from_url
 
 from everloop.errors import InvalidInput, Unavailable, invalid
 from everloop.store.blobs import shown
+from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.records import MovedFile
 
 PIECE = 1024 * 1024
@@ -108,10 +109,12 @@ class Places:
     proxied : folder or URL that ``mlflow-artifacts:`` stands for, as the server's
         ``--artifacts-destination``; also where folders are looked for that are not at their place.
     base : what a relative path starts from.
+    fence : what lies outside of it stays where it is.
     """
 
-    def __init__(self, proxied: str | None, base: Path | None) -> None:
+    def __init__(self, proxied: str | None, base: Path | None, fence: Fence | None = None) -> None:
         self.proxied = proxied
+        self.fence = fence
         self.base = base or Path.cwd()
         if proxied and "://" not in proxied and not Path(proxied).is_dir():
             raise invalid("artifacts_from", proxied, "a folder that is there, or s3://bucket/path")
@@ -121,6 +124,13 @@ class Places:
 
         Raises InvalidInput when it is known to a server only and nobody said what it stands for.
         """
+        found = self._find(location)
+        if self.fence is None or found is None:
+            return found
+        inside = isinstance(found, LocalTree) and self.fence.holds(found.root)
+        return found if inside else None
+
+    def _find(self, location: str) -> Tree | None:
         parts = urlsplit(location)
         if parts.scheme == PROXIED:
             return self._below(self._given(location), below_proxy(location))

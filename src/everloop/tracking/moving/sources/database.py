@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from everloop.errors import InvalidInput, Unavailable, invalid
+from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.places import Places
 from everloop.tracking.moving.records import (
     Latest,
@@ -46,13 +47,15 @@ _LEFT = {
 class DatabaseSource:
     """An MLflow database at ``url``; rows of the workspace ``default``, the only one by default."""
 
-    def __init__(self, url: str, artifacts_from: str | None = None) -> None:
+    def __init__(
+        self, url: str, artifacts_from: str | None = None, fence: Fence | None = None
+    ) -> None:
         parsed = parse_url(url)
         self.shown = parsed.render_as_string(hide_password=True)
         folder = _folder(parsed)
         self.engine = _engine(parsed)
         self.tables = self._reflect()
-        self.places = Places(artifacts_from or _proxied(folder), folder)
+        self.places = Places(artifacts_from or _proxied(folder), folder, fence)
 
     def totals(self) -> Totals:
         t = self.tables

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from everloop.errors import Integrity, invalid, shorten
+from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.places import Places
 from everloop.tracking.moving.records import (
     Latest,
@@ -37,14 +38,16 @@ _DELETED = "Deleted_Internal"
 class FolderSource:
     """The file store in ``root``."""
 
-    def __init__(self, root: Path, artifacts_from: str | None = None) -> None:
+    def __init__(
+        self, root: Path, artifacts_from: str | None = None, fence: Fence | None = None
+    ) -> None:
         self.root = root.absolute()
         self.shown = self.root.as_uri()
         if not any(self._experiment_folders()) and not (self.root / "models").is_dir():
             raise invalid(
                 "source", str(root), "a folder mlruns with experiments in it", code="not_mlflow"
             )
-        self.places = Places(artifacts_from or str(self.root), self.root)
+        self.places = Places(artifacts_from or str(self.root), self.root, fence)
 
     def totals(self) -> Totals:
         folders = list(self._experiment_folders())

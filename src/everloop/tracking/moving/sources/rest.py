@@ -8,6 +8,7 @@ from typing import Any
 
 from everloop.tracking.mlflow_api.logged_models import STATUSES
 from everloop.tracking.moving.client import PROMPTS, MlflowServer
+from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.places import PROXIED, Places, Tree, below_proxy
 from everloop.tracking.moving.records import (
     Latest,
@@ -33,10 +34,12 @@ THREADS = 8
 class RestSource:
     """The server at ``url``."""
 
-    def __init__(self, url: str, artifacts_from: str | None = None) -> None:
-        self.server = MlflowServer(url)
+    def __init__(
+        self, url: str, artifacts_from: str | None = None, fence: Fence | None = None
+    ) -> None:
+        self.server = MlflowServer(url, fence)
         self.shown = self.server.shown
-        self.places = ServedPlaces(self.server, artifacts_from)
+        self.places = ServedPlaces(self.server, artifacts_from, fence)
         self._names: list[tuple[str, bool]] | None = None
         self.pool = ThreadPoolExecutor(THREADS)
 
@@ -192,8 +195,10 @@ class RestSource:
 class ServedPlaces(Places):
     """Artifacts as the server hands them out, wherever they lie."""
 
-    def __init__(self, server: MlflowServer, proxied: str | None) -> None:
-        super().__init__(proxied, None)
+    def __init__(
+        self, server: MlflowServer, proxied: str | None, fence: Fence | None = None
+    ) -> None:
+        super().__init__(proxied, None, fence)
         self.server = server
 
     def open(self, location: str, kind: str = "run", id: str = "") -> Tree | None:

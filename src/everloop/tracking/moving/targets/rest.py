@@ -8,6 +8,7 @@ from typing import Any
 from everloop.errors import InvalidInput
 from everloop.registry.records import PROMPT
 from everloop.tracking.moving.client import MlflowServer
+from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.places import PROXIED, below_proxy
 from everloop.tracking.moving.records import (
     MovedExperiment,
@@ -30,9 +31,10 @@ class RestTarget:
 
     exact = False
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, fence: Fence | None = None) -> None:
         self.url = url
-        self.server = MlflowServer(url)
+        self.fence = fence
+        self.server = MlflowServer(url, fence)
         self.shown = self.server.shown
         self._known: dict[int, dict[str, dict[str, Any]]] = {}
         self._models: dict[str, dict[str, Any]] = {}
@@ -301,7 +303,7 @@ class RestTarget:
         return below_proxy(uri) if uri.startswith(PROXIED + ":") else None
 
     def source(self) -> RestSource:
-        return RestSource(self.url)
+        return RestSource(self.url, fence=self.fence)
 
     def notes(self) -> list[str]:
         found = [
