@@ -145,6 +145,16 @@ def as_numbers(numbers: Sequence[int], dialect: str) -> Any:
     return f"[{','.join(map(str, numbers))}]" if dialect == "sqlite" else list(numbers)
 
 
+def json_pairs(
+    key: sa.ColumnElement[str], value: sa.ColumnElement[str], dialect: str
+) -> sa.ColumnElement[str]:
+    """The rows of a group as the text of a JSON list of objects with ``key`` and ``value``."""
+    given: Any = (sa.literal_column("'key'"), key, sa.literal_column("'value'"), value)
+    if dialect == "sqlite":
+        return sa.func.json_group_array(sa.func.json_object(*given), type_=sa.Text())
+    return sa.cast(sa.func.json_agg(sa.func.json_build_object(*given)), sa.Text)
+
+
 def rows_by_statistics(conn: sa.Connection, table: sa.Table) -> int | None:
     """About how many rows a table has, at no cost; None where the database does not say."""
     if conn.dialect.name != "postgresql":

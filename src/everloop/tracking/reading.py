@@ -26,7 +26,7 @@ def _texts_of(table: sa.Table) -> OfRuns:
     return OfRuns(sa.select(table.c.run, table.c.key, table.c.value), table.c.run, table.c.key)
 
 
-PARAMS, TAGS = _texts_of(run_params), _texts_of(run_tags)
+_PARAMS, _TAGS = _texts_of(run_params), _texts_of(run_tags)
 
 
 def read_runs(conn: sa.Connection, numbers: Sequence[int]) -> list[Run]:
@@ -57,7 +57,7 @@ def params_and_tags(
     conn: sa.Connection, numbers: Sequence[int]
 ) -> tuple[dict[int, dict[str, str]], dict[int, dict[str, str]]]:
     """Params and tags of runs, by the runs' numbers."""
-    return _texts(conn, PARAMS, numbers), _texts(conn, TAGS, numbers)
+    return _texts(conn, _PARAMS, numbers), _texts(conn, _TAGS, numbers)
 
 
 def _texts(conn: sa.Connection, query: OfRuns, numbers: Sequence[int]) -> dict[int, dict[str, str]]:

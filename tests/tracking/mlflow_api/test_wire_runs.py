@@ -293,3 +293,25 @@ def test_more_datasets_than_a_page_come_at_once(wire: Wire) -> None:
     wire.post("runs/log-inputs", run_id=run, datasets=told)
     found = wire.get("runs/get", run_id=run)["run"]["inputs"]["dataset_inputs"]
     assert [one["dataset"]["name"] for one in found] == [f"d{n}" for n in range(1010)]
+
+
+def test_a_search_gives_whole_runs_as_a_look_at_each_does(wire: Wire) -> None:
+    texts = ['"', "\\", "'", "a\nb\tc\x01\x7f", "é\u2028日本\U0001f600", "[1]", '{"key": 1}', ""]
+    pairs = [{"key": f"k{n}", "value": text} for n, text in enumerate(texts)]
+    numbers = [0.1 + 0.2, 5e-324, -1e308, "NaN", "Infinity", 3, 1 / 3]
+    metrics = [
+        {"key": f"m{n}", "value": value, "timestamp": 2**40 + n, "step": n}
+        for n, value in enumerate(numbers)
+    ]
+    ids = [wire.run(run_name=name)["info"]["run_id"] for name in ("é", '"', "plain")]
+    for id in ids[:2]:
+        wire.post("runs/log-batch", run_id=id, params=pairs, tags=pairs, metrics=metrics)
+        data = [{"dataset": {"name": "d", "digest": id[:8], "source_type": "s", "source": "{}"}}]
+        wire.post("runs/log-inputs", run_id=id, datasets=data)
+    found = wire.post("runs/search", experiment_ids=["0"])["runs"]
+    assert {run["info"]["run_id"] for run in found} == set(ids)
+    for run in found:
+        one = wire.get("runs/get", run_id=run["info"]["run_id"])["run"]
+        assert run == one
+        assert len(run["data"]["params"]) in (0, len(texts))
+    assert wire.post("runs/search", experiment_ids=["0"], filter="tags.k0 = 'none'") == {"runs": []}

@@ -35,8 +35,8 @@ class RunData(msgspec.Struct, frozen=True):
     """What was logged to a run."""
 
     metrics: list[Metric]
-    params: list[Pair]
-    tags: list[Pair]
+    params: list[Pair] | msgspec.Raw
+    tags: list[Pair] | msgspec.Raw
 
 
 class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
