@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -123,8 +124,8 @@ class Lead:
 class Metric(Term):
     """By a metric's newest value."""
 
-    def __init__(self, key: str, descending: bool, scope: Scope) -> None:
-        m = run_metrics.alias()
+    def __init__(self, key: str, descending: bool, scope: Scope, place: int) -> None:
+        m = _table(run_metrics, place)
         self.join = m, (m.c.run == runs.c.number) & (m.c.key == key)
         segment = sa.case((m.c.run.is_(None), MISSING), (m.c.nan == sa.true(), NAN), else_=VALUE)
         value = sa.func.coalesce(m.c.value, 0.0, type_=sa.Float(53))
@@ -167,8 +168,10 @@ class MetricLead(Lead):
 class Text(Term):
     """By a param's or tag's value."""
 
-    def __init__(self, table: sa.Table, key: str, descending: bool, scope: Scope) -> None:
-        t = table.alias()
+    def __init__(
+        self, table: sa.Table, key: str, descending: bool, scope: Scope, place: int
+    ) -> None:
+        t = _table(table, place)
         self.join = t, (t.c.run == runs.c.number) & (t.c.key == key)
         segment = sa.case((t.c.run.is_(None), MISSING), else_=VALUE)
         value = SortColumn(_text(sa.func.substr(t.c.value, 1, PREFIX)), str, descending)
@@ -239,7 +242,7 @@ class Started(Term):
 
 class StartedLead(Lead):
     def __init__(self, descending: bool, scope: Scope) -> None:
-        r = runs.alias()
+        r = _table(runs, 0)
         self.table, self.run, self.value = r, r.c.number, r.c.started
         merged = scope.experiments is not None and len(scope.experiments) <= MERGED
         self.experiment = r.c.experiment if merged else None
@@ -279,7 +282,7 @@ class Id(Term):
 
 def terms(orders: Sequence[Order], scope: Scope) -> list[Term]:
     """The sort keys of an order, made total."""
-    made: list[Term] = [_term(order, scope) for order in orders]
+    made: list[Term] = [_term(order, scope, place) for place, order in enumerate(orders)]
     if not any(isinstance(one, Started) for one in made):
         made.append(Started(True, scope))
     if not any(isinstance(one, Id) for one in made):
@@ -287,16 +290,16 @@ def terms(orders: Sequence[Order], scope: Scope) -> list[Term]:
     return made
 
 
-def _term(order: Order, scope: Scope) -> Term:
+def _term(order: Order, scope: Scope, place: int) -> Term:
     match order.entity, order.key:
         case "metric", key:
-            return Metric(key, order.descending, scope)
+            return Metric(key, order.descending, scope, place)
         case "parameter", key:
-            return Text(run_params, key, order.descending, scope)
+            return Text(run_params, key, order.descending, scope, place)
         case "tag", key:
-            return Text(run_tags, key, order.descending, scope)
+            return Text(run_tags, key, order.descending, scope, place)
         case _, "run_name":
-            return Text(run_tags, RUN_NAME, order.descending, scope)
+            return Text(run_tags, RUN_NAME, order.descending, scope, place)
         case _, "start_time":
             return Started(order.descending, scope)
         case _, "run_id":
@@ -309,6 +312,12 @@ def _term(order: Order, scope: Scope) -> Term:
         "user_id": runs.c.user,
     }[order.key]
     return Attribute(by_bytes(column, scope.dialect), str, order.descending)
+
+
+@cache
+def _table(table: sa.Table, place: int) -> sa.FromClause:
+    """A table under another name for each place in an order; to make one anew takes its time."""
+    return table.alias(f"{table.name}_by_{place}")
 
 
 def by_bytes(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
