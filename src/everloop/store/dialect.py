@@ -283,10 +283,12 @@ def is_damage(error: sa.exc.DBAPIError) -> bool:
 
 
 def is_full(error: sa.exc.DBAPIError) -> bool:
-    """Whether the database's disk has no room."""
+    """Whether the database's disk has no room, or its owner may not have more of it."""
     original = error.orig
     if isinstance(original, sqlite3.Error):
-        return getattr(original, "sqlite_errorname", "") == "SQLITE_FULL"
+        # SQLite calls the end of a quota a failed write.
+        name = getattr(original, "sqlite_errorname", "")
+        return name in ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
     return getattr(original, "sqlstate", None) == "53100"
 
 

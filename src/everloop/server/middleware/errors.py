@@ -8,11 +8,16 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from everloop.errors import EverloopError
 from everloop.server.middleware._base import REQUEST_ID, header
 from everloop.server.problems import Problem, log, problem_of
 
 Page = Callable[[Problem], Response]
 Form = Callable[[Exception, Problem], Response]
+
+_CUT_OFF = EverloopError(
+    "body: got less of it than its Content-Length says.", code="cut_off", path="$"
+)
 
 
 class Errors:
@@ -42,6 +47,9 @@ class Errors:
             await self.app(scope, receive, watched)
         except ClientDisconnect:
             log.info("request %s: the caller went away", scope[REQUEST_ID])
+            if not begun:  # it may have ended its half of the connection only
+                problem = problem_of(_CUT_OFF, scope[REQUEST_ID])
+                await self._render(scope, _CUT_OFF, problem)(scope, receive, send)
         except Exception as error:
             problem = problem_of(error, scope[REQUEST_ID])
             if begun:  # too late for a status; the server cuts the connection
