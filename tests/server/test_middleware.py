@@ -21,14 +21,25 @@ STATUS = "/api/v1/status"
 CHECK = "/api/v1/check"
 
 
-def test_every_answer_has_an_id_and_headers_for_browsers(client: Client) -> None:
-    answer = client.get("/health", headers={"x-request-id": "mine-1"})
-    assert answer.headers["x-request-id"] == "mine-1"
-    assert "script" not in answer.headers["content-security-policy"]
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert answer.headers["x-content-type-options"] == "nosniff"
+def test_pages_have_headers_for_browsers_and_data_the_few_it_needs(client: Client) -> None:
+    page = client.get("/nowhere", headers={"accept": "text/html"})
+    assert "script" not in page.headers["content-security-policy"]
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    data = client.get("/health")
+    for answer in (page, data):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+    assert "content-security-policy" not in data.headers
+    assert "cache-control" not in client.post(CHECK, json={"text": ""}).headers
+
+
+def test_an_answer_has_the_id_that_was_given_or_is_needed(client: Client) -> None:
+    assert "x-request-id" not in client.get("/health").headers
+    given = client.get("/health", headers={"x-request-id": "mine-1"})
+    assert given.headers["x-request-id"] == "mine-1"
     untidy = client.get("/health", headers={"x-request-id": "a b\t<>"}).headers["x-request-id"]
     assert len(untidy) == 32
+    assert len(client.get("/api/v1/nowhere").headers["x-request-id"]) == 32
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:5050", "", "[::2]"])

@@ -11,9 +11,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 from starlette.types import ASGIApp
 
 from everloop.errors import EverloopError
@@ -24,6 +21,7 @@ from everloop.server.app import create_app
 from everloop.server.bind import check_bind, claim_port, reachable
 from everloop.server.control import Control
 from everloop.server.lifeline import watch_stdin
+from everloop.server.listener import Listener, listening
 from everloop.server.live import Live
 
 log = logging.getLogger("everloop.server")
@@ -83,23 +81,13 @@ async def serve(
 ) -> None:
     """Answer requests until told to stop; those under way are finished first."""
     address = "127.0.0.1" if host == "localhost" else host.strip("[]")
-    server = Server(
-        app,
-        address,
-        port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
-        websockets=False,
-        backlog=1024,  # also the most connections at a time, idle ones among them
-        log_enabled=False,
-    )
+    server = Listener(app, address, port)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         if live is not None:  # its streams would not come to an end by themselves
             live.close()
-        server.stop()  # type: ignore[no-untyped-call]
+        server.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
@@ -107,7 +95,7 @@ async def serve(
         watch_stdin(lambda: loop.is_closed() or loop.call_soon_threadsafe(stop))
     log.info("control plane at http://%s:%s", host, port)
     serving = asyncio.create_task(server.serve())
-    await asyncio.sleep(0)  # the socket is bound before the controller's imports begin
+    await listening(server, serving)  # before the controller's imports begin
     if control is not None:
         control.start()
     await serving

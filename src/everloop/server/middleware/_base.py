@@ -8,9 +8,7 @@ The order is stated once, in :mod:`everloop.server.app`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from starlette.types import Message, Scope, Send
+from starlette.types import Scope
 
 PRINCIPAL = "everloop.principal"
 REQUEST_ID = "everloop.request_id"
@@ -23,17 +21,3 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return str(value.decode("latin-1"))
     return None
-
-
-def with_headers(send: Send, headers: Mapping[bytes, bytes]) -> Send:
-    """A ``send`` that adds headers to the answer, unless the answer sets them itself."""
-
-    async def changed(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            own = list(message.get("headers", ()))
-            names = {name.lower() for name, _ in own}
-            added = [pair for pair in headers.items() if pair[0] not in names]
-            message = {**message, "headers": [*own, *added]}
-        await send(message)
-
-    return changed
