@@ -118,6 +118,10 @@ class Quick:
         prepared = prepare(statement, tuple(given))
         return Rows(self._connection.execute(prepared.text, prepared.values(given)), prepared)
 
+    def exec_driver_sql(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a text in SQLite's own words once for each of the rows."""
+        self._connection.executemany(text, rows)
+
 
 class Prepared:
     """A statement as SQLite reads it, for parameters of these names."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from everloop.errors import invalid
-from everloop.store.dialect import insert_or_ignore, upsert_newer
+from everloop.store.dialect import insert_columns, insert_or_ignore, upsert_newer
 from everloop.store.filter.sql import id_list
 from everloop.store.paging import pack, unpack
 from everloop.store.tables import metric_points, run_metrics
@@ -27,6 +26,7 @@ from everloop.tracking.records import Found, Point
 LARGEST = 1.7976931348623157e308
 MOST = 2**63
 MAX_HISTORY = 100_000
+COLUMNS = ("run", "key", "step", "at", "value", "nan")
 
 INSERT_POINT = insert_or_ignore(metric_points)
 UPSERT_NEWEST = upsert_newer(
@@ -39,46 +39,61 @@ LATEST = OfRuns(sa.select(_L.run, _L.key, _L.value, _L.nan, _L.at, _L.step), _L.
 
 def keep_points(conn: sa.Connection, run: int, experiment: int, points: Sequence[Point]) -> None:
     """Write points of a run in the caller's transaction; those of models with the model too."""
-    rows = [point_row(run, point) for point in points]
+    rows = point_rows(run, points)
     measured = [pair for pair in zip(points, rows, strict=True) if pair[0].model]
     if measured:
-        keep_model_points(conn, run, measured)
-    # In the same order by everybody, so that two writers cannot wait for each other.
-    rows.sort(key=_order)
-    conn.execute(INSERT_POINT, rows if len(rows) > 1 else rows[0])
-    newest: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        best = newest.get(row["key"])
-        if best is None or _rank(row) > _rank(best):
-            newest[row["key"]] = row
-    keep_newest(conn, experiment, list(newest.values()))
+        named = [(point, dict(zip(COLUMNS, row, strict=True))) for point, row in measured]
+        keep_model_points(conn, run, named)
+    # In the same order by everybody, so that two writers cannot wait for each other. Of each key
+    # the newest comes last.
+    rows.sort()
+    if len(rows) == 1:
+        conn.execute(INSERT_POINT, dict(zip(COLUMNS, rows[0], strict=True)))
+    else:
+        insert_columns(
+            conn, metric_points, dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+        )
+    newest = {row[1]: row for row in rows}
+    keep_newest(conn, experiment, [dict(zip(COLUMNS, row, strict=True)) for row in newest.values()])
 
 
 def keep_newest(conn: sa.Connection, experiment: int, rows: Sequence[dict[str, Any]]) -> None:
-    """Let rows of :func:`point_row`, sorted by key and one of each, be the newest if they are."""
+    """Let rows by column, sorted by key and one of each, be the newest if they are."""
     latest = [row | {"experiment": experiment} for row in rows]
     conn.execute(UPSERT_NEWEST, latest if len(latest) > 1 else latest[0])
 
 
-def point_row(run: int, point: Point) -> dict[str, Any]:
-    """A point as a row of ``metric_points``."""
+Row: TypeAlias = tuple[int, str, int, int, float, bool]
+"""Of ``metric_points``: the values of :data:`COLUMNS`."""
+
+
+def point_rows(run: int, points: Sequence[Point]) -> list[Row]:
+    """Points as rows; raises :class:`~everloop.errors.InvalidInput` for the first bad one."""
+    known: set[str] = set()
+    rows: list[Row] = []
+    for point in points:
+        key, value, at, step = point.key, point.value, point.at, point.step
+        if key not in known:
+            known.add(check_key("metric", key))
+        plain = type(value) is float and -LARGEST <= value <= LARGEST
+        if plain and -MOST <= step < MOST and -MOST <= at < MOST:
+            rows.append((run, key, step, at, value, False))
+        else:
+            rows.append(_odd_row(run, point))
+    return rows
+
+
+def _odd_row(run: int, point: Point) -> Row:
     check_step(point.step)
     if not -MOST <= point.at < MOST:
         raise invalid("at", point.at, "milliseconds since 1970, a whole number of 64 bits")
-    check_key("metric", point.key)
     try:
         value = float(point.value)
     except (TypeError, ValueError, OverflowError):
         raise invalid(f"metric.{point.key}", point.value, "a number") from None
     nan = math.isnan(value)
-    return {
-        "run": run,
-        "key": point.key,
-        "at": point.at,
-        "step": point.step,
-        "value": 0.0 if nan else max(-LARGEST, min(LARGEST, value)),
-        "nan": nan,
-    }
+    kept = 0.0 if nan else max(-LARGEST, min(LARGEST, value))
+    return (run, point.key, point.step, point.at, kept, nan)
 
 
 def check_step(step: int) -> int:
@@ -174,10 +189,3 @@ def spread(count: int, limit: int) -> list[int]:
 
 def _point(key: str, row: Any) -> Point:
     return Point(key, math.nan if row.nan else row.value, row.at, row.step)
-
-
-_order = itemgetter("key", "step", "at", "value", "nan")
-
-
-def _rank(row: dict[str, Any]) -> tuple[int, int, float]:
-    return row["step"], row["at"], row["value"]

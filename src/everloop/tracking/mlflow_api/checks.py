@@ -71,6 +71,15 @@ def check_metric(key: str, value: float, at: int, path: str = "") -> None:
         raise too_long("Metric name", KEY)
 
 
+def check_metrics(metrics: Sequence[Any]) -> None:
+    """Refuses the first metric of a batch that is wrong; most have a key that was there before."""
+    seen: set[str] = set()
+    for number, metric in enumerate(metrics):
+        if metric.key not in seen or metric.at < 0:
+            check_metric(metric.key, metric.value, metric.at, f"metrics[{number}].")
+            seen.add(metric.key)
+
+
 def check_param(key: str, value: str, path: str = "") -> None:
     """Refuses a param; ``path`` stands before the parameters in what is said of them."""
     check_key(key, path + "key")

@@ -13,6 +13,7 @@ from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.checks import (
     check_batch,
     check_metric,
+    check_metrics,
     check_param,
     check_run_id,
     check_tag,
@@ -29,12 +30,14 @@ MODELS = "mlflow.log-model.history"
 OF_MODEL = ("artifact_path", "flavors", "utc_time_created", "run_id")
 
 
-class Metric(Message, frozen=True):
+class Metric(Point, frozen=True):
+    """A point of a metric as the message has it."""
+
     key: Required
     value: float
-    timestamp: Int64
+    at: Int64 = field(name="timestamp")
     step: Int64 = 0
-    model_id: str | None = None
+    model: str | None = field(name="model_id", default=None)
     dataset_name: str | None = None
     dataset_digest: str | None = None
 
@@ -96,8 +99,7 @@ def log_batch(api: Api, message: LogBatch) -> None:
     run = message.run_id
     check_run_id(run)
     check_batch(message.metrics, message.params, message.tags)
-    for number, metric in enumerate(message.metrics):
-        check_metric(metric.key, metric.value, metric.timestamp, f"metrics[{number}].")
+    check_metrics(message.metrics)
     for number, param in enumerate(message.params):
         check_param(param.key, param.value, f"params[{number}].")
     for number, tag in enumerate(message.tags):
@@ -106,7 +108,7 @@ def log_batch(api: Api, message: LogBatch) -> None:
     try:
         api.runs.log(
             run,
-            points=[point(metric) for metric in message.metrics],
+            points=message.metrics,
             params={param.key: cut(param.value, PARAM) for param in message.params},
             tags={tag.key: cut(tag.value, TAG) for tag in message.tags},
         )
@@ -166,7 +168,7 @@ def log_model(api: Api, message: LogModel) -> None:
     api.runs.log(message.run_id, tags={MODELS: cut(value, TAG)})
 
 
-def point(metric: Metric | LogMetric) -> Point:
+def point(metric: LogMetric) -> Point:
     """A message's metric as the store takes it."""
     return Point(
         metric.key,
