@@ -164,13 +164,11 @@ def _attribute(one: Comparison, scope: Scope) -> Condition:
     if one.key == "start_time" and one.operator != "!=":
         return started_at(one.operator, one.value, scope)
     where = holds(compare(_ATTRIBUTES[one.key], one.operator, one.value, scope.dialect))
-    if one.key not in ("run_id", "status") or one.operator not in ("=", "IN"):
-        return Condition(where)
-    c = _OTHER.c
-    column = c.id if one.key == "run_id" else c.status
-    named = compare(column, one.operator, one.value, scope.dialect)
-    chosen = sa.select(c.number).where(named, scope.of(c.experiment))
-    return Condition(where, (Arm(chosen, chosen),), exact=True)
+    column = _OTHER.c[str(_ATTRIBUTES[one.key].key)]
+    everywhere = sa.select(_OTHER.c.number).where(scope.of(_OTHER.c.experiment))
+    chosen = everywhere.where(compare(column, one.operator, one.value, scope.dialect))
+    indexed = one.key in ("run_id", "status") and one.operator in ("=", "IN")
+    return Condition(where, (Arm(chosen, chosen if indexed else everywhere),), exact=True)
 
 
 def _metric(one: Comparison, scope: Scope) -> Condition:

@@ -270,8 +270,11 @@ class Search:
     def _worth(self) -> int:
         """Steps of a walk that take as long as the other ways."""
         sets = self._sets(self._conditions)
-        half = self._length(sets[0]) // 2 if sets and sets[0].whole else 0
-        return max(PATIENCE, half)
+        if not sets or not sets[0].whole:
+            return PATIENCE
+        every = rows_by_statistics(self.conn, runs)
+        passed = self._length(sets[0]) if every is None else every // DENSE
+        return max(PATIENCE, min(self._length(sets[0]), passed) // 2)
 
     def _scan(
         self, terms: Sequence[Term], conditions: Sequence[Condition], behind: Behind, need: int

@@ -67,6 +67,7 @@ class Steps:
         self._open: list[Any] = []  # rows of a group that is not complete
         self._size = CHUNK * 3 if conditions else CHUNK
         self._hits = self._steps = 0
+        self._endless = among is None
         if behind is None:
             self._value: Any = _ENDS[lead.kind][lead.descending]
             self._run = _LARGEST if lead.descending else -1
@@ -95,7 +96,8 @@ class Steps:
         self._hits += hits
         self._steps += size
         likely = (need - self._hits) * self._steps * 5 // (4 * max(1, self._hits))
-        self._size = max(CHUNK, min(likely, size * 4, max(LARGEST_CHUNK, need)))
+        most = min(size * 4, max(LARGEST_CHUNK, need))
+        self._size = max(CHUNK, min(likely, most) if self._endless else likely)
         rows = self._open + rows
         start = len(rows) if done else self._last_group(rows)
         found = self._sorted(row for row in rows[:start] if row[2])
