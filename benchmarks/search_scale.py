@@ -2,7 +2,8 @@
 
 Each run has 20 metrics, 20 params and 2 tags. They are loaded straight into the tables, so loading
 is no part of the figures. A figure is the median of a search by RunStore, its 50 whole runs
-included; "page" is the same without reading them.
+included; "page" is the same without reading them. Some searches find fewer than 50 of 1,000 runs,
+so that what they take grows with what they find, too.
 
 Run: python benchmarks/search_scale.py [--runs 1000,10000,100000] [--only sqlite] [--keep FOLDER]
 """

@@ -430,3 +430,18 @@ def test_an_index_alone_names_the_runs_of(many: Database, filter: str) -> None:
             text = str(query.compile(conn, compile_kwargs={"literal_binds": True}))
             plan = " ".join(str(row) for row in conn.exec_driver_sql(f"{explain} {text}"))
             assert alone in plan, plan
+
+
+def test_few_runs_are_searched_by_two_statements(many: Database) -> None:
+    statements: list[str] = []
+
+    def count(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    sa.event.listen(many.engine, "before_cursor_execute", count)
+    try:
+        (found,) = pages(many, "metrics.k > 0 AND params.k != 'a'", ["tags.k"], experiments=[1])
+    finally:
+        sa.event.remove(many.engine, "before_cursor_execute", count)
+    assert found
+    assert len([one for one in statements if one.startswith("SELECT")]) == 2
