@@ -30,9 +30,14 @@ VERBS: dict[str, tuple[str, str]] = {
     "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
     "update": ("Take new data in if that makes a better model.", "One stage"),
     "runs": ("List, show and search what was logged.", "Tracking"),
+    "experiments": ("List, add, delete and restore experiments.", "Tracking"),
+    "artifacts": ("List, fetch and store files of runs.", "Tracking"),
+    "models": ("Show models; point aliases, set stages, delete.", "Registry"),
+    "webhooks": ("Tell others of what changes in the registry.", "Registry"),
     "import": ("Move in from MLflow.", "Moving"),
     "export": ("Move out to MLflow.", "Moving"),
     "gc": ("Free what was deleted long ago.", "Trust"),
+    "events": ("Show who did what.", "Trust"),
     "audit": ("Verify the event log.", "Trust"),
 }
 

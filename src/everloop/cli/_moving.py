@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import msgspec
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,9 +18,14 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from everloop.cli._output import console, say, table
+from everloop.cli._output import console, print_json, say, table
+from everloop.cli._target import connected, settings_of
+from everloop.errors import EverloopError
 from everloop.tracking.moving.census import Line
 from everloop.tracking.moving.importing import Imported, Tell
+from everloop.tracking.moving.queue import Move
+
+POLL_SECONDS = 0.5
 
 
 @contextmanager
@@ -76,3 +85,26 @@ def reconciliation(done: Imported, ours: str) -> None:
     if not done.ok:
         wrong = ", ".join(line.kind for line in done.lines if not line.equal)
         say(f"The two sides differ in: {wrong}.")
+
+
+def at_server(folder: Path, kind: str, body: dict[str, Any], as_json: bool) -> int:
+    """Let the server of the settings do it, watch it, and say what it did; the exit code.
+
+    It goes on there when the watching ends.
+    """
+    with connected(settings_of(folder)) as server, progress(quiet=as_json) as tell:
+        move = server.call("POST", f"/{kind}s", Move, json=body)
+        while move.state in ("waiting", "running"):
+            time.sleep(POLL_SECONDS)
+            move = server.call("GET", f"/{kind}s/{move.id}", Move)
+            for what, (done, total) in move.progress.items():
+                tell(what, done, total)
+    if as_json:
+        print_json(move)
+    elif move.error is not None:
+        raise EverloopError(move.error["message"], code=move.error["code"])
+    elif move.report is None:
+        say(f"The {kind} {move.id} was stopped.")
+    else:
+        reconciliation(msgspec.convert(move.report, Imported), "everloop")
+    return 0 if move.report is not None and move.report["ok"] else 1

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from everloop.cli._moving import progress, reconciliation
+from everloop.cli._moving import at_server, progress, reconciliation
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
 from everloop.cli._output import print_json, say
+from everloop.cli._target import settings_of
 from everloop.loop.mover import report
 from everloop.loop.moving import export_mlflow
 
@@ -35,6 +36,9 @@ def mlflow(
     models new ids; the tags everloop.run_id and everloop.model_id hold the old ones. At the end
     both sides are counted and compared; exit code 1 when they differ.
     """
+    if settings_of(folder).server:
+        body = {"target": target, "artifacts": not no_artifacts}
+        sys.exit(at_server(folder, "export", body, as_json))
     with progress(quiet=as_json) as tell:
         done = export_mlflow(
             target, folder, artifacts=not no_artifacts, artifacts_to=artifacts_to, tell=tell

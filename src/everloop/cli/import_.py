@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from everloop.cli._moving import progress, reconciliation
+from everloop.cli._moving import at_server, progress, reconciliation
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import new_folder
 from everloop.cli._output import next_step, print_json, say
+from everloop.cli._target import settings_of
 from everloop.loop.mover import report
 from everloop.loop.moving import import_mlflow
 
@@ -37,10 +38,16 @@ def mlflow(
     """Move in from MLflow: its server, its database, or its folder mlruns.
 
     SOURCE is http://host:5000, sqlite:///mlflow.db, postgresql://… or a folder. Runs keep their
-    ids, experiments theirs where they are free. When it is cut off, start it again; when it is
+    ids, experiments theirs where they are free.
+    With EVERLOOP_SERVER that server does it. When it is cut off, start it again; when it is
     done, again changes nothing. At the end both sides are counted and compared; exit code 1 when
     they differ.
     """
+    if settings_of(folder).server:
+        body = {"source": source, "artifacts": not no_artifacts, "artifacts_from": artifacts_from,
+                "merge": merge, "rename_with": rename_with, "checksums": not no_checksums,
+                "dry_run": dry_run}  # fmt: skip
+        sys.exit(at_server(folder, "import", body, as_json))
     folder.mkdir(parents=True, exist_ok=True)
     with progress(quiet=as_json) as tell:
         done = import_mlflow(

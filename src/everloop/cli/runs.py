@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from everloop.cli._api import api, items
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
 from everloop.cli._output import detail, heading, next_step, number, print_json, say, table
@@ -87,6 +88,54 @@ def show(run: str, folder: Path, as_json: bool) -> None:
         detail(f"{key} = {number(point['value'], 6)} at step {point['step']}", "metric")
     for key, value in found["tags"].items():
         detail(f"{key} = {value}", "tag")
+
+
+@command.command("history")
+@click.argument("run")
+@click.argument("metric")
+@click.option("--before", help="Where the page before ended.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+@folder_option
+@json_option
+def history(
+    run: str, metric: str, before: str | None, limit: int, folder: Path, as_json: bool
+) -> None:
+    """Show all points of a METRIC of a RUN, in the order of time."""
+    with api(folder) as server:
+        found, more = items(server, f"/runs/{run}/history", key=metric, before=before, limit=limit)
+    if as_json:
+        print_json({"items": found, "next": more})
+        return
+    table(("step", "value", "at"), [(p["step"], p["value"], _when(p["at"])) for p in found])
+    if more:
+        next_step(f"everloop runs history {run} {metric} --before {more}", "shows later ones")
+
+
+@command.command("delete")
+@click.argument("run")
+@folder_option
+@json_option
+def delete(run: str, folder: Path, as_json: bool) -> None:
+    """Delete a RUN; it can be restored until gc."""
+    _changed(folder, as_json, "DELETE", f"/runs/{run}")
+
+
+@command.command("restore")
+@click.argument("run")
+@folder_option
+@json_option
+def restore(run: str, folder: Path, as_json: bool) -> None:
+    """Take the deletion of a RUN back."""
+    _changed(folder, as_json, "POST", f"/runs/{run}/restore")
+
+
+def _changed(folder: Path, as_json: bool, method: str, path: str) -> None:
+    with api(folder) as server:
+        found = server.call(method, path, dict[str, Any])
+    if as_json:
+        print_json(found)
+    else:
+        say(f"run {found['id']} is {'there' if found['deleted'] is None else 'deleted'}.")
 
 
 @command.command("sync")

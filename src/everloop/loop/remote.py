@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -25,13 +26,18 @@ _POLL_SECONDS = 0.3
 class Server:
     """A control plane by its address.
 
-    Its answers become the structs that the local API gives, its errors the same exceptions.
+    Its answers become the structs that the local API gives, its errors the same exceptions. A
+    ``transport`` takes requests another way than over the network.
     """
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(
+        self, url: str, token: str = "", transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=300)
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=300, transport=transport
+        )
 
     def close(self) -> None:
         self._http.close()
@@ -48,6 +54,18 @@ class Server:
         if response.status_code >= 400:
             raise error_of(response.status_code, response.content)
         return msgspec.json.decode(response.content, type=kind)
+
+    def fetch(self, path: str, to: Path) -> int:
+        """The bytes that a request answers with, as a file; returns how many there are."""
+        try:
+            with self._http.stream("GET", f"/api/v1{path}") as response:
+                if response.status_code >= 400:
+                    raise error_of(response.status_code, response.read())
+                return _save(response, to)
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"server: {self.url} does not answer ({type(error).__name__}).", path="server"
+            ) from None
 
     def page(self, path: str, kind: type[T], **query: Any) -> list[T]:
         """The items of one page of a list."""
@@ -68,6 +86,20 @@ class Server:
         if name is not None and name not in names:
             raise NotFound(f"loop: got {name!r}, expected one of {', '.join(names)}.", path="loop")
         return RemoteLoop(self, name or names[0])
+
+
+def _save(response: httpx.Response, to: Path) -> int:
+    """Beside its place first, so that what is cut off leaves nothing there."""
+    half = to.with_name(f".{to.name}.part")
+    size = 0
+    try:
+        with half.open("wb") as file:
+            for piece in response.iter_bytes(1024 * 1024):
+                size += file.write(piece)
+        half.replace(to)
+    finally:
+        half.unlink(missing_ok=True)
+    return size
 
 
 class RemoteLoop:
