@@ -23,7 +23,13 @@ def command() -> None:
 @click.argument("run")
 @click.argument("path", default="")
 @click.option("--after", help="Where the page before ended.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="How many at most.",
+)
 @folder_option
 @json_option
 def list_files(

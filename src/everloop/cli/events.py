@@ -17,7 +17,9 @@ from everloop.cli._output import next_step, print_json, table
 @click.command("events")
 @click.option("--subject", help="Only what is about this, as model:flights or run:ID.")
 @click.option("--after", type=int, default=0, help="Only events with a larger number.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many at most."
+)
 @folder_option
 @json_option
 def command(subject: str | None, after: int, limit: int, folder: Path, as_json: bool) -> None:

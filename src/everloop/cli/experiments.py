@@ -22,7 +22,9 @@ def command() -> None:
 @click.option("--filter", default="", help="Such as \"tags.team = 'ops'\".")
 @click.option("--deleted", is_flag=True, help="Those that are deleted instead.")
 @click.option("--before", help="Where the page before ended.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most."
+)
 @folder_option
 @json_option
 def list_experiments(

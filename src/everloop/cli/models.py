@@ -13,7 +13,9 @@ from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
 from everloop.cli._output import detail, heading, next_step, print_json, say, table
 
-limit_option = click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most."
+)
 
 
 @click.group("models")

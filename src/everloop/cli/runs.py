@@ -94,7 +94,13 @@ def show(run: str, folder: Path, as_json: bool) -> None:
 @click.argument("run")
 @click.argument("metric")
 @click.option("--before", help="Where the page before ended.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="How many at most.",
+)
 @folder_option
 @json_option
 def history(

@@ -73,7 +73,9 @@ def test(webhook: str, folder: Path, as_json: bool) -> None:
 
 @command.command("deliveries")
 @click.argument("webhook")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most."
+)
 @folder_option
 @json_option
 def deliveries(webhook: str, limit: int, folder: Path, as_json: bool) -> None:
