@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from server_helpers import Client
 
 from everloop.console.runs import ROWS
+from everloop.errors import NotFound
 from everloop.loop.project import Project
 from everloop.tracking.artifacts.paths import key_of
 from everloop.tracking.records import DatasetUse, Point
@@ -152,3 +153,26 @@ def test_pages_ask_no_more_as_there_are_more_runs(client: Client, project: Proje
     for number in range(60):
         project.runs.log_params(project.runs.start("e", f"more{number}"), {"a": 1})
     assert statements() == few < 20
+
+
+def test_operations_show_webhooks_moves_and_events(client: Client, project: Project) -> None:
+    empty = client.get("/operations", headers=HTML).text
+    assert "Nobody is told of changes." in empty and empty.count("None was asked for.") == 2
+    project.webhooks.create(
+        "hook", "https://example.com/hook", ["model_version.created"], actor="t", secret="s3cret"
+    )
+    for name in ("m", "n"):
+        project.registry.create_model(name, actor="t")
+        project.registry.create_version(name, source="s3://b/m", actor="t")
+    move = project.moves.add("import", "https://mlflow.example", {}, "ann")
+    taken = project.moves.take()
+    assert taken and project.moves.renew(taken, {"runs": (4, 9)})
+    project.moves.fail(taken, NotFound(f"There is no {EVIL}."))
+    html = client.get("/operations", headers=HTML).text
+    assert "<script" not in html and html.count("&lt;script&gt;") == 1
+    for part in ("https://example.com/hook", "runs 4 of 9", ">failed<", ">waiting<", "model:m"):
+        assert part in html, part
+    assert "s3cret" not in html
+    twin = client.get("/operations.json").json()
+    assert [one["id"] for one in twin["imports"]] == [move.id]
+    assert len(twin["webhooks"][0]["deliveries"]) == 2

@@ -16,6 +16,7 @@ TONES = {
     "refused": "bad", "rolled_back": "bad", "failed": "bad", "failed_gates": "bad", "fail": "bad",
     "critical": "bad",
     "running": "live", "continue": "live",
+    "active": "good", "sent": "good", "stopped": "warn",
     "finished": "good", "killed": "warn",
     "production": "good", "staging": "live",
 }  # fmt: skip

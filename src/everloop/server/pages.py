@@ -7,6 +7,7 @@ from starlette.responses import Response
 from everloop.console import assets
 from everloop.console.cycle import CyclePage, read_cycle
 from everloop.console.models import ModelPage, ModelsPage, read_model_page, read_models_page
+from everloop.console.operations import OperationsPage, read_operations
 from everloop.console.overview import Overview, read_overview
 from everloop.console.render import render
 from everloop.console.runs import (
@@ -86,6 +87,14 @@ def model(call: Call) -> Response:
 
 def model_json(call: Call) -> ModelPage:
     return read_model_page(call.project, call.path["model"], call.before())
+
+
+def operations(call: Call) -> Response:
+    return _page("operations.html", operations_json(call))
+
+
+def operations_json(call: Call) -> OperationsPage:
+    return read_operations(call.project)
 
 
 def _asked(call: Call) -> Asked:

@@ -13,6 +13,7 @@ import msgspec
 
 from everloop.console.cycle import CyclePage
 from everloop.console.models import ModelPage, ModelsPage
+from everloop.console.operations import OperationsPage
 from everloop.console.overview import Overview
 from everloop.console.runs import Asked, RunPage, RunsPage
 from everloop.data.versions import DatasetVersion
@@ -91,6 +92,10 @@ PAGES = (
           answer=ModelPage, query=("before",)),
     Route("GET", "/models/{model}", pages.model, "read", "A model's page", media=HTML,
           query=("before",)),
+    Route("GET", "/operations.json", pages.operations_json, "admin",
+          "The page of webhooks, imports, exports and events as JSON", answer=OperationsPage),
+    Route("GET", "/operations", pages.operations, "admin",
+          "The page of webhooks, imports, exports and events", media=HTML),
     Route("GET", "/assets/{name}", pages.asset, "public", "A file of the console", media="*/*"),
     Route("GET", "/favicon.ico", pages.favicon, "public", "The console's icon",
           media="image/svg+xml"),
