@@ -2,8 +2,8 @@
 
 Each run has 20 metrics, 20 params and 2 tags. They are loaded straight into the tables, so loading
 is no part of the figures. A figure is the median of a search by RunStore, its 50 whole runs
-included; "page" is the same without reading them. Some searches find fewer than 50 of 1,000 runs,
-so that what they take grows with what they find, too.
+included; "page alone" is the same without reading them. Where fewer than 50 are found, their number
+stands behind it: such a search has less to read, so what it takes grows with what it finds, too.
 
 Run: python benchmarks/search_scale.py [--runs 1000,10000,100000] [--only sqlite] [--keep FOLDER]
 """
@@ -71,7 +71,7 @@ def main() -> None:
     given = arguments.parse_args()
     sizes = [int(size) for size in given.runs.split(",")]
     for dialect in given.only.split(","):
-        figures: dict[str, list[tuple[float, float]]] = {name: [] for name in SEARCHES}
+        figures: dict[str, list[tuple[float, float, int]]] = {name: [] for name in SEARCHES}
         figures["page 100"] = []
         for size in sizes:
             with database(dialect, size, given.keep) as db:
@@ -82,7 +82,7 @@ def main() -> None:
 # -- measuring -------------------------------------------------------------------------------------
 
 
-def measure(db: Database, figures: dict[str, list[tuple[float, float]]]) -> None:
+def measure(db: Database, figures: dict[str, list[tuple[float, float, int]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(db, EventLog(db, Keys.load_or_create(Path(folder))))
         for name, (filter, order) in SEARCHES.items():
@@ -97,7 +97,9 @@ def measure(db: Database, figures: dict[str, list[tuple[float, float]]]) -> None
         figures["page 100"].append(page)
 
 
-def timed(store: RunStore, filter: str, order: list[str], token: str | None) -> tuple[float, float]:
+def timed(
+    store: RunStore, filter: str, order: list[str], token: str | None
+) -> tuple[float, float, int]:
     def page() -> None:
         with store.db.read() as conn:
             search_run_numbers(
@@ -108,7 +110,8 @@ def timed(store: RunStore, filter: str, order: list[str], token: str | None) -> 
     def whole() -> None:
         store.search([1], filter, order, limit=LIMIT, token=token)
 
-    return median(whole), median(page)
+    found = store.search([1], filter, order, limit=LIMIT, token=token)
+    return median(whole), median(page), len(found.items)
 
 
 def median(call: Any) -> float:
@@ -121,17 +124,23 @@ def median(call: Any) -> float:
     return statistics.median(taken)
 
 
-def show(dialect: str, sizes: list[int], figures: dict[str, list[tuple[float, float]]]) -> None:
+def show(
+    dialect: str, sizes: list[int], figures: dict[str, list[tuple[float, float, int]]]
+) -> None:
     table = Table(title=f"{dialect}: milliseconds for {LIMIT} runs (page alone)")
     table.add_column("search")
     for size in sizes:
         table.add_column(f"{size:,} runs", justify="right")
     table.add_column("growth", justify="right")
     for name, values in figures.items():
-        cells = [f"{whole:.1f} ({page:.1f})" for whole, page in values]
+        cells = [_cell(*value) for value in values]
         growth = values[-1][0] / values[0][0] if values else math.nan
         table.add_row(name, *cells, f"{growth:.1f}×")
     Console(highlight=False, width=120).print(table)
+
+
+def _cell(whole: float, page: float, found: int) -> str:
+    return f"{whole:.1f} ({page:.1f})" + (f" {found}" if found < LIMIT else "")
 
 
 # -- making the runs -------------------------------------------------------------------------------
