@@ -119,9 +119,9 @@ def test_experiments(ask: Ask, tmp_path: Path) -> None:
 
 def test_artifacts(ask: Ask, run: str, tmp_path: Path) -> None:
     file = tmp_path / "a file+ü.bin"
-    file.write_bytes(b"x" * 100_000)
+    file.write_bytes(b"x" * 3_000_000)
     stored = ask("artifacts", "put", run, str(file), "deep/a file+ü.bin")
-    assert (stored["path"], stored["size"]) == ("deep/a file+ü.bin", 100_000)
+    assert (stored["path"], stored["size"]) == ("deep/a file+ü.bin", 3_000_000)
     ask("artifacts", "put", run, str(file))
     listed = ask("artifacts", "list", run)["items"]
     assert [one["path"] for one in listed] == ["a file+ü.bin", "deep"]

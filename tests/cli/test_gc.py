@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import everloop as el
 from everloop.cli.gc import command, size
 from everloop.loop.project import Project
 from everloop.settings import Settings
@@ -39,6 +40,16 @@ def counted(folder: Path, *arguments: str) -> Any:
 
 def test_by_default_what_was_just_deleted_stays(folder: Path) -> None:
     assert counted(folder)["runs"] == 0
+
+
+def test_from_python(folder: Path) -> None:
+    assert el.gc(folder).runs == 0
+    assert el.gc(folder, older_than="0s", dry_run=True).runs == 1
+    gone = el.gc(folder, older_than="0s")
+    assert (gone.runs, gone.files, gone.bytes) == (1, 1, 2500)
+    assert el.gc(folder, older_than="0s").runs == 0
+    with pytest.raises(el.EverloopError, match="older_than"):
+        el.gc(folder, older_than="soon")
 
 
 def test_a_dry_run_changes_nothing(folder: Path) -> None:

@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import httpx
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive
 
 from everloop.cli._target import connected, settings_of
 from everloop.loop.project import Project
@@ -20,6 +21,7 @@ from everloop.loop.remote import Server
 from everloop.server.app import create_app
 
 HERE = "http://127.0.0.1"
+PIECE = 1024 * 1024
 
 
 @contextmanager
@@ -46,21 +48,73 @@ def items(server: Server, path: str, **query: Any) -> tuple[list[dict[str, Any]]
 
 
 class Within(httpx.BaseTransport):
-    """Hands requests to an application of this process; bodies are held whole."""
+    """Hands requests to an application of this process, files in pieces."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._inner = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self.app = app
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        content = request.read()
+        answer = _Answer()
 
-        async def ask() -> httpx.Response:
-            asked = httpx.Request(
-                request.method, request.url, headers=request.headers, content=content
-            )
-            answer = await self._inner.handle_async_request(asked)
-            return httpx.Response(
-                answer.status_code, headers=answer.headers, content=await answer.aread()
-            )
+        async def ask() -> None:
+            await self.app(_scope(request), _receiver(request), answer.take)
 
-        return asyncio.run(ask())
+        asyncio.run(ask())
+        answer.body.seek(0)
+        return httpx.Response(answer.status, headers=answer.headers, stream=answer)
+
+
+class _Answer(httpx.SyncByteStream):
+    """What an application sends; a long body waits in a file."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = SpooledTemporaryFile(max_size=PIECE)  # noqa: SIM115  (closed with the answer)
+
+    async def take(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], list(message["headers"])
+        else:
+            self.body.write(message.get("body", b""))
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self.body.read(PIECE):
+            yield piece
+
+    def close(self) -> None:
+        self.body.close()
+
+
+def _scope(request: httpx.Request) -> dict[str, Any]:
+    path, _, query = request.url.raw_path.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "scheme": request.url.scheme,
+        "path": request.url.path,
+        "raw_path": path,
+        "query_string": query,
+        "server": (request.url.host, request.url.port),
+        "client": ("127.0.0.1", 0),
+        "root_path": "",
+    }
+
+
+def _receiver(request: httpx.Request) -> Receive:
+    assert isinstance(request.stream, httpx.SyncByteStream)
+    pieces = iter(request.stream)
+    over = False
+
+    async def receive() -> Message:
+        nonlocal over
+        if over:  # whoever listens for the caller's going away waits
+            await asyncio.Event().wait()
+        piece = next(pieces, None)
+        over = piece is None
+        return {"type": "http.request", "body": piece or b"", "more_body": not over}
+
+    return receive
