@@ -71,7 +71,7 @@ def test_a_thread_moves_after_some_transactions(
 ) -> None:
     moved = threading.Event()
     monkeypatch.setattr(checkpoints, "EVERY", 3)
-    monkeypatch.setattr(checkpoints, "move", lambda opened: (move(opened), moved.set()))
+    monkeypatch.setattr(checkpoints, "move", lambda *given: (move(*given), moved.set()))
     log = Checkpoints(str(path), set_up)
     for _ in range(2):
         fill(connection, 1)

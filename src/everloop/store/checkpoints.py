@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 EVERY = 250
@@ -29,13 +30,19 @@ PATIENCE = 5.0
 class Checkpoints:
     """Moves the log of the SQLite file at ``path`` when :meth:`written` has been said often enough.
 
-    ``prepare`` sets a new connection up. The thread begins with the first move and ends with
-    :meth:`close`.
+    ``prepare`` sets a new connection up, ``turn`` is what the writers of this process queue for.
+    The thread begins with the first move and ends with :meth:`close`.
     """
 
-    def __init__(self, path: str, prepare: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(
+        self,
+        path: str,
+        prepare: Callable[[sqlite3.Connection], None],
+        turn: AbstractContextManager[object] | None = None,
+    ) -> None:
         self._path = path
         self._prepare = prepare
+        self._turn = turn
         self._count = 0
         self._due = threading.Event()
         self._over = False
@@ -68,12 +75,12 @@ class Checkpoints:
             self._prepare(connection)
             while self._due.wait() and not self._over:
                 self._due.clear()
-                move(connection)
+                move(connection, self._turn)
         finally:
             connection.close()
 
 
-def move(connection: sqlite3.Connection) -> str:
+def move(connection: sqlite3.Connection, turn: AbstractContextManager[object] | None = None) -> str:
     """Move the log into the file; says how: ``passive``, or ``restart`` when the log is long.
 
     A disk that is full or a log that is in use is no failure: the log stays, and so does what is
@@ -83,8 +90,12 @@ def move(connection: sqlite3.Connection) -> str:
     try:
         pages = _checkpoint(connection, how)
         if pages > LONGEST:
+            _checkpoint(connection, how)  # what was written meanwhile, so that little is left
             how = "restart"
-            _checkpoint(connection, how)
+            with (
+                turn or nullcontext()
+            ):  # SQLite's own waiting is a sleep; who queues is woken at once
+                _checkpoint(connection, how)
     except sqlite3.OperationalError:
         return "later"
     return how

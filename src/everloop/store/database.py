@@ -110,7 +110,7 @@ class Database:
         if self.dialect != "sqlite":
             raise Busy
         if self._instant is None:
-            self._instant = Instant(str(self._url.database), dialect.set_up)
+            self._instant = Instant(str(self._url.database), dialect.set_up, self._turn)
         self._local.instant = self._instant
         try:
             yield

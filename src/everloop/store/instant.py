@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,12 +41,17 @@ class Instant:
     far as the stores use it.
     """
 
-    def __init__(self, path: str, prepare: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(
+        self,
+        path: str,
+        prepare: Callable[[sqlite3.Connection], None],
+        turn: AbstractContextManager[object] | None = None,
+    ) -> None:
         self._path = path
         self._prepare = prepare
         self._turn = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._checkpoints = Checkpoints(path, prepare)
+        self._checkpoints = Checkpoints(path, prepare, turn)
 
     @contextmanager
     def transaction(self, write: bool) -> Iterator[Quick]:
