@@ -19,9 +19,12 @@ from everloop.cli._target import connected, settings_of
 from everloop.loop.project import Project
 from everloop.loop.remote import Server
 from everloop.server.app import create_app
+from everloop.server.middleware.tokens import ALL, Principal
 
 HERE = "http://127.0.0.1"
 PIECE = 1024 * 1024
+CLI = Principal("cli", ALL, way="")
+"""Who did it, as the event log says."""
 
 
 @contextmanager
@@ -33,7 +36,7 @@ def api(folder: Path) -> Iterator[Server]:
             yield server
         return
     with Project.open(folder) as project:
-        server = Server(HERE, transport=Within(create_app(project)))
+        server = Server(HERE, transport=Within(create_app(project, local=CLI)))
         try:
             yield server
         finally:

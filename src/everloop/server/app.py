@@ -18,7 +18,7 @@ from everloop.server.middleware.measure import Measure
 from everloop.server.middleware.origins import Origins
 from everloop.server.middleware.request_id import RequestId
 from everloop.server.middleware.security_headers import SecurityHeaders
-from everloop.server.middleware.tokens import Tokens
+from everloop.server.middleware.tokens import LOCAL, Principal, Tokens
 from everloop.server.pages import error_page
 from everloop.server.routes import ROUTES
 from everloop.server.routing import Paths, Pools, Route, mounted
@@ -34,6 +34,7 @@ def create_app(
     max_artifact_mb: float = 10_000.0,
     routes: Sequence[Route] = ROUTES,
     live: Live | None = None,
+    local: Principal = LOCAL,
 ) -> ASGIApp:
     """The control plane's ASGI application.
 
@@ -43,6 +44,7 @@ def create_app(
     host : the address it will be bound to, which decides what ``Host`` headers are accepted.
     serve_url : the data plane's address.
     max_body_mb, max_artifact_mb : largest request body, and largest file, in megabytes.
+    local : who everybody is when there is no token.
     live : the streams of runs that go on; who ends the server closes them.
 
     Raises :class:`~everloop.errors.Forbidden` for a bind beyond loopback without a token.
@@ -56,7 +58,7 @@ def create_app(
     app = BodyLimit(
         app, int(max_body_mb * 1_000_000), artifact_limit=int(max_artifact_mb * 1_000_000)
     )
-    app = Tokens(app, token)
+    app = Tokens(app, token, local)
     app = Origins(app)
     app = Hosts(app, host)
     forms: dict[str, Form] = dict.fromkeys(mlflow.PREFIXES, mlflow.wire_form)

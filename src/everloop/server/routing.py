@@ -206,7 +206,7 @@ class Endpoint:
             path=request.path_params,
             query=request.query_params,
             body=None if self.decode is None else self.decode(await request.body()),
-            actor=f"http:{principal.name}",
+            actor=principal.way + principal.name,
             request=request,
         )
         answer = await self._handle(call)

@@ -16,10 +16,11 @@ ALL = frozenset({"public", "read", "write", "admin"})
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """The caller and what it may do. Routes ask for one of the permissions."""
+    """The caller, what it may do, and the way it came, which the event log says too."""
 
     name: str
     permissions: frozenset[str]
+    way: str = "http:"
 
 
 LOCAL = Principal("local", ALL)
@@ -31,11 +32,12 @@ class Tokens:
     """Puts a :class:`Principal` into the scope; whether it suffices is the route's to say.
 
     The token comes as ``Authorization: Bearer TOKEN``, or as the password of ``Basic`` (what a
-    browser asks for, and what MLflow's clients send).
+    browser asks for, and what MLflow's clients send). ``local`` is everybody where there is none.
     """
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, local: Principal = LOCAL) -> None:
         self.app = app
+        self.local = local
         self.token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +47,7 @@ class Tokens:
 
     def _principal(self, authorization: str | None) -> Principal:
         if not self.token:
-            return LOCAL
+            return self.local
         if authorization is None:
             return NOBODY
         if hmac.compare_digest(_shown(authorization), self.token):
