@@ -88,7 +88,8 @@ def test_insert_or_ignore_and_upsert(database: Database) -> None:
         ]
         conn.execute(statement, rows)
     with database.read() as conn:
-        assert conn.execute(sa.select(experiments.c.created)).scalars().all() == [0, 1]
+        made = sa.select(experiments.c.created).where(experiments.c.name == "e")
+        assert conn.execute(made).scalars().all() == [1]
         found = conn.execute(sa.select(loops).order_by(loops.c.name)).all()
     assert [tuple(row) for row in found] == [("a", "[]", 1, 2), ("b", "{}", 1, 1)]
 

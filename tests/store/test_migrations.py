@@ -14,9 +14,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from everloop.store.clock import now_ms
 from everloop.store.database import REVISION, VERSION_TABLE, Database
 from everloop.store.migrate import configuration
-from everloop.store.tables import metadata
+from everloop.store.tables import experiments, metadata
 
 POSTGRESQL = """
     SELECT 'column', table_name, column_name,
@@ -142,3 +143,11 @@ def _texts(options: dict[str, object]) -> dict[str, str]:
 
 def _revisions(root: Path) -> list[Path]:
     return sorted((root / "src/everloop/store/migrations/versions").glob("0*.py"))
+
+
+def test_the_first_experiment_was_made_when_the_database_was(empty: Database) -> None:
+    before = now_ms()
+    empty.upgrade()
+    with empty.read() as conn:
+        made = conn.execute(sa.select(experiments.c.created, experiments.c.updated)).one()
+    assert before <= made.created == made.updated <= now_ms()

@@ -315,3 +315,16 @@ def test_a_search_gives_whole_runs_as_a_look_at_each_does(wire: Wire) -> None:
         assert run == one
         assert len(run["data"]["params"]) in (0, len(texts))
     assert wire.post("runs/search", experiment_ids=["0"], filter="tags.k0 = 'none'") == {"runs": []}
+
+
+def test_an_experiment_in_the_other_state_is_not_there(wire: Wire) -> None:
+    made = wire.post("experiments/create", name="e")["experiment_id"]
+    said = (404, MISSING, f"No Experiment with id={made} exists")
+    assert wire.refused("experiments/restore", experiment_id=made) == said
+    wire.post("experiments/delete", experiment_id=made)
+    assert wire.refused("experiments/delete", experiment_id=made) == said
+
+
+def test_a_tag_that_an_experiment_lacks(wire: Wire) -> None:
+    said = wire.refused("experiments/delete-experiment-tag", experiment_id="0", key="none")
+    assert said == (404, MISSING, "No tag with name: none in experiment with id 0")

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from everloop.errors import EverloopError
+from everloop.errors import EverloopError, NotFound
 
 INVALID = "INVALID_PARAMETER_VALUE"
 MISSING = "RESOURCE_DOES_NOT_EXIST"
@@ -188,6 +188,8 @@ def as_wire_error(error: EverloopError, status: int) -> tuple[int, str, str]:
     if words is not None:
         said = words(error)
         return said.status, said.code, said.message
+    if isinstance(error, NotFound):
+        return status, MISSING, error.message
     return of_status(status, error.message)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import field
 
+from everloop.errors import Conflict, NotFound
 from everloop.tracking.experiments import VALUE
 from everloop.tracking.mlflow_api.api import Api
 from everloop.tracking.mlflow_api.checks import (
@@ -110,11 +113,24 @@ def update(api: Api, message: UpdateExperiment) -> None:
 
 
 def delete(api: Api, message: ExperimentById) -> None:
-    api.experiments.delete(experiment_id(message.experiment_id), api.actor)
+    with _in_its_state(message):
+        api.experiments.delete(experiment_id(message.experiment_id), api.actor)
 
 
 def restore(api: Api, message: ExperimentById) -> None:
-    api.experiments.restore(experiment_id(message.experiment_id), api.actor)
+    with _in_its_state(message):
+        api.experiments.restore(experiment_id(message.experiment_id), api.actor)
+
+
+@contextlib.contextmanager
+def _in_its_state(message: ExperimentById) -> Iterator[None]:
+    """What is deleted is not there to delete, and what is not is not there to restore."""
+    try:
+        yield
+    except Conflict as error:
+        if error.code not in ("experiment_deleted", "experiment_active"):
+            raise
+        raise refuse(f"No Experiment with id={message.experiment_id} exists", MISSING) from None
 
 
 def set_tag(api: Api, message: SetExperimentTag) -> None:
@@ -123,7 +139,15 @@ def set_tag(api: Api, message: SetExperimentTag) -> None:
 
 
 def delete_tag(api: Api, message: DeleteExperimentTag) -> None:
-    api.experiments.delete_tag(experiment_id(message.experiment_id), message.key)
+    id = experiment_id(message.experiment_id)
+    try:
+        api.experiments.delete_tag(id, message.key)
+    except NotFound as error:
+        if error.code != "tag_not_found":
+            raise
+        raise refuse(
+            f"No tag with name: {message.key} in experiment with id {id}", MISSING
+        ) from None
 
 
 def view(value: int | str | None, parameter: str = "view_type") -> View:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from everloop.store.clock import now_ms
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -86,6 +88,8 @@ def upgrade() -> None:
     create()
     for statement in KEEP:
         op.execute(statement)
+    made_now = sa.text("UPDATE experiments SET created = :now, updated = :now WHERE created = 0")
+    op.get_bind().execute(made_now, {"now": now_ms()})
     for name in REMADE:
         op.drop_table(f"old_{name}")
     if op.get_bind().dialect.name == "postgresql":
