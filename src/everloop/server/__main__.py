@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -25,6 +26,9 @@ from everloop.server.listener import Listener, listening
 from everloop.server.live import Live
 
 log = logging.getLogger("everloop.server")
+
+GARBAGE = 10_000
+"""New objects between two looks of the garbage collector; a request makes some hundred."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,6 +98,10 @@ async def serve(
     if watch:
         watch_stdin(lambda: loop.is_closed() or loop.call_soon_threadsafe(stop))
     log.info("control plane at http://%s:%s", host, port)
+    # What is loaded stays, so the collector need not walk over it, nor look around at every turn.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 20)
     serving = asyncio.create_task(server.serve())
     await listening(server, serving)  # before the controller's imports begin
     if control is not None:

@@ -33,5 +33,17 @@ class Metrics:
             "everloop_http_requests_open", "Requests being answered.", registry=self.registry
         )
 
+        self._of: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request; the labels' own counters are looked up once."""
+        labels = (method, route, status)
+        found = self._of.get(labels)
+        if found is None:
+            of = self.requests.labels(*labels), self.seconds.labels(method, route)
+            found = self._of[labels] = of
+        found[0].inc()
+        found[1].observe(seconds)
+
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -36,8 +36,7 @@ class Measure:
         finally:
             self.metrics.open.dec()
             method, route = _known(scope["method"]), scope.get(ROUTE, "none")
-            self.metrics.requests.labels(method, route, status).inc()
-            self.metrics.seconds.labels(method, route).observe(time.perf_counter() - began)
+            self.metrics.answered(method, route, status, time.perf_counter() - began)
 
 
 def _known(method: str) -> str:

@@ -6,8 +6,8 @@ costs the caller's HTTP library time, which adds up for those that call thousand
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,7 +27,7 @@ class RequestId:
             await self.app(scope, receive, send)
             return
         given = header(scope, b"x-request-id") or ""
-        request_id = given if _TIDY.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if _TIDY.fullmatch(given) else os.urandom(16).hex()
         scope[REQUEST_ID] = request_id
 
         async def named(message: Message) -> None:
