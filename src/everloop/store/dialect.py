@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -17,6 +18,9 @@ WRITE = "everloop_write"
 
 MAPPED = 256 * 1024 * 1024
 """Bytes of a SQLite file that each connection reads from the system's own cache, uncopied."""
+
+AT_ONCE = 100
+"""Rows of one INSERT."""
 
 BUSY_SECONDS = 30.0
 """How long a SQLite connection waits for another's write before it gives up."""
@@ -80,11 +84,7 @@ def insert_columns(
     """
     names = ", ".join(f'"{name}"' for name in columns)
     if conn.dialect.name == "sqlite":
-        marks = ", ".join("?" * len(columns))
-        conn.exec_driver_sql(
-            f"INSERT OR IGNORE INTO {table.name} ({names}) VALUES ({marks})",
-            list(zip(*columns.values(), strict=True)),
-        )
+        _insert_rows(conn, f"{table.name} ({names})", list(zip(*columns.values(), strict=True)))
         return
     chosen = ", ".join(_chosen(table.c[name], conn.dialect) for name in columns)
     arrays = ", ".join(f"%s::{_element(table.c[name], conn.dialect)}[]" for name in columns)
@@ -93,6 +93,20 @@ def insert_columns(
         f"FROM unnest({arrays}) AS given ({names}) ON CONFLICT DO NOTHING",
         (*_words(table, columns), *(_array(values) for values in columns.values())),
     )
+
+
+def _insert_rows(conn: sa.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """SQLite takes a third less time for a row when many come in one statement."""
+    marks = f"({', '.join('?' * len(rows[0]))})"
+    insert = f"INSERT OR IGNORE INTO {into} VALUES "
+    whole = len(rows) - len(rows) % AT_ONCE
+    if whole:
+        many = insert + ", ".join([marks] * AT_ONCE)
+        for start in range(0, whole, AT_ONCE):
+            given = chain.from_iterable(rows[start : start + AT_ONCE])
+            conn.exec_driver_sql(many, tuple(given))
+    if whole < len(rows):
+        conn.exec_driver_sql(insert + marks, list(rows[whole:]))
 
 
 def _chosen(column: sa.Column[Any], dialect: sa.Dialect) -> str:

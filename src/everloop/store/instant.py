@@ -123,9 +123,14 @@ class Quick:
         prepared = prepare(statement, tuple(given))
         return Rows(self._connection.execute(prepared.text, prepared.values(given)), prepared)
 
-    def exec_driver_sql(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Run a text in SQLite's own words once for each of the rows."""
-        self._connection.executemany(text, rows)
+    def exec_driver_sql(
+        self, text: str, parameters: tuple[Any, ...] | list[tuple[Any, ...]]
+    ) -> None:
+        """Run a text in SQLite's own words; once for each of the rows when it is given a list."""
+        if isinstance(parameters, list):
+            self._connection.executemany(text, parameters)
+        else:
+            self._connection.execute(text, parameters)
 
 
 class Prepared:
