@@ -73,10 +73,7 @@ class MoveStore:
     def get(self, id: str, kind: Kind | None = None) -> Move:
         """One move; raises :class:`~everloop.errors.NotFound` when there is none of that kind."""
         with self.db.read() as conn:
-            found = _read(conn, id)
-        if kind is not None and found.kind != kind:
-            raise _missing(id)
-        return found
+            return _read(conn, id, kind)
 
     def page(self, kind: Kind, limit: int = 100, token: str | None = None) -> Found[Move]:
         """Moves of a kind, the newest first."""
@@ -93,9 +90,7 @@ class MoveStore:
     def stop(self, id: str, kind: Kind, actor: str) -> Move:
         """Let one end at its next batch; what it moved stays."""
         with self.events.transaction() as conn:
-            found = _read(conn, id)
-            if found.kind != kind:
-                raise _missing(id)
+            found = _read(conn, id, kind)
             if found.state in _OVER:
                 raise Conflict(f"The {kind} {id} is over: {found.state}.", code="move_over", got=id)
             self._set(conn, id, state="stopped", due=None)
@@ -105,9 +100,7 @@ class MoveStore:
     def resume(self, id: str, kind: Kind, actor: str) -> Move:
         """Let one that is over go on, or look whether there is more by now."""
         with self.events.transaction() as conn:
-            found = _read(conn, id)
-            if found.kind != kind:
-                raise _missing(id)
+            found = _read(conn, id, kind)
             if found.state in _OVER:
                 self._set(conn, id, state="waiting", due=now_ms(), attempts=0, error=None)
                 self._event(conn, id, kind, "resumed", actor, {})
@@ -175,9 +168,9 @@ class MoveStore:
         )
 
 
-def _read(conn: sa.Connection, id: str) -> Move:
+def _read(conn: sa.Connection, id: str, kind: Kind | None = None) -> Move:
     row = conn.execute(sa.select(moves).where(_M.id == id)).first()
-    if row is None:
+    if row is None or kind not in (None, row.kind):
         raise _missing(id)
     return _move(row)
 
