@@ -30,6 +30,17 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and n
 loop_name = click.option("--loop", "loop_name", help="Which loop, when the project has several.")
 
 
+def limit(default: int, what: str = "at most", most: int = 1000) -> Callable[[F], F]:
+    """``--limit``, from 1 to ``most``: how many of ``what`` is listed."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, most),
+        default=default,
+        show_default=True,
+        help=f"How many {what}.",
+    )
+
+
 def project_options(function: F) -> F:
     """``--dir``, ``--loop`` and ``--json``."""
     return folder(loop_name(as_json(function)))

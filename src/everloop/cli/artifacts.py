@@ -11,6 +11,7 @@ import click
 from everloop.cli._api import api, items
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
+from everloop.cli._options import limit as limit_option
 from everloop.cli._output import next_step, print_json, say, table
 
 
@@ -23,13 +24,7 @@ def command() -> None:
 @click.argument("run")
 @click.argument("path", default="")
 @click.option("--after", help="Where the page before ended.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1000),
-    default=100,
-    show_default=True,
-    help="How many at most.",
-)
+@limit_option(100)
 @folder_option
 @json_option
 def list_files(

@@ -11,15 +11,14 @@ import msgspec
 from everloop.cli._api import api, items
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
+from everloop.cli._options import limit as limit_option
 from everloop.cli._output import next_step, print_json, table
 
 
 @click.command("events")
 @click.option("--subject", help="Only what is about this, as model:flights or run:ID.")
 @click.option("--after", type=int, default=0, help="Only events with a larger number.")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many at most."
-)
+@limit_option(50)
 @folder_option
 @json_option
 def command(subject: str | None, after: int, limit: int, folder: Path, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import click
 from everloop.cli._api import api, items
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
+from everloop.cli._options import limit as limit_option
 from everloop.cli._output import next_step, print_json, say, table
 
 
@@ -22,9 +23,7 @@ def command() -> None:
 @click.option("--filter", default="", help="Such as \"tags.team = 'ops'\".")
 @click.option("--deleted", is_flag=True, help="Those that are deleted instead.")
 @click.option("--before", help="Where the page before ended.")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most."
-)
+@limit_option(20)
 @folder_option
 @json_option
 def list_experiments(

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from everloop.cli._cycles import describe, show_cycle
+from everloop.cli._options import limit as limit_option
 from everloop.cli._options import project_options
 from everloop.cli._output import detail, heading, next_step, print_json, say
 from everloop.cli._target import AnyLoop, opened
@@ -18,13 +19,7 @@ from everloop.loop.cycles import Cycle
 
 @click.command("history")
 @click.argument("cycle", required=False, type=int)
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1000),
-    default=20,
-    show_default=True,
-    help="How many cycles.",
-)
+@limit_option(20, "cycles")
 @click.option("--before", type=int, help="Only cycles with a smaller number.")
 @project_options
 def command(

@@ -11,11 +11,8 @@ import click
 from everloop.cli._api import api, items
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
+from everloop.cli._options import limit as limit_option
 from everloop.cli._output import detail, heading, next_step, print_json, say, table
-
-limit_option = click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most."
-)
 
 
 @click.group("models")
@@ -26,7 +23,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--filter", default="", help="Such as \"name LIKE 'flights%'\".")
 @click.option("--after", help="Where the page before ended.")
-@limit_option
+@limit_option(20)
 @folder_option
 @json_option
 def list_models(filter: str, after: str | None, limit: int, folder: Path, as_json: bool) -> None:
@@ -44,7 +41,7 @@ def list_models(filter: str, after: str | None, limit: int, folder: Path, as_jso
 
 @command.command("show")
 @click.argument("model")
-@limit_option
+@limit_option(20)
 @folder_option
 @json_option
 def show(model: str, limit: int, folder: Path, as_json: bool) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from everloop.cli._api import api, items
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
+from everloop.cli._options import limit as limit_option
 from everloop.cli._output import detail, heading, next_step, number, print_json, say, table
 from everloop.cli._target import connected, settings_of
 from everloop.loop.project import Project
@@ -27,9 +28,6 @@ order_option = click.option(
     multiple=True,
     help='Such as "metrics.loss DESC"; may be given several times.',
 )
-limit_option = click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many runs."
-)
 
 
 @click.group("runs")
@@ -40,7 +38,7 @@ def command() -> None:
 @command.command("list")
 @experiment_option
 @order_option
-@limit_option
+@limit_option(20, "runs")
 @folder_option
 @json_option
 def list_runs(
@@ -54,7 +52,7 @@ def list_runs(
 @click.argument("filter")
 @experiment_option
 @order_option
-@limit_option
+@limit_option(20, "runs")
 @folder_option
 @json_option
 def search(
@@ -94,13 +92,7 @@ def show(run: str, folder: Path, as_json: bool) -> None:
 @click.argument("run")
 @click.argument("metric")
 @click.option("--before", help="Where the page before ended.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 100_000),
-    default=100,
-    show_default=True,
-    help="How many at most.",
-)
+@limit_option(100, most=100_000)
 @folder_option
 @json_option
 def history(

@@ -10,6 +10,7 @@ import click
 from everloop.cli._api import api, items
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
+from everloop.cli._options import limit as limit_option
 from everloop.cli._output import print_json, say, table
 from everloop.registry.webhooks.happenings import EXAMPLES
 
@@ -73,9 +74,7 @@ def test(webhook: str, folder: Path, as_json: bool) -> None:
 
 @command.command("deliveries")
 @click.argument("webhook")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most."
-)
+@limit_option(20)
 @folder_option
 @json_option
 def deliveries(webhook: str, limit: int, folder: Path, as_json: bool) -> None:
