@@ -89,7 +89,7 @@ def as_target(series: pl.Series, schema: Schema) -> pl.Series:
 
     Raises :class:`~everloop.errors.InvalidInput` for a value that is none of the classes.
     """
-    if schema.task == "regression":
+    if schema.numeric:
         return as_kind(series, "number")
     first = schema.classes[0]
     if isinstance(first, bool):

@@ -3,24 +3,53 @@
 Only msgspec and the standard library are imported here, since the data plane reads schemas too.
 A feature takes one or more columns of the model's input matrix ``X`` (float64, n rows by width):
 
-========  =======  ==========================================================================
-kind      columns  value in ``X``
-========  =======  ==========================================================================
-number    1        the number; NaN when missing
-boolean   1        0.0 or 1.0; NaN when missing
-category  1        index of the level in ``levels``; -1.0 for a missing or an unseen level
-datetime  3        month (1-12), weekday (Monday is 0), hour with its fraction (UTC); NaN missing
-========  =======  ==========================================================================
+========  ===========  ======================================================================
+kind      columns      value in ``X``
+========  ===========  ======================================================================
+number    1            the number; NaN when missing
+boolean   1            0.0 or 1.0; NaN when missing
+category  1            index of the level in ``levels``; -1.0 for a missing or an unseen level
+datetime  3            month (1-12), weekday (Monday is 0), hour with its fraction (UTC); NaN
+                       missing
+text      shape[0]     index of each word in ``levels``, in the order of the text;
+                       ``len(levels)`` for an unknown word, -1.0 after the last word
+image     h by w by c  pixels from 0 to 255, row by row, channels last; NaN when missing
+sequence  steps by c   the last ``steps`` values, channels last, at the end of the columns; NaN
+                       before the first
+========  ===========  ======================================================================
+
+What a model answers depends on the task:
+
+==================================  =========================================================
+task                                answer
+==================================  =========================================================
+regression, ranking                 ``y``, a number
+quantile                            ``y``, the middle one, and ``quantiles`` in ascending order
+binary, multiclass, anomaly,        ``label``, a code into ``classes``, and ``probabilities``
+policy                              n by k (anomaly: classes are false and true)
+multilabel                          ``label`` n by k of 0 and 1, and ``probabilities`` n by k
+==================================  =========================================================
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Literal
 
 import msgspec
 
-Kind = Literal["number", "boolean", "category", "datetime"]
-Task = Literal["regression", "binary", "multiclass"]
+Kind = Literal["number", "boolean", "category", "datetime", "text", "image", "sequence"]
+Task = Literal[
+    "regression",
+    "binary",
+    "multiclass",
+    "multilabel",
+    "quantile",
+    "ranking",
+    "anomaly",
+    "policy",
+]
+NUMERIC: frozenset[Task] = frozenset({"regression", "quantile", "ranking"})
 
 WIDTH: dict[str, int] = {"number": 1, "boolean": 1, "category": 1, "datetime": 3}
 
@@ -30,12 +59,14 @@ class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     kind: Kind
-    levels: tuple[str, ...] = ()  # of a category, most frequent first
+    levels: tuple[str, ...] = ()  # of a category, or the words of a text; most frequent first
     nullable: bool = False  # missing values were seen in training
+    shape: tuple[int, ...] = ()  # of a text, an image or a sequence
 
     @property
     def width(self) -> int:
-        return WIDTH[self.kind]
+        """How many columns of ``X`` it takes."""
+        return prod(self.shape) if self.shape else WIDTH[self.kind]
 
 
 class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,7 +75,8 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     ``target`` is the column to predict; ``classes`` its levels in the order of the model's
     probabilities (empty for regression). A request may carry ``id``, ``time`` and ``target``
     beside the features; they are logged and never reach the model. ``ignored`` are columns of the
-    training data that the model does not read: new data may still carry them.
+    training data that the model does not read: new data may still carry them. ``group`` names the
+    column whose rows are ranked together; ``quantiles`` are those that a quantile model answers.
     """
 
     features: tuple[Feature, ...]
@@ -54,6 +86,13 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str | None = None
     time: str | None = None
     ignored: tuple[str, ...] = ()
+    group: str | None = None
+    quantiles: tuple[float, ...] = ()
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the model answers a number, not a class."""
+        return self.task in NUMERIC
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ class Predictor:
         shape = inputs[0].shape  # a free dimension is a name or None
         if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != width):
             raise Integrity(f"{MODEL} takes {shape}, the schema says width {width}.")
-        wanted = ["y"] if self.schema.task == "regression" else ["label", "probabilities"]
+        wanted = ["y"] if self.schema.numeric else ["label", "probabilities"]
         given = [o.name for o in self._session.get_outputs()]
         if not set(wanted) <= set(given):
             raise Integrity(f"{MODEL} gives {given}, expected {wanted}.")

@@ -39,7 +39,7 @@ class PackagedModel:
             for i in range(0, frame.height, BATCH)
         ]
         values = [value for part in parts for value in part.y]
-        if schema.task == "regression":
+        if schema.numeric:
             return Answers(np.asarray(values, dtype=np.float64), None)
         proba = np.concatenate([part.probabilities for part in parts])
         code = {label: index for index, label in enumerate(schema.classes)}

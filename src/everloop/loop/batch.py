@@ -27,7 +27,7 @@ def predict_frame(project: Project, frame: pl.DataFrame, version: ModelVersion) 
     columns: dict[str, object] = {}
     if schema.id is not None and schema.id in frame.columns:
         columns[schema.id] = frame[schema.id]
-    if schema.task == "regression":
+    if schema.numeric:
         columns["y_pred"] = answers.pred
     else:
         columns["y_pred"] = [schema.classes[code] for code in answers.pred]

@@ -19,7 +19,7 @@ def divide(
     spec, seed = declaration.evaluate, declaration.loop.seed
     parts = split(frame, schema, spec.holdout, seed, spec.split, spec.train_rows)
     in_file_order = schema.time is None and (spec.split == "last" or spec.train_rows is not None)
-    if schema.task != "regression" and in_file_order:
+    if not schema.numeric and in_file_order:
         target = frame[schema.target]
         if min(target[parts.test].n_unique(), target[parts.train].n_unique()) < 2:
             share = len(parts.test) / frame.height

@@ -91,11 +91,11 @@ def scored_rows(
     known = np.isfinite(y) & np.isfinite(pred)
     given = (rows["p"].list.len() == len(schema.classes)).fill_null(False).to_numpy()
     proba = None
-    if schema.task != "regression" and given[known].any():
+    if not schema.numeric and given[known].any():
         known &= given  # a version with other classes cannot be scored beside this one
         p = rows["p"].filter(pl.Series(known)).explode()
         proba = p.to_numpy().reshape(-1, len(schema.classes))
-    kind = np.float64 if schema.task == "regression" else np.int64
+    kind = np.float64 if schema.numeric else np.int64
     frame = feature_frame(rows, schema).filter(pl.Series(known))
     return ScoredRows(frame, y[known].astype(kind), pred[known].astype(kind), proba)
 

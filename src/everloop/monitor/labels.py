@@ -17,7 +17,7 @@ def label_codes(labels: pl.Series, schema: Schema) -> NDArray[np.float64]:
 
     ``1``, ``1.0``, ``"1"`` and, for classes false and true, ``true`` all find their class.
     """
-    if schema.task == "regression":
+    if schema.numeric:
         return _numbers(labels.str.strip_chars('"'))
     texts = labels.drop_nulls().unique().to_list()
     codes = [_code(msgspec.json.decode(text), schema) for text in texts]
@@ -31,7 +31,7 @@ def label_codes(labels: pl.Series, schema: Schema) -> NDArray[np.float64]:
 def target_column(labels: pl.Series, schema: Schema) -> pl.Series:
     """JSON texts as the target column of a training frame; null where it is no label."""
     codes = label_codes(labels, schema)
-    if schema.task == "regression":
+    if schema.numeric:
         return pl.Series(codes).fill_nan(None)
     kind = type(schema.classes[0])
     dtype = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64}.get(kind, pl.String)
@@ -42,7 +42,7 @@ def target_column(labels: pl.Series, schema: Schema) -> pl.Series:
 
 def answer_codes(answers: pl.Series, schema: Schema) -> NDArray[np.float64]:
     """Logged answers as class codes or numbers; NaN where there is none."""
-    if schema.task == "regression":
+    if schema.numeric:
         return _numbers(answers)
     values = answers.drop_nulls().unique().to_list()
     codes = [_code(value, schema) for value in values]

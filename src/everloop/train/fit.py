@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,13 +14,23 @@ from everloop.durations import seconds
 from everloop.errors import EverloopError, InvalidInput, invalid
 from everloop.train.candidates._base import Candidate
 from everloop.train.check import chosen_candidates
+from everloop.train.fitting import Fitting, Report
 from everloop.train.loading import load
 from everloop.train.predictions import predict
 from everloop.train.spec import TrainSpec
 from everloop.train.validation import folds
 
-Score = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
-Report = Callable[[str, dict[str, Any]], None]
+
+class Score(Protocol):
+    """How good answers are; greater is better, NaN when these rows cannot tell."""
+
+    def __call__(
+        self,
+        y: np.ndarray,
+        pred: np.ndarray,
+        proba: np.ndarray | None,
+        groups: np.ndarray | None = None,
+    ) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ def fit_candidates(
     report: Report,
     time_ordered: bool = False,
     keep: dict[str, Any] | None = None,
+    groups: np.ndarray | None = None,
 ) -> list[Fitted]:
     """Fit the candidates of ``spec``; best first.
 
@@ -73,13 +83,14 @@ def fit_candidates(
         ``"candidate"`` (candidate, params, score, seconds), ``"failed"`` (candidate, error) and
         ``"refit"`` (candidate, rows, seconds).
     time_ordered : the rows are in order of time; then validation is on later rows.
+    groups : for a ranking, which rows belong together, n codes.
     keep : parameters of a single candidate, found by an earlier search; its defaults otherwise.
 
     Raises :class:`~everloop.errors.InvalidInput` for an unknown candidate, or when none can be
     fitted, with the reason of the first.
     """
     chosen = chosen_candidates(spec, schema.task)
-    data = _Training(X, y, schema, score, seed, time_ordered)
+    data = _Training(X, y, schema, score, seed, time_ordered, groups)
     compared = len(chosen) > 1 or spec.search.trials > 0
     deadline = time.monotonic() + seconds(spec.search.timeout, "train.search.timeout")
     tried: list[Fitted] = []
@@ -123,9 +134,11 @@ class _Training:
         score: Score,
         seed: int,
         time_ordered: bool,
+        groups: np.ndarray | None,
     ) -> None:
         self.X, self.y, self.schema, self.score, self.seed = X, y, schema, score, seed
-        classification = schema.task != "regression"
+        self.groups = groups
+        classification = not schema.numeric
         self.folds = folds(y, classification=classification, time_ordered=time_ordered, seed=seed)
 
     def compare(self, name: str, candidate: Candidate) -> Fitted:
@@ -163,26 +176,28 @@ class _Training:
         """Mean score over the parts that can be scored; NaN when none can."""
         values = []
         for fit_rows, rows in self.folds:
-            estimator, _ = self.fit(candidate, params, self.X[fit_rows], self.y[fit_rows])
+            estimator, _ = self.fit(candidate, params, fit_rows)
             pred, proba = predict(estimator, self.X[rows], self.schema)
-            values.append(self.score(self.y[rows], pred, proba))
+            together = () if self.groups is None else (self.groups[rows],)
+            values.append(self.score(self.y[rows], pred, proba, *together))
         known = [v for v in values if not np.isnan(v)]
         return float(np.mean(known)) if known else float("nan")
 
     def fit(
-        self, candidate: Candidate, params: dict[str, Any], X: np.ndarray, y: np.ndarray
+        self, candidate: Candidate, params: dict[str, Any], rows: np.ndarray | slice
     ) -> tuple[Any, tuple[str, ...]]:
         """A fitted pipeline and the warnings it raised."""
         estimator = candidate.build(self.schema, self.schema.task, self.seed, dict(params))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            estimator.fit(X, y)
+            groups = None if self.groups is None else self.groups[rows]
+            candidate.fit(estimator, self.X[rows], self.y[rows], Fitting(groups=groups))
         return estimator, tuple(dict.fromkeys(str(w.message).splitlines()[0] for w in caught))
 
     def refit(self, best: Fitted, candidate: Candidate) -> Fitted:
         """The same candidate and parameters on all rows."""
         started = time.perf_counter()
-        estimator, notes = self.fit(candidate, best.params, self.X, self.y)
+        estimator, notes = self.fit(candidate, best.params, slice(None))
         spent = best.seconds + time.perf_counter() - started
         return Fitted(best.name, best.params, estimator, spent, best.score, notes)
 

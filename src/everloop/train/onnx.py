@@ -44,8 +44,7 @@ def to_onnx(estimator: Any, schema: Schema, sample: np.ndarray | None = None) ->
     """
     name = _name(estimator)
     try:
-        model = _convert(estimator, schema)
-        data: bytes = model.SerializeToString()
+        data = _exported(estimator, schema)
         session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     except EverloopError:
         raise
@@ -57,9 +56,17 @@ def to_onnx(estimator: Any, schema: Schema, sample: np.ndarray | None = None) ->
     return data
 
 
+def _exported(estimator: Any, schema: Schema) -> bytes:
+    if hasattr(estimator, "export_onnx"):
+        own: bytes = estimator.export_onnx(schema)
+        return own
+    converted: bytes = _convert(estimator, schema).SerializeToString()
+    return converted
+
+
 def _convert(estimator: Any, schema: Schema) -> ModelProto:
     _register_converters(estimator)
-    classifier = schema.task != "regression"
+    classifier = not schema.numeric
     model: ModelProto = convert_sklearn(
         estimator,
         name="everloop",

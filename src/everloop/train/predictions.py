@@ -15,7 +15,7 @@ def predict(estimator: Any, X: np.ndarray, schema: Schema) -> tuple[np.ndarray, 
     Returns ``(values, None)`` for regression and ``(codes, probabilities)`` for classification,
     probabilities n by k in the order of ``schema.classes``, 0 for a class that was not in training.
     """
-    if schema.task == "regression":
+    if schema.numeric:
         return np.asarray(estimator.predict(X), dtype=np.float64).reshape(len(X)), None
     seen = np.asarray(estimator.classes_).astype(np.int64)
     known = np.asarray(estimator.predict_proba(X), dtype=np.float64)

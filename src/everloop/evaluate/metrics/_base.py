@@ -11,11 +11,11 @@ is. It is stateless. To add one, write a class in a file of its own and register
             return (y == pred)[:, None].astype(float)
 
 Obligations. ``function`` takes n codes or floats and, where ``needs_probabilities`` is set,
-probabilities n by k; it answers NaN where the metric has no value (``undefined`` says why), and
-never raises for valid input. ``draws`` answers how several models' values vary together over
-resamples of the *same* rows: intervals and paired comparisons both come from it. A subclass that
-only has ``function`` gets both by resampling rows; one that is a function of means over rows
-should be a :class:`MomentMetric`, which is much faster.
+probabilities n by k (for the task quantile: the quantiles, n by q); it answers NaN where the metric
+has no value (``undefined`` says why), and never raises for valid input. ``draws`` answers how
+several models' values vary together over resamples of the *same* rows: intervals and paired
+comparisons both come from it. A subclass that only has ``function`` gets both by resampling rows;
+one that is a function of means over rows should be a :class:`MomentMetric`, which is much faster.
 """
 
 from __future__ import annotations
@@ -62,9 +62,20 @@ class Metric:
         """The metric's value; NaN when it has none."""
         raise NotImplementedError
 
-    def score(self, y: np.ndarray, pred: np.ndarray, proba: np.ndarray | None) -> float:
+    def grouped(self, groups: np.ndarray) -> Metric:
+        """The metric for rows of which those with equal codes belong together (a ranking)."""
+        return self
+
+    def score(
+        self,
+        y: np.ndarray,
+        pred: np.ndarray,
+        proba: np.ndarray | None,
+        groups: np.ndarray | None = None,
+    ) -> float:
         """The value with its sign turned where less is better, for choosing the greatest."""
-        value = self.function(y, pred, proba)
+        metric = self if groups is None else self.grouped(groups)
+        value = metric.function(y, pred, proba)
         return value if self.greater_is_better else -value
 
     def undefined(self, y: np.ndarray) -> str | None:

@@ -29,7 +29,7 @@ class Train:
         rows = int(snapshot["train_rows"])
         batches = context.project.datasets.batches(snapshot["dataset"], rows)
         data = encode_batches(batches, rows, schema)
-        if schema.task != "regression" and len(np.unique(data.y)) < 2:
+        if not schema.numeric and len(np.unique(data.y)) < 2:
             raise invalid(schema.target, "one class in the training rows", "two or more classes")
         wanted = context.declaration.evaluate.metric
         metric = get_metric(wanted) if wanted else default_metric(schema.task)

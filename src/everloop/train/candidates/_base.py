@@ -15,13 +15,21 @@ its own preparation and can be converted to ONNX. A classifier is fitted on code
 ``predict_proba``. ``defaults`` keeps fitting bounded in time and in size however many rows there
 are. ``space`` names the same parameters as ``defaults``. Importing the module stays cheap: name
 heavy classes as ``module:Name``.
+
+``fit`` fits what ``build`` made; override it to stop early, to keep checkpoints or to use groups
+and weights (see :class:`~everloop.train.fitting.Fitting`). An estimator that skl2onnx cannot
+convert offers ``export_onnx(schema) -> bytes``: the whole graph from ``X`` to the answers that
+:mod:`everloop.data.schema` lists for the task.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from everloop.data.schema import Schema, Task
+from everloop.train.fitting import Fitting
 from everloop.train.loading import load
 
 
@@ -50,6 +58,10 @@ class Candidate:
         seeded = {"random_state": seed} if self.seeded else {}
         arguments = self.fixed(schema, params) | seeded | params
         return self.pipeline(schema, estimator(**arguments))
+
+    def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
+        """Fit what :meth:`build` made on n rows of ``X`` and their targets."""
+        estimator.fit(X, y)
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         """Arguments that are not searched; ``params`` override them."""
