@@ -51,7 +51,9 @@ def test_every_candidate_answers_the_same_in_onnx(task, name):
         else:
             assert out["label"].dtype == np.int64
             np.testing.assert_allclose(out["probabilities"], proba, atol=tolerance)
-            np.testing.assert_array_equal(out["label"], pred)
+            ranked = np.sort(proba, axis=1)
+            clear = ranked[:, -1] - ranked[:, -2] > 2 * tolerance  # a forest's votes may tie
+            np.testing.assert_array_equal(out["label"][clear], pred[clear])
 
 
 @pytest.mark.parametrize("name", ["logistic_regression", "random_forest", "lightgbm"])

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn, update_registered_converter
-from skl2onnx.algebra.onnx_ops import OnnxCast, OnnxIsNaN, OnnxWhere
+from skl2onnx.algebra.onnx_ops import OnnxIdentity
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 from sklearn.pipeline import Pipeline
 
@@ -22,7 +22,7 @@ from everloop.data.schema import Schema
 from everloop.errors import EverloopError, InvalidInput
 from everloop.train.loading import load
 from everloop.train.predictions import predict
-from everloop.train.preparation import MissingFiller
+from everloop.train.preparation._base import Transform
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 TOLERANCE = 1e-5  # of a probability; of a regression, times the largest answer
@@ -124,9 +124,10 @@ def _output(model: ModelProto, name: str, kind: int, shape: list[str | int]) -> 
 
 
 def _register_converters(estimator: Any) -> None:
-    update_registered_converter(
-        MissingFiller, "EverloopMissingFiller", _filler_shape, _convert_filler
-    )
+    for transform in _subclasses(Transform):
+        update_registered_converter(
+            transform, f"Everloop{transform.__name__}", _transform_shape, _convert_transform
+        )
     steps = (
         [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
     )
@@ -134,20 +135,25 @@ def _register_converters(estimator: Any) -> None:
         load("everloop.train.lightgbm_onnx:register")()
 
 
-def _filler_shape(operator: Any) -> None:
-    kind = FloatTensorType if operator.raw_operator.float32 else DoubleTensorType
-    operator.outputs[0].type = kind([None, operator.inputs[0].type.shape[1]])
+def _subclasses(cls: type[Any]) -> list[type[Any]]:
+    found: list[type[Any]] = []
+    direct: type[Any]
+    for direct in cls.__subclasses__():
+        found += [direct, *_subclasses(direct)]
+    return found
 
 
-def _convert_filler(scope: Any, operator: Any, container: Any) -> None:
-    filler, opset, X = operator.raw_operator, container.target_opset, operator.inputs[0]
-    medians = filler.statistics_.reshape(1, -1)
-    last = {"output_names": operator.outputs[:1]}
-    missing = OnnxIsNaN(X, op_version=opset)
-    filled = OnnxWhere(missing, medians, X, op_version=opset, **({} if filler.float32 else last))
-    if filler.float32:
-        filled = OnnxCast(filled, to=TensorProto.FLOAT, op_version=opset, **last)
-    filled.add_to(scope, container)
+def _transform_shape(operator: Any) -> None:
+    transform = operator.raw_operator
+    kind = FloatTensorType if transform.float32 else DoubleTensorType
+    operator.outputs[0].type = kind([None, transform.width_])
+
+
+def _convert_transform(scope: Any, operator: Any, container: Any) -> None:
+    opset = container.target_opset
+    last = operator.raw_operator.graph(operator.inputs[0], opset)
+    named = OnnxIdentity(last, op_version=opset, output_names=operator.outputs[:1])
+    named.add_to(scope, container)
 
 
 def _check_rows(schema: Schema, sample: np.ndarray | None) -> list[np.ndarray]:

@@ -1,0 +1,59 @@
+"""Missing numbers: a value in their place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from skl2onnx.algebra.onnx_ops import OnnxCast, OnnxIsNaN, OnnxWhere
+
+from everloop.train.preparation._base import Transform
+
+FLOAT = 1  # ONNX's number for single precision
+
+
+class MissingFiller(Transform):
+    """Put the training median in the place of NaN.
+
+    Parameters
+    ----------
+    keep : leave NaN in those columns that had some in training, for estimators that learn from
+        them. A column that was complete in training is filled all the same: the estimator has
+        never seen it missing.
+    float32 : round the result to single precision, in which trees are served.
+
+    Attributes
+    ----------
+    statistics_ : one value a column, float64; NaN where NaN is kept, 0 for a column of only NaN.
+    """
+
+    def __init__(self, keep: bool = False, float32: bool = False) -> None:
+        self.keep = keep
+        self.float32 = float32
+
+    def fit(self, X: np.ndarray, y: Any = None) -> MissingFiller:
+        """Learn the medians of ``X``, float64 of n rows and d columns."""
+        missing = np.isnan(X)
+        self.statistics_ = np.array(
+            [_median(x[~gone]) for x, gone in zip(X.T, missing.T, strict=True)]
+        )
+        if self.keep:
+            self.statistics_[missing.any(axis=0)] = np.nan
+        self.n_features_in_ = self.width_ = X.shape[1]
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """``X`` with NaN replaced: a copy when there is any to replace."""
+        gone = np.isnan(X)
+        gone &= ~np.isnan(self.statistics_)
+        filled = np.where(gone, self.statistics_, X) if gone.any() else X
+        return filled.astype(np.float32) if self.float32 else filled
+
+    def graph(self, X: Any, opset: int) -> Any:
+        medians = self.statistics_.reshape(1, -1)
+        filled = OnnxWhere(OnnxIsNaN(X, op_version=opset), medians, X, op_version=opset)
+        return OnnxCast(filled, to=FLOAT, op_version=opset) if self.float32 else filled
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if len(values) else 0.0
