@@ -16,6 +16,8 @@ MAX_TRIALS = 100_000
 
 def default_candidates(task: Task) -> tuple[str, ...]:
     """What is tried when the loop file names nothing."""
+    if task == "policy":
+        return ("q_learning",)
     linear = "linear_regression" if task == "regression" else "logistic_regression"
     return (linear, "lightgbm")
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from everloop.data.environments import Environment
+
 Report = Callable[[str, dict[str, Any]], None]
 
 
@@ -38,6 +40,7 @@ class Fitting:
     weights : of the rows, n floats; None when all count alike.
     checkpoints : a folder of this fit's own, where long training keeps its state and finds it
         again after a crash; None when it need not.
+    environment : where a policy learns; None for all other tasks.
     report : called with a stage (``"epoch"``, ``"device"``) and its facts.
     prune : called with a step and the validation score so far (greater is better); True means
         that this trial is hopeless: raise :class:`Pruned`.
@@ -48,6 +51,7 @@ class Fitting:
     validation_groups: np.ndarray | None = None
     weights: np.ndarray | None = None
     checkpoints: Path | None = None
+    environment: Environment | None = None
     report: Report = silent
     prune: Callable[[int, float], bool] = never
 

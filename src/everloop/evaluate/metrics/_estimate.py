@@ -15,6 +15,7 @@ DEFAULTS: dict[Task, str] = {
     "regression": "rmse",
     "binary": "roc_auc",
     "multiclass": "accuracy",
+    "policy": "mean_return",
 }
 
 
