@@ -132,4 +132,3 @@ def _item(read: Callable[[Any], Any], key: Any) -> Callable[[Any], Any]:
 
 def _real(read: Callable[[Any], Any], i: int) -> Read:
     return lambda observation: [float(read(observation)[i])]
-

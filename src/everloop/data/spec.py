@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -14,4 +16,6 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     id: str | None = None  # joins labels that come later to predictions
     ignore: tuple[str, ...] = ()  # columns that are neither features nor keys
     categories: tuple[str, ...] = ()  # columns of codes: categories although they look like numbers
+    environment: str | None = None  # of gymnasium, in which a policy learns, instead of a source
+    environment_arguments: dict[str, Any] = {}  # what the environment is made with
     feedback: bool = True  # add labelled predictions from the log to the training data

@@ -14,4 +14,5 @@ class EvaluateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     gates: tuple[str, ...] | None = None  # what must hold; default: "METRIC beats champion"
     holdout: str | float = 0.2  # share of the rows, or a duration such as "7d" when there is a time
     split: Literal["auto", "last", "random"] = "auto"  # auto: the last rows when there is a time
+    episodes: int = 500  # that a policy plays to be judged
     train_rows: int | None = None  # the first N rows train and the rest test, instead of a share

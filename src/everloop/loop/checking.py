@@ -6,9 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from everloop.data.infer import infer_schema
+from everloop.data.declared import infer_declared, read_declared
 from everloop.data.schema import Kind, Task
-from everloop.data.sources import read_table
 from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.train.check import check_spec as check_train
@@ -32,8 +31,8 @@ def check(folder: Path) -> Checked:
     Raises :class:`~everloop.errors.EverloopError` for the first thing that is wrong.
     """
     declaration = load_file(folder / FILE_NAME).declaration
-    frame = read_table(declaration.data.source, folder)
-    inferred = infer_schema(frame, declaration.data)
+    frame = read_declared(declaration.data, folder, declaration.loop.seed)
+    inferred = infer_declared(frame, declaration.data)
     check_words(declaration, inferred.schema.task)
     features = [(f.name, f.kind, len(f.levels) or None) for f in inferred.schema.features]
     return Checked(

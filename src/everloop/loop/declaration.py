@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from everloop.data.environments import ACTION
 from everloop.data.spec import DataSpec
 from everloop.deploy.spec import DeploySpec
 from everloop.durations import seconds
@@ -125,11 +126,24 @@ def from_dict(raw: dict[str, Any], default_name: str = "loop") -> LoopFile:
             code="missing_key",
         )
     sections = dict(raw)
+    sections["data"] = _with_environment(raw["data"])
     sections["loop"] = {"name": _safe_name(default_name), **raw.get("loop", {})}
     parts = {name: _section(name, cls, sections.get(name, {})) for name, cls in SECTIONS.items()}
     declaration = Declaration(**parts)  # type: ignore[arg-type]
     _check_values(declaration)
     return LoopFile(declaration, load_settings(raw.get("settings")))
+
+
+def _with_environment(data: dict[str, Any]) -> dict[str, Any]:
+    """A policy has no source and no target of its own: its environment stands for both."""
+    name = data.get("environment")
+    if not isinstance(name, str):
+        return data
+    implied = {"source": f"environment:{name}", "target": ACTION}
+    for key, value in implied.items():
+        if data.get(key, value) != value:
+            raise invalid(f"data.{key}", data[key], f"no {key} beside data.environment")
+    return {"feedback": False} | data | implied
 
 
 def to_dict(declaration: Declaration) -> dict[str, Any]:
@@ -280,6 +294,8 @@ def _check_rollout(deploy: DeploySpec) -> None:
 
 
 def _check_holdout(d: Declaration) -> None:
+    if d.evaluate.episodes < 1:
+        raise invalid("evaluate.episodes", d.evaluate.episodes, "1 or more")
     holdout = d.evaluate.holdout
     if isinstance(holdout, str):
         seconds(holdout, "evaluate.holdout")

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from everloop.data.encode import encode_target
 from everloop.data.schema import Schema
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
@@ -17,6 +16,7 @@ from everloop.evaluate.compare import compare
 from everloop.evaluate.gates import Evidence, GateResult, parse_gate
 from everloop.evaluate.metrics import default_metric, estimate, get_metric, metric_names
 from everloop.loop.answers import PackagedModel
+from everloop.loop.playing import judged_answers, truth
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._challenger import challenger, test_rows
 from everloop.registry.models import ModelVersion
@@ -42,8 +42,8 @@ def judge(
     """Metrics with intervals, the comparison with the champion, and every gate's verdict."""
     spec, seed = context.declaration.evaluate, context.declaration.loop.seed
     metric = spec.metric or default_metric(schema.task).name
-    y = encode_target(holdout, schema)
-    answers = model.answers(holdout)
+    y = truth(holdout, schema, context.declaration)
+    answers = judged_answers(model, holdout, schema, context.declaration)
     champion = _other_champion(context)
     champion_answers, unanswered = _champions_answers(context, champion, holdout, schema)
     evidence = Evidence(
@@ -64,7 +64,8 @@ def judge(
     result: dict[str, Any] = {
         "metric": metric,
         "metrics": _metrics(schema, y, answers, seed),
-        "rows": holdout.height,
+        "rows": len(y),
+        "unit": "episodes" if schema.task == "policy" else "held-out rows",
         "gates": [msgspec.to_builtins(r) for r in results],
         "champion": None if champion is None else champion.version,
     }
@@ -95,7 +96,7 @@ def _champions_answers(
     own = opponent.package.schema
     try:
         if (own.task, own.target) == (schema.task, schema.target):
-            return opponent.answers(holdout, schema), None
+            return judged_answers(opponent, holdout, schema, context.declaration), None
         why = f"it predicts {own.target} ({own.task})"
     except InvalidInput as error:
         why = error.message

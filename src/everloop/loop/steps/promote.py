@@ -74,10 +74,10 @@ def _reason(context: StepContext, version: int, replaced: int | None) -> str:
     metric = tested["metric"]
     value = tested["metrics"][metric]["value"]
     if replaced is None or "comparison" not in tested:
-        return f"Version {version} has {metric} {value:.4f} on {tested['rows']:,} held-out rows."
+        return f"Version {version} has {metric} {value:.4f} on {tested['rows']:,} {tested['unit']}."
     gap = tested["comparison"]
     return (
-        f"Version {version} has {metric} {value:.4f} on {tested['rows']:,} held-out rows, "
+        f"Version {version} has {metric} {value:.4f} on {tested['rows']:,} {tested['unit']}, "
         f"{gap['difference']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}] against "
         f"version {replaced}."
     )

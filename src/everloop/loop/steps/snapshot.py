@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.columns import as_instant
+from everloop.data.declared import infer_declared, read_declared
 from everloop.data.infer import infer_schema
 from everloop.data.merge import newer_over
 from everloop.data.schema import Schema
@@ -43,7 +44,7 @@ STEP = Snapshot()
 def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The declared source, and the labelled predictions of the log on top of it."""
     project, spec = context.project, context.declaration.data
-    frame = read_table(spec.source, project.dir)
+    frame = read_declared(spec, project.dir, context.declaration.loop.seed)
     origin: dict[str, Any] = {"source": spec.source, "source_rows": frame.height, "log_rows": 0}
     champion = project.champion(context.declaration.name)
     if not spec.feedback or champion is None:
@@ -61,7 +62,7 @@ def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
 
 def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) -> Outcome:
     declaration = context.declaration
-    inferred = infer_schema(frame, declaration.data)
+    inferred = infer_declared(frame, declaration.data)
     parts, note = divide(frame, inferred.schema, declaration)
     notes = [*inferred.notes, *([note] if note else [])]
     rows = np.concatenate([parts.train, parts.test])

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from everloop.data.declared import environment_of
 from everloop.data.encode import encode_batches
+from everloop.data.schema import Schema
 from everloop.errors import invalid
 from everloop.evaluate.metrics import Metric, default_metric, get_metric
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of
 from everloop.train.fit import Fitted, fit_candidates
 from everloop.train.onnx import to_onnx
+from everloop.train.policies.fit import fit_policies
 from everloop.train.spec import SearchSpec, TrainSpec
 
 
@@ -25,6 +28,8 @@ class Train:
 
     def run(self, context: StepContext) -> Outcome:
         schema = schema_of(context)
+        if schema.task == "policy":
+            return _policy(context, schema)
         snapshot = context.results["snapshot"]
         rows = int(snapshot["train_rows"])
         batches = context.project.datasets.batches(snapshot["dataset"], rows)
@@ -48,6 +53,20 @@ class Train:
 
 
 STEP = Train()
+
+
+def _policy(context: StepContext, schema: Schema) -> Outcome:
+    """A policy learns in its environment; the rows of the snapshot only show what it looks like."""
+    environment = environment_of(context.declaration.data)
+    assert environment is not None, "the schema of a policy comes from its environment"
+    fitted = fit_policies(
+        environment,
+        _spec(context),
+        seed=context.declaration.loop.seed,
+        report=context.report,
+        keep=(context.cycle.cause.get("keep") or {}).get("params"),
+    )
+    return _record(context, fitted, to_onnx(fitted[0].estimator, schema), default_metric("policy"))
 
 
 def _spec(context: StepContext) -> TrainSpec:

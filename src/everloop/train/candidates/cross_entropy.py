@@ -16,7 +16,9 @@ class CrossEntropy(Policy):
     For observations that are real numbers, with noise as of Szita and Lőrincz (2006).
     """
 
-    estimators: ClassVar[dict[Task, str]] = {"policy": "everloop.train.policies.linear:LinearPolicy"}
+    estimators: ClassVar[dict[Task, str]] = {
+        "policy": "everloop.train.policies.linear:LinearPolicy"
+    }
 
     def defaults(self, rows: int) -> dict[str, Any]:
         return {"rounds": 15, "draws": 32, "episodes": 3, "elite": 0.2, "noise": 0.5}

@@ -95,9 +95,7 @@ class LinearPolicy:
             ]
             parts.append(tag)
         actions = self.weights_.shape[1]
-        constants += _named(
-            w=self.weights_[:-1], b=self.weights_[-1], chance=np.eye(actions)
-        )
+        constants += _named(w=self.weights_[:-1], b=self.weights_[-1], chance=np.eye(actions))
         nodes += [
             helper.make_node("Concat", parts, ["phi"], axis=1),
             helper.make_node("MatMul", ["phi", "w"], ["weighed"]),

@@ -25,7 +25,8 @@ class QTable:
     the first ``explore`` of the episodes; ``α`` falls with the visits of each cell,
     ``1 / visits^decay``, as convergence asks (Even-Dar and Mansour, 2003).
 
-    Learning ends after ``steps`` steps even if there are episodes left. Real numbers are cut into ``bins`` of equal frequency under random play.
+    Learning ends after ``steps`` steps even if there are episodes left. Real numbers are cut into
+    ``bins`` of equal frequency under random play.
 
     Attributes
     ----------
@@ -153,7 +154,9 @@ class QTable:
                 helper.make_node("Cast", [f"{tag}.above"], [f"{tag}.ones"], to=TensorProto.INT64),
             ]
         nodes.append(
-            helper.make_node("ReduceSum", [f"{tag}.ones", f"{tag}.axis"], [f"{tag}.bin"], keepdims=0)
+            helper.make_node(
+                "ReduceSum", [f"{tag}.ones", f"{tag}.axis"], [f"{tag}.bin"], keepdims=0
+            )
         )
 
     def _chance(self, done: float) -> float:
@@ -227,8 +230,6 @@ def policy_graph(nodes: list[Any], constants: list[Any], schema: Schema, actions
         ],
         constants,
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     data: bytes = model.SerializeToString()
     return data

@@ -1,0 +1,41 @@
+"""The data that a loop file declares: rows of a source, or what an environment shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from everloop.data.environments import Environment
+from everloop.data.episodes import explore
+from everloop.data.infer import Inferred, infer_schema
+from everloop.data.sources import read_table
+from everloop.data.spec import DataSpec
+
+
+def environment_of(spec: DataSpec) -> Environment | None:
+    """The environment that is declared; None when rows are."""
+    if spec.environment is None:
+        return None
+    return Environment(spec.environment, spec.environment_arguments)
+
+
+def read_declared(spec: DataSpec, base: Path, seed: int = 0) -> pl.DataFrame:
+    """The rows of the source, or those that random actions in the environment meet.
+
+    ``base`` is the folder of the loop file; ``seed`` is of the random actions. Raises
+    :class:`~everloop.errors.InvalidInput` for what cannot be read.
+    """
+    environment = environment_of(spec)
+    if environment is not None:
+        return explore(environment, seed)
+    return read_table(spec.source, base)
+
+
+def infer_declared(frame: pl.DataFrame, spec: DataSpec) -> Inferred:
+    """The schema of the rows, or that of the environment, which knows its states beforehand."""
+    environment = environment_of(spec)
+    if environment is None:
+        return infer_schema(frame, spec)
+    note = f"{environment.name}: a policy chooses one of {environment.actions} actions."
+    return Inferred(environment.schema, [note])
