@@ -132,7 +132,8 @@ def _kind(annotation: str) -> str:
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
-    value = field.default
+    made = field.default_factory is not msgspec.NODEFAULT
+    value = field.default_factory() if made else field.default
     if isinstance(value, msgspec.Struct):
         return "see below"
     return msgspec.json.encode(value).decode() if value is not None else "–"
