@@ -25,4 +25,6 @@ def command(folder: Path, as_json: bool) -> None:
     table(("feature", "kind", "levels"), found.features, title=f"{found.rows:,} rows")
     for note in found.notes:
         detail(f"note: {note}")
+    for leak in found.leaks:
+        detail(f"{leak.level}: {leak.sentence}")
     next_step("everloop run", "goes once round the loop")

@@ -7,9 +7,11 @@ from pathlib import Path
 import msgspec
 
 from everloop.data.declared import infer_declared, read_declared
+from everloop.data.leaks import Leak, leaks
 from everloop.data.schema import Kind, Task
 from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
+from everloop.loop.dividing import divide
 from everloop.train.check import check_spec as check_train
 from everloop.update.triggers import check_triggers
 
@@ -23,6 +25,7 @@ class Checked(msgspec.Struct, frozen=True):
     rows: int
     features: list[tuple[str, Kind, int | None]]
     notes: list[str]
+    leaks: list[Leak] = []
 
 
 def check(folder: Path) -> Checked:
@@ -34,6 +37,7 @@ def check(folder: Path) -> Checked:
     frame = read_declared(declaration.data, folder, declaration.loop.seed)
     inferred = infer_declared(frame, declaration.data)
     check_words(declaration, inferred.schema.task)
+    parts, note = divide(frame, inferred.schema, declaration)
     features = [(f.name, f.kind, len(f.levels) or None) for f in inferred.schema.features]
     return Checked(
         loop=declaration.name,
@@ -41,7 +45,8 @@ def check(folder: Path) -> Checked:
         target=inferred.schema.target,
         rows=frame.height,
         features=features,
-        notes=inferred.notes,
+        notes=[*inferred.notes, *([note] if note else [])],
+        leaks=leaks(frame, inferred.schema, parts),
     )
 
 

@@ -11,9 +11,11 @@ import polars as pl
 from everloop.data.columns import as_instant
 from everloop.data.declared import infer_declared, read_declared
 from everloop.data.infer import infer_schema
+from everloop.data.leaks import leaks
 from everloop.data.merge import newer_over
 from everloop.data.schema import Schema
 from everloop.data.sources import read_table
+from everloop.data.splits import Split
 from everloop.errors import invalid
 from everloop.loop.dividing import divide
 from everloop.loop.steps._base import End, Outcome, StepContext
@@ -80,6 +82,8 @@ def _freeze(
     notes: list[str],
     origin: dict[str, Any],
 ) -> Outcome:
+    rows = np.arange(frame.height)
+    found = leaks(frame, schema, Split(rows[:train_rows], rows[train_rows:], how))
     columns = [*schema.names, schema.target, *(c for c in (schema.id, schema.time) if c)]
     version = context.project.datasets.snapshot(
         frame.select(columns), context.declaration.name, schema, origin
@@ -93,7 +97,8 @@ def _freeze(
             "split": how,
             "until": _until(context, frame, schema),
             "schema": msgspec.to_builtins(schema),
-            "notes": notes,
+            "notes": [*notes, *(f"{leak.level}: {leak.sentence}" for leak in found)],
+            "leaks": msgspec.to_builtins(found),
             "origin": origin,
         }
     )

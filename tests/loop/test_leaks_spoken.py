@@ -1,0 +1,47 @@
+"""A leak is said by ``everloop check`` and in the snapshot of a cycle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from everloop.cli import everloop
+from everloop.loop.checking import check
+from everloop.loop.loop import load
+
+FILE = '[data]\nsource = "d.csv"\ntarget = "y"\n[train]\ncandidates = ["logistic_regression"]\n'
+
+
+@pytest.fixture
+def leaky(tmp_path: Path) -> Path:
+    """A folder whose data carries its target twice."""
+    x = np.random.default_rng(0).normal(size=200)
+    frame = pl.DataFrame({"x": x, "y": x > 0.1, "paid": np.where(x > 0.1, "no", "yes")})
+    frame = frame.with_columns(x=pl.col("x") + np.random.default_rng(1).normal(size=200))
+    frame.write_csv(tmp_path / "d.csv")
+    (tmp_path / "everloop.toml").write_text(FILE)
+    return tmp_path
+
+
+def test_check_names_the_column(leaky: Path) -> None:
+    [leak] = check(leaky).leaks
+    assert (leak.check, leak.column) == ("target_copy", "paid")
+    said = CliRunner().invoke(everloop, ["check", "--dir", str(leaky)])
+    assert said.exit_code == 0, said.output
+    assert 'leak: Column "paid" copies the target "y"' in " ".join(said.output.split())
+    said = CliRunner().invoke(everloop, ["check", "--dir", str(leaky), "--json"])
+    assert msgspec.json.decode(said.stdout)["leaks"][0]["column"] == "paid"
+
+
+def test_the_snapshot_keeps_what_was_found(leaky: Path) -> None:
+    cycle = load(leaky / "everloop.toml").run()
+    assert cycle.verdict == "promoted"
+    with load(leaky / "everloop.toml").project as project:
+        result = project.cycles.step(cycle.id, "snapshot").result
+    assert result["leaks"][0]["check"] == "target_copy"
+    assert any('copies the target "y"' in note for note in result["notes"])
