@@ -24,7 +24,6 @@ from everloop.data.target import infer_task, present_labels
 from everloop.errors import invalid, nearest
 
 MIN_ROWS = 10
-MAX_LEVELS = 128  # of a category; the rarer ones count as unseen
 UNIQUE_SHARE = 0.9  # text with a larger share of distinct values identifies rows
 _COUNTERS = re.compile(r"^(id|index|row|row_?(id|nr|number)|unnamed.*|_c0|level_0)$", re.IGNORECASE)
 
@@ -46,10 +45,10 @@ def infer_schema(
     """The schema of the training data ``df``.
 
     Numbers stay numbers; text that spells ISO dates is a datetime, other text a category with at
-    most 128 levels, most frequent first, and left out with a note when nearly every row has its
-    own value. Columns without a value or with only one are left out with a note. The target is
-    classified when it holds booleans, text or at most 20 different whole numbers (each five times
-    on average), otherwise regressed; ``task`` overrules this.
+    most ``spec.max_levels`` levels, most frequent first, and left out with a note when nearly every
+    row has its own value. Columns without a value or with only one are left out with a note. The
+    target is classified when it holds booleans, text or at most 20 different whole numbers (each
+    five times on average), otherwise regressed; ``task`` overrules this.
 
     Raises :class:`~everloop.errors.InvalidInput` for a column that the spec names and the data
     lacks, fewer than 10 rows, a missing or constant target, a constant time, a text value in a
@@ -67,10 +66,10 @@ def infer_schema(
     features = []
     keys = {spec.target, spec.time, spec.id, *spec.ignore}
     for series in df.select([name for name in df.columns if name not in keys]):
-        found = _feature(series, series.name in spec.categories)
+        found = _feature(series, spec)
         if isinstance(found, Feature):
             features.append(found)
-            notes += _level_note(series, found)
+            notes += _level_note(series, found, spec.max_levels)
         else:
             notes.append(f'Column "{series.name}" is left out: {found}.')
     if not features:
@@ -144,7 +143,7 @@ def _check_keys(df: pl.DataFrame, spec: DataSpec) -> None:
         )
 
 
-def _feature(series: pl.Series, declared_category: bool) -> Feature | str:
+def _feature(series: pl.Series, spec: DataSpec) -> Feature | str:
     """The feature that a column makes, or the reason why it makes none."""
     if series.dtype.is_float():
         series = series.fill_nan(None)
@@ -156,8 +155,8 @@ def _feature(series: pl.Series, declared_category: bool) -> Feature | str:
     distinct = series.drop_nulls().n_unique()
     if distinct == 1 and not nullable:
         return f"it has one value only, {series[0]!r}"
-    if declared_category:
-        return _category(series, distinct)
+    if series.name in spec.categories:
+        return _category(series, distinct, spec)
     if series.dtype == pl.Boolean:
         as_boolean(series)
         return Feature(series.name, "boolean", nullable=nullable)
@@ -167,11 +166,11 @@ def _feature(series: pl.Series, declared_category: bool) -> Feature | str:
             return "it numbers the rows"
         return Feature(series.name, "number", nullable=nullable)
     if is_text(series):
-        return _text_feature(series, distinct)
+        return _text_feature(series, distinct, spec)
     return Feature(series.name, "datetime", nullable=nullable)
 
 
-def _text_feature(series: pl.Series, distinct: int) -> Feature | str:
+def _text_feature(series: pl.Series, distinct: int, spec: DataSpec) -> Feature | str:
     text = as_text(series)
     if parse_iso(text.drop_nulls().head(1)).null_count() == 0:
         instants = parse_iso(text)
@@ -181,24 +180,24 @@ def _text_feature(series: pl.Series, distinct: int) -> Feature | str:
             wrong = instants.is_null() & text.is_not_null()
             refuse(series, wrong, "an ISO date, as in the column's other values")
     refuse_stray_text(text)
-    return _category(text, distinct)
+    return _category(text, distinct, spec)
 
 
-def _category(series: pl.Series, distinct: int) -> Feature | str:
+def _category(series: pl.Series, distinct: int, spec: DataSpec) -> Feature | str:
     text = as_text(series).drop_nulls()
     if distinct > UNIQUE_SHARE * len(text) and distinct > 2:
         return f"nearly every row has a value of its own ({distinct:,} in {len(text):,} rows)"
     counts = text.value_counts(name="n").sort("n", text.name, descending=[True, False])
-    levels = tuple(counts[text.name].head(MAX_LEVELS).to_list())
+    levels = tuple(counts[text.name].head(spec.max_levels).to_list())
     return Feature(series.name, "category", levels, nullable=series.null_count() > 0)
 
 
-def _level_note(series: pl.Series, feature: Feature) -> Iterable[str]:
-    if feature.kind == "category" and len(feature.levels) == MAX_LEVELS:
+def _level_note(series: pl.Series, feature: Feature, limit: int) -> Iterable[str]:
+    if feature.kind == "category" and len(feature.levels) == limit:
         distinct = series.drop_nulls().n_unique()
-        if distinct > MAX_LEVELS:
+        if distinct > limit:
             yield (
-                f'Column "{feature.name}" keeps its {MAX_LEVELS} most frequent values of '
+                f'Column "{feature.name}" keeps its {limit} most frequent values of '
                 f"{distinct:,}; the others count as unseen."
             )
 
