@@ -16,9 +16,7 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     id: str | None = None  # joins labels that come later to predictions
     ignore: tuple[str, ...] = ()  # columns that are neither features nor keys
     categories: tuple[str, ...] = ()  # columns of codes: categories although they look like numbers
-    max_levels: int = (
-        128  # of a category that are kept, the most frequent; rarer ones count as unseen
-    )
+    max_levels: int = 128  # of a category: the most frequent; rarer ones count as unseen
     environment: str | None = None  # of gymnasium, in which a policy learns, instead of a source
     environment_arguments: dict[str, Any] = {}  # what the environment is made with
     feedback: bool = True  # add labelled predictions from the log to the training data
