@@ -49,7 +49,7 @@ LEFT_OUT = [
     ([None] * N, "it has no value"),
     ([5] * N, "it has one value only, 5"),
     ([f"name {i}" for i in range(N)], "nearly every row has a value of its own"),
-    ([[1]] * N, "are not read"),
+    ([{"a": 1}] * N, "are not read"),
 ]
 
 

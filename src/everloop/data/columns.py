@@ -1,17 +1,21 @@
 """Columns of a frame as the kinds of a schema, or one sentence naming the first wrong value.
 
 Every function takes a Polars series and returns one of the kind's type: ``number`` Float64,
-``boolean`` Boolean, ``category`` String, ``datetime`` Datetime in milliseconds without a zone,
-which always means UTC. Missing values (null, NaN) become null. Rows are counted from 1, without
-the header.
+``boolean`` Boolean, ``category`` and ``text`` String, ``datetime`` Datetime in milliseconds
+without a zone, which always means UTC, ``image`` Binary (the bytes of a file), ``sequence`` a
+list of Float64 or of such lists. Missing values (null, NaN) become null. Rows are counted from 1,
+without the header.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import polars as pl
 
+from everloop.data import images, sequences
 from everloop.data.schema import Kind
 from everloop.errors import InvalidInput, invalid
 
@@ -114,6 +118,65 @@ def as_instant(series: pl.Series) -> pl.Series:
     return count.set(size < _EPOCH_SECONDS, None).fill_null(count * 1000).cast(MILLIS)
 
 
+def as_image(series: pl.Series) -> pl.Series:
+    """The column as bytes of image files; base64 text and nested numbers are accepted."""
+    if series.dtype == pl.Null:
+        return series.cast(pl.Binary)
+    found = [None if v is None else _image(series, row, v) for row, v in enumerate(_values(series))]
+    return pl.Series(series.name, found, dtype=pl.Binary)
+
+
+def as_sequence(series: pl.Series) -> pl.Series:
+    """The column as lists; text is accepted where it spells a JSON list."""
+    if series.dtype in (pl.List(pl.Float64), pl.List(pl.List(pl.Float64)), pl.Null):
+        return series.cast(pl.List(pl.Float64)) if series.dtype == pl.Null else series
+    found = []
+    deep = False
+    for row, value in enumerate(_values(series)):
+        try:
+            array = None if value is None else sequences.sequence_array(_listed(value))
+        except ValueError:
+            raise wrong_value(series, row, sequences.EXPECTED) from None
+        deep |= array is not None and array.shape[1] > 1
+        found.append(array)
+    if not deep:
+        flat = [None if a is None else a[:, 0].tolist() for a in found]
+        return pl.Series(series.name, flat, dtype=pl.List(pl.Float64))
+    rows = [None if a is None else a.tolist() for a in found]
+    return pl.Series(series.name, rows, dtype=pl.List(pl.List(pl.Float64)))
+
+
+def _values(series: pl.Series) -> list[Any]:
+    if isinstance(series.dtype, pl.Categorical | pl.Enum):
+        series = series.cast(pl.String)
+    return series.to_list()
+
+
+def _listed(value: Any) -> list[Any]:
+    """A list, also where it is spelled as JSON. Raises ``ValueError``."""
+    if isinstance(value, str):
+        try:
+            return msgspec.json.decode(value, type=list)
+        except msgspec.DecodeError as error:
+            raise ValueError(str(error)) from error
+    if not isinstance(value, list):
+        raise ValueError(value)
+    return value
+
+
+def _image(series: pl.Series, row: int, value: Any) -> bytes:
+    try:
+        if isinstance(value, str) and not value.startswith("["):
+            value = images.image_bytes(value)
+        if isinstance(value, bytes):
+            images.image_shape(value)
+            return value
+        return images.to_png(_listed(value))
+    except ValueError as error:
+        expected = f"{images.EXPECTED} ({error})"
+        raise wrong_value(series, row, expected, "Leave it empty if it is missing.") from None
+
+
 def parse_iso(text: pl.Series) -> pl.Series:
     """ISO 8601 dates and times to milliseconds UTC; null where the text has another form."""
     frame = pl.DataFrame({"t": text.str.strip_chars()})
@@ -141,7 +204,7 @@ def wrong_value(series: pl.Series, row: int, expected: str, fix: str | None = No
     """The sentence for one value of a column; ``row`` counts from 0 here."""
     return invalid(
         f'column "{series.name}" row {row + 1}',
-        series[row],
+        _shown(series[row]),
         expected,
         fix=fix,
         code="mistyped_column",
@@ -149,9 +212,19 @@ def wrong_value(series: pl.Series, row: int, expected: str, fix: str | None = No
     )
 
 
+def _shown(value: Any) -> Any:
+    """A value as a sentence can show it."""
+    if isinstance(value, bytes):
+        return f"<{len(value):,} bytes>"
+    return value.to_list() if isinstance(value, pl.Series) else value
+
+
 _CONVERT: dict[str, Callable[[pl.Series], pl.Series]] = {
     "number": as_number,
     "boolean": as_boolean,
     "category": as_text,
     "datetime": as_instant,
+    "text": as_text,
+    "image": as_image,
+    "sequence": as_sequence,
 }

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from everloop.data.columns import as_kind, as_text, refuse
+from everloop.data import images, sequences, texts
+from everloop.data.columns import as_kind, as_text, refuse, wrong_value
 from everloop.data.schema import Feature, Schema
 from everloop.errors import invalid
 
@@ -111,13 +112,33 @@ def _fill(block: NDArray[np.float64], series: pl.Series, feature: Feature) -> No
         block[:, 0] = _levels(series, feature)
         return
     values = as_kind(series, feature.kind)
-    if feature.kind == "datetime":
+    if feature.shape:
+        _fill_rows(block, values, feature)
+    elif feature.kind == "datetime":
         block[:, 0] = values.dt.month().cast(pl.Float64).to_numpy()
         block[:, 1] = (values.dt.weekday() - 1).cast(pl.Float64).to_numpy()
         # NumPy divides; Polars would multiply by the inverse, which rounds otherwise than serving.
         block[:, 2] = (values.cast(pl.Int64) % _DAY_MS).cast(pl.Float64).to_numpy() / _HOUR_MS
     else:
         block[:, 0] = values.cast(pl.Float64).to_numpy()
+
+
+def _fill_rows(block: NDArray[np.float64], values: pl.Series, feature: Feature) -> None:
+    """Write a text, an image or a sequence, one row after the other."""
+    if feature.kind == "text":
+        index = texts.word_index(feature.levels)
+        for row, text in enumerate(values):
+            block[row] = texts.word_ids(text, index, feature.shape[0])
+        return
+    for row, value in enumerate(values.to_list()):
+        try:
+            if feature.kind == "sequence":
+                block[row] = sequences.last_steps(value, feature.shape)
+            else:
+                block[row] = np.nan if value is None else images.pixels(value, feature.shape)
+        except ValueError as error:
+            what = images.EXPECTED if feature.kind == "image" else sequences.EXPECTED
+            raise wrong_value(values, row, f"{what} ({error})") from None
 
 
 def _levels(series: pl.Series, feature: Feature) -> NDArray[np.float64]:

@@ -21,6 +21,15 @@ from everloop.data.schema import Feature, Schema, Task
 from everloop.data.spec import DataSpec
 from everloop.data.stray import NUMBER_SHARE, refuse_stray_text, share
 from everloop.data.target import infer_task, present_labels
+from everloop.data.unstructured import (
+    image_feature,
+    is_image,
+    is_prose,
+    is_sequence,
+    sequence_feature,
+    size_note,
+    text_feature,
+)
 from everloop.errors import invalid, nearest
 
 MIN_ROWS = 10
@@ -44,11 +53,12 @@ def infer_schema(
 ) -> Inferred:
     """The schema of the training data ``df``.
 
-    Numbers stay numbers; text that spells ISO dates is a datetime, other text a category with at
-    most ``spec.max_levels`` levels, most frequent first, and left out with a note when nearly every
-    row has its own value. Columns without a value or with only one are left out with a note. The
-    target is classified when it holds booleans, text or at most 20 different whole numbers (each
-    five times on average), otherwise regressed; ``task`` overrules this.
+    Numbers stay numbers; text that spells ISO dates is a datetime, sentences of five words and
+    more are a text, bytes of images are images and lists of numbers sequences. Other text is a
+    category with at most ``spec.max_levels`` levels, most frequent first, and left out with a
+    note when nearly every row has its own value. Columns without a value or with only one are left out with a
+    note. The target is classified when it holds booleans, text or at most 20 different whole
+    numbers (each five times on average), otherwise regressed; ``task`` overrules this.
 
     Raises :class:`~everloop.errors.InvalidInput` for a column that the spec names and the data
     lacks, fewer than 10 rows, a missing or constant target, a constant time, a text value in a
@@ -66,10 +76,11 @@ def infer_schema(
     features = []
     keys = {spec.target, spec.time, spec.id, *spec.ignore}
     for series in df.select([name for name in df.columns if name not in keys]):
-        found = _feature(series, spec)
+        found = _declared(series, spec) or _feature(series, spec)
         if isinstance(found, Feature):
             features.append(found)
             notes += _level_note(series, found, spec.max_levels)
+            notes += filter(None, [size_note(series, found)])
         else:
             notes.append(f'Column "{series.name}" is left out: {found}.')
     if not features:
@@ -98,6 +109,9 @@ def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
         "id": [spec.id],
         "ignore": spec.ignore,
         "categories": spec.categories,
+        "text": spec.text,
+        "images": spec.images,
+        "sequences": spec.sequences,
     }
     for key, names in named.items():
         for name in names:
@@ -143,6 +157,28 @@ def _check_keys(df: pl.DataFrame, spec: DataSpec) -> None:
         )
 
 
+def _declared(series: pl.Series, spec: DataSpec) -> Feature | str | None:
+    """What the spec says a column is; None when it says nothing."""
+    if series.null_count() == len(series):
+        return None
+    if series.name in spec.categories:
+        return _category(series, series.drop_nulls().n_unique(), spec)
+    if series.name in spec.text:
+        return text_feature(series)
+    if series.name in spec.images or is_image(series):
+        return image_feature(series, _size(spec))
+    if series.name in spec.sequences:
+        return sequence_feature(series)
+    return None
+
+
+def _size(spec: DataSpec) -> tuple[int, ...]:
+    size = spec.image_size
+    if size and (len(size) != 2 or min(size) < 1 or max(size) > 1024):
+        raise invalid("data.image_size", list(size), "height and width, each from 1 to 1024")
+    return size
+
+
 def _feature(series: pl.Series, spec: DataSpec) -> Feature | str:
     """The feature that a column makes, or the reason why it makes none."""
     if series.dtype.is_float():
@@ -150,13 +186,19 @@ def _feature(series: pl.Series, spec: DataSpec) -> Feature | str:
     nullable = series.null_count() > 0
     if series.null_count() == len(series):
         return "it has no value"
-    if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Duration, pl.Time, pl.Object):
+    listed = is_sequence(series)
+    if (series.dtype.is_nested() and not listed) or series.dtype in (
+        pl.Binary,
+        pl.Duration,
+        pl.Time,
+        pl.Object,
+    ):
         return f"values of type {series.dtype} are not read"
     distinct = series.drop_nulls().n_unique()
     if distinct == 1 and not nullable:
         return f"it has one value only, {series[0]!r}"
-    if series.name in spec.categories:
-        return _category(series, distinct, spec)
+    if listed:
+        return sequence_feature(series)
     if series.dtype == pl.Boolean:
         as_boolean(series)
         return Feature(series.name, "boolean", nullable=nullable)
@@ -180,6 +222,8 @@ def _text_feature(series: pl.Series, distinct: int, spec: DataSpec) -> Feature |
             wrong = instants.is_null() & text.is_not_null()
             refuse(series, wrong, "an ISO date, as in the column's other values")
     refuse_stray_text(text)
+    if is_prose(text, distinct):
+        return text_feature(text)
     return _category(text, distinct, spec)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from everloop.data.columns import as_text
+from everloop.data.columns import as_image, as_sequence, as_text
 
 
 def newer_over(old: pl.DataFrame, new: pl.DataFrame, id: str | None) -> pl.DataFrame:
@@ -14,7 +14,15 @@ def newer_over(old: pl.DataFrame, new: pl.DataFrame, id: str | None) -> pl.DataF
     """
     if id is not None and id in old.columns:
         old = old.filter(~as_text(old[id]).is_in(as_text(new[id]).implode()))
-    return pl.concat([old, new], how="diagonal_relaxed")
+    return pl.concat([_like(old, new), new], how="diagonal_relaxed")
+
+
+def _like(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    """``old`` with images and sequences of the types that checked rows have."""
+    both = [name for name in old.columns if name in new.columns]
+    changed = [as_image(old[n]) for n in both if new.schema[n] == pl.Binary]
+    changed += [as_sequence(old[n]) for n in both if isinstance(new.schema[n], pl.List)]
+    return old.with_columns(changed) if changed else old
 
 
 def by_time(frame: pl.DataFrame, time: str | None) -> pl.DataFrame:

@@ -17,6 +17,10 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ignore: tuple[str, ...] = ()  # columns that are neither features nor keys
     categories: tuple[str, ...] = ()  # columns of codes: categories although they look like numbers
     max_levels: int = 128  # of a category: the most frequent; rarer ones count as unseen
+    text: tuple[str, ...] = ()  # columns of texts; long texts are found without it
+    images: tuple[str, ...] = ()  # columns of images in base64; bytes are found without it
+    image_size: tuple[int, ...] = ()  # height and width to scale images to
+    sequences: tuple[str, ...] = ()  # columns of JSON lists; lists are found without it
     environment: str | None = None  # of gymnasium, in which a policy learns, instead of a source
     environment_arguments: dict[str, Any] = {}  # what the environment is made with
     feedback: bool = True  # add labelled predictions from the log to the training data

@@ -22,6 +22,7 @@ from everloop.data.merge import by_time
 from everloop.data.schema import Feature, Schema
 from everloop.errors import Integrity
 from everloop.monitor.dependence import rows_per_draw
+from everloop.monitor.signals import signal
 
 POINTS = 129  # quantiles kept of a number; an empirical distribution is known to 1/128 between them
 EXACT = 512  # a number with no more distinct values than this keeps all of them
@@ -229,6 +230,8 @@ def _sketch(frame: pl.DataFrame, feature: Feature) -> Sketch:
         if column.dtype.is_numeric():
             column = column != 0
         return sketch_category(as_text(column).str.to_lowercase(), ("false", "true"))
+    if feature.shape:
+        return sketch_number(signal(column, feature))
     if feature.kind == "datetime":
         column = parse_iso(column) if column.dtype == pl.String else column
         column = column.dt.hour() if column.dtype.is_temporal() else column

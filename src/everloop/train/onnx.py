@@ -161,7 +161,7 @@ def _check_rows(schema: Schema, sample: np.ndarray | None) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     levels = np.array(
         [
-            len(f.levels) if f.kind == "category" else 0
+            len(f.levels) if f.kind in ("category", "text") else 0
             for f in schema.features
             for _ in range(f.width)
         ]

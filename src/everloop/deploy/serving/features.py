@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+import numpy as np
+
+from everloop.data import images, sequences, texts
 from everloop.data.schema import Feature, Kind
 
 Columns = list[Sequence[Any]]
@@ -144,11 +147,98 @@ class DatetimeReader(FeatureReader):
         return True
 
 
+class TextReader(FeatureReader):
+    """Words as their numbers, see :mod:`everloop.data.texts`."""
+
+    type = str | None
+    expected = "text or null"
+    json_types = ("string",)
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        self._index = texts.word_index(feature.levels)
+
+    def columns(self, values: Sequence[Any]) -> Columns:
+        length = self.feature.shape[0]
+        rows = [texts.word_ids(value, self._index, length) for value in values]
+        return list(zip(*rows, strict=True))
+
+    def accepts(self, value: Any) -> bool:
+        return value is None or isinstance(value, str)
+
+
+class _ArrayReader(FeatureReader):
+    """Base of the kinds whose value is many numbers."""
+
+    def row(self, value: Any) -> Any:
+        """The value's numbers, ``feature.width`` of them. Raises ``ValueError``."""
+        raise NotImplementedError
+
+    def columns(self, values: Sequence[Any]) -> Columns:
+        block = np.full((len(values), self.feature.width), np.nan)
+        for place, value in enumerate(values):
+            if value is not None:
+                block[place] = self.row(value)
+        return list(block.T)
+
+    def accepts(self, value: Any) -> bool:
+        if value is None:
+            return True
+        try:
+            self.row(value)
+        except (ValueError, TypeError):
+            return False
+        return True
+
+
+class ImageReader(_ArrayReader):
+    """A PNG or JPEG in base64, or its pixels as nested numbers, see :mod:`everloop.data.images`."""
+
+    type = str | list[Any] | None
+    json_types = ("string", "array")
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        height, width, channels = feature.shape
+        self.expected = (
+            f"a PNG or JPEG image in base64, {height} by {width} by {channels} numbers from 0 to "
+            "255, or null"
+        )
+
+    def row(self, value: Any) -> Any:
+        return images.pixels(value, self.feature.shape)
+
+    def json_schema(self) -> dict[str, Any]:
+        return {**super().json_schema(), "description": self.expected}
+
+
+class SequenceReader(_ArrayReader):
+    """A list of numbers, or of lists of them, see :mod:`everloop.data.sequences`."""
+
+    type = list[Any] | None
+    json_types = ("array",)
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        steps, channels = feature.shape
+        each = "numbers" if channels == 1 else f"lists of {channels} numbers"
+        self.expected = f"a list of {each}, of which the last {steps} are read, or null"
+
+    def row(self, value: Any) -> Any:
+        return sequences.last_steps(value, self.feature.shape)
+
+    def json_schema(self) -> dict[str, Any]:
+        return {**super().json_schema(), "description": self.expected}
+
+
 READERS: dict[Kind, type[FeatureReader]] = {
     "number": NumberReader,
     "boolean": BooleanReader,
     "category": CategoryReader,
     "datetime": DatetimeReader,
+    "text": TextReader,
+    "image": ImageReader,
+    "sequence": SequenceReader,
 }
 
 

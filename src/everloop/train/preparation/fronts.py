@@ -12,8 +12,14 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from everloop.data.schema import Schema
+from everloop.data.schema import Feature, Schema
 from everloop.train.preparation.missing import MissingFiller
+from everloop.train.preparation.pixels import Pixels
+from everloop.train.preparation.single import Single
+from everloop.train.preparation.steps import ScaledSteps
+from everloop.train.preparation.texts import WordWeights
+
+TREE_WORDS = 512  # of a text that trees look at; they split on few, and more take memory
 
 
 def one_hot(schema: Schema) -> Any:
@@ -34,31 +40,71 @@ def one_hot_unscaled(schema: Schema) -> Any:
 
 
 def filled_codes(schema: Schema) -> Any:
-    """For trees that cannot see NaN: numbers filled, categories as their codes, float32."""
-    return MissingFiller(float32=True)
+    """For trees that cannot see NaN: numbers filled, categories as their codes, float32.
+
+    Of a text they see the weights of its 512 most frequent words.
+    """
+    if not _texts(schema):
+        return MissingFiller(float32=True)
+    return make_pipeline(_with_words(schema, MissingFiller()), Single())
 
 
 def native_codes(schema: Schema) -> Any:
-    """For trees that handle NaN themselves: as it comes, categories as their codes."""
-    return MissingFiller(keep=True)
+    """For trees that handle NaN themselves: as it comes, categories as their codes.
+
+    Of a text they see the weights of its 512 most frequent words.
+    """
+    if not _texts(schema):
+        return MissingFiller(keep=True)
+    return _with_words(schema, MissingFiller(keep=True))
 
 
 def _linear(schema: Schema, scale: bool) -> ColumnTransformer:
     numbers, categories, levels = [], [], []
-    position = 0
-    for feature in schema.features:
-        span = list(range(position, position + feature.width))
-        position += feature.width
+    steps: list[tuple[str, Any, list[int]]] = []
+    for place, (feature, span) in enumerate(_spans(schema)):
         if feature.kind == "category":
             categories += span
             levels.append(np.arange(len(feature.levels), dtype=np.float64))
+        elif feature.shape:
+            steps.append((f"{feature.kind}.{place}", _of_kind(feature), span))
         else:
             numbers += span
-    steps: list[tuple[str, Any, list[int]]] = []
-    if numbers:
-        fill = MissingFiller()
-        steps.append(("number", make_pipeline(fill, StandardScaler()) if scale else fill, numbers))
     if categories:
         encoder = OneHotEncoder(categories=levels, handle_unknown="ignore")
-        steps.append(("category", encoder, categories))
+        steps.insert(0, ("category", encoder, categories))
+    if numbers:
+        fill = MissingFiller()
+        front = make_pipeline(fill, StandardScaler()) if scale else fill
+        steps.insert(0, ("number", front, numbers))
     return ColumnTransformer(steps)
+
+
+def _of_kind(feature: Feature) -> Any:
+    if feature.kind == "text":
+        return WordWeights(len(feature.levels))
+    return Pixels() if feature.kind == "image" else ScaledSteps(feature.shape[1])
+
+
+def _with_words(schema: Schema, rest: Any) -> ColumnTransformer:
+    steps: list[tuple[str, Any, list[int]]] = []
+    others: list[int] = []
+    for place, (feature, span) in enumerate(_spans(schema)):
+        if feature.kind == "text":
+            words = WordWeights(len(feature.levels), TREE_WORDS, dense=True)
+            steps.append((f"text.{place}", words, span))
+        else:
+            others += span
+    if others:
+        steps.insert(0, ("other", rest, others))
+    return ColumnTransformer(steps)
+
+
+def _texts(schema: Schema) -> bool:
+    return any(feature.kind == "text" for feature in schema.features)
+
+
+def _spans(schema: Schema) -> list[tuple[Feature, list[int]]]:
+    """Each feature with its columns of ``X``."""
+    edges = np.cumsum([0, *(feature.width for feature in schema.features)])
+    return [(f, list(range(edges[i], edges[i + 1]))) for i, f in enumerate(schema.features)]

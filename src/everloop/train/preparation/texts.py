@@ -1,0 +1,111 @@
+"""Texts as the weights of their words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import numpy_helper
+from scipy import sparse
+from skl2onnx.algebra.onnx_ops import (
+    OnnxAdd,
+    OnnxCast,
+    OnnxConcat,
+    OnnxConstantOfShape,
+    OnnxDiv,
+    OnnxIdentity,
+    OnnxLog,
+    OnnxMax,
+    OnnxMul,
+    OnnxReduceL2,
+    OnnxScatterElements,
+    OnnxShape,
+    OnnxSlice,
+    OnnxWhere,
+)
+
+from everloop.train.preparation._base import Transform
+
+INT64 = 7  # ONNX's number for whole numbers
+
+
+class WordWeights(Transform):
+    """TF-IDF: ``(1 + ln tf) · (ln((1 + n) / (1 + df)) + 1)``, each row divided by its length.
+
+    ``tf`` counts a word in the row, ``df`` the training rows that hold it, ``n`` the training
+    rows (Salton & Buckley, 1988, with scikit-learn's smoothing). Unknown words are left out, a
+    row without a known word is all zeros.
+
+    Parameters
+    ----------
+    vocabulary : words that the schema knows; ids below it are words.
+    limit : keep only so many of them, the most frequent; all by default.
+    dense : return an array instead of a sparse matrix.
+
+    Attributes
+    ----------
+    weights_ : the second factor of each word, float64.
+    """
+
+    def __init__(self, vocabulary: int, limit: int | None = None, dense: bool = False) -> None:
+        self.vocabulary = vocabulary
+        self.limit = limit
+        self.dense = dense
+
+    def fit(self, X: np.ndarray, y: Any = None) -> WordWeights:
+        """Count in how many rows of word ids, n by the length of a text, each word is."""
+        self.n_features_in_ = X.shape[1]
+        self.width_ = min(self.vocabulary, self.limit or self.vocabulary)
+        found = np.diff(self._counts(X).tocsc().indptr)
+        self.weights_ = np.log((1 + len(X)) / (1 + found)) + 1.0
+        return self
+
+    def transform(self, X: np.ndarray) -> Any:
+        """The weights of each row's words, n by ``width_``."""
+        counts = self._counts(X)
+        counts.data = (1.0 + np.log(counts.data)) * self.weights_[counts.indices]
+        rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+        length = np.sqrt(np.bincount(rows, counts.data**2, counts.shape[0]))
+        counts.data /= length[rows]
+        return counts.toarray() if self.dense else counts
+
+    def _counts(self, X: np.ndarray) -> sparse.csr_matrix:
+        known = (X >= 0) & ~(self.width_ <= X)
+        rows, _ = np.nonzero(known)
+        shape = (len(X), self.width_)
+        ones = np.ones(len(rows))
+        counts = sparse.csr_matrix((ones, (rows, X[known].astype(np.int64))), shape)
+        counts.sum_duplicates()
+        return counts
+
+    def graph(self, X: Any, opset: int) -> Any:
+        # Two more columns take what is no word: unknown ids, and -1, which means the last column.
+        ids = OnnxCast(X, to=INT64, op_version=opset)
+        rows = OnnxSlice(
+            OnnxShape(X, op_version=opset), np.array([0]), np.array([1]), op_version=opset
+        )
+        shape = OnnxConcat(rows, np.array([self.vocabulary + 2]), axis=0, op_version=opset)
+        empty = OnnxConstantOfShape(shape, value=_double(0.0), op_version=opset)
+        size = OnnxShape(X, op_version=opset)
+        ones = OnnxConstantOfShape(size, value=_double(1.0), op_version=opset)
+        every = OnnxScatterElements(empty, ids, ones, axis=1, reduction="add", op_version=opset)
+        counts = OnnxSlice(
+            every, np.array([0]), np.array([self.width_]), np.array([1]), op_version=opset
+        )
+        # The logarithm of 0 never reaches the answer, as counts below 1 stay as they are.
+        one = np.array([1.0])
+        logs = OnnxAdd(
+            OnnxLog(OnnxMax(counts, one, op_version=opset), op_version=opset),
+            one,
+            op_version=opset,
+        )
+        here = OnnxCast(counts, to=9, op_version=opset)
+        damped = OnnxWhere(here, logs, np.array([0.0]), op_version=opset)
+        weighted = OnnxMul(damped, self.weights_.reshape(1, -1), op_version=opset)
+        length = OnnxReduceL2(weighted, np.array([1]), keepdims=1, op_version=opset)
+        length = OnnxMax(length, np.array([1e-300]), op_version=opset)
+        return OnnxIdentity(OnnxDiv(weighted, length, op_version=opset), op_version=opset)
+
+
+def _double(value: float) -> Any:
+    return numpy_helper.from_array(np.array([value]))
