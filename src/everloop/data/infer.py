@@ -55,10 +55,10 @@ def infer_schema(
 
     Numbers stay numbers; text that spells ISO dates is a datetime, sentences of five words and
     more are a text, bytes of images are images and lists of numbers sequences. Other text is a
-    category with at most ``spec.max_levels`` levels, most frequent first, and left out with a
-    note when nearly every row has its own value. Columns without a value or with only one are left out with a
-    note. The target is classified when it holds booleans, text or at most 20 different whole
-    numbers (each five times on average), otherwise regressed; ``task`` overrules this.
+    category with at most ``spec.max_levels`` levels, most frequent first, and left out with a note
+    when nearly every row has its own value. Columns without a value or with only one are left out
+    with a note. The target is classified when it holds booleans, text or at most 20 different
+    whole numbers (each five times on average), otherwise regressed; ``task`` overrules this.
 
     Raises :class:`~everloop.errors.InvalidInput` for a column that the spec names and the data
     lacks, fewer than 10 rows, a missing or constant target, a constant time, a text value in a
