@@ -13,6 +13,8 @@ class EvaluateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     metric: str = ""  # what decides; the default of the task unless given
     gates: tuple[str, ...] | None = None  # what must hold; default: "METRIC beats champion"
     holdout: str | float = 0.2  # share of the rows, or a duration such as "7d" when there is a time
-    split: Literal["auto", "last", "random"] = "auto"  # auto: the last rows when there is a time
+    split: Literal["auto", "last", "random", "stratified"] = "auto"  # auto: by time if any
+    group_by: str | None = None  # a column; rows with one value of it stay on one side
+    gap: str | None = None  # such as "1d": left out before the first test row by time
     episodes: int = 500  # that a policy plays to be judged
     train_rows: int | None = None  # the first N rows train and the rest test, instead of a share

@@ -296,7 +296,12 @@ def _check_rollout(deploy: DeploySpec) -> None:
 def _check_holdout(d: Declaration) -> None:
     if d.evaluate.episodes < 1:
         raise invalid("evaluate.episodes", d.evaluate.episodes, "1 or more")
-    holdout = d.evaluate.holdout
+    holdout, gap = d.evaluate.holdout, d.evaluate.gap
+    if gap is not None:
+        seconds(gap, "evaluate.gap")
+        if d.data.time is None or d.evaluate.split in ("random", "stratified"):
+            expected = "no gap where the rows are not divided by data.time"
+            raise invalid("evaluate.gap", gap, expected, fix="Leave it out.")
     if isinstance(holdout, str):
         seconds(holdout, "evaluate.holdout")
         if d.data.time is None:

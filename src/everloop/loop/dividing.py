@@ -17,13 +17,22 @@ def divide(
     Raises :class:`~everloop.errors.InvalidInput` when a side would be empty.
     """
     spec, seed = declaration.evaluate, declaration.loop.seed
-    parts = split(frame, schema, spec.holdout, seed, spec.split, spec.train_rows)
+    parts = split(
+        frame,
+        schema,
+        spec.holdout,
+        seed,
+        spec.split,
+        train_rows=spec.train_rows,
+        group_by=spec.group_by,
+        gap=spec.gap,
+    )
     in_file_order = schema.time is None and (spec.split == "last" or spec.train_rows is not None)
     if not schema.numeric and in_file_order:
         target = frame[schema.target]
         if min(target[parts.test].n_unique(), target[parts.train].n_unique()) < 2:
             share = len(parts.test) / frame.height
-            return split(frame, schema, share, seed, "random"), (
+            return split(frame, schema, share, seed, "random", group_by=spec.group_by), (
                 "The file is sorted by its target, so the last rows hold one class only: "
                 "the test rows are drawn at random instead."
             )

@@ -15,6 +15,7 @@ from everloop.data.leaks import leaks
 from everloop.data.merge import newer_over
 from everloop.data.schema import Schema
 from everloop.data.sources import read_table
+from everloop.data.spec import DataSpec
 from everloop.data.splits import Split
 from everloop.errors import invalid
 from everloop.loop.dividing import divide
@@ -84,7 +85,9 @@ def _freeze(
 ) -> Outcome:
     rows = np.arange(frame.height)
     found = leaks(frame, schema, Split(rows[:train_rows], rows[train_rows:], how))
-    columns = [*schema.names, schema.target, *(c for c in (schema.id, schema.time) if c)]
+    keys = (schema.id, schema.time, context.declaration.evaluate.group_by)
+    columns = [*schema.names, schema.target]
+    columns += [key for key in keys if key and key not in columns]
     version = context.project.datasets.snapshot(
         frame.select(columns), context.declaration.name, schema, origin
     )
@@ -135,7 +138,8 @@ def _with_new_rows(context: StepContext) -> Outcome:
             f"the columns of {declaration.data.source}",
             code="missing_column",
         )
-    infer_schema(new, declaration.data)  # the new rows must be sound on their own
+    spec = _about(old, declaration.data)
+    infer_schema(new, spec)  # the new rows must be sound on their own
     new = _aligned(new, old).join(old, on=old.columns, how="anti", nulls_equal=True)
     origin = {"base": champion.dataset, "source": source, "new_rows": new.height}
     if new.height == 0:
@@ -153,13 +157,18 @@ def _with_new_rows(context: StepContext) -> Outcome:
             f"the {unseen.height} old test rows and the last {tested} of {new.height} new rows test"
         )
     frame = pl.concat([train, test])
-    inferred = infer_schema(frame, declaration.data)
+    inferred = infer_schema(frame, spec)
     return _freeze(context, frame, inferred.schema, train.height, how, inferred.notes, origin)
 
 
 def _trained_rows(context: StepContext, cycle: str | None) -> int:
     step = context.project.cycles.step(cycle or "", "snapshot")
     return int((step.result or {})["train_rows"]) if step is not None else 0
+
+
+def _about(old: pl.DataFrame, spec: DataSpec) -> DataSpec:
+    """What is declared of the columns that snapshots keep; those that are ignored they do not."""
+    return msgspec.structs.replace(spec, ignore=tuple(c for c in spec.ignore if c in old.columns))
 
 
 def _aligned(new: pl.DataFrame, old: pl.DataFrame) -> pl.DataFrame:

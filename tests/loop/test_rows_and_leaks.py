@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from everloop.cli import everloop
+from everloop.errors import InvalidInput
 from everloop.loop.checking import check
 from everloop.loop.loop import load
 
@@ -45,3 +46,26 @@ def test_the_snapshot_keeps_what_was_found(leaky: Path) -> None:
         result = project.cycles.step(cycle.id, "snapshot").result
     assert result["leaks"][0]["check"] == "target_copy"
     assert any('copies the target "y"' in note for note in result["notes"])
+
+
+def test_a_group_is_kept_whole_and_kept_for_later(leaky: Path) -> None:
+    frame = pl.read_csv(leaky / "d.csv").with_columns(site=pl.int_range(200) % 20).drop("paid")
+    frame.write_csv(leaky / "d.csv")
+    (leaky / "everloop.toml").write_text(
+        FILE.replace("[train]", 'ignore = ["site"]\n[train]') + '[evaluate]\ngroup_by = "site"\n'
+    )
+    loop = load(leaky / "everloop.toml")
+    with loop.project as project:
+        result = project.cycles.step(loop.run().id, "snapshot").result
+        kept = project.datasets.load(result["dataset"])
+        assert result["split"].endswith("whole site")
+        train = kept.head(result["train_rows"])["site"].to_list()
+        assert not set(train) & set(kept.tail(result["test_rows"])["site"].to_list())
+        frame.with_columns(pl.col("x") + 0.01).write_csv(leaky / "more.csv")
+        assert loop.update("more.csv").reason  # a column that is ignored need not stand in its way
+
+
+def test_a_gap_needs_a_time(leaky: Path) -> None:
+    (leaky / "everloop.toml").write_text(FILE + '[evaluate]\ngap = "1d"\n')
+    with pytest.raises(InvalidInput, match="no gap where the rows are not divided"):
+        check(leaky)

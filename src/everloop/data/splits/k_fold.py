@@ -1,0 +1,59 @@
+"""Parts that take turns to judge."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from everloop.data.encode import encode_target
+from everloop.data.schema import Schema
+from everloop.data.splits._base import Split, groups_of
+from everloop.data.splits.hashing import fraction, row_hash
+from everloop.errors import invalid
+
+
+def k_fold(
+    df: pl.DataFrame,
+    schema: Schema,
+    folds: int,
+    seed: int,
+    group_by: str | None = None,
+    stratified: bool = False,
+) -> list[Split]:
+    """``folds`` divisions in which each row tests once.
+
+    A row's part follows from its hash alone, so rows to come move none; rows with equal features,
+    or of one group, are in one part. With ``stratified`` each class is dealt out evenly by the
+    order of the hashes instead, which may move a few rows when others come.
+
+    Raises :class:`~everloop.errors.InvalidInput` when a part would be empty.
+    """
+    if folds < 2:
+        raise invalid("folds", folds, "2 or more")
+    if group_by is not None:
+        groups_of(df, group_by)
+    hashes = row_hash(df, schema, seed, group_by)
+    part = np.minimum((fraction(hashes) * folds).astype(np.int64), folds - 1)
+    if stratified and schema.classes:
+        if group_by is not None:
+            raise invalid("evaluate.split", "stratified", "random, as groups stay whole")
+        part = _dealt(hashes, encode_target(df, schema), folds)
+    if len(np.unique(part)) < folds:
+        what = f"values of {group_by}" if group_by else f"the {df.height} rows"
+        raise invalid("folds", folds, f"fewer parts than {what} can fill")
+    names = f", whole {group_by}" if group_by else ""
+    return [
+        Split(
+            np.flatnonzero(part != k),
+            np.flatnonzero(part == k),
+            f"part {k + 1} of {folds} (seed {seed}){names}",
+        )
+        for k in range(folds)
+    ]
+
+
+def _dealt(hashes: np.ndarray, y: np.ndarray, folds: int) -> np.ndarray:
+    """Rows sorted by class and hash, dealt round like cards."""
+    part = np.empty(len(y), dtype=np.int64)
+    part[np.lexsort((hashes, y))] = np.arange(len(y)) % folds
+    return part
