@@ -74,6 +74,9 @@ class Registry(Generic[T]):
 
 
 candidates: Registry[Any] = Registry("candidate", "everloop.train.candidates")
+samplers: Registry[Any] = Registry("sampler", "everloop.train.search.samplers")
+pruners: Registry[Any] = Registry("pruner", "everloop.train.search.pruners")
+trial_workers: Registry[Any] = Registry("kind of worker", "everloop.train.search.workers")
 metrics: Registry[Any] = Registry("metric", "everloop.evaluate.metrics")
 gates: Registry[Any] = Registry("gate", "everloop.evaluate.gates")
 drift_tests: Registry[Any] = Registry("drift test", "everloop.monitor.drift")

@@ -29,6 +29,17 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def available_bytes() -> int:
+    """Memory that new work may take; a guess of 4 GB where the system does not tell."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return 4_000_000_000
+
+
 def resident_megabytes(pid: int) -> float:
     """Resident memory of a process; 0 where the system does not tell."""
     try:

@@ -69,9 +69,7 @@ class CycleView:
                 spent = time.monotonic() - self._began
                 detail(f"{line}  {spent:.1f} s", facts["step"])
         elif self._status is not None and stage != "cycle":
-            self._status.update(
-                f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items())
-            )
+            self._status.update(_progress(stage, facts))
 
     def _stop(self) -> None:
         if self._status is not None:
@@ -149,6 +147,14 @@ def show_gates(tested: dict[str, Any]) -> None:
 def exit_code(cycle: Cycle) -> int:
     """2 for bad input, 1 when the cycle broke; a verdict against a version is not a failure."""
     return {"refused": 2, "failed": 1, "failed_gates": 1}.get(cycle.verdict or "", 0)
+
+
+def _progress(stage: str, facts: dict[str, Any]) -> str:
+    """One short line of what a step reports while it runs."""
+    if stage == "trial":
+        came = _short(facts.get("score")) if facts["state"] == "complete" else facts["state"]
+        return f"trial {facts['number'] + 1}: {facts['candidate']} {came}"
+    return f"{stage}: " + ", ".join(f"{k} {_short(v)}" for k, v in facts.items())
 
 
 def _short(value: Any) -> str:

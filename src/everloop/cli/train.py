@@ -30,6 +30,8 @@ from everloop.loop.project import Project
     help="An algorithm to try; may be repeated.  [default: linear or logistic regression]",
 )
 @click.option("--metric", help="What decides.  [default: the task's]")
+@click.option("--budget", help="Search for so long, as 2m, over every usual algorithm.")
+@click.option("--trials", type=int, help="Search so many settings of the candidates.")
 @click.option("--name", help="Name of the model.  [default: the file's]")
 @project_options
 def command(
@@ -39,6 +41,8 @@ def command(
     holdout: float | None,
     candidates: tuple[str, ...],
     metric: str | None,
+    budget: str | None,
+    trials: int | None,
     name: str | None,
     folder: Path,
     loop_name: str | None,
@@ -61,6 +65,7 @@ def command(
                 holdout=holdout,
                 candidates=candidates,
                 metric=metric,
+                search={"timeout": budget, "trials": trials},
             )
             loop = Loop(project, declaration)
         if not as_json:

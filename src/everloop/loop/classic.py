@@ -34,11 +34,13 @@ def declare_classic(
     holdout: float | None = None,
     candidates: tuple[str, ...] = (),
     metric: str | None = None,
+    search: dict[str, Any] | None = None,
 ) -> Declaration:
     """Declare and record a loop over one file; what is not given is read off the data.
 
-    A new version replaces the champion when it is better on the same held-out rows; a loop file
-    can ask for more evidence with the gate ``"METRIC beats champion"``.
+    ``search`` is a budget as in ``[train.search]``; with one, every usual algorithm is tried unless
+    ``candidates`` are named. A new version replaces the champion when it is better on the same
+    held-out rows; a loop file can ask for more evidence with the gate ``"METRIC beats champion"``.
     """
     path = str(data.resolve())
     frame = read_table(path, project.dir)
@@ -56,11 +58,13 @@ def declare_classic(
         evaluate["train_rows"] = rows
     if holdout is not None:
         evaluate["holdout"] = holdout
+    asked = {key: value for key, value in (search or {}).items() if value is not None}
+    usual = [] if asked else [DEFAULT_CANDIDATE[schema.task]]
     declaration = from_dict(
         {
             "loop": {"name": name},
             "data": {"source": path, "target": target, "feedback": False},
-            "train": {"candidates": list(candidates) or [DEFAULT_CANDIDATE[schema.task]]},
+            "train": {"candidates": list(candidates) or usual, "search": asked},
             "evaluate": evaluate,
         }
     ).declaration

@@ -52,7 +52,7 @@ def trainable_rows(project: Project, declaration: Declaration, champion: ModelVe
 
 def found_params(project: Project, version: ModelVersion) -> dict[str, Any] | None:
     """The parameters that a search found for a version; None where they were the defaults."""
-    searched = project.cycles.declaration(version.model).train.search.trials > 0
+    searched = project.cycles.declaration(version.model).train.search.asked
     step = project.cycles.step(version.cycle or "", "train") if searched else None
     return dict((step.result or {})["params"]) if step is not None else None
 

@@ -22,6 +22,7 @@ from everloop.errors import InvalidInput, NotFound, invalid, nearest
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.monitor.spec import MonitorSpec
 from everloop.settings import Settings, load_settings
+from everloop.train.bounds import check_search
 from everloop.train.spec import TrainSpec
 from everloop.update.spec import UpdateSpec
 
@@ -237,9 +238,7 @@ def _check_values(d: Declaration) -> None:
         raise invalid("data.source", d.data.source, "a path or a glob of data files")
     _check_keys_of_rows(d.data)
     _check_rollout(d.deploy)
-    seconds(d.train.search.timeout, "train.search.timeout")
-    if d.train.search.trials < 0:
-        raise invalid("train.search.trials", d.train.search.trials, "0 or more")
+    check_search(d.train)
     _check_holdout(d)
     seconds(d.monitor.window, "monitor.window")
     if d.monitor.performance is not None:

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from everloop.data.schema import Task
-from everloop.durations import seconds
-from everloop.errors import invalid
-from everloop.extensions import candidates
+from everloop.errors import invalid, nearest
+from everloop.extensions import candidates, pruners, samplers, trial_workers
+from everloop.train.bounds import check_search
 from everloop.train.candidates._base import Candidate
 from everloop.train.candidates.own import own_candidate
 from everloop.train.loading import is_reference
-from everloop.train.spec import TrainSpec
+from everloop.train.spec import SearchSpec, TrainSpec
 
-MAX_TRIALS = 100_000
+# What a search takes on, in the order of what is learnt per second; those that are registered.
+PORTFOLIO = (
+    "lightgbm",
+    "logistic_regression",
+    "ridge",
+    "extra_trees",
+    "random_forest",
+    "svm",
+    "knn",
+)
 
 
-def default_candidates(task: Task) -> tuple[str, ...]:
-    """What is tried when the loop file names nothing."""
+def default_candidates(task: Task, searched: bool = False) -> tuple[str, ...]:
+    """What is tried when the loop file names nothing; more when there is time to search."""
+    if searched and task in ("regression", "binary", "multiclass"):
+        able = _names_for(task)
+        return tuple(name for name in PORTFOLIO if name in able)
     if task == "policy":
         return ("q_learning",)
     linear = "linear_regression" if task == "regression" else "logistic_regression"
@@ -40,7 +52,7 @@ def chosen_candidates(spec: TrainSpec, task: Task) -> dict[str, Candidate]:
     task.
     """
     found = {}
-    for name in spec.candidates or default_candidates(task):
+    for name in spec.candidates or default_candidates(task, searched=spec.search.asked):
         candidate = find_candidate(name)
         if task not in candidate.tasks:
             raise invalid(
@@ -69,10 +81,26 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
     if task is not None:
         plain = tuple(name for name in spec.candidates if ":" not in name)
         chosen_candidates(TrainSpec(candidates=plain), task)
-    if not 0 <= spec.search.trials <= MAX_TRIALS:
-        raise invalid("train.search.trials", spec.search.trials, f"a number from 0 to {MAX_TRIALS}")
-    if seconds(spec.search.timeout, "train.search.timeout") <= 0:
-        raise invalid("train.search.timeout", spec.search.timeout, "a duration above 0")
+    check_search(spec)
+    for name in spec.space:
+        if name not in (spec.candidates or candidates.names()):
+            expected = "a candidate of this loop"
+            guess = nearest(name, spec.candidates)
+            fix = f'Did you mean "{guess}"?' if guess else None
+            raise invalid("train.space", name, expected, fix=fix)
+    if spec.search.asked:
+        _check_words(spec.search)
+
+
+def _check_words(search: SearchSpec) -> None:
+    """Names that only a search has a use for, since looking them up imports it."""
+    defaults = SearchSpec()
+    if search.sampler != defaults.sampler:
+        samplers.get(search.sampler, "train.search.sampler")
+    if search.pruner != defaults.pruner:
+        pruners.get(search.pruner, "train.search.pruner")
+    if search.executor:
+        trial_workers.get(search.executor, "train.search.executor")
 
 
 def _names_for(task: Task) -> list[str]:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 import time
-import warnings
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from everloop.data.schema import Schema
-from everloop.durations import seconds
 from everloop.errors import EverloopError, InvalidInput, invalid
+from everloop.train.baseline import baseline
 from everloop.train.candidates._base import Candidate
 from everloop.train.check import chosen_candidates
-from everloop.train.fitting import Fitting, Report
-from everloop.train.loading import load
-from everloop.train.predictions import predict
+from everloop.train.fitting import Report
+from everloop.train.search.space import fixed
 from everloop.train.spec import TrainSpec
-from everloop.train.validation import folds
+from everloop.train.training import Score, Training
 
+if TYPE_CHECKING:
+    from everloop.train.search.records import Trial
 
-class Score(Protocol):
-    """How good answers are; greater is better, NaN when these rows cannot tell."""
-
-    def __call__(
-        self,
-        y: np.ndarray,
-        pred: np.ndarray,
-        proba: np.ndarray | None,
-        groups: np.ndarray | None = None,
-    ) -> float: ...
+__all__ = ["Fitted", "Score", "fit_candidates"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +58,7 @@ def fit_candidates(
     time_ordered: bool = False,
     keep: dict[str, Any] | None = None,
     groups: np.ndarray | None = None,
+    study: Path | None = None,
 ) -> list[Fitted]:
     """Fit the candidates of ``spec``; best first.
 
@@ -79,127 +73,130 @@ def fit_candidates(
     score : of ``(y_true, y_pred, probabilities or None)``, greater is better. NaN means that the
         part could not be scored.
     seed : same seed, same rows: same models.
-    report : called with what happened: ``"trial"`` (candidate, number, params, score or error),
-        ``"candidate"`` (candidate, params, score, seconds), ``"failed"`` (candidate, error) and
+    report : called with what happened: ``"trial"`` (what
+        :func:`everloop.train.search.study.facts` says of it), ``"candidate"`` (candidate, params,
+        score, seconds), ``"failed"`` (candidate, error), ``"baseline"`` (strategy, score) and
         ``"refit"`` (candidate, rows, seconds).
     time_ordered : the rows are in order of time; then validation is on later rows.
     groups : for a ranking, which rows belong together, n codes.
     keep : parameters of a single candidate, found by an earlier search; its defaults otherwise.
+    study : the file that keeps the trials of a search, which goes on from what is in it.
 
     Raises :class:`~everloop.errors.InvalidInput` for an unknown candidate, or when none can be
     fitted, with the reason of the first.
     """
     chosen = chosen_candidates(spec, schema.task)
-    data = _Training(X, y, schema, score, seed, time_ordered, groups)
-    compared = len(chosen) > 1 or spec.search.trials > 0
-    deadline = time.monotonic() + seconds(spec.search.timeout, "train.search.timeout")
-    tried: list[Fitted] = []
-    failures: list[str] = []
-    for i, (name, candidate) in enumerate(chosen.items()):
-        try:
-            if not compared:
-                tried.append(data.fit_once(name, candidate, keep))
-            elif spec.search.trials > 0:
-                trials = max(1, round(spec.search.trials / len(chosen)))
-                timeout = max(1.0, (deadline - time.monotonic()) / (len(chosen) - i))
-                tried.append(data.search(name, candidate, trials, timeout, report))
-            else:
-                tried.append(data.compare(name, candidate))
-        except EverloopError:
-            raise
-        except Exception as error:
-            failures.append(f"{name}: {type(error).__name__}: {error}")
-            report("failed", {"candidate": name, "error": f"{type(error).__name__}: {error}"})
-            continue
-        shown = {key: getattr(tried[-1], key) for key in ("params", "score", "seconds")}
-        report("candidate", {"candidate": name} | shown)
-    if not tried:
-        raise _none_fitted(list(chosen), failures)
-    tried.sort(key=_rank, reverse=True)
+    training = Training(X, y, schema, score, seed, time_ordered, groups)
+    if spec.search.asked:
+        tried = _searched(training, chosen, spec, report, study)
+    elif len(chosen) > 1:
+        tried = _compared(training, chosen, spec, report)
+    else:
+        tried = _single(training, chosen, spec, report, keep)
+    if tried[0].score is not None and (floor := baseline(training)) is not None:
+        report("baseline", {"strategy": floor[0], "score": floor[1]})
     best = tried[0]
     if best.estimator is None:
-        best = data.refit(best, chosen[best.name])
+        best = _refit(training, best, chosen[best.name])
         report("refit", {"candidate": best.name, "rows": len(X), "seconds": best.seconds})
     return [best, *tried[1:]]
 
 
-class _Training:
-    """The rows and how a set of parameters is scored on them."""
+def _searched(
+    training: Training,
+    chosen: dict[str, Candidate],
+    spec: TrainSpec,
+    report: Report,
+    place: Path | None,
+) -> list[Fitted]:
+    """The best of each candidate's trials, best first."""
+    # Optuna takes most of a second to import, which only a search should pay for.
+    study = importlib.import_module("everloop.train.search.study")
+    trials: list[Trial] = study.search(training, chosen, spec, report, place)
+    tried, failures = [], []
+    for name in chosen:
+        own = [trial for trial in trials if trial.candidate == name]
+        best: Trial | None = study.best_of(own)
+        spent = sum(trial.seconds for trial in own)
+        if best is not None:
+            tried.append(Fitted(name, best.params, None, spent, best.score))
+            _report_candidate(report, tried[-1])
+        elif own:
+            error = next((t.error for t in own if t.error), "no trial was scored")
+            failures.append(f"{name}: {error}")
+            report("failed", {"candidate": name, "error": error})
+    return _ranked(chosen, tried, failures)
 
-    def __init__(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        schema: Schema,
-        score: Score,
-        seed: int,
-        time_ordered: bool,
-        groups: np.ndarray | None,
-    ) -> None:
-        self.X, self.y, self.schema, self.score, self.seed = X, y, schema, score, seed
-        self.groups = groups
-        classification = not schema.numeric
-        self.folds = folds(y, classification=classification, time_ordered=time_ordered, seed=seed)
 
-    def compare(self, name: str, candidate: Candidate) -> Fitted:
-        """The defaults, scored."""
+def _compared(
+    training: Training, chosen: dict[str, Candidate], spec: TrainSpec, report: Report
+) -> list[Fitted]:
+    """Each candidate's defaults, scored; best first."""
+    tried, failures = [], []
+    for name, candidate in chosen.items():
         started = time.perf_counter()
-        params = candidate.defaults(len(self.X))
-        value = self.validate(candidate, params)
-        return Fitted(name, params, None, time.perf_counter() - started, value)
+        try:
+            params = _defaults(training, name, candidate, spec)
+            value = training.validate(candidate, params).score
+        except EverloopError:
+            raise
+        except Exception as error:
+            failures.append(_failed(report, name, error))
+            continue
+        tried.append(Fitted(name, params, None, time.perf_counter() - started, value))
+        _report_candidate(report, tried[-1])
+    return _ranked(chosen, tried, failures)
 
-    def search(
-        self, name: str, candidate: Candidate, trials: int, timeout: float, report: Report
-    ) -> Fitted:
-        """The best parameters within the budget."""
-        started = time.perf_counter()
-        defaults = candidate.defaults(len(self.X))
-        params, value = load("everloop.train.search:search")(
-            name,
-            candidate,
-            defaults,
-            lambda params: self.validate(candidate, params),
-            trials=trials,
-            timeout=timeout,
-            seed=self.seed,
-            report=report,
-        )
-        return Fitted(name, params, None, time.perf_counter() - started, value)
 
-    def fit_once(self, name: str, candidate: Candidate, keep: dict[str, Any] | None) -> Fitted:
-        """All rows at once, when there is nothing to choose between."""
-        params = candidate.defaults(len(self.X)) if keep is None else keep
-        unfitted = Fitted(name, params, None, 0.0, None)
-        return self.refit(unfitted, candidate)
+def _single(
+    training: Training,
+    chosen: dict[str, Candidate],
+    spec: TrainSpec,
+    report: Report,
+    keep: dict[str, Any] | None,
+) -> list[Fitted]:
+    """The only candidate, fitted on all rows at once: there is nothing to choose between."""
+    ((name, candidate),) = chosen.items()
+    try:
+        params = _defaults(training, name, candidate, spec) if keep is None else keep
+        fitted = _refit(training, Fitted(name, params, None, 0.0, None), candidate)
+    except EverloopError:
+        raise
+    except Exception as error:
+        raise _none_fitted([name], [_failed(report, name, error)]) from error
+    _report_candidate(report, fitted)
+    return [fitted]
 
-    def validate(self, candidate: Candidate, params: dict[str, Any]) -> float:
-        """Mean score over the parts that can be scored; NaN when none can."""
-        values = []
-        for fit_rows, rows in self.folds:
-            estimator, _ = self.fit(candidate, params, fit_rows)
-            pred, proba = predict(estimator, self.X[rows], self.schema)
-            together = () if self.groups is None else (self.groups[rows],)
-            values.append(self.score(self.y[rows], pred, proba, *together))
-        known = [v for v in values if not np.isnan(v)]
-        return float(np.mean(known)) if known else float("nan")
 
-    def fit(
-        self, candidate: Candidate, params: dict[str, Any], rows: np.ndarray | slice
-    ) -> tuple[Any, tuple[str, ...]]:
-        """A fitted pipeline and the warnings it raised."""
-        estimator = candidate.build(self.schema, self.schema.task, self.seed, dict(params))
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            groups = None if self.groups is None else self.groups[rows]
-            candidate.fit(estimator, self.X[rows], self.y[rows], Fitting(groups=groups))
-        return estimator, tuple(dict.fromkeys(str(w.message).splitlines()[0] for w in caught))
+def _defaults(
+    training: Training, name: str, candidate: Candidate, spec: TrainSpec
+) -> dict[str, Any]:
+    return candidate.defaults(len(training.X)) | fixed(spec.space.get(name, {}))
 
-    def refit(self, best: Fitted, candidate: Candidate) -> Fitted:
-        """The same candidate and parameters on all rows."""
-        started = time.perf_counter()
-        estimator, notes = self.fit(candidate, best.params, slice(None))
-        spent = best.seconds + time.perf_counter() - started
-        return Fitted(best.name, best.params, estimator, spent, best.score, notes)
+
+def _refit(training: Training, best: Fitted, candidate: Candidate) -> Fitted:
+    """The same candidate and parameters on all rows."""
+    started = time.perf_counter()
+    estimator, notes = training.fit(candidate, best.params, slice(None))
+    spent = best.seconds + time.perf_counter() - started
+    return Fitted(best.name, best.params, estimator, spent, best.score, notes)
+
+
+def _ranked(chosen: dict[str, Candidate], tried: list[Fitted], failures: list[str]) -> list[Fitted]:
+    if not tried:
+        raise _none_fitted(list(chosen), failures)
+    return sorted(tried, key=_rank, reverse=True)
+
+
+def _report_candidate(report: Report, fitted: Fitted) -> None:
+    shown = {key: getattr(fitted, key) for key in ("params", "score", "seconds")}
+    report("candidate", {"candidate": fitted.name} | shown)
+
+
+def _failed(report: Report, name: str, error: Exception) -> str:
+    why = f"{type(error).__name__}: {error}"
+    report("failed", {"candidate": name, "error": why})
+    return f"{name}: {why}"
 
 
 def _rank(fitted: Fitted) -> float:

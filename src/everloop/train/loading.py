@@ -7,6 +7,7 @@ scikit-learn nor LightGBM; a user's own estimator is named the same way.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from everloop.errors import invalid, nearest
@@ -16,6 +17,11 @@ def is_reference(text: str) -> bool:
     """Whether ``text`` has the form ``module:Name``."""
     module, colon, name = text.partition(":")
     return bool(colon) and name.isidentifier() and all(p.isidentifier() for p in module.split("."))
+
+
+def has_module(name: str) -> bool:
+    """Whether a module is installed; it is not imported."""
+    return importlib.util.find_spec(name) is not None
 
 
 def load(reference: str, field: str = "train.candidates") -> Any:

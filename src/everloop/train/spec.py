@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
 class SearchSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How long to look for better hyper-parameters; 0 trials keeps the defaults."""
+    """How long to look for better hyper-parameters, and how; nothing given keeps the defaults."""
 
-    trials: int = 0  # how many settings of each candidate are tried
-    timeout: str = "10m"  # of the search as a whole
+    trials: int | None = None  # of the study over all candidates; 0 keeps the defaults
+    timeout: str | None = None  # of the search as a whole; 10m unless something else bounds it
+    max_cost: float | None = None  # hours of all workers times cost_per_hour
+    cost_per_hour: float = 1.0  # of one worker
+    sampler: str = "tpe"  # random, grid, tpe, multivariate_tpe, gp, cmaes, sobol, population
+    pruner: str = "median"  # none, median, hyperband
+    workers: int = 1  # trials at the same time; 0 takes one for each core
+    executor: str = ""  # processes or ray; inline when there is one worker
+    early_stopping: bool = True  # where the algorithm allows it
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is anything to search for."""
+        if self.trials is None:
+            return self.timeout is not None or self.max_cost is not None
+        return self.trials > 0
 
 
 class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -17,3 +33,4 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     candidates: tuple[str, ...] = ()  # names of algorithms, or "module:Class" of your own
     search: SearchSpec = SearchSpec()
+    space: dict[str, dict[str, Any]] = {}  # by candidate: values, lists or ranges of parameters

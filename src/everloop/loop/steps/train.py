@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from everloop.errors import invalid
 from everloop.evaluate.metrics import Metric, default_metric, get_metric
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of
+from everloop.loop.steps.trials import TrialRuns, candidate_run, study_place
+from everloop.train.baseline import NAME as BASELINE
 from everloop.train.fit import Fitted, fit_candidates
 from everloop.train.onnx import to_onnx
 from everloop.train.policies.fit import fit_policies
@@ -38,18 +39,23 @@ class Train:
             raise invalid(schema.target, "one class in the training rows", "two or more classes")
         wanted = context.declaration.evaluate.metric
         metric = get_metric(wanted) if wanted else default_metric(schema.task)
+        spec = _spec(context)
+        place = study_place(context, spec, metric)
+        report = TrialRuns(context, place, metric)
         fitted = fit_candidates(
             data.X,
             data.y,
             schema,
-            _spec(context),
+            spec,
             score=metric.score,
             seed=context.declaration.loop.seed,
-            report=context.report,
+            report=report,
             time_ordered=schema.time is not None,
             keep=(context.cycle.cause.get("keep") or {}).get("params"),
+            study=place,
         )
-        return _record(context, fitted, to_onnx(fitted[0].estimator, schema, data.X), metric)
+        model = to_onnx(fitted[0].estimator, schema, data.X)
+        return _record(context, [*fitted, *_baseline(report)], model, metric)
 
 
 STEP = Train()
@@ -75,6 +81,14 @@ def _spec(context: StepContext) -> TrainSpec:
     if kept:
         return TrainSpec(candidates=(str(kept["algorithm"]),), search=SearchSpec())
     return context.declaration.train
+
+
+def _baseline(report: TrialRuns) -> list[Fitted]:
+    """What knows nothing, as the last line of the table."""
+    found = report.baseline
+    if found is None:
+        return []
+    return [Fitted(BASELINE, {"strategy": found["strategy"]}, None, 0.0, found["score"])]
 
 
 def _record(context: StepContext, fitted: list[Fitted], model: bytes, metric: Metric) -> Outcome:
@@ -109,12 +123,11 @@ def _record(context: StepContext, fitted: list[Fitted], model: bytes, metric: Me
 def _log_run(context: StepContext, candidate: Fitted, metric: str, score: float | None) -> str:
     """One run a candidate; a step that is repeated writes the same run again."""
     runs = context.project.runs
-    key = f"{context.cycle.id}:{candidate.name}"
     run = runs.start(
         context.declaration.name,
         f"cycle {context.cycle.number}: {candidate.name}",
         {"cycle": context.cycle.id, "dataset": context.results["snapshot"]["dataset"]},
-        run=hashlib.sha256(key.encode()).hexdigest()[:32],
+        run=candidate_run(context.cycle.id, candidate.name),
     )
     params = {"algorithm": candidate.name, **candidate.params}
     runs.log_params(run, params, replace=True)  # a step that is repeated may search anew

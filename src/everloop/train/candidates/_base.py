@@ -63,6 +63,11 @@ class Candidate:
         """Fit what :meth:`build` made on n rows of ``X`` and their targets."""
         estimator.fit(X, y)
 
+    def settled(self, estimator: Any) -> dict[str, Any]:
+        """Parameters that fitting found by itself, such as the rounds it stopped after; they are
+        averaged over the validation parts and used when the model is fitted on all rows."""
+        return {}
+
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         """Arguments that are not searched; ``params`` override them."""
         return {}

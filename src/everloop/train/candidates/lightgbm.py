@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any, ClassVar
 
+import numpy as np
 from joblib import cpu_count
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
 from everloop.train.candidates._base import Candidate
+from everloop.train.fitting import Fitting, Pruned
+
+PATIENCE = 40  # rounds without a better validation loss, then fitting stops
+ASK_EVERY = 10  # rounds, whether the trial is worth going on with
 
 
 @candidates.register("lightgbm")
@@ -28,6 +34,32 @@ class LightGBM(Candidate):
         # slower here as soon as another process wanted a core.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         return super().build(schema, task, seed, params)
+
+    def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
+        if around.validation is None:
+            super().fit(estimator, X, y, around)
+            return
+        lightgbm = importlib.import_module("lightgbm")
+        front, model = estimator[:-1], estimator[-1]
+        Xv, yv = around.validation
+
+        def prune(env: Any) -> None:
+            if (env.iteration + 1) % ASK_EVERY == 0:
+                _, _, value, greater_is_better = env.evaluation_result_list[0][:4]
+                if around.prune(env.iteration + 1, value if greater_is_better else -value):
+                    raise Pruned
+
+        rows = front.fit_transform(X, y)
+        model.fit(
+            rows,
+            y,
+            eval_set=[(front.transform(Xv), yv)],
+            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False), prune],
+        )
+
+    def settled(self, estimator: Any) -> dict[str, Any]:
+        rounds = getattr(estimator[-1], "best_iteration_", None)
+        return {} if rounds is None else {"n_estimators": max(1, int(rounds))}
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -50,7 +82,7 @@ class LightGBM(Candidate):
 
     def space(self, trial: Any) -> dict[str, Any]:
         return {
-            "n_estimators": trial.suggest_int("n_estimators", 50, 300),
+            "n_estimators": trial.suggest_int("n_estimators", 100, 1000, log=True),
             "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 7, 127, log=True),
             "min_child_samples": trial.suggest_int("min_child_samples", 3, 200, log=True),

@@ -1,0 +1,70 @@
+"""What may be searched: a candidate's own space, and the one that the loop file declares.
+
+In the loop file a parameter is one value (fixed), a list (one of these), or a table::
+
+    [train.space.lightgbm]
+    max_depth = 6
+    boosting_type = ["gbdt", "dart"]
+    num_leaves = { low = 7, high = 255, log = true }
+
+A declared parameter takes the place of the candidate's own of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from everloop.errors import invalid
+
+RANGE = frozenset({"low", "high", "log", "step"})
+
+
+def fixed(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that have one value."""
+    return {k: v for k, v in declared.items() if not isinstance(v, list | tuple | dict)}
+
+
+def draw(trial: Any, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the declared parameters, those with a choice drawn from ``trial``."""
+    found = fixed(declared)
+    for name, choice in declared.items():
+        if isinstance(choice, list | tuple):
+            found[name] = trial.suggest_categorical(name, list(choice))
+        elif isinstance(choice, dict):
+            whole = all(isinstance(choice[end], int) for end in ("low", "high"))
+            suggest = trial.suggest_int if whole else trial.suggest_float
+            found[name] = suggest(name, **choice)
+    return found
+
+
+def check_declared(candidate: str, declared: Mapping[str, Any]) -> None:
+    """Refuse a range that holds nothing, a step that cannot be, a key that nobody knows.
+
+    Raises :class:`~everloop.errors.InvalidInput`.
+    """
+    for name, choice in declared.items():
+        where = f"train.space.{candidate}.{name}"
+        if isinstance(choice, list | tuple) and not choice:
+            raise invalid(where, [], "at least one value to choose from")
+        if isinstance(choice, dict):
+            _check_range(where, choice)
+
+
+def _check_range(where: str, choice: dict[str, Any]) -> None:
+    unknown = sorted(set(choice) - RANGE)
+    if unknown or not {"low", "high"} <= set(choice):
+        expected = "a table with low and high, and log or step if you like"
+        raise invalid(where, unknown or sorted(choice), expected)
+    low, high, step = choice["low"], choice["high"], choice.get("step")
+    for end in (low, high):
+        if isinstance(end, bool) or not isinstance(end, int | float):
+            raise invalid(where, end, "numbers as low and high")
+    if low > high:
+        raise invalid(where, f"low {low} above high {high}", "low at most high")
+    if choice.get("log") and low <= 0:
+        raise invalid(where, f"log from {low}", "a low above 0 for a logarithmic range")
+    if step is not None and (
+        choice.get("log") or not 0 < step <= max(high - low, step * (low == high))
+    ):
+        raise invalid(where, step, "a step above 0 within the range, and no log beside it")
