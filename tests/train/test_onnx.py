@@ -13,6 +13,7 @@ from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.extensions import candidates
 from everloop.train import onnx as export
+from everloop.train.fitting import Fitting
 from everloop.train.predictions import predict
 
 TASKS = ("regression", "binary", "multiclass")
@@ -25,7 +26,8 @@ EXACT = {"linear_regression", "ridge", "logistic_regression"}
 def fitted(name, X, y, schema):
     candidate = candidates.get(name)()
     pipeline = candidate.build(schema, schema.task, 0, candidate.defaults(len(X)))
-    return pipeline.fit(X, y)
+    candidate.fit(pipeline, X, y, Fitting())
+    return pipeline
 
 
 def answer(model: bytes, X):

@@ -131,6 +131,9 @@ def _register_converters(estimator: Any) -> None:
     steps = (
         [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
     )
+    load("everloop.train.estimators._base:register")()
+    if any(type(s).__module__.startswith("sklearn.ensemble._hist") for s in steps):
+        load("everloop.train.hist_onnx:register")()
     if any(base.__module__.startswith("lightgbm.") for s in steps for base in type(s).__mro__):
         load("everloop.train.lightgbm_onnx:register")()
 
