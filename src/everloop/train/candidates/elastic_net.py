@@ -13,7 +13,7 @@ from everloop.train.candidates.lasso import Shrunk
 class ElasticNet(Shrunk):
     """``min_w ||y - Xw - b||² / 2n + alpha (r ||w||₁ + (1 - r) ||w||² / 2)``, ``r = l1_ratio``.
 
-    Zou and Hastie (2005); on scaled numbers.
+    Zou and Hastie (2005); on scaled values.
     """
 
     estimators: ClassVar[dict[Task, str]] = {"regression": "sklearn.linear_model:ElasticNet"}

@@ -13,24 +13,25 @@ from everloop.train.fitting import Fitting
 
 
 class Shrunk(Candidate):
-    """Linear models whose ``alpha`` is given in standard deviations of the target.
+    """Linear models that are fitted to the scaled target, so that ``alpha`` has no unit.
 
-    On scaled numbers, ``alpha = 1`` then makes every weight zero or nearly so, in whatever unit
-    the target is.
+    ``alpha = 1`` then makes every weight zero or nearly so, in whatever unit the target is.
     """
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         return {"max_iter": 5_000}
 
     def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
+        middle, spread = float(np.mean(y)), float(np.std(y)) or 1.0
+        estimator.fit(X, (y - middle) / spread)
         last = estimator.steps[-1][1]
-        last.set_params(alpha=last.alpha * (float(np.std(y)) or 1.0))
-        estimator.fit(X, y)
+        last.coef_ = last.coef_ * spread
+        last.intercept_ = last.intercept_ * spread + middle
 
 
 @candidates.register("lasso")
 class Lasso(Shrunk):
-    """``min_w ||y - Xw - b||² / 2n + alpha ||w||₁`` on scaled numbers (Tibshirani, 1996)."""
+    """``min_w ||y - Xw - b||² / 2n + alpha ||w||₁`` on scaled values (Tibshirani, 1996)."""
 
     estimators: ClassVar[dict[Task, str]] = {"regression": "sklearn.linear_model:Lasso"}
 
