@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -62,6 +63,9 @@ class TorchCandidate(Candidate):
                 code="wrong_features",
                 fix='Use "torch_mlp" or "lightgbm" for a table.',
             )
+        # As for LightGBM: read when OpenMP loads; threads that wait by spinning made a small
+        # network 10 times slower as soon as another process wanted a core.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         return load(self.estimators[task])(schema=schema, kind=self.kind, seed=seed, **params)
 
     def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:

@@ -8,7 +8,8 @@ from everloop.train.candidates._torch import TorchCandidate
 
 @candidates.register("lstm")
 class LSTM(TorchCandidate):
-    """c(t) = f·c(t-1) + i·g and h(t) = o·tanh(c(t)) with gates f, i, o (Hochreiter and Schmidhuber, 1997).
+    """c(t) = f·c(t-1) + i·g and h(t) = o·tanh(c(t)) with gates f, i, o (Hochreiter
+    and Schmidhuber, 1997).
 
     The last state and the mean of all states go on to dense layers, together with the features
     beside the sequence or the text.

@@ -105,7 +105,7 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
         model = Answering(self.network_, self.answer_).eval()
         rows = torch.from_numpy(np.ascontiguousarray(X, dtype=np.float64))
         with torch.inference_mode():
-            parts = [model(part) for part in rows.split(PREDICTED_AT_ONCE)]
+            parts = [model(part) for part in torch.split(rows, PREDICTED_AT_ONCE)]
         return [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
 
     def _settings(self) -> Settings:
@@ -141,5 +141,5 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
         told: list[Any] = [msgspec.to_builtins(self.schema), params, X.shape, torch.__version__]
         digest = hashlib.sha256(msgspec.json.encode(told, enc_hook=str))
         for part in (X, y):
-            digest.update(np.ascontiguousarray(part))
+            digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()

@@ -110,7 +110,7 @@ class Trainer:
             raw = self.network(X)
         losses = self.answer.losses(raw.float(), targets)
         loss = losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimiser)
         nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_NORM)
         self.scaler.step(self.optimiser)

@@ -34,7 +34,8 @@ class Block(nn.Module):
         logits = query @ key.transpose(2, 3) / (width // HEADS) ** 0.5 + absent
         mixed = functional.softmax(logits, dim=-1) @ value
         steps = steps + self.join(mixed.transpose(1, 2).reshape(rows, length, width))
-        return steps + self.dense(self.before_dense(steps))
+        added: Tensor = self.dense(self.before_dense(steps))
+        return steps + added
 
 
 class Attention(Ordered):

@@ -69,4 +69,4 @@ def codes(values: Tensor, levels: int) -> Tensor:
 
 
 def _embedding_size(levels: int) -> int:
-    return min(WIDEST, 1 + math.ceil(levels**0.56))
+    return min(WIDEST, 1 + math.ceil(math.pow(levels, 0.56)))
