@@ -12,7 +12,14 @@ from everloop.train.fitting import Fitting, Pruned
 from everloop.train.onnx import to_onnx
 from everloop.train.predictions import predict
 
-SMALL = {"width": 16, "hidden": 32, "layers": 1, "epochs": 12, "learning_rate": 0.01}
+SMALL = {
+    "width": 16,
+    "hidden": 32,
+    "layers": 1,
+    "patience": 15,
+    "epochs": 15,
+    "learning_rate": 0.01,
+}
 
 
 def fitted(name, X, y, schema, around=None, **params):
@@ -30,7 +37,7 @@ def fitted(name, X, y, schema, around=None, **params):
         ("rnn", sequences, 0.9),
         ("lstm", sequences, 0.9),
         ("gru", texts, 0.8),
-        ("transformer", sequences, 0.9),
+        ("transformer", texts, 0.9),
         ("torch_mlp", texts, 0.0),  # the order of words is nothing to it
     ],
 )
