@@ -101,3 +101,12 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def width(self) -> int:
         return sum(f.width for f in self.features)
+
+    @property
+    def spans(self) -> dict[str, slice]:
+        """Which columns of ``X`` each feature takes, by its name."""
+        out, first = {}, 0
+        for feature in self.features:
+            out[feature.name] = slice(first, first + feature.width)
+            first += feature.width
+        return out

@@ -1,0 +1,160 @@
+"""What a classifier does to each group of people, and to each intersection of groups.
+
+The definitions are Fairlearn's (``MetricFrame`` and its differences and ratios); the tests compare
+every number with it. They are written out here so that a report needs no extra package.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from everloop.errors import invalid, nearest
+
+MIN_ROWS = 30  # of a group, below which its numbers are shown and not judged
+MOST_GROUPS = 50
+BINS = 4  # of a number with many values, such as an age
+FOUR_FIFTHS = 0.8
+Z = 1.959964
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A share with its 95 % interval (Wilson, 1927); ``value`` is None of no rows."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One group. ``judged`` is False for fewer than 30 rows."""
+
+    name: str
+    rows: int
+    judged: bool
+    selection_rate: Share
+    accuracy: Share
+    true_positive_rate: Share
+    false_positive_rate: Share
+
+
+class Fairness(msgspec.Struct, frozen=True):
+    """One sensitive column, or an intersection of several.
+
+    ``four_fifths`` says whether the least selected group is selected at least 0.8 times as often
+    as the most (US EEOC, 1978). Differences and ratios are over judged groups; None below two.
+    """
+
+    columns: list[str]
+    groups: list[Group]
+    demographic_parity_difference: float | None = None
+    demographic_parity_ratio: float | None = None
+    equalized_odds_difference: float | None = None
+    equalized_odds_ratio: float | None = None
+    equal_opportunity_difference: float | None = None
+    accuracy_difference: float | None = None
+    four_fifths: bool | None = None
+
+
+def by_group(
+    frame: pl.DataFrame, columns: Sequence[str], y: np.ndarray, pred: np.ndarray
+) -> Fairness:
+    """Shares and their differences by the values of ``columns`` together.
+
+    ``y`` and ``pred`` are codes, 1 the positive class. A number of more than 12 values is cut at
+    its quartiles. Raises :class:`~everloop.errors.InvalidInput` for a column that is not there
+    and for more than 50 groups.
+    """
+    names = group_names(frame, columns)
+    groups = [_group(name, y[names == name], pred[names == name]) for name in np.unique(names)]
+    groups.sort(key=lambda g: (-g.rows, g.name))
+    judged = [g for g in groups if g.judged]
+    selected = _values(judged, "selection_rate")
+    tpr, fpr = _values(judged, "true_positive_rate"), _values(judged, "false_positive_rate")
+    ratio = _ratio(selected)
+    odds = [d for d in (_difference(tpr), _difference(fpr)) if d is not None]
+    ratios = [r for r in (_ratio(tpr), _ratio(fpr)) if r is not None]
+    return Fairness(
+        columns=list(columns),
+        groups=groups,
+        demographic_parity_difference=_difference(selected),
+        demographic_parity_ratio=ratio,
+        equalized_odds_difference=max(odds, default=None),
+        equalized_odds_ratio=min(ratios, default=None),
+        equal_opportunity_difference=_difference(tpr),
+        accuracy_difference=_difference(_values(judged, "accuracy")),
+        four_fifths=None if ratio is None else ratio >= FOUR_FIFTHS,
+    )
+
+
+def group_names(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """The group of each row, as text; values of several columns are joined."""
+    parts = []
+    for column in columns:
+        if column not in frame.columns:
+            guess = nearest(column, frame.columns)
+            fix = f'Did you mean "{guess}"?' if guess else None
+            raise invalid("group", column, "a column of the data", code="unknown_column", fix=fix)
+        parts.append(_levels(frame[column]))
+    names = np.array([" × ".join(values) for values in zip(*parts, strict=True)])
+    if len(np.unique(names)) > MOST_GROUPS:
+        what = f"columns of at most {MOST_GROUPS} groups, not {len(np.unique(names))}"
+        raise invalid("group", " × ".join(columns), what)
+    return names
+
+
+def wilson(hits: int, n: int) -> Share:
+    """A share with its 95 % interval, also sound at 0, at 1 and for few rows."""
+    if n == 0:
+        return Share(None, None, None, 0)
+    p = hits / n
+    middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
+    return Share(p, max(0.0, middle - half), min(1.0, middle + half), n)
+
+
+def _levels(series: pl.Series) -> list[str]:
+    if series.dtype.is_numeric() and series.n_unique() > 12:
+        known = series.drop_nulls().cast(pl.Float64).to_numpy()
+        cuts = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]))
+        edges = [f"{cut:.4g}" for cut in cuts]
+        labels = [f"{series.name} < {edges[0]}"]
+        labels += [f"{a} ≤ {series.name} < {b}" for a, b in pairwise(edges)]
+        labels.append(f"{series.name} ≥ {edges[-1]}")
+        return [
+            "(missing)" if v is None else labels[int(np.searchsorted(cuts, float(v), "right"))]
+            for v in series.to_list()
+        ]
+    return ["(missing)" if v is None else str(v) for v in series.to_list()]
+
+
+def _group(name: str, y: np.ndarray, pred: np.ndarray) -> Group:
+    positive, chosen = y == 1, pred == 1
+    return Group(
+        name=str(name),
+        rows=len(y),
+        judged=len(y) >= MIN_ROWS,
+        selection_rate=wilson(int(chosen.sum()), len(y)),
+        accuracy=wilson(int((y == pred).sum()), len(y)),
+        true_positive_rate=wilson(int((chosen & positive).sum()), int(positive.sum())),
+        false_positive_rate=wilson(int((chosen & ~positive).sum()), int((~positive).sum())),
+    )
+
+
+def _values(groups: list[Group], name: str) -> list[float]:
+    shares: list[Share] = [getattr(group, name) for group in groups]
+    return [share.value for share in shares if share.value is not None]
+
+
+def _difference(values: list[float]) -> float | None:
+    return max(values) - min(values) if len(values) > 1 else None
+
+
+def _ratio(values: list[float]) -> float | None:
+    return min(values) / max(values) if len(values) > 1 and max(values) > 0 else None

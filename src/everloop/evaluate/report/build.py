@@ -1,0 +1,183 @@
+"""Make a report from what a cycle knows. A part that fails is left out and named, never fatal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from everloop.data.schema import Schema
+from everloop.errors import EverloopError
+from everloop.evaluate.answers import Answers
+from everloop.evaluate.explain.dependence import DRAWN, Dependence, dependence
+from everloop.evaluate.explain.importance import Ask, Importance, permutation_importance
+from everloop.evaluate.fairness.groups import Fairness, by_group
+from everloop.evaluate.metrics import default_metric, get_metric
+from everloop.evaluate.report._base import Confusion, Report, TrainingPart
+from everloop.evaluate.report.curves import curves
+from everloop.evaluate.report.data import data_part
+from everloop.evaluate.report.slices import slices
+
+T = TypeVar("T")
+DRAWN_FEATURES = 6
+IMPORTANT_WIDTH = 400  # features beyond which each one's importance would take too long
+MOST_CLASSES = 20
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a report is made from.
+
+    Attributes
+    ----------
+    ask : the packaged model, rows of ``X`` in and answers out. ``X`` : of the held-out rows.
+    frame, y, answers : the held-out rows, their targets, and what the model answered.
+    train_frame : rows that trained (a sample is enough); None when they are not at hand.
+    tested, snapshot, training : results of the cycle's steps, as they stand.
+    sensitive : columns that fairness is looked at by.
+    shap : mean size of each feature's Shapley values, where they were computed.
+    """
+
+    model: str
+    algorithm: str
+    created: int
+    schema: Schema
+    ask: Ask
+    X: NDArray[np.float64]
+    frame: pl.DataFrame
+    y: np.ndarray
+    answers: Answers
+    tested: Mapping[str, Any]
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    train_frame: pl.DataFrame | None = None
+    sensitive: Sequence[str] = ()
+    shap: Sequence[tuple[str, float]] = ()
+    cycle: int | None = None
+    verdict: str | None = None
+    reason: str | None = None
+    seed: int = 0
+
+
+def build_report(facts: Facts) -> Report:
+    """Every part that can be made of ``facts``."""
+    left: list[str] = []
+
+    def part(name: str, make: Callable[[], T], otherwise: T) -> T:
+        try:
+            return make()
+        except EverloopError as error:
+            left.append(f"{name}: {error.message}")
+        except Exception as error:
+            _log.exception("%s of the report failed", name)
+            left.append(f"{name}: {type(error).__name__}")
+        return otherwise
+
+    important = part("importances", lambda: _importances(facts), [])
+    return Report(
+        model=facts.model,
+        task=facts.schema.task,
+        target=facts.schema.target,
+        algorithm=facts.algorithm,
+        created=facts.created,
+        cycle=facts.cycle,
+        verdict=facts.verdict,
+        reason=facts.reason,
+        tested=dict(facts.tested),
+        data=part("data", lambda: _data(facts), None),
+        training=part("training", lambda: _training(facts), None),
+        curves=part("curves", lambda: curves(facts.schema, facts.y, facts.answers, facts.seed), []),
+        confusion=part("confusion", lambda: _confusion(facts), None),
+        slices=part("slices", lambda: _slices(facts), None),
+        importances=important,
+        shap=list(facts.shap),
+        dependence=part("dependence", lambda: _dependence(facts, important), []),
+        fairness=part("fairness", lambda: _fairness(facts), []),
+        preparation=[str(line) for line in facts.training.get("preparation") or []],
+        left_out=left,
+    )
+
+
+def _data(facts: Facts) -> Any:
+    return data_part(facts.schema, facts.train_frame, facts.frame, facts.snapshot)
+
+
+def _training(facts: Facts) -> TrainingPart | None:
+    told = facts.training
+    if not told:
+        return None
+    return TrainingPart(
+        metric=str(told.get("metric", "")),
+        chosen=str(told.get("algorithm", facts.algorithm)),
+        params=dict(told.get("params") or {}),
+        candidates=list(told.get("candidates") or []),
+        seed=facts.seed,
+        run=told.get("run"),
+        bytes=told.get("bytes"),
+    )
+
+
+def _metric(facts: Facts) -> Any:
+    name = facts.tested.get("metric")
+    return get_metric(name) if name else default_metric(facts.schema.task)
+
+
+def _confusion(facts: Facts) -> Confusion | None:
+    classes = facts.schema.classes
+    pred, y = facts.answers.pred, facts.y
+    if facts.schema.numeric or y.ndim != 1 or not 1 < len(classes) <= MOST_CLASSES:
+        return None
+    k = len(classes)
+    known = (pred >= 0) & (pred < k)
+    counts = np.bincount(y[known] * k + pred[known], minlength=k * k).reshape(k, k)
+    return Confusion([str(c) for c in classes], counts.tolist())
+
+
+def _slices(facts: Facts) -> Any:
+    return slices(facts.schema, facts.frame, facts.y, facts.answers, _metric(facts))
+
+
+def _importances(facts: Facts) -> list[Importance]:
+    if len(facts.schema.features) > IMPORTANT_WIDTH or len(facts.schema.features) < 2:
+        return []
+    return permutation_importance(
+        facts.ask, facts.X, facts.y, facts.schema, _metric(facts), seed=facts.seed
+    )
+
+
+def _dependence(facts: Facts, important: list[Importance]) -> list[Dependence]:
+    kinds = {f.name: f.kind for f in facts.schema.features}
+    names = [one.feature for one in important if one.drop > 0 and kinds[one.feature] in DRAWN]
+    return [
+        dependence(_output(facts), facts.X, facts.schema, name, seed=facts.seed)
+        for name in names[:DRAWN_FEATURES]
+    ]
+
+
+def _output(facts: Facts) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """The prediction, or the probability of the last class."""
+
+    def output(X: NDArray[np.float64]) -> NDArray[np.float64]:
+        answers = facts.ask(X)
+        if facts.schema.numeric or answers.proba is None:
+            return answers.pred.astype(np.float64)
+        return answers.proba[:, -1].astype(np.float64)
+
+    return output
+
+
+def _fairness(facts: Facts) -> list[Fairness]:
+    """By each sensitive column, and by each two of them together."""
+    if facts.schema.task != "binary":
+        return []
+    names = list(dict.fromkeys(facts.sensitive))
+    wanted = [(name,) for name in names] + list(combinations(names, 2))
+    return [by_group(facts.frame, columns, facts.y, facts.answers.pred) for columns in wanted]

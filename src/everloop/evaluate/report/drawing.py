@@ -1,0 +1,159 @@
+"""Charts of a report as SVG: no script, the page's own colours, fit for paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from everloop.evaluate.explain.dependence import Dependence
+from everloop.evaluate.report._base import Chart
+
+SIZE = 320, 260
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 14, 40
+BAR_WIDTH, BAR_HEIGHT, NAME_WIDTH, VALUE_WIDTH = 640, 22, 190, 110
+
+Point = tuple[float, float]
+
+
+class Frame:
+    """From values to places on the paper."""
+
+    def __init__(self, points: Sequence[Point], square: bool) -> None:
+        finite = [p for p in points if math.isfinite(p[0]) and math.isfinite(p[1])]
+        xs, ys = [p[0] for p in finite] or [0.0], [p[1] for p in finite] or [0.0]
+        if square:
+            xs = ys = [*xs, *ys]
+        self.x_ticks, self.y_ticks = ticks(min(xs), max(xs)), ticks(min(ys), max(ys))
+        self.low_x, self.high_x = min(xs), max(xs)
+        if square or self.low_x == self.high_x:
+            self.low_x, self.high_x = self.x_ticks[0], self.x_ticks[-1]
+
+    def x(self, value: float) -> float:
+        share = (value - self.low_x) / (self.high_x - self.low_x)
+        return round(LEFT + share * (SIZE[0] - LEFT - RIGHT), 1)
+
+    def y(self, value: float) -> float:
+        low, high = self.y_ticks[0], self.y_ticks[-1]
+        return round(SIZE[1] - BOTTOM - (value - low) / (high - low) * (SIZE[1] - TOP - BOTTOM), 1)
+
+    def grid(self, x_label: str, y_label: str) -> str:
+        width, height = SIZE
+        out = []
+        for tick in self.y_ticks:
+            y = self.y(tick)
+            out.append(f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y}" y2="{y}"/>')
+            out.append(f'<text class="end" x="{LEFT - 6}" y="{y + 4}">{short(tick)}</text>')
+        for tick in self.x_ticks:
+            if self.low_x <= tick <= self.high_x:
+                at = f'x="{self.x(tick)}" y="{height - BOTTOM + 15}"'
+                out.append(f'<text class="mid" {at}>{short(tick)}</text>')
+        middle_x, middle_y = (LEFT + width - RIGHT) / 2, (TOP + height - BOTTOM) / 2
+        out.append(f'<text class="mid" x="{middle_x}" y="{height - 6}">{escape(x_label)}</text>')
+        turned = f'transform="translate(11 {middle_y}) rotate(-90)"'
+        out.append(f'<text class="mid" {turned}>{escape(y_label)}</text>')
+        return "".join(out)
+
+    def path(self, points: Sequence[Point], css: str) -> str:
+        places = " ".join(f"{self.x(a)},{self.y(b)}" for a, b in points)
+        return f'<polyline class="{css}" points="{places}"/>'
+
+
+def chart(value: Chart) -> str:
+    """Lines or dots of a chart."""
+    points = [p for curve in value.curves for p in curve.points]
+    frame = Frame(points, square=value.diagonal)
+    body = [frame.grid(value.x, value.y)]
+    if value.diagonal:
+        low, high = frame.x_ticks[0], frame.x_ticks[-1]
+        body.append(frame.path([(low, low), (high, high)], "reference"))
+    for i, curve in enumerate(value.curves):
+        if value.dots:
+            body += [
+                f'<circle class="dot" cx="{frame.x(a)}" cy="{frame.y(b)}" r="1.8"/>'
+                for a, b in curve.points
+            ]
+        else:
+            body.append(frame.path(curve.points, f"line s{i % 4}"))
+            if len(curve.points) <= 12:
+                body += [
+                    f'<circle class="d{i % 4}" cx="{frame.x(a)}" cy="{frame.y(b)}" r="2.6"/>'
+                    for a, b in curve.points
+                ]
+    return document("".join(body), value.title, SIZE)
+
+
+def dependence_chart(value: Dependence) -> str:
+    """The mean answer over a feature's values, and some rows' own answers behind it."""
+    numbers = value.kind == "number"
+    if not numbers:
+        pairs = [(str(name), mean) for name, mean in zip(value.values, value.mean, strict=True)]
+        return bars([(n, m, None, None) for n, m in pairs], f"{value.feature}: mean answer")
+    xs = [float(v) for v in value.values]
+    mean = list(zip(xs, value.mean, strict=True))
+    lines = [list(zip(xs, line, strict=True)) for line in value.lines]
+    frame = Frame([*mean, *(p for line in lines for p in line)], square=False)
+    body = [frame.grid(value.feature, "answer")]
+    body += [frame.path(line, "faint") for line in lines]
+    body.append(frame.path(mean, "line s0"))
+    return document("".join(body), f"Answer by {value.feature}", SIZE)
+
+
+def bars(
+    rows: Sequence[tuple[str, float, float | None, float | None]],
+    title: str,
+    reference: float | None = None,
+) -> str:
+    """A bar a row, ``(name, value, low, high)``, from zero; whiskers are intervals."""
+    ends = [v for row in rows for v in row[1:] if v is not None and math.isfinite(v)]
+    low, high = min([0.0, *ends]), max([0.0, *ends, reference or 0.0])
+    span = (high - low) or 1.0
+    room = BAR_WIDTH - NAME_WIDTH - VALUE_WIDTH
+
+    def at(value: float) -> float:
+        return round(NAME_WIDTH + (value - low) / span * room, 1)
+
+    height = BAR_HEIGHT * len(rows) + 6
+    body = []
+    for i, (name, value, least, most) in enumerate(rows):
+        y = 4 + i * BAR_HEIGHT
+        left, right = sorted((at(0.0), at(value)))
+        shown = name if len(name) <= 28 else name[:27] + "…"
+        body.append(f'<text class="end" x="{NAME_WIDTH - 8}" y="{y + 12}">{escape(shown)}</text>')
+        width = max(right - left, 0.5)
+        body.append(f'<rect class="bar" x="{left}" y="{y + 2}" width="{width:.1f}" height="13"/>')
+        if least is not None and most is not None:
+            ends_at = f'x1="{at(least)}" x2="{at(most)}" y1="{y + 8.5}" y2="{y + 8.5}"'
+            body.append(f'<line class="whisker" {ends_at}/>')
+        far = max(right, at(most) if most is not None else right)
+        body.append(f'<text x="{far + 6}" y="{y + 12}">{short(value)}</text>')
+    if reference is not None:
+        x = at(reference)
+        body.append(f'<line class="reference" x1="{x}" x2="{x}" y1="0" y2="{height}"/>')
+    return document("".join(body), title, (BAR_WIDTH, height), "wide")
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """About ``count`` round numbers around ``low`` to ``high``."""
+    span = (high - low) or abs(high) or 1.0
+    size = 10.0 ** math.floor(math.log10(span / count))
+    step = next(f * size for f in (1, 2, 5, 10) if f * size >= span / count * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    last = max(last, first + 1)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def short(value: float) -> str:
+    """A number as people write it on an axis."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e5 or abs(value) < 1e-3:
+        return f"{value:.2g}"
+    return f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:,.0f}"
+
+
+def document(body: str, title: str, size: tuple[int, int], css: str = "") -> str:
+    return (
+        f'<svg class="{css}" viewBox="0 0 {size[0]} {size[1]}" role="img" '
+        f'aria-label="{escape(title)}">{body}</svg>'
+    )

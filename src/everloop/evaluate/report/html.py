@@ -1,0 +1,114 @@
+"""The report as one page that needs nothing beside itself."""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+from markupsafe import Markup
+
+from everloop.evaluate.explain.dependence import Dependence
+from everloop.evaluate.report import drawing
+from everloop.evaluate.report._base import Chart, Report
+
+TEMPLATE = "report.html"
+MOST_BARS = 20
+
+
+def render_html(report: Report) -> str:
+    """The page: inline styles and SVG, no script, no address outside itself."""
+    return _template().render(r=report, style=Markup(_style()), charts=_charts(report))
+
+
+def render_json(report: Report) -> bytes:
+    """The twin of the page."""
+    return msgspec.json.format(msgspec.json.encode(report))
+
+
+def read_report(data: bytes) -> Report:
+    """What :func:`render_json` wrote."""
+    return msgspec.json.decode(data, type=Report)
+
+
+def _charts(report: Report) -> dict[str, Any]:
+    """Drawings by what they show."""
+    important = [(i.feature, i.drop, i.drop - i.spread, i.drop + i.spread)
+                 for i in report.importances[:MOST_BARS]]  # fmt: skip
+    shap = [(name, size, None, None) for name, size in report.shap[:MOST_BARS]]
+    return {
+        "importances": Markup(drawing.bars(important, "Importance")) if important else "",
+        "shap": Markup(drawing.bars(shap, "Mean size of Shapley values")) if shap else "",
+        "slices": _slices(report),
+        "fairness": [_rates(report, i) for i in range(len(report.fairness))],
+    }
+
+
+def _slices(report: Report) -> Any:
+    if report.slices is None or not report.slices.worst:
+        return ""
+    rows = [(f"{s.name}", s.value, s.low, s.high) for s in report.slices.worst]
+    return Markup(drawing.bars(rows, "Worst slices", reference=report.slices.overall))
+
+
+def _rates(report: Report, index: int) -> Any:
+    rows = [
+        (g.name, g.selection_rate.value or 0.0, g.selection_rate.low, g.selection_rate.high)
+        for g in report.fairness[index].groups
+        if g.judged
+    ]
+    return Markup(drawing.bars(rows, "Selection rate by group")) if rows else ""
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": _number,
+        "percent": _percent,
+        "moment": _moment,
+        "plain": _plain,
+        "share": lambda s: "–" if s.value is None else f"{s.value:.1%}",
+    }
+    environment.globals |= {"draw": _draw}
+    return environment.get_template(TEMPLATE)
+
+
+@functools.cache
+def _style() -> str:
+    return Path(__file__).with_name("report.css").read_text("utf-8")
+
+
+def _draw(value: Chart | Dependence) -> Markup:
+    made = drawing.chart(value) if isinstance(value, Chart) else drawing.dependence_chart(value)
+    return Markup(made)
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _moment(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0")
+
+
+def _plain(name: Any) -> str:
+    return str(name).replace("_", " ")

@@ -1,0 +1,82 @@
+"""Where the model is worst: slices of each feature's values."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+
+from everloop.data.schema import Schema
+from everloop.evaluate.answers import Answers
+from everloop.evaluate.fairness.groups import wilson
+from everloop.evaluate.metrics import Metric
+from everloop.evaluate.report._base import Slice, Slices
+
+MIN_ROWS = 50
+WORST = 8
+LEVELS = 12
+ROWS = 50_000
+SLICED = ("number", "boolean", "category")
+
+
+def slices(
+    schema: Schema, frame: pl.DataFrame, y: np.ndarray, answers: Answers, metric: Metric
+) -> Slices:
+    """The metric in every slice of a feature's values with 50 rows, the worst ones first.
+
+    A number is cut at its quartiles, as fairness cuts. Of classes the share of right answers is
+    sliced, whose interval is known at any size; of numbers the metric itself.
+    """
+    if frame.height > ROWS:
+        frame, y = frame.head(ROWS), y[:ROWS]
+        answers = Answers(
+            answers.pred[:ROWS], None if answers.proba is None else answers.proba[:ROWS]
+        )
+    shares = not schema.numeric
+    found = []
+    for feature in schema.features:
+        if feature.kind not in SLICED or feature.name not in frame.columns:
+            continue
+        for name, rows in _groups(frame[feature.name], feature.name):
+            if len(rows) >= MIN_ROWS:
+                found.append(_measured(name, rows, y, answers, None if shares else metric))
+    better = shares or metric.greater_is_better
+    found.sort(key=lambda s: s.value if better else -s.value)
+    whole = _measured("all", np.arange(len(y)), y, answers, None if shares else metric)
+    return Slices("accuracy" if shares else metric.name, whole.value, found[:WORST], len(found))
+
+
+def _measured(
+    name: str, rows: np.ndarray, y: np.ndarray, answers: Answers, metric: Metric | None
+) -> Slice:
+    if metric is None:
+        right = y[rows] == answers.pred[rows]
+        if right.ndim > 1:
+            right = right.all(axis=1)
+        share = wilson(int(right.sum()), len(rows))
+        return Slice(name, len(rows), share.value or 0.0, share.low, share.high)
+    proba = None if answers.proba is None else answers.proba[rows]
+    value = metric.function(y[rows], answers.pred[rows], proba)
+    return Slice(name, len(rows), float(value), None, None)
+
+
+def _groups(series: pl.Series, name: str) -> list[tuple[str, np.ndarray]]:
+    missing = np.flatnonzero(series.is_null().to_numpy())
+    out = [(f"{name} is missing", missing)] if len(missing) else []
+    if series.dtype.is_numeric() and series.n_unique() > LEVELS:
+        values = series.cast(pl.Float64).to_numpy()
+        known = values[np.isfinite(values)]
+        cuts = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1])) if len(known) else known
+        for i, (low, high) in enumerate(pairwise(cuts)):
+            last = i == len(cuts) - 2
+            inside = (values >= low) & ((values <= high) if last else (values < high))
+            sign = "≤" if last else "<"
+            out.append((f"{low:.4g} ≤ {name} {sign} {high:.4g}", np.flatnonzero(inside)))
+        return out
+    counts = series.drop_nulls().value_counts(sort=True).head(LEVELS)
+    text = series.cast(pl.String)
+    for level in counts[series.name].cast(pl.String).to_list():
+        same = (text == level).fill_null(False)
+        out.append((f"{name} = {level}", np.flatnonzero(same.to_numpy())))
+    return out
