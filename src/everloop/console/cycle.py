@@ -47,6 +47,7 @@ class Evidence(msgspec.Struct, frozen=True):
     rollout: list[dict[str, Any]]
     dataset: str | None
     notes: list[str]
+    report: bool = False
 
 
 class Neighbour(msgspec.Struct, frozen=True):
@@ -129,4 +130,5 @@ def _evidence(results: dict[str, dict[str, Any]], cycle: Cycle) -> Evidence:
         rollout=results.get("deploy", {}).get("steps") or [],
         dataset=snapshot.get("dataset"),
         notes=snapshot.get("notes") or [],
+        report=bool(tested.get("report")),
     )

@@ -17,4 +17,5 @@ class EvaluateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     group_by: str | None = None  # a column; rows with one value of it stay on one side
     gap: str | None = None  # such as "1d": left out before the first test row by time
     episodes: int = 500  # that a policy plays to be judged
+    sensitive: tuple[str, ...] = ()  # columns whose groups fairness is looked at by
     train_rows: int | None = None  # the first N rows train and the rest test, instead of a share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import polars as pl
@@ -15,6 +15,7 @@ from everloop.loop.cycles import Cycle, Step
 from everloop.loop.declaration import Declaration, load_file
 from everloop.loop.following import Progress, follow
 from everloop.loop.project import Project
+from everloop.loop.reports import report_file
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import PLANS
 from everloop.loop.watching import Looked, look
@@ -145,6 +146,15 @@ class Loop:
         if cycle.loop != self.name or cycle.state != "waiting":
             raise Conflict(f"cycle {cycle.number} of {cycle.loop}: does not wait for approval.")
         return self.project.cycles.decide(cycle.id, approved=approved, by=by, comment=comment)
+
+    def report(
+        self, version: int | None = None, kind: Literal["html", "json", "card"] = "json"
+    ) -> bytes:
+        """A version's report: the page, its JSON twin, or the model card in Markdown.
+
+        Raises :class:`~everloop.errors.NotFound` for a version that was made without one.
+        """
+        return report_file(self.project, self.version(version), kind)
 
     # -- what is known ---------------------------------------------------------------------------
 

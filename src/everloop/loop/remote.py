@@ -17,6 +17,7 @@ from everloop.loop.following import Progress, follow
 from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
 from everloop.monitor.windows import Window
+from everloop.registry.models import ModelVersion
 from everloop.tracking.client.remote import error_of
 
 T = TypeVar("T")
@@ -66,6 +67,18 @@ class Server:
             raise Unavailable(
                 f"server: {self.url} does not answer ({type(error).__name__}).", path="server"
             ) from None
+
+    def read(self, path: str, query: dict[str, str]) -> bytes:
+        """The bytes that a request answers with."""
+        try:
+            response = self._http.get(f"/api/v1{path}", params=query)
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"server: {self.url} does not answer ({type(error).__name__}).", path="server"
+            ) from None
+        if response.status_code >= 400:
+            raise error_of(response.status_code, response.content)
+        return response.content
 
     def page(self, path: str, kind: type[T], **query: Any) -> list[T]:
         """The items of one page of a list."""
@@ -131,6 +144,21 @@ class RemoteLoop:
         if seen.cycle is None:
             return seen
         return msgspec.structs.replace(seen, cycle=self.follow(seen.cycle, on_progress))
+
+    def version(self, number: int | None = None) -> ModelVersion:
+        """A registered version: the one asked for, else the champion."""
+        path = f"/models/{self.name}"
+        if number is None:
+            aliases = self.server.call("GET", path + "/aliases", dict[str, Any])["aliases"]
+            number = aliases.get("champion")
+        if number is None:
+            raise NotFound(f"model {self.name}: has no champion yet.", path="version")
+        return self.server.call("GET", f"{path}/versions/{number}", ModelVersion)
+
+    def report(self, version: int | None = None, kind: str = "json") -> bytes:
+        number = self.version(version).version
+        path = f"/models/{self.name}/versions/{number}/report"
+        return self.server.read(path, {"as": kind})
 
     def monitor(self) -> Looked:
         return self.server.call("POST", f"{self._path}/monitor", Looked, json={})

@@ -17,6 +17,7 @@ from everloop.console.operations import OperationsPage
 from everloop.console.overview import Overview
 from everloop.console.runs import Asked, RunPage, RunsPage
 from everloop.data.versions import DatasetVersion
+from everloop.evaluate.report._base import Report
 from everloop.loop.cycles import Cycle
 from everloop.loop.watching import Looked
 from everloop.registry.models import Model, ModelVersion
@@ -33,6 +34,7 @@ from everloop.server.api import (
     models,
     moves,
     records,
+    reports,
     runs,
     serving,
     webhooks,
@@ -135,6 +137,8 @@ LOOPS = (
           answer=Page, query=("loop", *KEYSET)),
     Route("GET", V1 + "/cycles/{cycle}", cycles.get, "read", "A cycle with its steps",
           answer=cycles.CycleWithSteps),
+    Route("GET", V1 + "/cycles/{cycle}/report", reports.of_cycle, "read",
+          "The report that a cycle made, whatever its verdict", answer=Report, query=("as",)),
     Route("POST", V1 + "/cycles/{cycle}/approve", cycles.approve, "write",
           "Let a waiting cycle go on", body=cycles.WordBody, answer=Cycle),
     Route("POST", V1 + "/cycles/{cycle}/reject", cycles.reject, "write",
@@ -156,6 +160,9 @@ REGISTRY = (
           "Add a version that is known by its source", body=models.NewVersion,
           answer=ModelVersion, status=201),
     Route("GET", VERSION, models.version, "read", "A version", answer=ModelVersion),
+    Route("GET", VERSION + "/report", reports.of_version, "read",
+          "A version's report as JSON, as a page or as a model card", answer=Report,
+          query=("as",)),
     Route("PATCH", VERSION, models.change_version, "write", "Describe, stage or tag a version",
           body=models.VersionChange, answer=ModelVersion),
     Route("DELETE", VERSION, models.delete_version, "write", "Delete a version",

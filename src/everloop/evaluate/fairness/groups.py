@@ -119,11 +119,18 @@ def wilson(hits: int, n: int) -> Share:
     return Share(p, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
+def plain(value: float) -> str:
+    """A number of the data as people write it: four digits, and no exponent where none helps."""
+    if 1e4 <= abs(value) < 1e9:
+        return f"{float(f'{value:.4g}'):,.0f}"
+    return f"{value:.4g}"
+
+
 def _levels(series: pl.Series) -> list[str]:
     if series.dtype.is_numeric() and series.n_unique() > 12:
         known = series.drop_nulls().cast(pl.Float64).to_numpy()
         cuts = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]))
-        edges = [f"{cut:.4g}" for cut in cuts]
+        edges = [plain(cut) for cut in cuts]
         labels = [f"{series.name} < {edges[0]}"]
         labels += [f"{a} ≤ {series.name} < {b}" for a, b in pairwise(edges)]
         labels.append(f"{series.name} ≥ {edges[-1]}")

@@ -81,7 +81,8 @@ def build_report(facts: Facts) -> Report:
             left.append(f"{name}: {type(error).__name__}")
         return otherwise
 
-    important = part("importances", lambda: _importances(facts), [])
+    nothing: list[Importance] = []
+    important = part("importances", lambda: _importances(facts), nothing)
     return Report(
         model=facts.model,
         task=facts.schema.task,

@@ -13,17 +13,14 @@ POINTS = 150
 DOTS = 400
 BINS = 10
 MOST_CLASSES = 4
+CLASSES = ("binary", "multiclass", "anomaly")
 
 
 def curves(schema: Schema, y: np.ndarray, answers: Answers, seed: int = 0) -> list[Chart]:
     """The charts that fit the task; none for a task without any."""
     if schema.task in ("regression", "quantile", "ranking"):
         return residuals(y.astype(np.float64), answers.pred.astype(np.float64), seed)
-    if (
-        answers.proba is None
-        or y.ndim != 1
-        or schema.task not in ("binary", "multiclass", "anomaly")
-    ):
+    if answers.proba is None or y.ndim != 1 or schema.task not in CLASSES:
         return []
     if len(schema.classes) == 2:
         shown = {str(schema.classes[1]): 1}
@@ -97,9 +94,10 @@ def _counts(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """True and false positives at each distinct score, from the highest; ties go together."""
     order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(truth[order])
+    hits = np.cumsum(truth[order].astype(np.int64))
     last = np.r_[np.flatnonzero(np.diff(score[order])), len(order) - 1]
-    return hits[last], (last + 1) - hits[last]
+    found: NDArray[np.int64] = hits[last]
+    return found, last + 1 - found
 
 
 def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[tuple[float, float]]:

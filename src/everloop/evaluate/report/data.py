@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from everloop.data.schema import Feature, Schema
+from everloop.evaluate.fairness.groups import plain
 from everloop.evaluate.report._base import Column, DataPart
 
 ROWS = 100_000
@@ -26,11 +27,11 @@ def data_part(
         dataset=snapshot.get("dataset"),
         train_rows=snapshot.get("train_rows"),
         test_rows=int(snapshot.get("test_rows") or test_rows),
-        how=snapshot.get("how"),
+        how=snapshot.get("split"),
         target=_target(schema, train, test),
         columns=[_column(f, train, test) for f in schema.features if f.name in test.columns],
         notes=[str(note) for note in snapshot.get("notes") or []],
-        source=None if snapshot.get("source") is None else str(snapshot["source"]),
+        source=_source(snapshot),
     )
 
 
@@ -50,7 +51,7 @@ def _missing(series: pl.Series) -> float:
     gone = series.is_null()
     if series.dtype.is_float():
         gone = gone | series.is_nan().fill_null(False)
-    return float(gone.mean() or 0.0) if len(series) else 0.0
+    return _mean(gone) if len(series) else 0.0
 
 
 def _summary(series: pl.Series, feature: Feature) -> str:
@@ -60,14 +61,14 @@ def _summary(series: pl.Series, feature: Feature) -> str:
     if feature.kind == "number" and known.dtype.is_numeric():
         numbers = known.cast(pl.Float64)
         low, middle, high = (numbers.quantile(q) or 0.0 for q in (0.05, 0.5, 0.95))
-        return f"{low:.4g} … {middle:.4g} … {high:.4g}"
+        return f"{plain(low)} … {plain(middle)} … {plain(high)}"
     if feature.kind in ("category", "boolean"):
         counts = known.cast(pl.String).value_counts(sort=True)
         shown = [f"{name} {n / len(known):.0%}" for name, n in counts.head(LEVELS).iter_rows()]
         rest = counts.height - LEVELS
         return ", ".join(shown) + (f", {rest} more" if rest > 0 else "")
     if feature.kind == "datetime":
-        return f"{known.min()} … {known.max()}"
+        return f"{known.min()!s} … {known.max()!s}"
     return " × ".join(str(n) for n in feature.shape) or feature.kind
 
 
@@ -97,3 +98,9 @@ def _target(
 def _mean(series: pl.Series) -> float:
     mean = series.cast(pl.Float64).mean()
     return float(mean) if isinstance(mean, float) else 0.0
+
+
+def _source(snapshot: Mapping[str, Any]) -> str | None:
+    origin = snapshot.get("origin")
+    source = origin.get("source") if isinstance(origin, dict) else None
+    return None if source is None else str(source)

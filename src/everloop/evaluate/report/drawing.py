@@ -11,7 +11,9 @@ from everloop.evaluate.report._base import Chart
 
 SIZE = 320, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 14, 40
-BAR_WIDTH, BAR_HEIGHT, NAME_WIDTH, VALUE_WIDTH = 640, 22, 190, 110
+BAR_HEIGHT = 22
+WIDE, NARROW = (640, 210), (320, 110)  # width of bars, and of that their names
+VALUE_WIDTH = 60
 
 Point = tuple[float, float]
 
@@ -88,7 +90,8 @@ def dependence_chart(value: Dependence) -> str:
     numbers = value.kind == "number"
     if not numbers:
         pairs = [(str(name), mean) for name, mean in zip(value.values, value.mean, strict=True)]
-        return bars([(n, m, None, None) for n, m in pairs], f"{value.feature}: mean answer")
+        rows = [(name, mean, None, None) for name, mean in pairs]
+        return bars(rows, f"{value.feature}: mean answer", size=NARROW)
     xs = [float(v) for v in value.values]
     mean = list(zip(xs, value.mean, strict=True))
     lines = [list(zip(xs, line, strict=True)) for line in value.lines]
@@ -103,23 +106,26 @@ def bars(
     rows: Sequence[tuple[str, float, float | None, float | None]],
     title: str,
     reference: float | None = None,
+    size: tuple[int, int] = WIDE,
 ) -> str:
     """A bar a row, ``(name, value, low, high)``, from zero; whiskers are intervals."""
     ends = [v for row in rows for v in row[1:] if v is not None and math.isfinite(v)]
     low, high = min([0.0, *ends]), max([0.0, *ends, reference or 0.0])
     span = (high - low) or 1.0
-    room = BAR_WIDTH - NAME_WIDTH - VALUE_WIDTH
+    full, names = size
+    room = full - names - VALUE_WIDTH
+    letters = names // 6
 
     def at(value: float) -> float:
-        return round(NAME_WIDTH + (value - low) / span * room, 1)
+        return round(names + (value - low) / span * room, 1)
 
     height = BAR_HEIGHT * len(rows) + 6
     body = []
     for i, (name, value, least, most) in enumerate(rows):
         y = 4 + i * BAR_HEIGHT
         left, right = sorted((at(0.0), at(value)))
-        shown = name if len(name) <= 28 else name[:27] + "…"
-        body.append(f'<text class="end" x="{NAME_WIDTH - 8}" y="{y + 12}">{escape(shown)}</text>')
+        shown = name if len(name) <= letters else name[: letters - 1] + "…"
+        body.append(f'<text class="end" x="{names - 8}" y="{y + 12}">{escape(shown)}</text>')
         width = max(right - left, 0.5)
         body.append(f'<rect class="bar" x="{left}" y="{y + 2}" width="{width:.1f}" height="13"/>')
         if least is not None and most is not None:
@@ -130,7 +136,7 @@ def bars(
     if reference is not None:
         x = at(reference)
         body.append(f'<line class="reference" x1="{x}" x2="{x}" y1="0" y2="{height}"/>')
-    return document("".join(body), title, (BAR_WIDTH, height), "wide")
+    return document("".join(body), title, (full, height), "wide" if size == WIDE else "")
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:

@@ -9,7 +9,7 @@ import polars as pl
 
 from everloop.data.schema import Schema
 from everloop.evaluate.answers import Answers
-from everloop.evaluate.fairness.groups import wilson
+from everloop.evaluate.fairness.groups import plain, wilson
 from everloop.evaluate.metrics import Metric
 from everloop.evaluate.report._base import Slice, Slices
 
@@ -72,7 +72,7 @@ def _groups(series: pl.Series, name: str) -> list[tuple[str, np.ndarray]]:
             last = i == len(cuts) - 2
             inside = (values >= low) & ((values <= high) if last else (values < high))
             sign = "≤" if last else "<"
-            out.append((f"{low:.4g} ≤ {name} {sign} {high:.4g}", np.flatnonzero(inside)))
+            out.append((f"{plain(low)} ≤ {name} {sign} {plain(high)}", np.flatnonzero(inside)))
         return out
     counts = series.drop_nulls().value_counts(sort=True).head(LEVELS)
     text = series.cast(pl.String)

@@ -17,6 +17,7 @@ from everloop.evaluate.gates import Evidence, GateResult, parse_gate
 from everloop.evaluate.metrics import default_metric, estimate, get_metric, metric_names
 from everloop.loop.answers import PackagedModel
 from everloop.loop.playing import judged_answers, truth
+from everloop.loop.reporting import reported
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._challenger import challenger, test_rows
 from everloop.registry.models import ModelVersion
@@ -30,7 +31,9 @@ class Evaluate:
 
     def run(self, context: StepContext) -> Outcome:
         with challenger(context) as model:
-            return judge(context, model, test_rows(context), model.package.schema)
+            rows = test_rows(context)
+            outcome = judge(context, model, rows, model.package.schema)
+            return reported(context, model, rows, outcome)
 
 
 STEP = Evaluate()

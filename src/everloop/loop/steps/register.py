@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import polars as pl
 
+from everloop.data.encode import encode
 from everloop.data.schema import Schema
+from everloop.deploy.attribution import BACKGROUND, BACKGROUND_ROWS, background_rows
 from everloop.deploy.package import Package
 from everloop.deploy.packaging import store_package, write_package
 from everloop.loop.steps._base import Outcome, StepContext
@@ -46,9 +49,12 @@ class Register:
             dataset=snapshot["dataset"],
             metrics=metrics,
         )
+        rows = training_rows(context)
         files = {
             "model.onnx": project.blobs.get(train["model"]),
-            REFERENCE: _reference(context, schema),
+            REFERENCE: _reference(context, schema, rows),
+            **_background(rows, schema),
+            **{n: project.blobs.get(d) for n, d in tested.get("report", {}).items()},
             EVALUATION: msgspec.json.format(msgspec.json.encode(tested, order="sorted")),
         }
         with tempfile.TemporaryDirectory(dir=project.state) as parent:
@@ -77,14 +83,22 @@ class Register:
 STEP = Register()
 
 
-def _reference(context: StepContext, schema: Schema) -> bytes:
+def _reference(context: StepContext, schema: Schema, rows: pl.DataFrame) -> bytes:
     """Features as in training; answers as on the held-out rows, which the model has not seen."""
     with challenger(context) as model:
         answers = model.answers(test_rows(context))
     shown = answers.pred.astype(np.float64)
     if schema.task == "binary" and answers.proba is not None:
         shown = answers.proba[:, -1].astype(np.float64)
-    return profile(training_rows(context), schema, shown).to_json()
+    return profile(rows, schema, shown).to_json()
+
+
+def _background(rows: pl.DataFrame, schema: Schema) -> dict[str, bytes]:
+    """A few training rows, which the data plane holds an explained row against."""
+    if not rows.height or not set(schema.names) <= set(rows.columns):  # a policy has no rows
+        return {}
+    some = rows.sample(min(BACKGROUND_ROWS, rows.height), seed=0)
+    return {BACKGROUND: background_rows(encode(some, schema))}
 
 
 def _log_metrics(context: StepContext, run: str, metrics: dict[str, Any]) -> None:

@@ -1,0 +1,33 @@
+"""Reports: of a version, and of a cycle also where no version came of it."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from everloop.loop.reports import cycle_report, report_file
+from everloop.server.call import Call
+
+MEDIA = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "card": "text/markdown; charset=utf-8",
+}
+# The page is ours and has no script; its style is inside, since it must not need another file.
+PAGE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+
+
+def of_version(call: Call) -> Response:
+    """``?as=html``, ``json`` (the default) or ``card``."""
+    version = call.project.registry.version(call.path["model"], call.number("version"))
+    kind = call.query.get("as", "json")
+    return _answer(report_file(call.project, version, kind), kind)
+
+
+def of_cycle(call: Call) -> Response:
+    """The report that the cycle made, whatever its verdict."""
+    kind = call.query.get("as", "json")
+    return _answer(cycle_report(call.project, call.path["cycle"], kind), kind)
+
+
+def _answer(data: bytes, kind: str) -> Response:
+    return Response(data, media_type=MEDIA[kind], headers=PAGE if kind == "html" else {})
