@@ -3,8 +3,8 @@
 >>> from everloop import datasets
 >>> datasets.flights()  # doctest: +SKIP
 
-``flights`` and ``census`` come from archives on the package index; ``quick`` is made from data that
-scikit-learn brings along. Each returns a Polars frame in the order of time.
+``flights``, ``census`` and ``credit`` come from archives on the package index; ``quick`` is made from data that
+scikit-learn brings along. Each returns a Polars frame, in the order of time where there is one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from everloop.datasets.departures import flights as flights
     from everloop.datasets.digits import quick as quick
     from everloop.datasets.employment import census as census
+    from everloop.datasets.lending import credit as credit
 
-_HOME = {"census": "employment", "flights": "departures", "quick": "digits"}
+_HOME = {"census": "employment", "credit": "lending", "flights": "departures", "quick": "digits"}
 
-__all__ = ["census", "flights", "quick"]
+__all__ = ["census", "credit", "flights", "quick"]
 
 
 def __getattr__(name: str) -> Any:

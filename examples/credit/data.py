@@ -1,0 +1,11 @@
+"""Write the loans beside the loop file: python examples/credit/data.py"""
+
+from pathlib import Path
+
+from everloop import datasets
+
+if __name__ == "__main__":
+    path = Path(__file__).with_name("credit.parquet")
+    loans = datasets.credit(print)
+    loans.write_parquet(path)
+    print(f"{loans.height:,} loans in {path.name}; next: everloop run --dir {path.parent}")
