@@ -3,8 +3,9 @@
 >>> from everloop import datasets
 >>> datasets.flights()  # doctest: +SKIP
 
-``flights``, ``census`` and ``credit`` come from archives on the package index; ``quick`` is made from data that
-scikit-learn brings along. Each returns a Polars frame, in the order of time where there is one.
+``flights``, ``census`` and ``credit`` come from archives on the package index; ``quick`` is made
+from data that scikit-learn brings along. Each returns a Polars frame, in the order of time where
+there is one.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
 from everloop.data.splits import Split
 from everloop.errors import invalid
+from everloop.evaluate.gates import chosen_gates
 from everloop.loop.dividing import divide
 from everloop.loop.steps._base import End, Outcome, StepContext
 
@@ -85,11 +86,8 @@ def _freeze(
 ) -> Outcome:
     rows = np.arange(frame.height)
     found = leaks(frame, schema, Split(rows[:train_rows], rows[train_rows:], how))
-    keys = (schema.id, schema.time, context.declaration.evaluate.group_by)
-    columns = [*schema.names, schema.target]
-    columns += [key for key in keys if key and key not in columns]
     version = context.project.datasets.snapshot(
-        frame.select(columns), context.declaration.name, schema, origin
+        frame.select(_kept(context, frame, schema)), context.declaration.name, schema, origin
     )
     return Outcome(
         {
@@ -105,6 +103,27 @@ def _freeze(
             "origin": origin,
         }
     )
+
+
+def _kept(context: StepContext, frame: pl.DataFrame, schema: Schema) -> list[str]:
+    """What the model reads, what names a row, and the columns that gates judge it by.
+
+    A protected attribute is often ignored by the model and still judged.
+    """
+    judged = (
+        column
+        for gate in chosen_gates(context.declaration.evaluate, schema.task)
+        for column in gate.columns
+    )
+    keys = (
+        schema.target,
+        schema.id,
+        schema.time,
+        schema.group,
+        context.declaration.evaluate.group_by,
+    )
+    wanted = dict.fromkeys([*schema.names, *(key for key in keys if key), *judged])
+    return [column for column in wanted if column in frame.columns]
 
 
 def _until(context: StepContext, frame: pl.DataFrame, schema: Schema) -> int:
