@@ -58,7 +58,7 @@ def test_a_bad_file_gives_one_sentence(tmp_path, name, content, code, part):
         ("data/flihgts.csv", "expected a file that exists"),
         ("*.tsv", "a pattern that matches"),
         (".", "not a folder"),
-        ("s3://bucket/x.csv", "a path or a pattern"),
+        ("ftp://host/x.csv", "the query that reads"),
     ],
 )
 def test_a_source_that_is_not_there(tmp_path, source, part):

@@ -29,7 +29,7 @@ def read_declared(spec: DataSpec, base: Path, seed: int = 0) -> pl.DataFrame:
     environment = environment_of(spec)
     if environment is not None:
         return explore(environment, seed)
-    return read_table(spec.source, base)
+    return read_table(spec.source, base, query=spec.query)
 
 
 def infer_declared(frame: pl.DataFrame, spec: DataSpec) -> Inferred:

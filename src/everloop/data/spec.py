@@ -10,8 +10,9 @@ import msgspec
 class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where the data is and what its columns mean."""
 
-    source: str  # path or glob of csv/parquet files, relative to the loop file
+    source: str  # path or glob beside the loop file, s3://, gs://, az://, or a database's URL
     target: str  # the column to predict
+    query: str | None = None  # the SQL that reads a database
     time: str | None = None  # a datetime column; then splits and windows follow it
     id: str | None = None  # joins labels that come later to predictions
     ignore: tuple[str, ...] = ()  # columns that are neither features nor keys

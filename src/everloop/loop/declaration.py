@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from everloop.data.addresses import check_address
 from everloop.data.environments import ACTION
 from everloop.data.spec import DataSpec
 from everloop.deploy.spec import DeploySpec
@@ -236,6 +237,7 @@ def _check_values(d: Declaration) -> None:
         raise invalid("deploy.endpoint", d.deploy.endpoint, "letters, digits, '_', '-' or '.'")
     if not d.data.source:
         raise invalid("data.source", d.data.source, "a path or a glob of data files")
+    check_address(d.data.source, d.data.query)
     _check_keys_of_rows(d.data)
     _check_rollout(d.deploy)
     check_search(d.train)

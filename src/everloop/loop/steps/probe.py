@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from everloop.data.conform import conform
-from everloop.data.sources import read_table
+from everloop.data.declared import read_declared
 from everloop.evaluate.metrics import default_metric, get_metric
 from everloop.loop.considered import found_params, trained_until
 from everloop.loop.steps._base import End, Outcome, StepContext
@@ -47,7 +47,7 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
     schema = project.package(champion)[1].schema
     wanted = declaration.evaluate.metric
     metric = get_metric(wanted) if wanted else default_metric(schema.task)
-    source = read_table(declaration.data.source, project.dir)
+    source = read_declared(declaration.data, project.dir, declaration.loop.seed)
     params = found_params(project, champion)
     return probe_update(
         project.log,

@@ -50,6 +50,8 @@ def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
     project, spec = context.project, context.declaration.data
     frame = read_declared(spec, project.dir, context.declaration.loop.seed)
     origin: dict[str, Any] = {"source": spec.source, "source_rows": frame.height, "log_rows": 0}
+    if spec.query is not None:
+        origin["query"] = spec.query
     champion = project.champion(context.declaration.name)
     if not spec.feedback or champion is None:
         return frame, origin

@@ -1,0 +1,115 @@
+"""The address of a data source, as it is written and as it may be shown.
+
+Light on purpose: loop files are checked without reading data.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import urlsplit
+
+from everloop.errors import InvalidInput, invalid, nearest
+
+OBJECTS = ("s3", "gs", "az")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PASSWORD = re.compile(r"(?<=//)([^/@:]*):([^/@]*)@|([?&](?:password|token|secret)=)[^&]*", re.I)
+_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql", "snowflake", "duckdb")
+
+
+def scheme(source: str) -> str:
+    """What stands before ``://``, without a driver; empty for a path."""
+    return source.partition("://")[0].partition("+")[0].lower() if "://" in source else ""
+
+
+def is_database(source: str) -> bool:
+    """Whether a query reads it."""
+    return bool(scheme(source)) and scheme(source) not in (*OBJECTS, "file")
+
+
+def shown(source: str) -> str:
+    """The address as logs and messages may show it: without a password."""
+    return _PASSWORD.sub(lambda m: f"{m[3]}***" if m[3] else f"{m[1]}:***@", source)
+
+
+def resolved(source: str) -> str:
+    """The address with ``${NAME}`` taken from the environment.
+
+    Raises :class:`~everloop.errors.InvalidInput` naming a variable that is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise invalid(
+                "data.source",
+                f"${{{match[1]}}}",
+                "a variable of the environment that is set",
+                code="missing_variable",
+                fix=f"export {match[1]}=…",
+            )
+        return os.environ[match[1]]
+
+    return _VARIABLE.sub(value, source)
+
+
+def check_address(source: str, query: str | None) -> None:
+    """Refuse an address that cannot be read, or that would put a password into records.
+
+    A loop file is kept with every cycle, so a password may only be named: ``${PGPASSWORD}``.
+    """
+    if not is_database(source):
+        if query is not None:
+            raise invalid(
+                "data.query",
+                query,
+                "no query, as data.source is not a database",
+                fix='A query reads a database: source = "duckdb://" asks DuckDB about files.',
+            )
+        return
+    if _secret(source):
+        raise invalid(
+            "data.source",
+            shown(source),
+            "an address without a password, as it is recorded with every cycle",
+            code="password_in_source",
+            fix="Write ${PGPASSWORD}, say, in its place; the environment holds it.",
+        )
+    kind = scheme(source)
+    guess = nearest(kind, (*_DATABASES, *OBJECTS))
+    if kind in ("http", "https") or (kind not in _DATABASES and guess not in (None, kind)):
+        raise _unknown(source, guess)
+    if not query:
+        raise invalid(
+            "data.query",
+            "<nothing>",
+            f"the query that reads {shown(source)}",
+            code="missing_key",
+            fix='For example query = "select * from flights".',
+        )
+
+
+def _unknown(source: str, guess: str | None) -> InvalidInput:
+    return invalid(
+        "data.source",
+        shown(source),
+        "a path, a pattern, s3://, gs:// or az://, duckdb://, or SQLAlchemy's URL of a database",
+        code="unknown_source",
+        fix=f'Did you mean "{guess}://"?' if guess else None,
+    )
+
+
+def _secret(source: str) -> bool:
+    """Whether a password is written out."""
+    for match in _PASSWORD.finditer(source):
+        written = match[2] if match[3] is None else match[0].partition("=")[2]
+        if written and not _VARIABLE.fullmatch(written):
+            return True
+    return False
+
+
+def password(address: str) -> str | None:
+    """The password of an address that is resolved."""
+    try:
+        return urlsplit(address).password
+    except ValueError:
+        return None

@@ -1,0 +1,100 @@
+"""Rows of a query, from any database that SQLAlchemy speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from everloop.data.addresses import password, shown
+from everloop.errors import InvalidInput, Unavailable, invalid
+
+
+def read_database(address: str, query: str, base: Path) -> pl.DataFrame:
+    """The answer to ``query``; what the query changes, if anything, is rolled back."""
+    with _connected(address, base) as connection:
+        frame = pl.read_database(sa.text(query), connection=connection, infer_schema_length=None)
+    return not_empty(frame, query)
+
+
+def not_empty(frame: pl.DataFrame, query: str) -> pl.DataFrame:
+    """The frame, or the refusal of one without rows."""
+    if frame.is_empty():
+        raise invalid(
+            "data.query", query, "a query that answers at least one row", code="empty_source"
+        )
+    return frame
+
+
+@contextmanager
+def _connected(address: str, base: Path) -> Iterator[sa.Connection]:
+    try:
+        engine = sa.create_engine(_located(address, base), poolclass=sa.NullPool)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise _unreadable(address, error) from None
+    try:
+        with engine.connect() as connection:
+            yield connection
+            connection.rollback()
+    except DBAPIError as error:
+        if error.connection_invalidated or _did_not_connect(error):
+            raise Unavailable(
+                f"data.source: {shown(address)} does not answer: {said(error, address)}.",
+                code="source_unavailable",
+                path="data.source",
+                fix="Check the address, the environment's password and the network.",
+            ) from None
+        raise invalid(
+            "data.query",
+            f"<{said(error, address)}>",
+            f"SQL that {shown(address)} understands",
+            code="unreadable_source",
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def _located(address: str, base: Path) -> sa.URL:
+    """The address; a relative file of SQLite is one beside the loop file, and must be there."""
+    url = sa.make_url(address)
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return url
+    path = base / str(url.database)
+    if not path.is_file():
+        raise invalid(
+            "data.source",
+            shown(address),
+            f"a file that exists in {path.parent}",
+            code="missing_file",
+        )
+    return url.set(database=str(path))
+
+
+def _did_not_connect(error: DBAPIError) -> bool:
+    return error.statement is None
+
+
+def _unreadable(address: str, error: Exception) -> InvalidInput:
+    missing = isinstance(error, NoSuchModuleError | ModuleNotFoundError)
+    return invalid(
+        "data.source",
+        shown(address),
+        "SQLAlchemy's URL of a database, such as postgresql+psycopg://user@host/name",
+        code="unknown_source",
+        fix=f"Install its driver: {said(error, address)}." if missing else None,
+    )
+
+
+def said(error: Exception, address: str) -> str:
+    """The first line of what a driver says, never with the password."""
+    original = getattr(error, "orig", None) or error
+    first = str(original).strip().split("\n", 1)[0].rstrip(".")
+    secret = password(address)
+    for form in (secret, unquote(secret)) if secret else ():
+        first = first.replace(form, "***")
+    return first

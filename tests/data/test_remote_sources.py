@@ -1,0 +1,118 @@
+"""Rows of databases and object stores; what is wrong is said, a password never."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import obstore
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from obstore.store import from_url
+from polars.testing import assert_frame_equal
+
+from everloop.data.addresses import check_address, shown
+from everloop.data.sources import read_table
+from everloop.errors import EverloopError, InvalidInput, Unavailable
+from everloop.loop.declaration import from_dict
+
+ROWS = pl.DataFrame({"id": [1, 2, 3], "name": ["a", None, "c"], "x": [0.5, 1.5, None]})
+
+
+def test_sqlite_beside_the_loop_file(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "d.db") as db:
+        db.execute("create table t (id integer, name text, x real)")
+        db.executemany("insert into t values (?, ?, ?)", ROWS.rows())
+    found = read_table("sqlite:///d.db", tmp_path, query="select * from t order by id")
+    assert_frame_equal(found, ROWS)
+    read_table("sqlite:///d.db", tmp_path, query="select 1 as a")
+    with pytest.raises(InvalidInput, match="no such table: other"):
+        read_table("sqlite:///d.db", tmp_path, query="select * from other")
+    with pytest.raises(InvalidInput, match="at least one row"):
+        read_table("sqlite:///d.db", tmp_path, query="select * from t where id > 9")
+    with pytest.raises(InvalidInput, match="a file that exists"):
+        read_table("sqlite:///other.db", tmp_path, query="select 1")
+    assert not (tmp_path / "other.db").exists()
+
+
+def test_any_dialect(database_url: str, tmp_path: Path, monkeypatch) -> None:
+    engine = sa.create_engine(database_url)
+    with engine.begin() as conn:
+        conn.execute(sa.text("create table remote_rows (id integer, name text, x float)"))
+        table = sa.table("remote_rows", *(sa.column(c) for c in ROWS.columns))
+        conn.execute(sa.insert(table), ROWS.to_dicts())
+    engine.dispose()
+    monkeypatch.setenv("DATA_URL", database_url)
+    query = "select id, name, x, id * 2 as double_id from remote_rows order by id"
+    found = read_table(database_url, tmp_path, query=query)
+    assert_frame_equal(found.select(ROWS.columns), ROWS, check_dtypes=False)
+    assert found["double_id"].to_list() == [2, 4, 6]
+
+
+def test_duckdb_of_its_own_file_and_over_files(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "d.duckdb")) as db:
+        db.execute("create table t as select 7 as a, true as b")
+    found = read_table("duckdb:///d.duckdb", tmp_path, query="select * from t")
+    assert found.rows() == [(7, True)]
+    ROWS.write_parquet(tmp_path / "rows.parquet")
+    query = "select sum(id) as total from 'rows.parquet'"
+    assert read_table("duckdb://", tmp_path, query=query).item() == 6
+    with pytest.raises(InvalidInput, match="SQL that DuckDB understands"):
+        read_table("duckdb://", tmp_path, query="selekt")
+    with pytest.raises(InvalidInput, match="Cannot execute"):
+        read_table("duckdb:///d.duckdb", tmp_path, query="create table u as select 1")
+
+
+def test_files_in_an_object_store(s3_url: str, tmp_path: Path) -> None:
+    store = from_url(s3_url)
+    for part in range(2):
+        data = io.BytesIO()
+        ROWS.with_columns(part=part).write_parquet(data)
+        obstore.put(store, f"parts/{part}.parquet", data.getvalue())
+    obstore.put(store, "parts/deeper/x.csv", b"a,b\n1,2\n")
+    found = read_table(f"{s3_url}/parts/*.parquet", tmp_path)
+    assert found["part"].to_list() == [0, 0, 0, 1, 1, 1]
+    one = read_table(f"{s3_url}/parts/1.parquet", tmp_path)
+    assert_frame_equal(one.drop("part"), ROWS)
+    assert read_table(f"{s3_url}/**/*.csv", tmp_path).rows() == [(1, 2)]
+    for missing in ("parts/9.parquet", "parts/*.arrow"):
+        with pytest.raises(InvalidInput, match="an object that exists"):
+            read_table(f"{s3_url}/{missing}", tmp_path)
+    with pytest.raises(InvalidInput, match="files of one kind"):
+        read_table(f"{s3_url}/parts/**/*", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "query", "part"),
+    [
+        ("postgresql://me:s3cret@db/x", "select 1", "${PGPASSWORD}"),
+        ("postgresql://db/x?user=me&password=s3cret", "select 1", "without a password"),
+        ("postgresql://db/x", None, "data.query"),
+        ("rows.csv", "select 1", "not a database"),
+        ("postgressql://db/x", "select 1", 'Did you mean "postgresql://"'),
+        ("https://db/x.csv", None, "SQLAlchemy's URL"),
+    ],
+)
+def test_what_an_address_must_be(source: str, query: str | None, part: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check_address(source, query)
+    assert part in caught.value.message
+    assert "s3cret" not in str(caught.value.to_dict())
+    with pytest.raises(InvalidInput):
+        from_dict({"data": {"source": source, "target": "y"} | ({"query": query} if query else {})})
+
+
+def test_a_password_stays_in_the_environment(tmp_path: Path, monkeypatch) -> None:
+    source = "postgresql+psycopg://me:${PG_SECRET}@127.0.0.1:9/x?connect_timeout=2"
+    with pytest.raises(InvalidInput, match=r"export PG_SECRET"):
+        read_table(source, tmp_path, query="select 1")
+    monkeypatch.setenv("PG_SECRET", "hunter2")
+    with pytest.raises(Unavailable) as caught:
+        read_table(source, tmp_path, query="select 1")
+    said: EverloopError = caught.value
+    assert "does not answer" in said.message
+    assert "hunter2" not in str(said.to_dict())
+    assert shown("postgresql://me:hunter2@db/x") == "postgresql://me:***@db/x"
