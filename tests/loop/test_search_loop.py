@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 from loop_stream import carry_out
 
 import everloop as el
+from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
+from everloop.loop.recipe import changes, read_recipe
+from everloop.loop.steps.reproduce import _end
 
 
 def searched(folder: Path, trials: int) -> tuple[Project, dict]:
@@ -48,3 +52,30 @@ def test_each_trial_is_a_run_and_a_raised_budget_goes_on(tmp_path):
     with again:
         trials = again.runs.search(None, "tags.trial IS NOT NULL", [], limit=50).items
         assert len(trials) == 6 and len({run.tags["study"] for run in trials}) == 1
+
+
+def test_a_run_is_reproduced_and_what_has_changed_is_named(tmp_path):
+    project, result = searched(tmp_path, 3)
+    with project:
+        loop = loop_of(project, "xor")
+        same = carry_out(project, loop.reproduce(result["run"], wait=False))
+        assert same.verdict == "reproduced", same.reason
+        assert "differ by 0 at most" in same.reason
+        made = read_recipe(project, result["run"])
+        assert made is not None and made.seed == 0 and made.command
+        older = made.environment | {"package scikit-learn": "0.1"}
+        then = msgspec.structs.replace(made, environment=older, commit="f" * 40)
+        assert changes(then, made) == [
+            f"commit {'f' * 40} then, {made.commit} now",
+            f"package scikit-learn 0.1 then, {made.environment['package scikit-learn']} now",
+        ]
+        trial = project.runs.search(None, "tags.trial = '2'", [], limit=1).items[0]
+        refused = carry_out(project, loop.reproduce(trial.id, wait=False))
+        assert refused.verdict == "refused" and "has a recipe" in refused.reason
+
+
+def test_another_model_is_told_with_what_has_changed():
+    result = {"metric": "rmse", "then": 1.0, "now": 1.1, "rows": 50, "largest_difference": 0.2}
+    end = _end(result | {"changed": ["python 3.11 then, 3.12 now"]})
+    assert end.verdict == "differs" and end.reason.endswith("Python 3.11 then, 3.12 now.")
+    assert _end(result | {"changed": [], "largest_difference": 1e-9}).verdict == "reproduced"

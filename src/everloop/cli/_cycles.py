@@ -33,6 +33,7 @@ DOING = {
     "deploy": "rolling out",
     "promote": "promoting",
     "retest": "testing through the gates",
+    "reproduce": "training again",
 }
 
 
@@ -146,7 +147,7 @@ def show_gates(tested: dict[str, Any]) -> None:
 
 def exit_code(cycle: Cycle) -> int:
     """2 for bad input, 1 when the cycle broke; a verdict against a version is not a failure."""
-    return {"refused": 2, "failed": 1, "failed_gates": 1}.get(cycle.verdict or "", 0)
+    return {"refused": 2, "failed": 1, "failed_gates": 1, "differs": 1}.get(cycle.verdict or "", 0)
 
 
 def _progress(stage: str, facts: dict[str, Any]) -> str:

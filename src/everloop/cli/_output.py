@@ -23,6 +23,8 @@ VERDICT_STYLE = {
     "promoted": "bold green",
     "registered": "green",
     "passed": "green",
+    "reproduced": "green",
+    "differs": "yellow",
     "not_worth_it": "yellow",
     "rejected": "yellow",
     "refused": "red",

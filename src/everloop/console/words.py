@@ -11,6 +11,7 @@ from typing import Any
 # How a verdict or a state is coloured.
 TONES = {
     "promoted": "good", "registered": "good", "passed": "good", "pass": "good", "done": "good",
+    "reproduced": "good", "differs": "warn",
     "not_worth_it": "warn", "rejected": "warn", "declined": "warn", "not_enough_evidence": "warn",
     "waiting": "warn", "warning": "warn",
     "refused": "bad", "rolled_back": "bad", "failed": "bad", "failed_gates": "bad", "fail": "bad",
@@ -22,7 +23,8 @@ TONES = {
 }  # fmt: skip
 CAUSES = {
     "person": "asked by a person", "train": "asked to train", "deploy": "asked to deploy",
-    "test": "asked to test", "data": "new data", "drift": "drift",
+    "test": "asked to test", "reproduce": "asked to reproduce",
+    "data": "new data", "drift": "drift",
     "quality": "a fault in the data", "performance": "worse performance",
     "schedule": "its schedule", "volume": "new labelled rows",
 }  # fmt: skip
@@ -226,6 +228,7 @@ _STEP_WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "train": _train,
     "evaluate": _evaluate,
     "retest": _evaluate,
+    "reproduce": lambda r: f"{r['algorithm']} again: {r['metric']} {number(r['now'])}",
     "register": lambda r: f"version {r['version']}, package {r['digest'][:12]}, signed",
     "approve": lambda r: (
         f"approved by {r['by']}" if r.get("approved") else f"declined by {r['by']}"

@@ -25,7 +25,7 @@ def last_considered(
     """The last time an update was considered at all, and the last cycle that trained a model."""
     considered: Considered | None = None
     for cycle in project.cycles.page(declaration.name, limit=LOOK_BACK):
-        if cycle.verdict not in TRAINED or cycle.cause["kind"] in ("deploy", "test"):
+        if cycle.verdict not in TRAINED or cycle.cause["kind"] in ("deploy", "test", "reproduce"):
             continue
         snapshot = _snapshot(project, cycle.id)
         when = _considered(cycle, snapshot)

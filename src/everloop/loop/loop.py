@@ -118,6 +118,19 @@ class Loop:
         cause = {"kind": "test", "version": chosen.version}
         return self._cycle("test", cause, wait, on_progress, actor)
 
+    def reproduce(
+        self,
+        run: str,
+        *,
+        wait: bool = True,
+        on_progress: Progress | None = None,
+        actor: str = "person",
+    ) -> Cycle:
+        """Train a run's model again and compare: the verdict is ``reproduced`` or ``differs``."""
+        found = self.project.runs.get(run)
+        cause = {"kind": "reproduce", "run": found.id}
+        return self._cycle("reproduce", cause, wait, on_progress, actor)
+
     def predict(
         self, rows: pl.DataFrame | list[dict[str, Any]], version: int | None = None
     ) -> pl.DataFrame:

@@ -132,6 +132,9 @@ class RemoteLoop:
     def test(self, version: int | None = None, *, on_progress: Progress | None = None) -> Cycle:
         return self._begin("/test", {"version": version}, on_progress)
 
+    def reproduce(self, run: str, *, on_progress: Progress | None = None) -> Cycle:
+        return self._begin("/reproduce", {"run": run}, on_progress)
+
     def deploy(self, version: int, *, on_progress: Progress | None = None) -> Cycle:
         return self._begin("/deploy", {"version": version}, on_progress)
 

@@ -125,6 +125,8 @@ LOOPS = (
           answer=Cycle, status=202),
     Route("POST", LOOP + "/test", loops.test, "write", "Measure a version again",
           body=loops.VersionBody, answer=Cycle, status=202),
+    Route("POST", LOOP + "/reproduce", loops.reproduce, "write", "Train a run's model again",
+          body=loops.ReproduceBody, answer=Cycle, status=202),
     Route("POST", LOOP + "/deploy", loops.deploy, "write", "Make a version the champion",
           body=loops.VersionBody, answer=Cycle, status=202),
     Route("POST", LOOP + "/predict", serving.predict, "read", "Ask the data plane",

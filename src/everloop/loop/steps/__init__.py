@@ -25,6 +25,7 @@ PLANS: dict[str, list[str]] = {
     "train": ["snapshot", "train", "evaluate", "register", "promote"],
     "deploy": ["deploy", "promote"],
     "test": ["retest"],
+    "reproduce": ["reproduce"],
 }
 
 # The module of each step; a worker imports only the one it runs, since some are heavy.

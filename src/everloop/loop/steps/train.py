@@ -11,6 +11,7 @@ from everloop.data.encode import encode_batches
 from everloop.data.schema import Schema
 from everloop.errors import invalid
 from everloop.evaluate.metrics import Metric, default_metric, get_metric
+from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of
 from everloop.loop.steps.trials import TrialRuns, candidate_run, study_place
@@ -55,7 +56,12 @@ class Train:
             study=place,
         )
         model = to_onnx(fitted[0].estimator, schema, data.X)
-        return _record(context, [*fitted, *_baseline(report)], model, metric)
+        outcome = _record(context, [*fitted, *_baseline(report)], model, metric)
+        made = recipe(
+            context.project, context.declaration, context.cycle.id, str(snapshot["dataset"])
+        )
+        keep_recipe(context.project, outcome.result["run"], made)
+        return outcome
 
 
 STEP = Train()

@@ -45,6 +45,12 @@ class VersionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int | None = None
 
 
+class ReproduceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The run whose model is trained again."""
+
+    run: str
+
+
 class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file of new rows in the project's folder; without one the monitors decide."""
 
@@ -82,6 +88,10 @@ def train(call: Call) -> Answer:
 
 def test(call: Call) -> Answer:
     return begun(loop_named(call).test(call.body.version, wait=False, actor=call.actor))
+
+
+def reproduce(call: Call) -> Answer:
+    return begun(loop_named(call).reproduce(call.body.run, wait=False, actor=call.actor))
 
 
 def deploy(call: Call) -> Answer:
