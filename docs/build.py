@@ -26,6 +26,7 @@ from everloop.settings import PREFIX, Settings
 FOLDER = Path(__file__).parent / "reference"
 NESTED = {
     "train.search": "SearchSpec",
+    "train.prepare": "PrepareSpec",
     "deploy.rollout": "RolloutSpec",
     "monitor.performance": "PerformanceSpec",
 }
@@ -126,6 +127,8 @@ def _kind(annotation: str) -> str:
         "bool": "true or false",
     }
     parts = [part for part in annotation.split(" | ") if part != "None"]
+    if parts[0].startswith("tuple[Literal["):
+        return "list of " + parts[0].removeprefix("tuple[Literal[").partition("]")[0]
     if parts[0].startswith("Literal"):
         return "one of " + parts[0].removeprefix("Literal[").rstrip("]")
     return " or ".join(words.get(part, "table") for part in parts)
@@ -140,13 +143,16 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def field_comments(cls: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    """The comment behind each field in the source."""
+    """The comment behind each field in the source, or in the line above it."""
     lines, _ = inspect.getsourcelines(cls)
     tree = ast.parse(textwrap.dedent("".join(lines)))
     assert isinstance(tree.body[0], ast.ClassDef)
     for node in tree.body[0].body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             comment = lines[(node.end_lineno or 1) - 1].partition("  # ")[2].strip()
+            above = lines[node.lineno - 2].strip()
+            if not comment and above.startswith("# "):
+                comment = above.removeprefix("# ")
             yield node.target.id, comment.replace("|", "\\|")
 
 

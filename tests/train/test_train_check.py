@@ -7,7 +7,7 @@ import pytest
 
 from everloop.errors import InvalidInput
 from everloop.train.check import check_spec
-from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from everloop.train.spec import SearchSpec, TrainSpec
         (TrainSpec(search=SearchSpec(trials=-1)), None, "search.trials: got -1"),
         (TrainSpec(search=SearchSpec(timeout="soon")), None, "search.timeout: got 'soon'"),
         (TrainSpec(search=SearchSpec(timeout="0s")), None, "a duration above 0"),
+        (TrainSpec(prepare=PrepareSpec(tail=0.5)), None, "prepare.tail: got 0.5"),
+        (TrainSpec(prepare=PrepareSpec(rare=-1.0)), None, "prepare.rare: got -1.0"),
     ],
 )
 def test_a_bad_section_gets_one_sentence(spec, task, sentence):

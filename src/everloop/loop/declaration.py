@@ -220,12 +220,15 @@ def _translated(name: str, cls: type, values: dict[str, Any], message: str) -> I
 
 def _choices(cls: Any, path: str) -> str:
     """The words a ``Literal`` field allows."""
-    for part in path.split("."):
+    for part in re.sub(r"\[\d+\]", "", path).split("."):
         fields = {f.name: f.type for f in msgspec.structs.fields(cls)}
         if part not in fields:
             return ""
         cls = _nested_struct(fields[part]) or fields[part]
-    return ", ".join(str(choice) for choice in getattr(cls, "__args__", ()))
+    inner = getattr(cls, "__args__", ())
+    if getattr(cls, "__origin__", None) is tuple and inner:
+        inner = getattr(inner[0], "__args__", ())
+    return ", ".join(str(choice) for choice in inner)
 
 
 def _check_values(d: Declaration) -> None:

@@ -9,7 +9,7 @@ from everloop.train.bounds import check_search
 from everloop.train.candidates._base import Candidate
 from everloop.train.candidates.own import own_candidate
 from everloop.train.loading import is_reference
-from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
 
 # What a search takes on, in the order of what is learnt per second; those that are registered.
 PORTFOLIO = (
@@ -82,6 +82,7 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
         plain = tuple(name for name in spec.candidates if ":" not in name)
         chosen_candidates(TrainSpec(candidates=plain), task)
     check_search(spec)
+    _check_prepare(spec.prepare)
     for name in spec.space:
         if name not in (spec.candidates or candidates.names()):
             expected = "a candidate of this loop"
@@ -90,6 +91,15 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
             raise invalid("train.space", name, expected, fix=fix)
     if spec.search.asked:
         _check_words(spec.search)
+
+
+def _check_prepare(prepare: PrepareSpec) -> None:
+    if not 0 < prepare.tail < 0.5:
+        raise invalid("train.prepare.tail", prepare.tail, "a share in (0, 0.5)")
+    if not 0 <= prepare.rare < 1:
+        raise invalid("train.prepare.rare", prepare.rare, "a share in [0, 1)")
+    if prepare.max_features is not None and prepare.max_features < 1:
+        raise invalid("train.prepare.max_features", prepare.max_features, "1 or more")
 
 
 def _check_words(search: SearchSpec) -> None:

@@ -37,6 +37,7 @@ class Fitted:
     seconds : spent on it, search and validation included.
     score : mean over the validation parts, greater is better; None when nothing was compared.
     notes : warnings that fitting raised.
+    prepared : what ``[train.prepare]`` did on all rows; None when it asks for nothing.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Fitted:
     seconds: float
     score: float | None
     notes: tuple[str, ...] = ()
+    prepared: dict[str, Any] | None = None
 
 
 def fit_candidates(
@@ -86,7 +88,7 @@ def fit_candidates(
     fitted, with the reason of the first.
     """
     chosen = chosen_candidates(spec, schema.task)
-    training = Training(X, y, schema, score, seed, time_ordered, groups)
+    training = Training(X, y, schema, score, seed, time_ordered, groups, prepare=spec.prepare)
     if spec.search.asked:
         tried = _searched(training, chosen, spec, report, study)
     elif len(chosen) > 1:
@@ -177,9 +179,12 @@ def _defaults(
 def _refit(training: Training, best: Fitted, candidate: Candidate) -> Fitted:
     """The same candidate and parameters on all rows."""
     started = time.perf_counter()
-    estimator, notes = training.fit(candidate, best.params, slice(None))
+    training.forget_parts()  # all rows need their memory
+    prepared = training.prepared(slice(None))
+    estimator, notes = training.fit(candidate, best.params, prepared)
     spent = best.seconds + time.perf_counter() - started
-    return Fitted(best.name, best.params, estimator, spent, best.score, notes)
+    facts = prepared.facts or None
+    return Fitted(best.name, best.params, estimator, spent, best.score, notes, facts)
 
 
 def _ranked(chosen: dict[str, Candidate], tried: list[Fitted], failures: list[str]) -> list[Fitted]:

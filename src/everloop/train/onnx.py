@@ -12,9 +12,15 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import (
+    ModelProto,
+    TensorProto,
+    compose,
+    helper,
+    load_model_from_string,
+    numpy_helper,
+)
 from skl2onnx import convert_sklearn, update_registered_converter
-from skl2onnx.algebra.onnx_ops import OnnxIdentity
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 from sklearn.pipeline import Pipeline
 
@@ -23,6 +29,7 @@ from everloop.errors import EverloopError, InvalidInput
 from everloop.train.loading import load
 from everloop.train.predictions import predict
 from everloop.train.preparation._base import Transform
+from everloop.train.preparation._wires import Wires
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 TOLERANCE = 1e-5  # of a probability; of a regression, times the largest answer
@@ -62,6 +69,36 @@ def _exported(estimator: Any, schema: Schema) -> bytes:
         return own
     converted: bytes = _convert(estimator, schema).SerializeToString()
     return converted
+
+
+def exported_behind(stage: Transform, estimator: Any, schema: Schema) -> bytes:
+    """The graph of an estimator that exports itself, with ``stage`` in front as one graph.
+
+    ``schema`` is that of the stage's input; the estimator gets that of its output.
+    """
+    own = load_model_from_string(estimator.export_onnx(getattr(stage, "schema_", schema)))
+    _register_converters(stage)
+    front: ModelProto = convert_sklearn(
+        stage,
+        initial_types=[("X", DoubleTensorType([None, schema.width]))],
+        target_opset=OPSET,
+    )
+    front.ir_version = own.ir_version = max(front.ir_version, own.ir_version)
+    _same_opsets(front, own)
+    first = compose.add_prefix(front, "prepare.", rename_inputs=False)
+    second = compose.add_prefix(own, "model.", rename_outputs=False)
+    wires = [(first.graph.output[0].name, second.graph.input[0].name)]
+    return bytes(compose.merge_models(first, second, wires).SerializeToString())
+
+
+def _same_opsets(front: ModelProto, own: ModelProto) -> None:
+    """Say the later version of both; our steps' operators mean the same in all later ones."""
+    versions: dict[str, int] = {}
+    for one in (*front.opset_import, *own.opset_import):
+        versions[one.domain] = max(versions.get(one.domain, 1), one.version)
+    for model in (front, own):
+        del model.opset_import[:]
+        model.opset_import.extend(helper.make_opsetid(d, v) for d, v in versions.items())
 
 
 def _convert(estimator: Any, schema: Schema) -> ModelProto:
@@ -126,7 +163,11 @@ def _output(model: ModelProto, name: str, kind: int, shape: list[str | int]) -> 
 def _register_converters(estimator: Any) -> None:
     for transform in _subclasses(Transform):
         update_registered_converter(
-            transform, f"Everloop{transform.__name__}", _transform_shape, _convert_transform
+            transform,
+            f"Everloop{transform.__name__}",
+            _transform_shape,
+            _convert_transform,
+            parser=_parse_transform,
         )
     steps = (
         [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
@@ -146,6 +187,15 @@ def _subclasses(cls: type[Any]) -> list[type[Any]]:
     return found
 
 
+def _parse_transform(scope: Any, model: Any, inputs: list[Any], custom_parsers: Any = None) -> Any:
+    """Say the width at once: what selects columns of the result is parsed before any shape."""
+    operator = scope.declare_local_operator(f"Everloop{type(model).__name__}", model)
+    operator.inputs = inputs
+    kind = FloatTensorType if model.float32 else DoubleTensorType
+    operator.outputs.append(scope.declare_local_variable("prepared", kind([None, model.width_])))
+    return operator.outputs
+
+
 def _transform_shape(operator: Any) -> None:
     transform = operator.raw_operator
     kind = FloatTensorType if transform.float32 else DoubleTensorType
@@ -153,10 +203,14 @@ def _transform_shape(operator: Any) -> None:
 
 
 def _convert_transform(scope: Any, operator: Any, container: Any) -> None:
-    opset = container.target_opset
-    last = operator.raw_operator.graph(operator.inputs[0], opset)
-    named = OnnxIdentity(last, op_version=opset, output_names=operator.outputs[:1])
-    named.add_to(scope, container)
+    wires = Wires(scope, container)
+    last = operator.raw_operator.graph(operator.inputs[0].full_name, wires)
+    container.add_node(
+        "Identity",
+        [last],
+        operator.outputs[0].full_name,
+        name=scope.get_unique_operator_name("end"),
+    )
 
 
 def _check_rows(schema: Schema, sample: np.ndarray | None) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,9 +28,36 @@ class SearchSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return self.trials > 0
 
 
+class PrepareSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How columns are prepared before any candidate sees them; the defaults change nothing.
+
+    It is learned on training rows alone, again in every validation part, and travels inside the
+    model. What is left at its default is done by each candidate in its own way.
+    """
+
+    # what replaces a missing number; auto: as each candidate does
+    missing: Literal["auto", "median", "mean", "most_frequent", "knn", "iterative"] = "auto"
+    indicator: bool = False  # a 0/1 column beside each column that had missing values
+    # winsorise and robust: of numbers; flag: a column of its own; drop: training rows alone
+    outliers: Literal["none", "winsorise", "robust", "flag", "drop"] = "none"
+    tail: float = 0.01  # share of a column's values beyond each bound, or of the rows flagged
+    # how they become numbers; auto: as each candidate does
+    categories: Literal["auto", "one_hot", "ordinal", "target"] = "auto"
+    rare: float = 0.0  # levels with a smaller share of the rows become one level
+    # cyclic: sine and cosine of month, weekday and hour
+    dates: Literal["parts", "cyclic"] = "parts"
+    # which features to leave out, one method after another
+    select: tuple[
+        Literal["variance", "correlation", "mutual_information", "l1", "recursive", "permutation"],
+        ...,
+    ] = ()
+    max_features: int | None = None  # that a selection keeps at most
+
+
 class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Which models are tried; an empty list takes the default of the task."""
 
     candidates: tuple[str, ...] = ()  # names of algorithms, or "module:Class" of your own
     search: SearchSpec = SearchSpec()
     space: dict[str, dict[str, Any]] = {}  # by candidate: values, lists or ranges of parameters
+    prepare: PrepareSpec = PrepareSpec()

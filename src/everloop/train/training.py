@@ -14,6 +14,8 @@ from everloop.data.schema import Schema
 from everloop.train.candidates._base import Candidate
 from everloop.train.fitting import Fitting, Pruned, Report, never, silent
 from everloop.train.predictions import predict
+from everloop.train.prepared import Prepared
+from everloop.train.spec import PrepareSpec
 from everloop.train.validation import folds
 
 Prune = Callable[[int, float], bool]
@@ -53,10 +55,13 @@ class Training:
         time_ordered: bool = False,
         groups: np.ndarray | None = None,
         parts: list[tuple[np.ndarray, np.ndarray]] | None = None,
+        prepare: PrepareSpec = PrepareSpec(),  # noqa: B008 - frozen
     ) -> None:
         self.X, self.y, self.schema, self.score, self.seed = X, y, schema, score, seed
         self.time_ordered, self.groups = time_ordered, groups
         self._parts = parts
+        self.prepare = prepare
+        self._prepared: dict[int, Prepared] = {}
 
     @property
     def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -97,7 +102,9 @@ class Training:
                 report=report,
                 prune=within,
             )
-            estimator, _ = self.fit(candidate, params, fit_rows, around)
+            if number not in self._prepared:
+                self._prepared[number] = self.prepared(fit_rows)
+            estimator, _ = self.fit(candidate, params, self._prepared[number], around)
             settled.append(candidate.settled(estimator) if early_stopping else {})
             pred, proba = predict(estimator, self.X[rows], self.schema)
             extra = () if together is None else (together,)
@@ -110,17 +117,29 @@ class Training:
         self,
         candidate: Candidate,
         params: dict[str, Any],
-        rows: np.ndarray | slice,
+        prepared: Prepared,
         around: Fitting | None = None,
     ) -> tuple[Any, tuple[str, ...]]:
-        """A fitted pipeline and the warnings it raised."""
-        if around is None:
-            around = Fitting(groups=None if self.groups is None else self.groups[rows])
-        estimator = candidate.build(self.schema, self.schema.task, self.seed, dict(params))
+        """A fitted pipeline over rows as they come, and the warnings it raised.
+
+        ``around`` is of the rows that were prepared; by default, of all rows.
+        """
+        around = prepared.around(Fitting(groups=self.groups) if around is None else around)
+        schema = prepared.schema
+        estimator = candidate.build(schema, schema.task, self.seed, dict(params))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            candidate.fit(estimator, self.X[rows], self.y[rows], around)
-        return estimator, tuple(dict.fromkeys(str(w.message).splitlines()[0] for w in caught))
+            candidate.fit(estimator, prepared.X, prepared.y, around)
+        notes = tuple(dict.fromkeys(str(w.message).splitlines()[0] for w in caught))
+        return prepared.whole(estimator), notes
+
+    def prepared(self, rows: np.ndarray | slice) -> Prepared:
+        """Those rows as ``[train.prepare]`` wants them; learned on them alone."""
+        return Prepared(self.X[rows], self.y[rows], self.schema, self.prepare, self.seed)
+
+    def forget_parts(self) -> None:
+        """Let go of the prepared rows of the validation parts."""
+        self._prepared.clear()
 
     def described(self) -> bytes:
         """The schema as JSON, for another process."""

@@ -123,6 +123,7 @@ def _record(context: StepContext, fitted: list[Fitted], model: bytes, metric: Me
             "metric": metric.name,
             "candidates": table,
         }
+        | ({} if best.prepared is None else {"prepared": best.prepared})
     )
 
 

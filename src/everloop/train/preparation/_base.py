@@ -6,8 +6,8 @@ prepares a row as training did. To add one, write a class in a file of its own; 
 every subclass of :class:`Transform` by itself.
 
 Obligations. ``fit`` sets ``width_``, the columns that ``transform`` returns. ``graph`` takes and
-returns a wire of double values (n rows; single precision where ``float32`` is true), built of
-``skl2onnx.algebra`` operators with ``op_version=opset``.
+returns a wire of double values (n rows; single precision where ``float32`` is true) and adds its
+nodes to ``wires``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+
+from everloop.train.preparation._wires import Wires
 
 
 class Transform(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -38,6 +40,6 @@ class Transform(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The n rows prepared, n by ``width_``."""
         raise NotImplementedError
 
-    def graph(self, X: Any, opset: int) -> Any:
-        """The operator that answers what :meth:`transform` does for the wire ``X``."""
+    def graph(self, X: str, wires: Wires) -> str:
+        """The wire that carries what :meth:`transform` answers for the wire ``X``."""
         raise NotImplementedError

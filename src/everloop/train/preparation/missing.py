@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from skl2onnx.algebra.onnx_ops import OnnxCast, OnnxIsNaN, OnnxWhere
 
 from everloop.train.preparation._base import Transform
-
-FLOAT = 1  # ONNX's number for single precision
+from everloop.train.preparation._wires import FLOAT, Wires
 
 
 class MissingFiller(Transform):
@@ -49,10 +47,10 @@ class MissingFiller(Transform):
         filled = np.where(gone, self.statistics_, X) if gone.any() else X
         return filled.astype(np.float32) if self.float32 else filled
 
-    def graph(self, X: Any, opset: int) -> Any:
+    def graph(self, X: str, wires: Wires) -> str:
         medians = self.statistics_.reshape(1, -1)
-        filled = OnnxWhere(OnnxIsNaN(X, op_version=opset), medians, X, op_version=opset)
-        return OnnxCast(filled, to=FLOAT, op_version=opset) if self.float32 else filled
+        filled = wires.add("Where", wires.add("IsNaN", X), medians, X)
+        return wires.add("Cast", filled, to=FLOAT) if self.float32 else filled
 
 
 def _median(values: np.ndarray) -> float:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from skl2onnx.algebra.onnx_ops import OnnxDiv, OnnxIsNaN, OnnxWhere
 
 from everloop.train.preparation._base import Transform
+from everloop.train.preparation._wires import Wires
 
 WHITE = 255.0
 
@@ -36,7 +36,7 @@ class Pixels(Transform):
         scaled: np.ndarray = np.where(np.isnan(X), self.mean_, X) / WHITE
         return scaled
 
-    def graph(self, X: Any, opset: int) -> Any:
+    def graph(self, X: str, wires: Wires) -> str:
         mean = self.mean_.reshape(1, -1)
-        filled = OnnxWhere(OnnxIsNaN(X, op_version=opset), mean, X, op_version=opset)
-        return OnnxDiv(filled, np.array([WHITE]), op_version=opset)
+        filled = wires.add("Where", wires.add("IsNaN", X), mean, X)
+        return wires.add("Div", filled, np.array([WHITE]))

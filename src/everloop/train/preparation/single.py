@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from skl2onnx.algebra.onnx_ops import OnnxCast
 
 from everloop.train.preparation._base import Transform
-
-FLOAT = 1  # ONNX's number for single precision
+from everloop.train.preparation._wires import FLOAT, Wires
 
 
 class Single(Transform):
@@ -26,5 +24,5 @@ class Single(Transform):
         """``X`` as float32."""
         return X.astype(np.float32)
 
-    def graph(self, X: Any, opset: int) -> Any:
-        return OnnxCast(X, to=FLOAT, op_version=opset)
+    def graph(self, X: str, wires: Wires) -> str:
+        return wires.add("Cast", X, to=FLOAT)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from skl2onnx.algebra.onnx_ops import OnnxDiv, OnnxIsNaN, OnnxSub, OnnxWhere
 
 from everloop.train.preparation._base import Transform
+from everloop.train.preparation._wires import Wires
 
 
 class ScaledSteps(Transform):
@@ -47,8 +47,8 @@ class ScaledSteps(Transform):
         scaled: np.ndarray = (filled - self.mean_) / self.scale_
         return scaled
 
-    def graph(self, X: Any, opset: int) -> Any:
+    def graph(self, X: str, wires: Wires) -> str:
         mean, scale = self.mean_.reshape(1, -1), self.scale_.reshape(1, -1)
-        filled = OnnxWhere(OnnxIsNaN(X, op_version=opset), mean, X, op_version=opset)
-        centred = OnnxSub(filled, mean, op_version=opset)
-        return OnnxDiv(centred, scale, op_version=opset)
+        filled = wires.add("Where", wires.add("IsNaN", X), mean, X)
+        centred = wires.add("Sub", filled, mean)
+        return wires.add("Div", centred, scale)

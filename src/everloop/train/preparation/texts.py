@@ -7,26 +7,9 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 from scipy import sparse
-from skl2onnx.algebra.onnx_ops import (
-    OnnxAdd,
-    OnnxCast,
-    OnnxConcat,
-    OnnxConstantOfShape,
-    OnnxDiv,
-    OnnxIdentity,
-    OnnxLog,
-    OnnxMax,
-    OnnxMul,
-    OnnxReduceL2,
-    OnnxScatterElements,
-    OnnxShape,
-    OnnxSlice,
-    OnnxWhere,
-)
 
 from everloop.train.preparation._base import Transform
-
-INT64 = 7  # ONNX's number for whole numbers
+from everloop.train.preparation._wires import INT64, Wires
 
 
 class WordWeights(Transform):
@@ -78,33 +61,25 @@ class WordWeights(Transform):
         counts.sum_duplicates()
         return counts
 
-    def graph(self, X: Any, opset: int) -> Any:
+    def graph(self, X: str, wires: Wires) -> str:
         # Two more columns take what is no word: unknown ids, and -1, which means the last column.
-        ids = OnnxCast(X, to=INT64, op_version=opset)
-        rows = OnnxSlice(
-            OnnxShape(X, op_version=opset), np.array([0]), np.array([1]), op_version=opset
-        )
-        shape = OnnxConcat(rows, np.array([self.vocabulary + 2]), axis=0, op_version=opset)
-        empty = OnnxConstantOfShape(shape, value=_double(0.0), op_version=opset)
-        size = OnnxShape(X, op_version=opset)
-        ones = OnnxConstantOfShape(size, value=_double(1.0), op_version=opset)
-        every = OnnxScatterElements(empty, ids, ones, axis=1, reduction="add", op_version=opset)
-        counts = OnnxSlice(
-            every, np.array([0]), np.array([self.width_]), np.array([1]), op_version=opset
-        )
+        ids = wires.add("Cast", X, to=INT64)
+        rows = wires.add("Slice", wires.add("Shape", X), np.array([0]), np.array([1]))
+        shape = wires.add("Concat", rows, np.array([self.vocabulary + 2]), axis=0)
+        empty = wires.add("ConstantOfShape", shape, value=_double(0.0))
+        size = wires.add("Shape", X)
+        ones = wires.add("ConstantOfShape", size, value=_double(1.0))
+        every = wires.add("ScatterElements", empty, ids, ones, axis=1, reduction="add")
+        counts = wires.add("Slice", every, np.array([0]), np.array([self.width_]), np.array([1]))
         # The logarithm of 0 never reaches the answer, as counts below 1 stay as they are.
         one = np.array([1.0])
-        logs = OnnxAdd(
-            OnnxLog(OnnxMax(counts, one, op_version=opset), op_version=opset),
-            one,
-            op_version=opset,
-        )
-        here = OnnxCast(counts, to=9, op_version=opset)
-        damped = OnnxWhere(here, logs, np.array([0.0]), op_version=opset)
-        weighted = OnnxMul(damped, self.weights_.reshape(1, -1), op_version=opset)
-        length = OnnxReduceL2(weighted, np.array([1]), keepdims=1, op_version=opset)
-        length = OnnxMax(length, np.array([1e-300]), op_version=opset)
-        return OnnxIdentity(OnnxDiv(weighted, length, op_version=opset), op_version=opset)
+        logs = wires.add("Add", wires.add("Log", wires.add("Max", counts, one)), one)
+        here = wires.add("Cast", counts, to=9)
+        damped = wires.add("Where", here, logs, np.array([0.0]))
+        weighted = wires.add("Mul", damped, self.weights_.reshape(1, -1))
+        length = wires.add("ReduceL2", weighted, np.array([1]), keepdims=1)
+        length = wires.add("Max", length, np.array([1e-300]))
+        return wires.add("Div", weighted, length)
 
 
 def _double(value: float) -> Any:

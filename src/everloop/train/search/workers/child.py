@@ -52,6 +52,7 @@ def _training(setup: dict[str, Any]) -> Training:
         setup["time_ordered"],
         setup["groups"],
         setup["folds"],
+        setup["prepare"],
     )
 
 

@@ -90,6 +90,7 @@ class ProcessWorkers(Workers):
             "time_ordered": training.time_ordered,
             "groups": training.groups,
             "folds": training.folds,
+            "prepare": training.prepare,
         }
         return _Child(setup, self._threads)
 
