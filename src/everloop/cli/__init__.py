@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("Watch a whole loop go round on real data.", "Start here"),
     "init": ("Look at a data file and write everloop.toml.", "Start here"),
     "check": ("Check everloop.toml and the data it names.", "Start here"),
+    "schema": ("Show the schema of the data, or pin it.", "Start here"),
     "up": ("Run console, API, predictions and controller.", "The loop"),
     "run": ("Go once round: train, test, deploy, promote.", "The loop"),
     "status": ("Show where each loop stands.", "The loop"),

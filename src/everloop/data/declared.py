@@ -9,6 +9,7 @@ import polars as pl
 from everloop.data.environments import Environment
 from everloop.data.episodes import explore
 from everloop.data.infer import Inferred, infer_schema
+from everloop.data.pinned import pinned
 from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
 
@@ -32,9 +33,14 @@ def read_declared(spec: DataSpec, base: Path, seed: int = 0) -> pl.DataFrame:
     return read_table(spec.source, base, query=spec.query)
 
 
-def infer_declared(frame: pl.DataFrame, spec: DataSpec) -> Inferred:
-    """The schema of the rows, or that of the environment, which knows its states beforehand."""
+def infer_declared(frame: pl.DataFrame, spec: DataSpec, base: Path) -> Inferred:
+    """The schema of the rows: inferred, or pinned by a file in ``base`` that they must agree with.
+
+    An environment knows its states beforehand.
+    """
     environment = environment_of(spec)
+    if environment is None and spec.schema is not None:
+        return Inferred(pinned(frame, spec, base), [f"The schema is that of {spec.schema}."])
     if environment is None:
         return infer_schema(frame, spec)
     note = f"{environment.name}: a policy chooses one of {environment.actions} actions."

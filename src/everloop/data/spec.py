@@ -13,6 +13,7 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     source: str  # path or glob beside the loop file, s3://, gs://, az://, or a database's URL
     target: str  # the column to predict
     query: str | None = None  # the SQL that reads a database
+    schema: str | None = None  # a file that pins the schema; everloop schema --out writes it
     time: str | None = None  # a datetime column; then splits and windows follow it
     id: str | None = None  # joins labels that come later to predictions
     ignore: tuple[str, ...] = ()  # columns that are neither features nor keys

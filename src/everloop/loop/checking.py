@@ -8,7 +8,8 @@ import msgspec
 
 from everloop.data.declared import infer_declared, read_declared
 from everloop.data.leaks import Leak, leaks
-from everloop.data.schema import Kind, Task
+from everloop.data.pinned import schema_text
+from everloop.data.schema import Kind, Schema, Task
 from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.dividing import divide
@@ -35,7 +36,7 @@ def check(folder: Path) -> Checked:
     """
     declaration = load_file(folder / FILE_NAME).declaration
     frame = read_declared(declaration.data, folder, declaration.loop.seed)
-    inferred = infer_declared(frame, declaration.data)
+    inferred = infer_declared(frame, declaration.data, folder)
     check_words(declaration, inferred.schema.task)
     parts, note = divide(frame, inferred.schema, declaration)
     features = [(f.name, f.kind, len(f.levels) or None) for f in inferred.schema.features]
@@ -48,6 +49,20 @@ def check(folder: Path) -> Checked:
         notes=[*inferred.notes, *([note] if note else [])],
         leaks=leaks(frame, inferred.schema, parts),
     )
+
+
+def schema_of_data(folder: Path) -> Schema:
+    """The schema of a loop's data, inferred or pinned. Raises as :func:`check`."""
+    declaration = load_file(folder / FILE_NAME).declaration
+    frame = read_declared(declaration.data, folder, declaration.loop.seed)
+    return infer_declared(frame, declaration.data, folder).schema
+
+
+def write_schema(schema: Schema, path: Path) -> None:
+    """Write a schema to a file that ``data.schema`` may name."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(schema_text(schema), encoding="utf-8")
+    new.replace(path)
 
 
 def check_words(declaration: Declaration, task: Task | None = None) -> None:

@@ -10,7 +10,6 @@ import polars as pl
 
 from everloop.data.columns import as_instant
 from everloop.data.declared import infer_declared, read_declared
-from everloop.data.infer import infer_schema
 from everloop.data.leaks import leaks
 from everloop.data.merge import newer_over
 from everloop.data.schema import Schema
@@ -68,7 +67,7 @@ def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
 
 def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) -> Outcome:
     declaration = context.declaration
-    inferred = infer_declared(frame, declaration.data)
+    inferred = infer_declared(frame, declaration.data, context.project.dir)
     parts, note = divide(frame, inferred.schema, declaration)
     notes = [*inferred.notes, *([note] if note else [])]
     rows = np.concatenate([parts.train, parts.test])
@@ -160,7 +159,7 @@ def _with_new_rows(context: StepContext) -> Outcome:
             code="missing_column",
         )
     spec = _about(old, declaration.data)
-    infer_schema(new, spec)  # the new rows must be sound on their own
+    infer_declared(new, spec, project.dir)  # the new rows must be sound on their own
     new = _aligned(new, old).join(old, on=old.columns, how="anti", nulls_equal=True)
     origin = {"base": champion.dataset, "source": source, "new_rows": new.height}
     if new.height == 0:
@@ -178,7 +177,7 @@ def _with_new_rows(context: StepContext) -> Outcome:
             f"the {unseen.height} old test rows and the last {tested} of {new.height} new rows test"
         )
     frame = pl.concat([train, test])
-    inferred = infer_schema(frame, spec)
+    inferred = infer_declared(frame, spec, project.dir)
     return _freeze(context, frame, inferred.schema, train.height, how, inferred.notes, origin)
 
 
