@@ -15,6 +15,7 @@ from everloop.data.conform import conform
 from everloop.data.encode import encode
 from everloop.data.infer import infer_schema
 from everloop.data.merge import newer_over
+from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
 from everloop.data.texts import vocabulary, word_ids, word_index, words
 from everloop.errors import InvalidInput
@@ -133,3 +134,20 @@ def test_logged_images_and_lists_go_on_top_of_a_source_in_text():
     both = newer_over(old, new, None)
     assert both.schema == new.schema
     assert both.row(0) == both.row(1)
+
+
+def test_a_folder_of_images_is_a_table_labelled_by_folder(tmp_path):
+    for i in range(12):
+        kind = "dog" if i % 3 else "cat"
+        (tmp_path / "pets" / kind).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pets" / kind / f"{i:02}.PNG").write_bytes(png(i))
+    (tmp_path / "pets" / "notes.txt").write_text("not an image")
+    frame = read_table("pets", tmp_path)
+    assert frame["file"][0] == "cat/00.PNG"
+    assert frame["label"].to_list() == ["cat"] * 4 + ["dog"] * 8
+    schema = infer_schema(frame, DataSpec("pets", "label")).schema
+    assert [(f.name, f.shape) for f in schema.features] == [("image", (4, 3, 1))]
+    assert schema.classes == ("cat", "dog")
+    (tmp_path / "pets" / "dog" / "99.png").write_bytes(b"no image")
+    with pytest.raises(InvalidInput, match=r"dog/99\.png: got '?<8 bytes>'?, expected an image"):
+        read_table("pets", tmp_path)

@@ -53,6 +53,10 @@ def test_the_package_answers_as_python_does_on_10_000_rows(feature: Feature, nam
     assert np.abs(probabilities - proba).max() < 1e-5
     clear = np.abs(proba[:, 1] - 0.5) > 2e-5
     assert np.array_equal(labels[clear], expected[clear])
+    everything = np.full((1, schema.width), np.nan)
+    assert np.allclose(
+        session.run(None, {"X": everything})[1], predict(estimator, everything, schema)[1]
+    )
     assert (expected[2000:] == y[2000:]).mean() > 0.75
 
 

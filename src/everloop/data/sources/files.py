@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 
 from everloop.data.delimited import check_encoding, read_delimited
+from everloop.data.image_folders import is_image_folder, read_image_folder
 from everloop.errors import InvalidInput, invalid, nearest
 
 _KINDS = {
@@ -56,7 +57,8 @@ def read_files(source: str, base: Path, text: Collection[str] = ()) -> pl.DataFr
 
     Parameters
     ----------
-    source : a path or a glob pattern (``data/*.csv``, ``**`` crosses folders).
+    source : a path or a glob pattern (``data/*.csv``, ``**`` crosses folders), or a folder of
+        images, see :func:`~everloop.data.image_folders.read_image_folder`.
     base : the folder that a relative source starts from.
     text : columns that stay text in CSV even where they look like numbers.
 
@@ -64,6 +66,8 @@ def read_files(source: str, base: Path, text: Collection[str] = ()) -> pl.DataFr
     not what its ending says, another encoding than UTF-8, a duplicate or unnamed column, a row of
     another length, and files whose columns differ.
     """
+    if is_image_folder(folder := base / Path(source).expanduser()):
+        return read_image_folder(folder)
     files = _find(source, base)
     frames = [(path, _read(path, text)) for path in files]
     return frames[0][1] if len(frames) == 1 else _stack(frames)

@@ -63,7 +63,10 @@ class WordWeights(Transform):
 
     def graph(self, X: str, wires: Wires) -> str:
         # Two more columns take what is no word: unknown ids, and -1, which means the last column.
-        ids = wires.add("Cast", X, to=INT64)
+        # NaN means no word too; nothing may reach outside.
+        given = wires.add("Where", wires.add("IsNaN", X), np.array([-1.0]), X)
+        within = wires.add("Clip", given, np.array(-1.0), np.array(float(self.vocabulary)))
+        ids = wires.add("Cast", within, to=INT64)
         rows = wires.add("Slice", wires.add("Shape", X), np.array([0]), np.array([1]))
         shape = wires.add("Concat", rows, np.array([self.vocabulary + 2]), axis=0)
         empty = wires.add("ConstantOfShape", shape, value=_double(0.0))
