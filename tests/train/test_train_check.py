@@ -14,7 +14,11 @@ from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
     ("spec", "task", "sentence"),
     [
         (TrainSpec(("random_forrest",)), None, r'candidates\[0\].*Did you mean "random_forest"'),
-        (TrainSpec(("linear_regression",)), "binary", "a candidate for binary: cnn, .*decision_tree"),
+        (
+            TrainSpec(("linear_regression",)),
+            "binary",
+            "a candidate for binary: cnn, .*decision_tree",
+        ),
         (TrainSpec(("ridge", "ridge")), None, "each candidate once"),
         (TrainSpec(("my module:Thing",)), None, 'a plain name or "module:Class"'),
         (TrainSpec(search=SearchSpec(trials=-1)), None, "search.trials: got -1"),
