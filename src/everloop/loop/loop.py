@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import polars as pl
@@ -21,6 +21,9 @@ from everloop.loop.steps import PLANS
 from everloop.loop.watching import Looked, look
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
+
+if TYPE_CHECKING:
+    from everloop.deploy.explainer import Explanation
 
 _POLL_SECONDS = 0.1
 
@@ -159,6 +162,20 @@ class Loop:
         if cycle.loop != self.name or cycle.state != "waiting":
             raise Conflict(f"cycle {cycle.number} of {cycle.loop}: does not wait for approval.")
         return self.project.cycles.decide(cycle.id, approved=approved, by=by, comment=comment)
+
+    def explain(
+        self, rows: pl.DataFrame | list[dict[str, Any]], version: int | None = None
+    ) -> list[Explanation]:
+        """What each feature adds to the answer of each of ``rows`` (at most 200), in this process.
+
+        Sampled Shapley values against rows of the training data; exact for a model that adds up.
+        """
+        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows)
+        explaining = importlib.import_module("everloop.loop.explaining")
+        found: list[Explanation] = explaining.explain_frame(
+            self.project, frame, self.version(version)
+        )
+        return found
 
     def report(
         self, version: int | None = None, kind: Literal["html", "json", "card"] = "json"

@@ -23,10 +23,12 @@ from everloop.deploy.serving.http import (
     json_response,
 )
 from everloop.deploy.serving.openapi import document
+from everloop.deploy.serving.protocols.explaining import Explaining
 from everloop.deploy.serving.protocols.native import Native
 from everloop.errors import EverloopError, NotFound, nearest
 
 ENDPOINTS = "/endpoints/"
+V1_MODELS = "/v1/models/"
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +45,14 @@ class Route(NamedTuple):
 class App:
     """The ASGI application over the parts made by :mod:`everloop.deploy.serving.server`."""
 
-    def __init__(self, fleet: Fleet, counts: Counts, access: Access, native: Native) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        counts: Counts,
+        access: Access,
+        native: Native,
+        explaining: Explaining,
+    ) -> None:
         self._fleet = fleet
         self._counts = counts
         self._access = access
@@ -56,6 +65,9 @@ class App:
             "/endpoints": Route("GET", self.endpoints),
             "/predict": Route("POST", native.predict, per_endpoint=True),
             "/feedback": Route("POST", native.feedback, per_endpoint=True),
+            "/explain": Route("POST", explaining.explain, per_endpoint=True),
+            "/endpoints/{name}/explain": Route("POST", explaining.explain, per_endpoint=True),
+            "/v1/models/{name}:explain": Route("POST", explaining.explain_v1, per_endpoint=True),
             "/endpoints/{name}/predict": Route("POST", native.predict, per_endpoint=True),
             "/endpoints/{name}/feedback": Route("POST", native.feedback, per_endpoint=True),
         }
@@ -91,6 +103,11 @@ class App:
         if path.startswith(ENDPOINTS):
             name, _, verb = path[len(ENDPOINTS) :].rpartition("/")
             route = self._routes.get(f"{ENDPOINTS}{{name}}/{verb}")
+            if route is not None and name and "/" not in name:
+                return route, name
+        elif path.startswith(V1_MODELS):
+            name, _, verb = path[len(V1_MODELS) :].rpartition(":")
+            route = self._routes.get(f"{V1_MODELS}{{name}}:{verb}")
             if route is not None and name and "/" not in name:
                 return route, name
         else:

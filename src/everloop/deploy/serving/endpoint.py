@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
+from everloop.deploy.attribution import Floats
 from everloop.deploy.predictor import Predictor
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.inputs import InputReader
@@ -17,11 +18,19 @@ SLOW_MS = 3.0
 class LoadedModel:
     """A verified package in memory; shared by all arms that name its digest."""
 
-    def __init__(self, digest: str, predictor: Predictor, row_ms: float) -> None:
+    def __init__(
+        self, digest: str, predictor: Predictor, row_ms: float, background: Floats | None = None
+    ) -> None:
         self.digest = digest
         self.predictor = predictor
         self.reader = InputReader(predictor.schema)
+        self.background = background  # that explanations are held against
         self._row_ms = row_ms
+
+    @property
+    def row_ms(self) -> float:
+        """How long a row takes, by the answers so far."""
+        return self._row_ms
 
     def is_slow(self, rows: int) -> bool:
         """Whether so many rows would hold up the event loop noticeably."""

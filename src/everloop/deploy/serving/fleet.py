@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from everloop.deploy.explainer import background_of
 from everloop.deploy.package import read_manifest, read_package
 from everloop.deploy.predictor import Predictor
 from everloop.deploy.serving.counts import Counts
@@ -174,4 +175,5 @@ def _load(folder: Path, digest: str, keys: Keys) -> LoadedModel:
         predictor.warm_up(rows=8)
     except Exception as error:  # onnxruntime raises bare types of its own
         raise Integrity(f"the model of {digest[:12]} fails: {error}") from error
-    return LoadedModel(digest, predictor, (time.perf_counter() - start) * 1000 / 8)
+    row_ms = (time.perf_counter() - start) * 1000 / 8
+    return LoadedModel(digest, predictor, row_ms, background_of(folder))

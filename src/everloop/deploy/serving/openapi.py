@@ -56,7 +56,10 @@ def document(endpoints: Mapping[str, LiveEndpoint]) -> dict[str, Any]:
         feedback = _feedback(name, reader.schema)
         paths[f"/endpoints/{name}/predict"] = {"post": predict}
         paths[f"/endpoints/{name}/feedback"] = {"post": feedback}
+        explained = _explain(name, endpoint)
+        paths[f"/endpoints/{name}/explain"] = {"post": explained}
         if len(endpoints) == 1:
+            paths["/explain"] = {"post": {**explained, "operationId": "explain"}}
             paths["/predict"] = {"post": {**predict, "operationId": "predict"}}
             paths["/feedback"] = {"post": {**feedback, "operationId": "feedback"}}
     return {
@@ -109,6 +112,28 @@ def _predict(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
         "parameters": [_INCLUDE, _KEY],
         "requestBody": _json({"anyOf": [records, record, wrapped, columns]}, required=True),
         "responses": {"200": _json(answer, description="One answer a row"), **_errors()},
+    }
+
+
+def _explain(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
+    one = {
+        "type": "object",
+        "required": ["y_pred", "base", "answer", "contributions"],
+        "properties": {
+            "y_pred": _label(endpoint.champion.model.reader.schema),
+            "of": {"description": "The class whose probability is explained."},
+            "base": {"type": "number"},
+            "answer": {"type": "number", "description": "base plus all contributions"},
+            "contributions": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
+    }
+    answer = {"type": "object", "properties": {"explanations": {"type": "array", "items": one}}}
+    return {
+        **_predict(name, endpoint),
+        "operationId": f"explain_{name}",
+        "summary": f"What each feature adds to an answer of {endpoint.model}",
+        "parameters": [_KEY],
+        "responses": {"200": _json(answer, description="One a row"), **_errors()},
     }
 
 

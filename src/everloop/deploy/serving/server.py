@@ -24,6 +24,7 @@ from everloop.deploy.serving.core import Core
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.journal import Journal
+from everloop.deploy.serving.protocols.explaining import Explaining
 from everloop.deploy.serving.protocols.native import Native
 from everloop.deploy.serving.shadows import Shadows
 from everloop.deploy.serving.standing import Standing, remove_standing, write_standing
@@ -62,7 +63,8 @@ async def serve(options: Options) -> None:
     shadows = Shadows(core, counts)
     fleet = Fleet(options.state, options.desired or state_path(options.state), counts)
     await fleet.refresh()
-    app = App(fleet, counts, access, Native(core, shadows, options.max_body))
+    explaining = Explaining(options.max_body)
+    app = App(fleet, counts, access, Native(core, shadows, options.max_body), explaining)
     server = _server(app, options)
     # What is loaded stays: sparing the collector a walk over it halves the longest pauses.
     gc.collect()
@@ -87,6 +89,7 @@ async def serve(options: Options) -> None:
         remove_standing(folder)
         for task in background:
             task.cancel()
+        explaining.close()
         core.close()
         journal.close()
 

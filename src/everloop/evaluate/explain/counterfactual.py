@@ -138,7 +138,7 @@ def _distance(
             continue
         number = kinds[name].kind == "number" and np.isfinite(row[place])
         far += abs(changed[place] - row[place]) / spread if number else 1.0
-    return far
+    return float(far)
 
 
 def _said(

@@ -1,0 +1,99 @@
+"""``everloop explain``: why rows are answered as they are, and what would change an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import polars as pl
+
+from everloop.cli._options import project_options
+from everloop.cli._output import detail, heading, print_json, say, table
+from everloop.data.sources import read_table
+from everloop.errors import invalid
+from everloop.loop.explaining import counterfactual_of, dependence_of, explain_frame
+from everloop.loop.loop import Loop, loop_of
+from everloop.loop.project import Project
+
+SHOWN = 10
+
+
+@click.command("explain")
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option("--version", type=int, help="Which version.  [default: the champion]")
+@click.option("--row", type=click.IntRange(min=0), default=0, help="Which row of DATA, from 0.")
+@click.option("--rows", type=click.IntRange(1, 200), default=1, help="How many rows from there.")
+@click.option("--feature", help="Instead: the mean answer over the values of a feature.")
+@click.option("--change", is_flag=True, help="Instead: the least change that turns the answer.")
+@click.option("--to", "wanted", help="With --change: the class or the number to reach.")
+@click.option("--fix", "fixed", multiple=True, help="With --change: a feature that must stay.")
+@project_options
+def command(
+    data: Path | None,
+    version: int | None,
+    row: int,
+    rows: int,
+    feature: str | None,
+    change: bool,
+    wanted: str | None,
+    fixed: tuple[str, ...],
+    folder: Path,
+    loop_name: str | None,
+    as_json: bool,
+) -> None:
+    """What each feature adds to the answer of a row of DATA (Shapley values)."""
+    with Project.open(folder) as project:
+        loop = loop_of(project, loop_name)
+        chosen = loop.version(version)
+        if feature is not None:
+            found = dependence_of(project, feature, chosen)
+            if as_json:
+                print_json(found)
+            else:
+                table([feature, "mean answer"], zip(found.values, found.mean, strict=True))
+            return
+        if data is None:
+            raise invalid("DATA", "<nothing>", "a file with the rows to explain, or --feature")
+        frame = read_table(str(data.resolve()), project.dir)[row : row + rows]
+        if not frame.height:
+            raise invalid("--row", row, "a row that DATA has")
+        if change:
+            _show_change(loop, frame[:1], chosen.version, wanted, fixed, as_json)
+            return
+        explained = explain_frame(project, frame, chosen)
+    if as_json:
+        print_json({"version": chosen.version, "explanations": explained})
+        return
+    for number, one in enumerate(explained, row):
+        what = "" if one.of is None else f" (probability of {one.of})"
+        heading(f"row {number}: {one.y_pred}")
+        detail(f"{one.answer:.4g}{what}, {one.base:.4g} on average")
+        order = sorted(one.contributions.items(), key=lambda pair: -abs(pair[1]))
+        table(["feature", "adds"], [(n, f"{v:+.4f}") for n, v in order[:SHOWN]])
+
+
+def _show_change(
+    loop: Loop,
+    frame: pl.DataFrame,
+    version: int,
+    wanted: str | None,
+    fixed: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    to = float(wanted) if wanted is not None and _is_number(wanted) else wanted
+    found = counterfactual_of(loop.project, frame, loop.version(version), to, fixed)
+    if as_json:
+        print_json(found)
+        return
+    if not found.found:
+        say("No change of up to three features gets there; the nearest one:")
+    table(["feature", "is", "would be"], [(c.feature, c.before, c.after) for c in found.changes])
+    say(f"The answer moves from {found.before:.4g} to {found.after:.4g}.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

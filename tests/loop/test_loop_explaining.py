@@ -1,0 +1,51 @@
+"""Explaining a registered version: through the API and the verb."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from everloop.cli.explain import command
+from everloop.errors import InvalidInput
+from everloop.loop.loop import Loop
+
+ROW = {"x": 2.0, "z": 0.0}
+
+
+def test_the_feature_that_decides_gets_the_credit(loop: Loop) -> None:
+    (one,) = loop.explain([ROW])
+    assert one.y_pred is True and one.of is True
+    assert one.base + sum(one.contributions.values()) == pytest.approx(one.answer)
+    assert one.contributions["x"] > 10 * abs(one.contributions["z"])
+    assert loop.explain([ROW]) == [one]  # the same every time
+
+
+def test_too_many_rows_are_refused(loop: Loop) -> None:
+    with pytest.raises(InvalidInput, match="201"):
+        loop.explain([ROW] * 201)
+
+
+def test_the_verb_explains_shows_a_feature_and_finds_a_way_out(
+    folder: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "new.csv"
+    pl.DataFrame([ROW]).write_csv(rows)
+
+    def said(*arguments: str) -> object:
+        done = CliRunner().invoke(command, [*arguments, "--dir", str(folder), "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.output)
+
+    assert said(str(rows))["explanations"][0]["y_pred"] is True  # type: ignore[index]
+    mean = said("--feature", "x")["mean"]  # type: ignore[index]
+    assert mean == sorted(mean)
+    change = said(str(rows), "--change")
+    assert change["found"] and [c["feature"] for c in change["changes"]] == ["x"]  # type: ignore[index]
+    kept = said(str(rows), "--change", "--fix", "x")
+    assert not kept["found"]  # type: ignore[index]
+    shown = CliRunner().invoke(command, [str(rows), "--dir", str(folder)])
+    assert shown.exit_code == 0 and "probability of True" in shown.output
