@@ -46,7 +46,24 @@ BY_REFERENCE = {
     "average_precision": lambda y, pred, proba, k: reference.average_precision_score(
         y, proba[:, 1]
     ),
+    "pr_auc": lambda y, pred, proba, k: reference.average_precision_score(y, proba[:, 1]),
+    "mcc": lambda y, pred, proba, k: reference.matthews_corrcoef(y, pred),
+    "kappa": lambda y, pred, proba, k: reference.cohen_kappa_score(y, pred),
+    "cost": lambda y, pred, proba, k: reference.zero_one_loss(y, pred),
+    "calibration_error": lambda y, pred, proba, k: binned(
+        *((y == 1, proba[:, 1]) if k == 2 else (y == pred, proba.max(axis=1)))
+    ),
 }
+
+
+def binned(happened, p):
+    """The calibration error, bin by bin as its papers write it."""
+    total = 0.0
+    for low in np.arange(10) / 10:
+        inside = (p >= low) & ((p < low + 0.1) | ((low > 0.85) & (p == 1)))
+        if inside.any():
+            total += inside.mean() * abs(p[inside].mean() - happened[inside].mean())
+    return total
 
 
 @pytest.mark.parametrize("k", [2, 3, 5])
@@ -65,6 +82,7 @@ def test_regression_values_are_scikit_learns():
         "rmse": reference.root_mean_squared_error(y, pred),
         "mae": reference.mean_absolute_error(y, pred),
         "r2": reference.r2_score(y, pred),
+        "mape": reference.mean_absolute_percentage_error(y, pred),
     }
     found = {n: get_metric(n).function(y, pred, None) for n in metric_names("regression")}
     assert found == pytest.approx(expected)

@@ -27,7 +27,7 @@ class PackagedModel:
     """
 
     def __init__(self, folder: Path, package: Package) -> None:
-        self.package = package
+        self.folder, self.package = folder, package
         self.predictor = Predictor(folder, package)
 
     def answers(self, frame: pl.DataFrame, schema: Schema | None = None) -> Answers:
@@ -46,6 +46,11 @@ class PackagedModel:
         # A label that the comparison does not know is always wrong: -1 matches no class.
         pred = np.asarray([code.get(value, -1) for value in values], dtype=np.int64)
         return Answers(pred, _in_classes(proba, own, schema))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that are served."""
+        return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
 
     def latency_ms(self, frame: pl.DataFrame) -> float | None:
         """99th percentile of the time to answer one row, in milliseconds."""

@@ -9,7 +9,9 @@ import msgspec
 
 from everloop.data.schema import Schema
 from everloop.errors import Conflict
+from everloop.evaluate.costs import metric_of
 from everloop.evaluate.metrics import get_metric
+from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.considered import found_params, last_considered, trainable_rows
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
@@ -72,7 +74,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
         reference.profile,
         reference.baseline,
         declaration.monitor,
-        _score(reference.baseline),
+        _score(reference, declaration.evaluate),
     )
     considered, last_cycle = last_considered(project, declaration)
     situation = gather(
@@ -198,5 +200,6 @@ def _baseline(project: Project, champion: ModelVersion) -> Baseline | None:
     return Baseline(name, -tested["value"], -tested["high"], -tested["low"])
 
 
-def _score(baseline: Baseline | None) -> Score | None:
-    return None if baseline is None else get_metric(baseline.metric).score
+def _score(reference: Reference, spec: EvaluateSpec) -> Score | None:
+    baseline = reference.baseline
+    return None if baseline is None else metric_of(spec, reference.schema, baseline.metric).score

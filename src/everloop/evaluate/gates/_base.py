@@ -57,6 +57,11 @@ class Evidence:
     challenger, champion : answers on exactly these rows; champion is None when there is none.
     latency : measures the packaged model and returns the 99th percentile in milliseconds;
         None when it could not be measured.
+    ask : the challenger's answers to other rows of the same columns; None when it cannot be asked.
+    size : bytes of the packaged model.
+    leaks : level (leak or suspect) and sentence of what leaks into training; None when nobody
+        looked.
+    costs : of each answer, true classes by answered ones. groups : codes of rows ranked together.
     seed : of resampling.
     """
 
@@ -66,11 +71,26 @@ class Evidence:
     challenger: Answers
     champion: Answers | None = None
     latency: Callable[[], float | None] | None = None
+    ask: Callable[[pl.DataFrame], Answers] | None = None
+    size: int | None = None
+    leaks: Callable[[], list[tuple[str, str]]] | None = None
+    costs: np.ndarray | None = None
+    groups: np.ndarray | None = None
     seed: int = 0
+
+    def bound(self, metric: Metric) -> Metric:
+        """``metric`` with these costs and groups."""
+        if self.costs is not None:
+            metric = metric.with_costs(self.costs)
+        return metric if self.groups is None else metric.grouped(self.groups)
 
 
 class GateResult(msgspec.Struct, frozen=True):
-    """A verdict with its numbers; ``low`` and ``high`` are the value's 95 % interval."""
+    """A verdict with its numbers; ``low`` and ``high`` are the value's 95 % interval.
+
+    ``p_value`` is that of the claim a comparison makes, adjusted for the other comparisons beside
+    it; ``word`` is what the loop file says is done about the verdict: refuse, ask or pass.
+    """
 
     gate: str
     verdict: Verdict
@@ -79,6 +99,14 @@ class GateResult(msgspec.Struct, frozen=True):
     detail: str
     low: float | None = None
     high: float | None = None
+    p_value: float | None = None
+    word: str = ""
+    test: str = ""  # what the comparison was made by
+
+    @property
+    def compares(self) -> bool:
+        """Whether the gate holds the challenger against the champion."""
+        return _compares(self.gate)
 
 
 class Gate(ABC):
@@ -90,6 +118,7 @@ class Gate(ABC):
     form : how such a sentence is written. words : names that it starts with, for suggestions.
     """
 
+    word: str = ""  # what is done when it is not met, when the sentence says so
     form: ClassVar[str] = ""
     words: ClassVar[tuple[str, ...]] = ()
 
@@ -113,6 +142,11 @@ class Gate(ABC):
         return
 
     @property
+    def compares(self) -> bool:
+        """Whether it holds the challenger against the champion."""
+        return _compares(self.text)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the data that it reads."""
         return ()
@@ -126,12 +160,18 @@ class Gate(ABC):
         bound: float | None = None,
         low: float | None = None,
         high: float | None = None,
+        p_value: float | None = None,
+        test: str = "",
     ) -> GateResult:
         """A result of this gate; numbers that are not finite are left out."""
         value, low, high = (
             v if v is not None and math.isfinite(v) else None for v in (value, low, high)
         )
-        return GateResult(self.text, verdict, value, bound, detail, low, high)
+        return GateResult(self.text, verdict, value, bound, detail, low, high, p_value, test=test)
+
+
+def _compares(sentence: str) -> bool:
+    return sentence.endswith("champion") or " champion by " in sentence
 
 
 def bounded(value: float, low: float, high: float, sign: str, bound: float) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from everloop.data.schema import Task
 from everloop.evaluate.compare import Comparison, compare
@@ -27,6 +28,7 @@ class ChampionGate(Gate):
     """
 
     bound = 0.0
+    tests: ClassVar[bool] = True  # whether a pass claims more than the luck of the rows
 
     def __init__(self, text: str, metric: Metric) -> None:
         super().__init__(text)
@@ -45,17 +47,18 @@ class ChampionGate(Gate):
         reason = too_little(self.metric, evidence)
         if reason:
             return self.result("not_enough_evidence", f"{reason}.", bound=self.bound)
+        metric = evidence.bound(self.metric)
         found = compare(
-            self.metric, evidence.y, evidence.challenger, evidence.champion, evidence.seed
+            metric, evidence.y, evidence.challenger, evidence.champion, evidence.seed, self.bound
         )
         ours, theirs = (
-            shown(self.metric.function(evidence.y, a.pred, a.proba))
+            shown(metric.function(evidence.y, a.pred, a.proba))
             for a in (evidence.challenger, evidence.champion)
         )
         detail = (
             f"{self.metric.name} is {ours}, the champion's {theirs}: "
             f"better by {shown(found.difference)} "
-            f"(95 % {shown(found.low)} to {shown(found.high)}, {found.n} rows)."
+            f"(95 % {shown(found.low)} to {shown(found.high)}, {found.n} rows; {found.test})."
         )
         return self.result(
             self.judge(found),
@@ -64,6 +67,8 @@ class ChampionGate(Gate):
             bound=self.bound,
             low=found.low,
             high=found.high,
+            p_value=found.p_value if self.tests else None,
+            test=found.test,
         )
 
 

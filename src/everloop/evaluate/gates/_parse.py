@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from everloop.errors import InvalidInput, invalid, nearest
 from everloop.evaluate.gates._base import FIELD, Gate
 from everloop.evaluate.metrics import metric_names
 from everloop.extensions import gates
 
+ELSE = re.compile(r",?\s+else\s+(refuse|ask|pass)\s*$")
+
 
 def parse_gate(text: str, field: str = FIELD) -> Gate:
-    """The gate that ``text`` states.
+    """The gate that ``text`` states; after ``else`` may stand what is done when it is not met.
 
     Raises :class:`~everloop.errors.InvalidInput` with the nearest sentence or name that is valid.
     """
     refusal: InvalidInput | None = None
+    word = ELSE.search(text)
+    if word is not None:
+        text = text[: word.start()]
     for _, kind in gates:
         try:
             gate: Gate | None = kind.parse(text)
@@ -22,6 +29,7 @@ def parse_gate(text: str, field: str = FIELD) -> Gate:
             refusal = error
             continue
         if gate is not None:
+            gate.word = word[1] if word is not None else ""
             return gate
     raise refusal or _no_such_form(text, field)
 

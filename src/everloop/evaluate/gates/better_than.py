@@ -17,6 +17,7 @@ class BetterThan(ChampionGate):
     """
 
     form = "METRIC better than champion"
+    tests = False
 
     @classmethod
     def parse(cls, text: str) -> Gate | None:

@@ -8,6 +8,7 @@ from everloop.data.schema import Task
 from everloop.durations import seconds
 from everloop.errors import invalid, nearest
 from everloop.evaluate.gates._base import FIELD, Gate, check_metric_task
+from everloop.evaluate.gates._feasible import check_feasible
 from everloop.evaluate.gates._parse import parse_gate
 from everloop.evaluate.metrics import Metric, default_metric, get_metric
 from everloop.evaluate.spec import EvaluateSpec
@@ -54,9 +55,12 @@ def check_spec(
     if spec.metric:
         get_metric(spec.metric)
     gates = [parse_gate(text, f"{FIELD}[{i}]") for i, text in enumerate(spec.gates or ())]
+    check_feasible(gates)
     if task is not None:
         chosen_metric(spec, task)
         chosen_gates(spec, task)
+    if spec.cost is None and spec.metric == "cost":
+        raise invalid("evaluate.metric", "cost", "a section [evaluate.cost] beside it")
     for gate in gates if columns is not None else []:
         for column in gate.columns:
             if column not in (columns or ()):

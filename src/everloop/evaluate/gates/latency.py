@@ -19,7 +19,10 @@ from everloop.extensions import gates
 
 @gates.register("latency")
 class Latency(Gate):
-    """The 99th percentile of the time for one row, in milliseconds."""
+    """The 99th percentile of the time for one row, in milliseconds.
+
+    Of a request to the packaged model in a real server process, with the rows of the holdout.
+    """
 
     form = "p99_latency_ms <= NUMBER"
     words = ("p99_latency_ms",)

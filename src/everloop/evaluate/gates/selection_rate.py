@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from everloop.data.schema import Task
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid
 from everloop.evaluate.gates._base import (
     FIELD,
     MIN_ROWS,
@@ -20,9 +20,9 @@ from everloop.evaluate.gates._base import (
     matched,
     shown,
 )
+from everloop.evaluate.gates._columns import groups_of, listed
 from everloop.extensions import gates
 
-MOST_GROUPS = 200
 Z = 1.959964  # of a 95 % interval
 
 
@@ -31,7 +31,8 @@ class SelectionRateRatio(Gate):
     """The smallest selection rate of a group, divided by the largest.
 
     A group's selection rate is the share of its rows that is answered with the positive class;
-    0.8 is the four-fifths rule of the US EEOC (1978). Groups of fewer than 30 rows are left out.
+    0.8 is the four-fifths rule of the US EEOC (1978). Of several columns
+    (``by sex, age``) the groups are their intersections. Groups of fewer than 30 rows are left out.
     The interval is that of a ratio of two shares on the logarithmic scale (Katz et al., 1978).
     """
 
@@ -53,7 +54,7 @@ class SelectionRateRatio(Gate):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (self.column,)
+        return listed(self.column)
 
     def check_task(self, task: Task) -> None:
         if task != "binary":
@@ -83,25 +84,8 @@ class SelectionRateRatio(Gate):
         return self.result(verdict, detail, value=value, bound=self.bound, low=low, high=high)
 
     def _groups(self, evidence: Evidence) -> dict[Any, tuple[int, int]]:
-        """``(selected, rows)`` of each level of the column; missing values are a group."""
-        frame = evidence.frame
-        if self.column not in frame.columns:
-            guess = nearest(self.column, frame.columns)
-            raise invalid(
-                FIELD,
-                self.text,
-                f"a column of the data after by, not {self.column}",
-                code="unknown_column",
-                fix=f'Did you mean "{guess}"?' if guess else None,
-            )
-        values = frame[self.column].to_list()
-        names = list(dict.fromkeys(values))
-        if len(names) > MOST_GROUPS:
-            raise invalid(
-                FIELD, self.text, f"a column of at most {MOST_GROUPS} values, not {len(names)}"
-            )
-        place = {name: i for i, name in enumerate(names)}
-        codes = np.array([place[v] for v in values], dtype=np.int64)
+        """``(selected, rows)`` of each group; missing values are one."""
+        names, codes = groups_of(self, evidence.frame, self.columns)
         rows = np.bincount(codes, minlength=len(names))
         chosen = np.bincount(codes[evidence.challenger.pred == 1], minlength=len(names))
         return {name: (int(chosen[i]), int(rows[i])) for i, name in enumerate(names)}

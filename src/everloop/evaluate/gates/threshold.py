@@ -58,7 +58,8 @@ class Threshold(Gate):
         if reason:
             return self.result("not_enough_evidence", f"{reason}.", bound=self.bound)
         answers = evidence.challenger
-        found = estimate(self.metric, evidence.y, answers.pred, answers.proba, evidence.seed)
+        metric = evidence.bound(self.metric)
+        found = estimate(metric, evidence.y, answers.pred, answers.proba, evidence.seed)
         verdict = bounded(found.value, found.low, found.high, self.sign, self.bound)
         detail = (
             f"{self.metric.name} is {shown(found.value)} "

@@ -48,12 +48,14 @@ class Metric:
     greater_is_better : False for errors and losses.
     needs_probabilities : whether ``proba`` must be given.
     bounds : smallest and largest possible value; None where there is none.
+    same_as : another name of the same number, which reports show instead.
     """
 
     tasks: ClassVar[frozenset[Task]] = CLASSIFICATION
     greater_is_better: ClassVar[bool] = True
     needs_probabilities: ClassVar[bool] = False
     bounds: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
+    same_as: ClassVar[str | None] = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -64,6 +66,10 @@ class Metric:
 
     def grouped(self, groups: np.ndarray) -> Metric:
         """The metric for rows of which those with equal codes belong together (a ranking)."""
+        return self
+
+    def with_costs(self, costs: np.ndarray) -> Metric:
+        """The metric by a table of costs in money, true classes by answered ones."""
         return self
 
     def score(

@@ -62,6 +62,7 @@ def estimate(
         return Estimate(value, float("nan"), float("nan"), len(y))
     drawn = metric.draws(y, [Answers(pred, proba)], np.random.default_rng(seed))[:, 0]
     low, high = np.nanquantile(drawn, TAILS)
+    low, high = min(low, value), max(high, value)
     if low == high:
         low, high = _no_spread(metric, value, len(y))
     lowest, highest = metric.bounds

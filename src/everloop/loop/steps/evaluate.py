@@ -6,19 +6,29 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from everloop.data.schema import Schema
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.compare import compare
-from everloop.evaluate.gates import Evidence, GateResult, parse_gate
-from everloop.evaluate.metrics import default_metric, estimate, get_metric, metric_names
+from everloop.evaluate.costs import cost_table, metric_of
+from everloop.evaluate.gates import (
+    Blessing,
+    Evidence,
+    bless,
+    check_gates,
+    chosen_gates,
+    peculiarities,
+)
+from everloop.evaluate.metrics import estimate, get_metric, metric_names
+from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.answers import PackagedModel
 from everloop.loop.playing import judged_answers, truth
 from everloop.loop.reporting import reported
+from everloop.loop.served import served_latency_ms
 from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps._blessing import write_blessing
 from everloop.loop.steps._challenger import challenger, test_rows
 from everloop.registry.models import ModelVersion
 
@@ -44,42 +54,70 @@ def judge(
 ) -> Outcome:
     """Metrics with intervals, the comparison with the champion, and every gate's verdict."""
     spec, seed = context.declaration.evaluate, context.declaration.loop.seed
-    metric = spec.metric or default_metric(schema.task).name
-    y = truth(holdout, schema, context.declaration)
-    answers = judged_answers(model, holdout, schema, context.declaration)
+    metric = metric_of(spec, schema)
     champion = _other_champion(context)
-    champion_answers, unanswered = _champions_answers(context, champion, holdout, schema)
-    evidence = Evidence(
-        schema=schema,
-        frame=holdout,
-        y=y,
-        challenger=answers,
-        champion=champion_answers,
-        latency=lambda: model.latency_ms(holdout),
-    )
-    gates = spec.gates if spec.gates is not None else (f"{metric} beats champion",)
-    results = [
-        GateResult(gate, "not_enough_evidence", None, None, unanswered)
-        if unanswered is not None and _is_comparison(gate)
-        else parse_gate(gate).check(evidence)
-        for gate in gates
-    ]
+    answers, unanswered = _champions_answers(context, champion, holdout, schema)
+    evidence = _evidence(context, model, holdout, schema, answers)
+    y, ours = evidence.y, evidence.challenger
+    gates = chosen_gates(spec, schema.task)
+    results = check_gates(gates, evidence, spec, unanswered)
     result: dict[str, Any] = {
-        "metric": metric,
-        "metrics": _metrics(schema, y, answers, seed),
+        "metric": metric.name,
+        "metrics": _metrics(schema, evidence, ours, spec),
         "rows": len(y),
         "unit": "episodes" if schema.task == "policy" else "held-out rows",
         "gates": [msgspec.to_builtins(r) for r in results],
         "champion": None if champion is None else champion.version,
+        "notes": peculiarities(evidence),
     }
-    if champion_answers is not None:
-        result["champion_metrics"] = _metrics(schema, y, champion_answers, seed)
+    if answers is not None:
+        result["champion_metrics"] = _metrics(schema, evidence, answers, spec)
         result["comparison"] = msgspec.to_builtins(
-            compare(get_metric(metric), y, answers, champion_answers, seed)
+            compare(evidence.bound(metric), y, ours, answers, seed)
         )
     # To train is to register: only `run` and `update` ask whether the version is worth it.
-    asked = [r for r in results if context.cycle.cause["kind"] != "train" or not _compares(r)]
-    return Outcome(result, _end(asked))
+    asked = [r for r in results if context.cycle.cause["kind"] != "train" or not r.compares]
+    blessing = bless(asked)
+    result["blessing"] = write_blessing(context, bless(results), champion)
+    result["asks"] = [r.detail for r in blessing.asks]
+    return Outcome(result, _end(blessing))
+
+
+def _evidence(
+    context: StepContext,
+    model: PackagedModel,
+    holdout: pl.DataFrame,
+    schema: Schema,
+    champion: Answers | None,
+) -> Evidence:
+    spec = context.declaration.evaluate
+    groups = None
+    if schema.group is not None and schema.group in holdout.columns:
+        groups = holdout[schema.group].rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    return Evidence(
+        schema=schema,
+        frame=holdout,
+        y=truth(holdout, schema, context.declaration),
+        challenger=judged_answers(model, holdout, schema, context.declaration),
+        champion=champion,
+        latency=lambda: served_latency_ms(model, holdout),
+        ask=lambda rows: judged_answers(model, rows, schema, context.declaration),
+        size=model.size,
+        leaks=lambda: _leaks(context),
+        costs=None if spec.cost is None else cost_table(spec.cost, len(schema.classes)),
+        groups=groups,
+        seed=context.declaration.loop.seed,
+    )
+
+
+def _leaks(context: StepContext) -> list[tuple[str, str]]:
+    """What the snapshot's checks found, in this cycle or the one that made the version."""
+    snapshot = context.results.get("snapshot")
+    if snapshot is None:
+        version = context.project.registry.version(context.declaration.name, context.version)
+        step = context.project.cycles.step(version.cycle or "", "snapshot")
+        snapshot = (step.result if step is not None else None) or {}
+    return [(leak["level"], leak["sentence"]) for leak in snapshot.get("leaks", [])]
 
 
 def _other_champion(context: StepContext) -> ModelVersion | None:
@@ -110,28 +148,24 @@ def _champions_answers(
 
 
 def _metrics(
-    schema: Schema, y: npt.NDArray[Any], answers: Answers, seed: int
+    schema: Schema, evidence: Evidence, answers: Answers, spec: EvaluateSpec
 ) -> dict[str, dict[str, Any]]:
+    """Every metric of the task; a second name of the same number only where it was asked for."""
     out = {}
     for name in metric_names(schema.task):
-        value = estimate(get_metric(name), y, answers.pred, answers.proba, seed)
+        metric = evidence.bound(get_metric(name))
+        if name != spec.metric and (metric.same_as or (name == "cost" and spec.cost is None)):
+            continue
+        value = estimate(metric, evidence.y, answers.pred, answers.proba, evidence.seed)
         if np.isfinite(value.value):
             out[name] = msgspec.to_builtins(value)
     return out
 
 
-def _end(results: list[GateResult]) -> End | None:
-    """No gate may be left open: what is not proven is not promoted."""
-    failed = [r for r in results if r.verdict != "pass"]
-    if not failed:
+def _end(blessing: Blessing) -> End | None:
+    """What is not proven is not promoted, unless the loop file says otherwise."""
+    if not blessing.refused:
         return None
-    verdict = "not_worth_it" if all(_compares(r) for r in failed) else "rejected"
-    return End(verdict, "; ".join(r.detail for r in failed))
-
-
-def _compares(result: GateResult) -> bool:
-    return _is_comparison(result.gate)
-
-
-def _is_comparison(gate: str) -> bool:
-    return gate.endswith("champion") or " champion by " in gate
+    compares = all(r.compares for r in blessing.refused)
+    reason = "; ".join(r.detail for r in blessing.refused)
+    return End("not_worth_it" if compares else "rejected", reason)

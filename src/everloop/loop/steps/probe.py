@@ -8,7 +8,7 @@ import msgspec
 
 from everloop.data.conform import conform
 from everloop.data.declared import read_declared
-from everloop.evaluate.metrics import default_metric, get_metric
+from everloop.evaluate.costs import metric_of
 from everloop.loop.considered import found_params, trained_until
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.update.probe import probe_update, quick_fit
@@ -45,8 +45,7 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
     champion = project.champion(declaration.name)
     assert champion is not None, "an update has a champion to compare with"
     schema = project.package(champion)[1].schema
-    wanted = declaration.evaluate.metric
-    metric = get_metric(wanted) if wanted else default_metric(schema.task)
+    metric = metric_of(declaration.evaluate, schema)
     source = read_declared(declaration.data, project.dir, declaration.loop.seed)
     params = found_params(project, champion)
     return probe_update(

@@ -10,7 +10,8 @@ from everloop.data.declared import environment_of
 from everloop.data.encode import encode_batches
 from everloop.data.schema import Schema
 from everloop.errors import invalid
-from everloop.evaluate.metrics import Metric, default_metric, get_metric
+from everloop.evaluate.costs import metric_of
+from everloop.evaluate.metrics import Metric, default_metric
 from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of
@@ -38,8 +39,7 @@ class Train:
         data = encode_batches(batches, rows, schema)
         if not schema.numeric and len(np.unique(data.y)) < 2:
             raise invalid(schema.target, "one class in the training rows", "two or more classes")
-        wanted = context.declaration.evaluate.metric
-        metric = get_metric(wanted) if wanted else default_metric(schema.task)
+        metric = metric_of(context.declaration.evaluate, schema)
         spec = _spec(context)
         place = study_place(context, spec, metric)
         report = TrialRuns(context, place, metric)

@@ -1,0 +1,51 @@
+"""Columns that gates read, and their groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from everloop.errors import invalid, nearest
+from everloop.evaluate.gates._base import FIELD, Gate
+
+MOST_GROUPS = 200
+
+
+def column_of(gate: Gate, frame: pl.DataFrame, name: str) -> pl.Series:
+    """A column of the data. Raises InvalidInput with the nearest name when it is not there."""
+    if name not in frame.columns:
+        guess = nearest(name, frame.columns)
+        raise invalid(
+            FIELD,
+            gate.text,
+            f"a column of the data after by, not {name}",
+            code="unknown_column",
+            fix=f'Did you mean "{guess}"?' if guess else None,
+        )
+    return frame[name]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names in ``a, b`` or ``a and b``."""
+    names = [part for piece in text.split(",") for part in piece.split(" and ")]
+    return tuple(name.strip().strip("\"'") for name in names if name.strip())
+
+
+def groups_of(
+    gate: Gate, frame: pl.DataFrame, columns: tuple[str, ...]
+) -> tuple[list[Any], np.ndarray]:
+    """Names of the groups (missing is one), and the group of each row as a code.
+
+    Of several columns the groups are their intersections.
+    """
+    parts = [column_of(gate, frame, name).to_list() for name in columns]
+    values = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
+    names = list(dict.fromkeys(values))
+    if len(names) > MOST_GROUPS:
+        raise invalid(
+            FIELD, gate.text, f"a column of at most {MOST_GROUPS} values, not {len(names)}"
+        )
+    place = {name: i for i, name in enumerate(names)}
+    return names, np.array([place[v] for v in values], dtype=np.int64)

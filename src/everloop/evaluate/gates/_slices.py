@@ -1,0 +1,138 @@
+"""Slices: rows that share something, and how a metric does on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+from scipy.stats import norm
+
+from everloop.data.schema import Feature
+from everloop.evaluate.answers import Answers
+from everloop.evaluate.gates._base import MIN_ROWS, Evidence, too_little
+from everloop.evaluate.metrics import Metric
+
+PARTS = 4  # of a number's range, with as many rows each
+MOST_LEVELS = 30  # of a category; the rest are too rare or too many to look through
+SMALLEST = 0.02  # share of the rows that a found slice has at least
+PAIRED = 8  # worst single slices of which each two are put together
+LOOKED_AT = 4_000  # rows of a slice that are enough to rank it
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Rows with one thing in common: what it is in words, and which they are (n booleans)."""
+
+    name: str
+    column: str
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A metric on a slice, and its interval at the level asked for."""
+
+    part: Slice
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def narrowed(evidence: Evidence, rows: np.ndarray) -> Evidence:
+    """The same evidence on some of its rows."""
+
+    def of(answers: Answers) -> Answers:
+        proba = None if answers.proba is None else answers.proba[rows]
+        return Answers(answers.pred[rows], proba)
+
+    return replace(
+        evidence,
+        frame=evidence.frame.filter(pl.Series(rows)),
+        y=evidence.y[rows],
+        challenger=of(evidence.challenger),
+        champion=None if evidence.champion is None else of(evidence.champion),
+        groups=None if evidence.groups is None else evidence.groups[rows],
+    )
+
+
+def judged(metric: Metric, evidence: Evidence, part: Slice, level: float) -> Judged:
+    """The metric on a slice, with a two-sided interval that is wrong with chance ``level``."""
+    own = narrowed(evidence, part.rows)
+    metric = own.bound(metric)
+    answers = own.challenger
+    value = metric.function(own.y, answers.pred, answers.proba)
+    drawn = metric.draws(own.y, [answers], np.random.default_rng(evidence.seed))[:, 0]
+    half = float(norm.ppf(1 - level / 2) * np.nanstd(drawn))
+    return Judged(part, value, value - half, value + half, len(own.y))
+
+
+def value_on(metric: Metric, evidence: Evidence, part: Slice) -> float:
+    """The metric on a slice, on a sample where it is large; NaN where nothing can be said."""
+    own = narrowed(evidence, _thinned(part.rows))
+    if too_little(metric, own):
+        return float("nan")
+    answers = own.challenger
+    return own.bound(metric).function(own.y, answers.pred, answers.proba)
+
+
+def found_slices(evidence: Evidence) -> list[Slice]:
+    """Every level, part of a range, and "missing" of every feature, with enough rows."""
+    least = max(MIN_ROWS, int(SMALLEST * len(evidence.y)))
+    return [
+        part
+        for feature in evidence.schema.features
+        if feature.name in evidence.frame.columns
+        for part in _of_feature(feature, evidence.frame[feature.name])
+        if least <= part.rows.sum() < len(part.rows)
+    ]
+
+
+def pairs(parts: list[Slice], rows: int) -> list[Slice]:
+    """Each two of the slices together, where enough rows are in both."""
+    least = max(MIN_ROWS, int(SMALLEST * rows))
+    out = []
+    for i, one in enumerate(parts):
+        for other in parts[i + 1 :]:
+            both = one.rows & other.rows
+            if one.column != other.column and both.sum() >= least:
+                out.append(Slice(f"{one.name} and {other.name}", "", both))
+    return out
+
+
+def _of_feature(feature: Feature, values: pl.Series) -> Iterator[Slice]:
+    name = feature.name
+    missing = values.is_null()
+    if missing.any():
+        yield Slice(f"{name} missing", name, missing.to_numpy())
+    if feature.kind in ("category", "boolean"):
+        text = values.cast(pl.String)
+        counts = text.drop_nulls().value_counts(sort=True)
+        for level in counts[text.name][:MOST_LEVELS]:
+            yield Slice(f"{name} {level!r}", name, (text == level).fill_null(False).to_numpy())
+    elif feature.kind == "number":
+        yield from _of_number(name, values.cast(pl.Float64, strict=False))
+
+
+def _of_number(name: str, values: pl.Series) -> Iterator[Slice]:
+    x = values.fill_null(float("nan")).to_numpy()
+    known = x[np.isfinite(x)]
+    if len(known) == 0:
+        return
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1)))
+    for i, (low, high) in enumerate(pairwise(edges)):
+        last = i == len(edges) - 2
+        inside = (x >= low) & ((x <= high) if last else (x < high))
+        yield Slice(f"{name} {low:.4g} to {high:.4g}", name, inside)
+
+
+def _thinned(rows: np.ndarray) -> np.ndarray:
+    places = np.flatnonzero(rows)
+    if len(places) <= LOOKED_AT:
+        return rows
+    kept = np.zeros_like(rows)
+    kept[places[np.linspace(0, len(places) - 1, LOOKED_AT).astype(np.int64)]] = True
+    return kept

@@ -1,0 +1,106 @@
+"""``METRIC drops by at most NUMBER under noise``: small faults of the data do small harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+from everloop.data.schema import Task
+from everloop.errors import invalid
+from everloop.evaluate.compare import Comparison, compare
+from everloop.evaluate.gates._altered import feature_of, noisy, swapped, thinned, without
+from everloop.evaluate.gates._base import (
+    FIELD,
+    NUMBER,
+    Evidence,
+    Gate,
+    GateResult,
+    bounded,
+    check_metric_task,
+    matched,
+    shown,
+    too_little,
+)
+from everloop.evaluate.gates._champion import metric_in
+from everloop.evaluate.metrics import Metric
+from everloop.extensions import gates
+
+FORMS = r"under noise|without (.+)|with (.+) swapped"
+SWAPPABLE = ("category", "boolean")
+
+
+@gates.register("robustness")
+class Robustness(Gate):
+    """How much the metric drops on the same rows with a fault: paired, with its interval.
+
+    ``under noise`` adds a tenth of its standard deviation to each number, ``without COLUMN`` leaves
+    the column out, ``with COLUMN swapped`` puts another value in its place; ``any column`` takes
+    the one that does most harm.
+    """
+
+    form = "METRIC drops by at most NUMBER under noise"
+
+    def __init__(self, text: str, metric: Metric, bound: float, how: str, name: str) -> None:
+        super().__init__(text)
+        self.metric, self.bound, self.how, self.name = metric, bound, how, name
+
+    @classmethod
+    def parse(cls, text: str) -> Gate | None:
+        match = matched(rf"(\w+) drops by at most {NUMBER} ({FORMS})", text)
+        if match is None:
+            return None
+        if float(match[2]) < 0:
+            raise invalid(FIELD, text, "a drop of 0 or more")
+        how = "noise" if match[4] is None and match[5] is None else "without"
+        how = "swapped" if match[5] is not None else how
+        name = (match[4] or match[5] or "").strip("\"'")
+        return cls(text, metric_in(match[1], text), float(match[2]), how, name)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.name,) if self.name and self.name != "any column" else ()
+
+    def check_task(self, task: Task) -> None:
+        check_metric_task(self.metric, task, FIELD)
+
+    def check(self, evidence: Evidence) -> GateResult:
+        reason = too_little(self.metric, evidence)
+        if reason or evidence.ask is None:
+            detail = f"{reason or 'the model cannot be asked again'}."
+            return self.result("not_enough_evidence", detail, bound=self.bound)
+        own = thinned(evidence)
+        metric = own.bound(self.metric)
+        found: list[tuple[str, Comparison]] = []
+        for told, frame in self._frames(own):
+            altered = evidence.ask(frame)
+            found.append((told, compare(metric, own.y, altered, own.challenger, own.seed)))
+        if not found:
+            return self.result("not_enough_evidence", "No column can be changed.")
+        told, worst = min(found, key=lambda pair: pair[1].difference)
+        value, low, high = -worst.difference, -worst.high, -worst.low
+        detail = (
+            f"{metric.name} drops by {shown(value)} (95 % {shown(low)} to {shown(high)}, "
+            f"{worst.n} rows) {told}, wanted at most {shown(self.bound)}."
+        )
+        verdict = bounded(value, low, high, "<=", self.bound)
+        return self.result(verdict, detail, value=value, bound=self.bound, low=low, high=high)
+
+    def _frames(self, evidence: Evidence) -> Iterator[tuple[str, pl.DataFrame]]:
+        """What was done, in words, and the rows with it done."""
+        if self.how == "noise":
+            yield "under noise", noisy(evidence)
+            return
+        alter: Callable[[Evidence, str], pl.DataFrame]
+        alter, words, kinds = (
+            (swapped, "with {} swapped", SWAPPABLE)
+            if self.how == "swapped"
+            else (without, "without {}", ())
+        )
+        if self.name != "any column":
+            feature_of(self, evidence, self.name, kinds)
+            yield words.format(self.name), alter(evidence, self.name)
+            return
+        for feature in evidence.schema.features:
+            if not kinds or feature.kind in kinds:
+                yield words.format(feature.name), alter(evidence, feature.name)

@@ -1,0 +1,77 @@
+"""Gates as a cycle meets them: the user's word, the marker, and a real server process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from loop_stream import carry_out, declaration, write_rows
+
+from everloop.loop.answers import PackagedModel
+from everloop.loop.cycles import Cycle
+from everloop.loop.loop import Loop, declare
+from everloop.loop.project import Project
+from everloop.loop.served import served_latency_ms
+
+
+def cycle_with(folder: Path, **evaluate: object) -> tuple[Loop, Cycle]:
+    write_rows(folder)
+    loop = declare(folder, declaration(evaluate=evaluate))
+    return loop, carry_out(loop.project, loop.run(wait=False))
+
+
+def evaluation(loop: Loop, cycle: Cycle) -> dict:
+    step = loop.project.cycles.step(cycle.id, "evaluate")
+    assert step is not None and step.result is not None
+    return step.result
+
+
+def markers(project: Project, run: str) -> list[str]:
+    location = project.runs.get(run).location
+    folder = location.partition(":/")[2].strip("/")
+    return [entry.name for entry in project.artifacts.walk(f"{folder}/blessing")]
+
+
+def test_a_version_that_passes_is_blessed(folder: Path) -> None:
+    with Project.open(folder) as project:
+        champion = project.champion("flow")
+        assert champion is not None and champion.run is not None
+        assert markers(project, champion.run) == ["BLESSED"]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict", "marker"),
+    [
+        ({}, "rejected", "NOT_BLESSED"),
+        ({"on_fail": "pass"}, "promoted", "BLESSED"),
+        ({"on_fail": "ask"}, None, "NOT_BLESSED"),
+    ],
+)
+def test_what_a_failed_gate_does_is_the_users_word(
+    tmp_path: Path, words: dict, verdict: str | None, marker: str
+) -> None:
+    loop, cycle = cycle_with(tmp_path, gates=("accuracy >= 0.999",), **words)
+    with loop.project as project:
+        assert cycle.verdict == verdict
+        assert (cycle.state == "waiting") == (verdict is None)
+        result = evaluation(loop, cycle)
+        assert result["blessing"]["marker"] == marker
+        train = project.cycles.step(cycle.id, "train")
+        assert train is not None and train.result is not None
+        assert markers(project, train.result["run"]) == [marker]
+        if verdict is None:
+            assert "accuracy" in result["asks"][0]
+            loop.decide(cycle.id, approved=True, by="a person")
+            assert carry_out(project, cycle).verdict == "promoted"
+
+
+def test_latency_is_that_of_a_server_process(folder: Path) -> None:
+    with Project.open(folder) as project:
+        champion = project.champion("flow")
+        assert champion is not None
+        model = PackagedModel(*project.package(champion))
+        rows = project.datasets.load(champion.dataset or "", 0, 200)
+        found = served_latency_ms(model, rows)
+        inside = model.latency_ms(rows)
+    assert found is not None and inside is not None
+    assert inside < found < 10_000  # the way there and back is in it
