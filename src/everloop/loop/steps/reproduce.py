@@ -11,7 +11,7 @@ import numpy as np
 from everloop.data.encode import encode_batches, encode_target
 from everloop.errors import Conflict, NotFound, invalid
 from everloop.evaluate.answers import Answers
-from everloop.evaluate.metrics import default_metric, get_metric
+from everloop.evaluate.costs import metric_of
 from everloop.loop.declaration import from_dict
 from everloop.loop.recipe import Recipe, changes, read_recipe, recipe
 from everloop.loop.steps._base import End, Outcome, StepContext
@@ -61,8 +61,7 @@ def _reproduce(then: StepContext, made: Recipe, run: str) -> Outcome:
     if schema.task == "policy":
         raise invalid("run", run, "a model that was trained on rows, no policy")
     again = {"algorithm": trained["algorithm"], "model": then.project.blobs.put(_train(then))}
-    wanted = then.declaration.evaluate.metric
-    metric = get_metric(wanted) if wanted else default_metric(schema.task)
+    metric = metric_of(then.declaration.evaluate, schema)
     frame = test_rows(then)
     y = encode_target(frame, schema)
     with challenger(replace(then, results=then.results | {"train": again})) as model:
