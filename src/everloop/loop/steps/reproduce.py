@@ -99,7 +99,7 @@ def _train(then: StepContext) -> bytes:
         data.y,
         schema,
         spec,
-        score=get_metric(trained["metric"]).score,
+        score=metric_of(then.declaration.evaluate, schema, trained["metric"]).score,
         seed=then.declaration.loop.seed,
         report=then.report,
         time_ordered=schema.time is not None,
