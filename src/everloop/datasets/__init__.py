@@ -3,8 +3,9 @@
 >>> from everloop import datasets
 >>> datasets.flights()  # doctest: +SKIP
 
-``flights``, ``census`` and ``credit`` come from archives on the package index; ``quick`` is made
-from data that scikit-learn brings along. Each returns a Polars frame, in the order of time where
+``flights``, ``census`` and ``credit`` come from archives on the package index;
+``fashion_mnist`` is read where Debian's package puts it; ``quick`` is made from data that
+scikit-learn brings along. Each returns a Polars frame, in the order of time where
 there is one.
 """
 
@@ -17,11 +18,18 @@ if TYPE_CHECKING:
     from everloop.datasets.departures import flights as flights
     from everloop.datasets.digits import quick as quick
     from everloop.datasets.employment import census as census
+    from everloop.datasets.fashion_mnist import fashion_mnist as fashion_mnist
     from everloop.datasets.lending import credit as credit
 
-_HOME = {"census": "employment", "credit": "lending", "flights": "departures", "quick": "digits"}
+_HOME = {
+    "census": "employment",
+    "credit": "lending",
+    "fashion_mnist": "fashion_mnist",
+    "flights": "departures",
+    "quick": "digits",
+}
 
-__all__ = ["census", "credit", "flights", "quick"]
+__all__ = ["census", "credit", "fashion_mnist", "flights", "quick"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from everloop.data.schema import Task
 from everloop.errors import invalid, nearest
 from everloop.extensions import candidates, pruners, samplers, trial_workers
@@ -10,6 +12,8 @@ from everloop.train.candidates._base import Candidate
 from everloop.train.candidates.own import own_candidate
 from everloop.train.loading import is_reference
 from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
+
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 # What a search takes on, in the order of what is learnt per second; those that are registered.
 PORTFOLIO = (
@@ -81,6 +85,8 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
     if task is not None:
         plain = tuple(name for name in spec.candidates if ":" not in name)
         chosen_candidates(TrainSpec(candidates=plain), task)
+    if not DEVICE.fullmatch(spec.device):
+        raise invalid("train.device", spec.device, '"auto", "cpu", "cuda", "cuda:0" or "mps"')
     check_search(spec)
     _check_prepare(spec.prepare)
     for name in spec.space:

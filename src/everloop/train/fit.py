@@ -61,6 +61,7 @@ def fit_candidates(
     keep: dict[str, Any] | None = None,
     groups: np.ndarray | None = None,
     study: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> list[Fitted]:
     """Fit the candidates of ``spec``; best first.
 
@@ -78,28 +79,41 @@ def fit_candidates(
     report : called with what happened: ``"trial"`` (what
         :func:`everloop.train.search.study.facts` says of it), ``"candidate"`` (candidate, params,
         score, seconds), ``"failed"`` (candidate, error), ``"baseline"`` (strategy, score) and
-        ``"refit"`` (candidate, rows, seconds).
+        ``"refit"`` (candidate, rows, seconds); of the fit on all rows, where the algorithm has
+        epochs, ``"device"`` and ``"epoch"`` (candidate, epoch, loss, validation_loss).
     time_ordered : the rows are in order of time; then validation is on later rows.
     groups : for a ranking, which rows belong together, n codes.
     keep : parameters of a single candidate, found by an earlier search; its defaults otherwise.
     study : the file that keeps the trials of a search, which goes on from what is in it.
+    checkpoints : a folder in which the fit on all rows keeps its state, where the algorithm can,
+        and goes on after a crash; the caller removes it.
 
     Raises :class:`~everloop.errors.InvalidInput` for an unknown candidate, or when none can be
     fitted, with the reason of the first.
     """
     chosen = chosen_candidates(spec, schema.task)
-    training = Training(X, y, schema, score, seed, time_ordered, groups, prepare=spec.prepare)
+    training = Training(
+        X,
+        y,
+        schema,
+        score,
+        seed,
+        time_ordered,
+        groups,
+        prepare=spec.prepare,
+        device=spec.device,
+    )
     if spec.search.asked:
         tried = _searched(training, chosen, spec, report, study)
     elif len(chosen) > 1:
         tried = _compared(training, chosen, spec, report)
     else:
-        tried = _single(training, chosen, spec, report, keep)
+        tried = _single(training, chosen, spec, report, keep, checkpoints)
     if tried[0].score is not None and (floor := baseline(training)) is not None:
         report("baseline", {"strategy": floor[0], "score": floor[1]})
     best = tried[0]
     if best.estimator is None:
-        best = _refit(training, best, chosen[best.name])
+        best = _refit(training, best, chosen[best.name], report, checkpoints)
         report("refit", {"candidate": best.name, "rows": len(X), "seconds": best.seconds})
     return [best, *tried[1:]]
 
@@ -156,12 +170,14 @@ def _single(
     spec: TrainSpec,
     report: Report,
     keep: dict[str, Any] | None,
+    checkpoints: Path | None,
 ) -> list[Fitted]:
     """The only candidate, fitted on all rows at once: there is nothing to choose between."""
     ((name, candidate),) = chosen.items()
     try:
         params = _defaults(training, name, candidate, spec) if keep is None else keep
-        fitted = _refit(training, Fitted(name, params, None, 0.0, None), candidate)
+        unfitted = Fitted(name, params, None, 0.0, None)
+        fitted = _refit(training, unfitted, candidate, report, checkpoints)
     except EverloopError:
         raise
     except Exception as error:
@@ -176,12 +192,23 @@ def _defaults(
     return candidate.defaults(len(training.X)) | fixed(spec.space.get(name, {}))
 
 
-def _refit(training: Training, best: Fitted, candidate: Candidate) -> Fitted:
+def _refit(
+    training: Training,
+    best: Fitted,
+    candidate: Candidate,
+    report: Report,
+    checkpoints: Path | None,
+) -> Fitted:
     """The same candidate and parameters on all rows."""
+
+    def told(stage: str, facts: dict[str, Any]) -> None:
+        report(stage, {"candidate": best.name} | facts)
+
     started = time.perf_counter()
     training.forget_parts()  # all rows need their memory
     prepared = training.prepared(slice(None))
-    estimator, notes = training.fit(candidate, best.params, prepared)
+    around = training.around(slice(None), checkpoints, told)
+    estimator, notes = training.fit(candidate, best.params, prepared, around)
     spent = best.seconds + time.perf_counter() - started
     facts = prepared.facts or None
     return Fitted(best.name, best.params, estimator, spent, best.score, notes, facts)

@@ -59,5 +59,6 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     candidates: tuple[str, ...] = ()  # names of algorithms, or "module:Class" of your own
     search: SearchSpec = SearchSpec()
+    device: str = "auto"  # of networks: auto (a GPU when there is one), cpu, cuda, cuda:0, mps
     space: dict[str, dict[str, Any]] = {}  # by candidate: values, lists or ranges of parameters
     prepare: PrepareSpec = PrepareSpec()

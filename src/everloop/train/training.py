@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -56,12 +57,14 @@ class Training:
         groups: np.ndarray | None = None,
         parts: list[tuple[np.ndarray, np.ndarray]] | None = None,
         prepare: PrepareSpec = PrepareSpec(),  # noqa: B008 - frozen
+        device: str = "auto",
     ) -> None:
         self.X, self.y, self.schema, self.score, self.seed = X, y, schema, score, seed
         self.time_ordered, self.groups = time_ordered, groups
         self._parts = parts
         self.prepare = prepare
         self._prepared: dict[int, Prepared] = {}
+        self.device = device
 
     @property
     def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -99,6 +102,7 @@ class Training:
                 validation=(self.X[rows], self.y[rows]) if early_stopping else None,
                 groups=None if self.groups is None else self.groups[fit_rows],
                 validation_groups=together if early_stopping else None,
+                device=self.device,
                 report=report,
                 prune=within,
             )
@@ -124,7 +128,7 @@ class Training:
 
         ``around`` is of the rows that were prepared; by default, of all rows.
         """
-        around = prepared.around(Fitting(groups=self.groups) if around is None else around)
+        around = prepared.around(self.around(slice(None)) if around is None else around)
         schema = prepared.schema
         estimator = candidate.build(schema, schema.task, self.seed, dict(params))
         with warnings.catch_warnings(record=True) as caught:
@@ -140,6 +144,13 @@ class Training:
     def forget_parts(self) -> None:
         """Let go of the prepared rows of the validation parts."""
         self._prepared.clear()
+
+    def around(
+        self, rows: np.ndarray | slice, checkpoints: Path | None = None, report: Report = silent
+    ) -> Fitting:
+        """What surrounds a fit on ``rows`` that nothing is judged by."""
+        groups = None if self.groups is None else self.groups[rows]
+        return Fitting(groups=groups, checkpoints=checkpoints, device=self.device, report=report)
 
     def described(self) -> bytes:
         """The schema as JSON, for another process."""

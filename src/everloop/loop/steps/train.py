@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class Train:
         spec = _spec(context)
         place = study_place(context, spec, metric)
         report = TrialRuns(context, place, metric)
+        checkpoints = context.project.state / "checkpoints" / context.cycle.id
         fitted = fit_candidates(
             data.X,
             data.y,
@@ -54,6 +56,7 @@ class Train:
             time_ordered=schema.time is not None,
             keep=(context.cycle.cause.get("keep") or {}).get("params"),
             study=place,
+            checkpoints=checkpoints,
         )
         model = to_onnx(fitted[0].estimator, schema, data.X)
         outcome = _record(context, [*fitted, *_baseline(report)], model, metric)
@@ -61,6 +64,7 @@ class Train:
             context.project, context.declaration, context.cycle.id, str(snapshot["dataset"])
         )
         keep_recipe(context.project, outcome.result["run"], made)
+        shutil.rmtree(checkpoints, ignore_errors=True)
         return outcome
 
 
@@ -85,7 +89,9 @@ def _spec(context: StepContext) -> TrainSpec:
     """An update keeps the champion's algorithm and parameters; else all candidates compete."""
     kept = context.cycle.cause.get("keep")
     if kept:
-        return TrainSpec(candidates=(str(kept["algorithm"]),), search=SearchSpec())
+        only = (str(kept["algorithm"]),)
+        device = context.declaration.train.device
+        return TrainSpec(candidates=only, search=SearchSpec(), device=device)
     return context.declaration.train
 
 

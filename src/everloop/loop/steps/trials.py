@@ -60,8 +60,24 @@ class TrialRuns:
             self._write(facts)
         elif stage == "baseline":
             self.baseline = facts
+        elif stage in ("device", "epoch") and "candidate" in facts:  # of no trial
+            self._curve(stage, facts)
         if stage != "recalled":
             self.context.report(stage, facts)
+
+    def _curve(self, stage: str, facts: dict[str, Any]) -> None:
+        """The fit on all rows, epoch for epoch, in the candidate's own run."""
+        runs, cycle, name = self.context.project.runs, self.context.cycle, facts["candidate"]
+        run = candidate_run(cycle.id, name)
+        if stage == "device":
+            title = f"cycle {cycle.number}: {name}"
+            runs.start(self.context.declaration.name, title, {"cycle": cycle.id}, run=run)
+            told = {key: value for key, value in facts.items() if key != "candidate"}
+            runs.log_params(run, told, replace=True)
+            return
+        names = ("loss", "validation_loss")
+        curve = {f"epoch_{key}": facts[key] for key in names if key in facts}
+        runs.log_metrics(run, curve, step=facts["epoch"])
 
     def _id(self, facts: dict[str, Any]) -> str:
         key = f"{self.study}:{facts['number']}:{facts['candidate']}"

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import AbstractContextManager
 
 import torch
 
 from everloop.errors import EverloopError, invalid
-
-_FORM = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-
-
-def check_device(wanted: str, field: str = "train.device") -> None:
-    """Refuse text that names no device; whether there is one, :func:`choose` says.
-
-    Raises :class:`~everloop.errors.InvalidInput`.
-    """
-    choose(wanted, field)
+from everloop.train.check import DEVICE
 
 
 def choose(wanted: str, field: str = "train.device") -> torch.device:
@@ -25,7 +15,7 @@ def choose(wanted: str, field: str = "train.device") -> torch.device:
 
     Raises :class:`~everloop.errors.InvalidInput` when ``wanted`` is not here.
     """
-    if not _FORM.fullmatch(wanted):
+    if not DEVICE.fullmatch(wanted):
         raise invalid(field, wanted, '"auto", "cpu", "cuda", "cuda:0" or "mps"')
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -53,6 +53,7 @@ def _training(setup: dict[str, Any]) -> Training:
         setup["groups"],
         setup["folds"],
         setup["prepare"],
+        setup["device"],
     )
 
 

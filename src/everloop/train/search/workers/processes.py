@@ -87,6 +87,7 @@ class ProcessWorkers(Workers):
             "schema": training.described(),
             "score": training.score,
             "seed": training.seed,
+            "device": training.device,
             "time_ordered": training.time_ordered,
             "groups": training.groups,
             "folds": training.folds,
