@@ -1,0 +1,258 @@
+"""Quality at a fixed budget: `everloop train --budget` beside single defaults and FLAML.
+
+Run: python benchmarks/quality.py [--seconds 120] [--sets wine,digits] [--without-flaml]
+
+Eight public sets that lie inside scikit-learn and river. A quarter of the rows is held out; every
+side sees the others. Accuracy for classes and R2 for numbers, with bootstrap intervals of 95 %, and
+of the difference to the best single default (paired, the same rows): "no worse" means that this
+interval reaches 0. Defaults are fitted on all training rows and the best is picked by the held-out
+rows themselves, which flatters it. FLAML runs for the same time in an environment of its own below
+the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from lightgbm import LGBMClassifier, LGBMRegressor
+from rich.console import Console
+from rich.table import Table
+from river import datasets as streams
+from sklearn import datasets, ensemble, linear_model, neighbors, svm
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import everloop as el
+from everloop.loop.classic import declare_classic
+from everloop.loop.loop import Loop
+from everloop.loop.project import Project
+
+HELD_OUT = 0.25
+RESAMPLES = 2_000
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "everloop" / "benchmarks"
+
+FLAML = """
+import json, sys
+import numpy as np
+from flaml import AutoML
+folder, task, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+train, test = (np.load(f"{folder}/{name}.npz") for name in ("train", "test"))
+automl = AutoML()
+automl.fit(train["X"], train["y"], task=task, time_budget=seconds, seed=0, verbose=0,
+           metric="accuracy" if task == "classification" else "r2", n_jobs=-1)
+np.save(f"{folder}/flaml.npy", automl.predict(test["X"]))
+"""
+
+
+def stream(source: object, limit: int = 6_000) -> tuple[np.ndarray, np.ndarray]:
+    """A set of river as a matrix; texts and dates are left out."""
+    pairs = list(source.take(limit))  # type: ignore[attr-defined]
+    names = [k for k, v in pairs[0][0].items() if isinstance(v, int | float)]
+    X = np.array([[float(row[name]) for name in names] for row, _ in pairs])
+    y = np.array([target for _, target in pairs])
+    return X, y if y.dtype.kind == "f" else np.unique(y, return_inverse=True)[1]
+
+
+def of_sklearn(load: Callable[..., object]) -> tuple[np.ndarray, np.ndarray]:
+    found = load()
+    return found.data, found.target  # type: ignore[attr-defined]
+
+
+SETS: dict[str, tuple[str, Callable[[], tuple[np.ndarray, np.ndarray]]]] = {
+    "breast_cancer": ("classification", lambda: of_sklearn(datasets.load_breast_cancer)),
+    "wine": ("classification", lambda: of_sklearn(datasets.load_wine)),
+    "digits": ("classification", lambda: of_sklearn(datasets.load_digits)),
+    "phishing": ("classification", lambda: stream(streams.Phishing())),
+    "bananas": ("classification", lambda: stream(streams.Bananas())),
+    "segments": ("classification", lambda: stream(streams.ImageSegments())),
+    "diabetes": ("regression", lambda: of_sklearn(datasets.load_diabetes)),
+    "trump_approval": ("regression", lambda: stream(streams.TrumpApproval())),
+}
+
+
+def defaults(task: str) -> dict[str, object]:
+    """Single models with the defaults of their libraries, scaled where they need it."""
+    if task == "classification":
+        return {
+            "logistic": make_pipeline(StandardScaler(), linear_model.LogisticRegression()),
+            "forest": ensemble.RandomForestClassifier(random_state=0),
+            "extra trees": ensemble.ExtraTreesClassifier(random_state=0),
+            "hist boosting": ensemble.HistGradientBoostingClassifier(random_state=0),
+            "knn": make_pipeline(StandardScaler(), neighbors.KNeighborsClassifier()),
+            "svm": make_pipeline(StandardScaler(), svm.SVC()),
+            "lightgbm": LGBMClassifier(verbose=-1, random_state=0),
+        }
+    return {
+        "ridge": make_pipeline(StandardScaler(), linear_model.Ridge()),
+        "forest": ensemble.RandomForestRegressor(random_state=0),
+        "extra trees": ensemble.ExtraTreesRegressor(random_state=0),
+        "hist boosting": ensemble.HistGradientBoostingRegressor(random_state=0),
+        "knn": make_pipeline(StandardScaler(), neighbors.KNeighborsRegressor()),
+        "svm": make_pipeline(StandardScaler(), svm.SVR()),
+        "lightgbm": LGBMRegressor(verbose=-1, random_state=0),
+    }
+
+
+def score(task: str, y: np.ndarray, pred: np.ndarray) -> float:
+    if task == "classification":
+        return float(np.mean(y == pred))
+    return float(1 - np.sum((y - pred) ** 2) / np.sum((y - y.mean()) ** 2))
+
+
+def interval(
+    task: str, y: np.ndarray, pred: np.ndarray, other: np.ndarray | None = None
+) -> tuple[float, float]:
+    """Of a score, or of how much it is above that of ``other``."""
+    rng = np.random.default_rng(0)
+    values = []
+    for _ in range(RESAMPLES):
+        rows = rng.integers(len(y), size=len(y))
+        below = 0.0 if other is None else score(task, y[rows], other[rows])
+        values.append(score(task, y[rows], pred[rows]) - below)
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def by_everloop(
+    task: str, X: np.ndarray, y: np.ndarray, test: np.ndarray, seconds: float
+) -> tuple[np.ndarray, str]:
+    """What `everloop train data.csv --budget` makes of it: predictions, and the model's kind."""
+    names = [f"x{i}" for i in range(X.shape[1])]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        frame = pl.DataFrame(X, schema=names).with_columns(target=pl.Series(y))
+        frame.write_parquet(folder / "data.parquet")
+        with Project.open(folder) as project:
+            declared = declare_classic(
+                project,
+                folder / "data.parquet",
+                name="quality",
+                target="target",
+                metric="accuracy" if task == "classification" else "r2",
+                search={"timeout": f"{seconds:.0f}s"},
+            )
+            loop = Loop(project, declared)
+            cycle = loop.train()
+            version = loop.version()
+            answers = loop.predict(pl.DataFrame(test, schema=names))
+            assert cycle.verdict == "promoted", cycle.reason
+            return answers["y_pred"].to_numpy(), str(version.algorithm)
+
+
+def by_flaml(
+    python: Path, task: str, X: np.ndarray, y: np.ndarray, test: np.ndarray, seconds: float
+) -> np.ndarray:
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "train.npz", X=X, y=y)
+        np.savez(Path(folder) / "test.npz", X=test)
+        command = [str(python), "-c", FLAML, folder, task, str(seconds)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        found: np.ndarray = np.load(Path(folder) / "flaml.npy")
+        return found
+
+
+def flaml_python() -> Path:
+    """The interpreter of FLAML's own environment, which is made at the first use."""
+    folder = CACHE / "flaml"
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        wanted = ["flaml[automl]", "lightgbm", "scikit-learn", "xgboost-cpu"]
+        subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
+        (folder / "ready").touch()
+    return python
+
+
+def compare(name: str, seconds: float, python: Path | None) -> dict[str, object]:
+    """One set: the scores and intervals of every side."""
+    task, load = SETS[name]
+    X, y = load()
+    stratify = y if task == "classification" else None
+    X, test, y, truth = train_test_split(
+        X, y, test_size=HELD_OUT, random_state=0, stratify=stratify
+    )
+    single = {k: m.fit(X, y).predict(test) for k, m in defaults(task).items()}  # type: ignore[attr-defined]
+    best = max(single, key=lambda k: score(task, truth, single[k]))
+    began = time.perf_counter()
+    pred, algorithm = by_everloop(task, X, y, test, seconds)
+    spent = time.perf_counter() - began
+    row: dict[str, object] = {
+        "set": name,
+        "rows": len(y),
+        "best": best,
+        "best_score": score(task, truth, single[best]),
+        "everloop": score(task, truth, pred),
+        "interval": interval(task, truth, pred),
+        "algorithm": algorithm,
+        "above": interval(task, truth, pred, single[best]),
+        "seconds": spent,
+    }
+    if python is not None:
+        other = by_flaml(python, task, X, y, test, seconds)
+        row["flaml"] = score(task, truth, other)
+        row["above_flaml"] = interval(task, truth, pred, other)
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--without-flaml", action="store_true")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args()
+    python = None if options.without_flaml else flaml_python()
+    rows = [compare(name, options.seconds, python) for name in options.sets.split(",")]
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2))
+    Console(width=140).print(shown(rows, options.seconds))
+
+
+def shown(rows: list[dict[str, object]], seconds: float) -> Table:
+    title = f"held-out accuracy or R2 after {seconds:.0f} s, everloop {el.__version__}"
+    table = Table(title=title, box=None)
+    for column in (
+        "set",
+        "best default",
+        "",
+        "everloop",
+        "95 %",
+        "model",
+        "above",
+        "FLAML",
+        "above",
+    ):
+        table.add_column(column)
+    for row in rows:
+        flaml = f"{row['flaml']:.3f}" if "flaml" in row else "-"
+        table.add_row(
+            str(row["set"]),
+            str(row["best"]),
+            f"{row['best_score']:.3f}",
+            f"{row['everloop']:.3f}",
+            span(row["interval"]),
+            str(row["algorithm"]),
+            span(row["above"]),
+            flaml,
+            span(row.get("above_flaml")),
+        )
+    return table
+
+
+def span(found: object) -> str:
+    return "-" if found is None else "[{:+.3f}, {:+.3f}]".format(*found)  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()
