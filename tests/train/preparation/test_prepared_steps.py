@@ -59,6 +59,7 @@ SPECS = {
     "ordinal": PrepareSpec(categories="ordinal"),
     "target": PrepareSpec(categories="target", rare=0.01),
     "cyclic": PrepareSpec(dates="cyclic", missing="median"),
+    "select": PrepareSpec(select=("correlation", "l1")),
 }
 
 

@@ -19,6 +19,7 @@ from everloop.train.preparation.knn import NearestFill
 from everloop.train.preparation.levels import OneHotLevels, OrdinalLevels
 from everloop.train.preparation.rare import RareLevels
 from everloop.train.preparation.robust import RobustScale
+from everloop.train.preparation.selection import Selection
 from everloop.train.preparation.target_encoding import TargetEncoding
 from everloop.train.preparation.winsorise import Winsorise
 from everloop.train.spec import PrepareSpec
@@ -117,4 +118,6 @@ def _steps(spec: PrepareSpec) -> list[Step]:
                 spec.categories
             ]()
         )
+    if spec.select or spec.max_features is not None:
+        steps.append(Selection(spec.select, spec.max_features))
     return steps
