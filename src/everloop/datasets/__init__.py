@@ -3,8 +3,8 @@
 >>> from everloop import datasets
 >>> datasets.flights()  # doctest: +SKIP
 
-``flights``, ``census`` and ``credit`` come from archives on the package index;
-``fashion_mnist`` is read where Debian's package puts it; ``quick`` is made from data that
+``flights``, ``census`` and ``credit`` come from archives on the package index, ``mail`` from
+Node's; ``fashion_mnist`` is read where Debian's package puts it; ``quick`` is made from data that
 scikit-learn brings along. Each returns a Polars frame, in the order of time where
 there is one.
 """
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from everloop.datasets.employment import census as census
     from everloop.datasets.fashion_mnist import fashion_mnist as fashion_mnist
     from everloop.datasets.lending import credit as credit
+    from everloop.datasets.letters import mail as mail
 
 _HOME = {
     "census": "employment",
     "credit": "lending",
     "fashion_mnist": "fashion_mnist",
     "flights": "departures",
+    "mail": "letters",
     "quick": "digits",
 }
 
-__all__ = ["census", "credit", "fashion_mnist", "flights", "quick"]
+__all__ = ["census", "credit", "fashion_mnist", "flights", "mail", "quick"]
 
 
 def __getattr__(name: str) -> Any:

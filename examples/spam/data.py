@@ -1,0 +1,11 @@
+"""Write the messages beside the loop file: python examples/spam/data.py"""
+
+from pathlib import Path
+
+from everloop import datasets
+
+if __name__ == "__main__":
+    path = Path(__file__).with_name("mail.parquet")
+    messages = datasets.mail(print)
+    messages.write_parquet(path)
+    print(f"{messages.height:,} messages in {path.name}; next: everloop run --dir {path.parent}")
