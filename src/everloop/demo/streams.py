@@ -35,7 +35,7 @@ candidates = ["logistic_regression", "random_forest", "lightgbm"]
 [evaluate]
 metric = "roc_auc"
 holdout = "7d"
-gates = ["roc_auc >= 0.55", "roc_auc beats champion", "p99_latency_ms <= 20"]
+gates = ["roc_auc >= 0.55", "roc_auc beats champion", "p99_latency_ms <= 50"]
 
 [deploy]
 rollout = { kind = "canary", steps = [0.05, 0.25, 1.0], min_requests = 10, hold = "10s" }
@@ -66,7 +66,7 @@ candidates = ["logistic_regression", "decision_tree", "lightgbm"]
 [evaluate]
 metric = "roc_auc"
 holdout = "7d"
-gates = ["roc_auc >= 0.55", "roc_auc beats champion", "p99_latency_ms <= 20"]
+gates = ["roc_auc >= 0.55", "roc_auc beats champion", "p99_latency_ms <= 50"]
 
 [deploy]
 rollout = { kind = "canary", steps = [0.1, 1.0], min_requests = 10, hold = "10s" }
