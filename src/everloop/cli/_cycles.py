@@ -115,12 +115,14 @@ def show_cycle(loop: AnyLoop, cycle: Cycle, as_json: bool) -> None:
         return
     results = {s.step: s.result or {} for s in loop.steps(cycle.id)}
     tested = results.get("evaluate") or results.get("retest") or {}
-    for note in results.get("snapshot", {}).get("notes", []):
+    for note in (*results.get("snapshot", {}).get("notes", []), *tested.get("notes", [])):
         detail(f"note: {note}")
     if tested.get("gates"):
         show_gates(tested)
     if cycle.state == "waiting":
         heading(f"cycle {cycle.number} waits for your word")
+        for question in tested.get("asks", []):
+            detail(question)
         next_step(
             f"everloop update --approve {cycle.number}", "or --decline; see the numbers above"
         )

@@ -129,6 +129,6 @@ def _evidence(results: dict[str, dict[str, Any]], cycle: Cycle) -> Evidence:
         candidates=results.get("train", {}).get("candidates") or [],
         rollout=results.get("deploy", {}).get("steps") or [],
         dataset=snapshot.get("dataset"),
-        notes=snapshot.get("notes") or [],
+        notes=[*(snapshot.get("notes") or []), *(tested.get("notes") or [])],
         report=bool(tested.get("report")),
     )

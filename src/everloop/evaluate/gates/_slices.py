@@ -67,7 +67,8 @@ def judged(metric: Metric, evidence: Evidence, part: Slice, level: float) -> Jud
     value = metric.function(own.y, answers.pred, answers.proba)
     drawn = metric.draws(own.y, [answers], np.random.default_rng(evidence.seed))[:, 0]
     half = float(norm.ppf(1 - level / 2) * np.nanstd(drawn))
-    return Judged(part, value, value - half, value + half, len(own.y))
+    low, high = (float(np.clip(v, *metric.bounds)) for v in (value - half, value + half))
+    return Judged(part, value, low, high, len(own.y))
 
 
 def value_on(metric: Metric, evidence: Evidence, part: Slice) -> float:
