@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from everloop.cli.explain import command
+from everloop.cli.fairness import command as fairness
 from everloop.errors import InvalidInput
 from everloop.loop.loop import Loop
 
@@ -49,3 +50,17 @@ def test_the_verb_explains_shows_a_feature_and_finds_a_way_out(
     assert not kept["found"]  # type: ignore[index]
     shown = CliRunner().invoke(command, [str(rows), "--dir", str(folder)])
     assert shown.exit_code == 0 and "probability of True" in shown.output
+
+
+def test_a_fairer_version_is_measured_and_not_applied(folder: Path, loop: Loop) -> None:
+    found = loop.mitigate(["x"])
+    now, thresholds, reweighed = found.candidates
+    assert len(found.fairness.groups) == 4 and found.left_out == []
+    assert now.cost == 0 and now.ratio is not None and now.ratio < 0.5
+    assert thresholds.ratio is not None and thresholds.ratio > now.ratio + 0.3
+    assert thresholds.cost > 0.1
+    assert reweighed.name == "reweighing" and reweighed.ratio is not None
+    shown = CliRunner().invoke(fairness, ["x", "--dir", str(folder)])
+    assert shown.exit_code == 0 and "threshold optimiser" in shown.output
+    with pytest.raises(InvalidInput, match="group"):
+        loop.mitigate(["y2"])

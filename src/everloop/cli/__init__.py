@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("Write a version's report as one page.", "One stage"),
     "reproduce": ("Train a run's model again and compare.", "One stage"),
     "explain": ("Say why a row is answered as it is.", "One stage"),
+    "fairness": ("Compare groups, and what evening out costs.", "One stage"),
     "deploy": ("Make a registered version the champion.", "One stage"),
     "serve": ("Answer predictions over HTTP.", "One stage"),
     "predict": ("Predict the rows of a file.", "One stage"),

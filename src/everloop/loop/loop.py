@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +25,7 @@ from everloop.registry.models import ModelVersion
 
 if TYPE_CHECKING:
     from everloop.deploy.explainer import Explanation
+    from everloop.loop.mitigating import Mitigated
 
 _POLL_SECONDS = 0.1
 
@@ -175,6 +177,16 @@ class Loop:
         found: list[Explanation] = explaining.explain_frame(
             self.project, frame, self.version(version)
         )
+        return found
+
+    def mitigate(self, columns: Sequence[str], version: int | None = None) -> Mitigated:
+        """How the groups of ``columns`` are treated, and what evening that out would cost.
+
+        A binary target only. Nothing is changed: the candidates are measured, not applied.
+        """
+        mitigating = importlib.import_module("everloop.loop.mitigating")
+        seed = self.declaration.loop.seed
+        found: Mitigated = mitigating.mitigate(self.project, self.version(version), columns, seed)
         return found
 
     def report(

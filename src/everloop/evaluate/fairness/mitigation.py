@@ -1,0 +1,108 @@
+"""Candidates for a fairer model, each with the accuracy it costs.
+
+None is applied by itself: whether an equal rate is worth its cost is for a person to say.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from everloop.evaluate.fairness.groups import FOUR_FIFTHS, MIN_ROWS
+
+RATES = 99  # common selection rates that are tried
+
+
+class Mitigation(msgspec.Struct, frozen=True):
+    """What a candidate would do, on rows that it was not made with.
+
+    ``cost`` is the accuracy lost against the model as it is; ``ratio`` and ``difference`` are of
+    selection rates over groups of 30 rows.
+    """
+
+    name: str
+    accuracy: float
+    cost: float
+    ratio: float | None
+    difference: float | None
+    four_fifths: bool | None
+    thresholds: dict[str, float] = {}
+
+
+def as_it_is(names: np.ndarray, pred: np.ndarray, y: np.ndarray) -> Mitigation:
+    """The model without any change."""
+    return measured("as it is", names, pred, y, float((pred == y).mean()))
+
+
+def group_thresholds(
+    names: np.ndarray, score: NDArray[np.float64], y: np.ndarray
+) -> dict[str, float]:
+    """A threshold for each group, so that all groups are selected equally often.
+
+    Of all common rates the one with the most right answers is taken. This is demographic parity as
+    Fairlearn's ``ThresholdOptimizer`` means it, without its randomised answers; the definition is
+    that of M. Hardt, E. Price, N. Srebro (NeurIPS, 2016).
+    """
+    groups = {str(name): names == name for name in np.unique(names)}
+    best: tuple[float, dict[str, float]] = (-1.0, {})
+    for rate in np.linspace(0.01, 0.99, RATES):
+        cuts = {name: float(np.quantile(score[mask], 1 - rate)) for name, mask in groups.items()}
+        pred = with_thresholds(names, score, cuts)
+        right = float((pred == y).mean())
+        if right > best[0]:
+            best = (right, cuts)
+    return best[1]
+
+
+def with_thresholds(
+    names: np.ndarray, score: NDArray[np.float64], cuts: dict[str, float], otherwise: float = 0.5
+) -> np.ndarray:
+    """Answers by each group's own threshold; a group without one keeps ``otherwise``."""
+    bound = np.array([cuts.get(str(name), otherwise) for name in names])
+    return (score > bound).astype(np.int64)
+
+
+def reweighing(names: np.ndarray, y: np.ndarray) -> NDArray[np.float64]:
+    """Weights of training rows under which group and label are independent.
+
+    Each row weighs P(group) P(label) / P(group, label). Source: F. Kamiran, T. Calders, KAIS 33
+    (2012).
+    """
+    _, group = np.unique(names, return_inverse=True)
+    _, label = np.unique(y, return_inverse=True)
+    both = np.zeros((group.max() + 1, label.max() + 1))
+    np.add.at(both, (group, label), 1.0)
+    alone = both.sum(axis=1, keepdims=True) * both.sum(axis=0, keepdims=True) / both.sum()
+    weights: NDArray[np.float64] = (alone / np.maximum(both, 1.0))[group, label]
+    return weights
+
+
+def measured(
+    name: str,
+    names: np.ndarray,
+    pred: np.ndarray,
+    y: np.ndarray,
+    before: float,
+    **more: Any,
+) -> Mitigation:
+    """A candidate's answers, held against the accuracy ``before`` it."""
+    accuracy = float((pred == y).mean())
+    rates = [
+        float((pred[mask] == 1).mean())
+        for mask in (names == group for group in np.unique(names))
+        if mask.sum() >= MIN_ROWS
+    ]
+    enough = len(rates) > 1
+    ratio = min(rates) / max(rates) if enough and max(rates) > 0 else None
+    return Mitigation(
+        name=name,
+        accuracy=accuracy,
+        cost=before - accuracy,
+        ratio=ratio,
+        difference=max(rates) - min(rates) if enough else None,
+        four_fifths=None if ratio is None else ratio >= FOUR_FIFTHS,
+        **more,
+    )

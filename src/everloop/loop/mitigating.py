@@ -1,0 +1,103 @@
+"""What a fairer version would cost: candidates tried on the data that a version was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from everloop.data.encode import encode, encode_target
+from everloop.data.schema import Schema
+from everloop.errors import Conflict, invalid
+from everloop.evaluate.fairness.groups import Fairness, by_group, group_names
+from everloop.evaluate.fairness.mitigation import (
+    Mitigation,
+    as_it_is,
+    group_thresholds,
+    measured,
+    reweighing,
+    with_thresholds,
+)
+from everloop.loop.answers import PackagedModel
+from everloop.loop.project import Project
+from everloop.registry.models import ModelVersion
+from everloop.train.check import find_candidate
+
+
+class Mitigated(msgspec.Struct, frozen=True):
+    """Groups as they are treated now, and what each candidate would change."""
+
+    fairness: Fairness
+    candidates: list[Mitigation]
+    left_out: list[str] = []
+
+
+def mitigate(
+    project: Project, version: ModelVersion, columns: Sequence[str], seed: int = 0
+) -> Mitigated:
+    """Threshold optimiser and reweighing by the groups of ``columns``, on the held-out rows.
+
+    Thresholds are made on one random half of the held-out rows; every candidate is measured on
+    the other half. Reweighing trains the version's algorithm again, weights its rows, and is left
+    out for one that takes no weights. Raises :class:`~everloop.errors.InvalidInput` for a target
+    that is not binary or a column that is not there.
+    """
+    folder, package = project.package(version)
+    schema = package.schema
+    if schema.task != "binary":
+        raise invalid("task", schema.task, "binary, to look at selection rates", code="wrong_task")
+    train, test, told = _rows(project, version)
+    answers = PackagedModel(folder, package).answers(test)
+    if answers.proba is None:
+        raise invalid("model", package.algorithm, "a model that says probabilities")
+    y, score = encode_target(test, schema), answers.proba[:, 1].astype(np.float64)
+    names = group_names(test, columns)
+    half = np.random.default_rng(seed).random(len(y)) < 0.5
+    now = as_it_is(names[~half], answers.pred[~half], y[~half])
+    cuts = group_thresholds(names[half], score[half], y[half])
+    chosen = with_thresholds(names[~half], score[~half], cuts)
+    found = [now, measured("threshold optimiser", names[~half], chosen, y[~half], now.accuracy,
+                           thresholds=cuts)]  # fmt: skip
+    left = []
+    try:
+        pred = _reweighed(schema, told, train, group_names(train, columns), test, seed)
+        found.append(measured("reweighing", names[~half], pred[~half], y[~half], now.accuracy))
+    except (TypeError, ValueError) as error:
+        left.append(f"reweighing: {package.algorithm} cannot be trained with weights ({error})")
+    return Mitigated(by_group(test, columns, y, answers.pred), found, left)
+
+
+def _rows(
+    project: Project, version: ModelVersion
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    snapshot = project.cycles.step(version.cycle or "", "snapshot")
+    trained = project.cycles.step(version.cycle or "", "train")
+    if snapshot is None or trained is None or version.dataset is None:
+        raise Conflict(f"version {version.version}: how it was trained is not recorded.")
+    facts = snapshot.result or {}
+    rows = int(facts["train_rows"])
+    train = project.datasets.load(version.dataset, rows=rows)
+    test = project.datasets.load(version.dataset, rows, int(facts["test_rows"]))
+    return train, test, trained.result or {}
+
+
+def _reweighed(
+    schema: Schema,
+    told: dict[str, Any],
+    train: pl.DataFrame,
+    names: np.ndarray,
+    test: pl.DataFrame,
+    seed: int,
+) -> np.ndarray:
+    """Answers of the same algorithm, trained with weights."""
+    y = encode_target(train, schema)
+    candidate = find_candidate(str(told["algorithm"]))
+    estimator = candidate.build(schema, schema.task, seed, dict(told.get("params") or {}))
+    steps = getattr(estimator, "steps", None)
+    where = f"{steps[-1][0]}__sample_weight" if steps else "sample_weight"
+    estimator.fit(encode(train, schema), y, **{where: reweighing(names, y)})
+    pred: np.ndarray = np.asarray(estimator.predict(encode(test, schema)), dtype=np.int64)
+    return pred
