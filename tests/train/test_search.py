@@ -33,7 +33,7 @@ def silent(kind, event):
 
 
 def spec(*names, space=None, **search):
-    return TrainSpec(names, SearchSpec(**search), space or {})
+    return TrainSpec(names, SearchSpec(**search), space=space or {})
 
 
 def searched(place, spec, task="binary", rows=300):
