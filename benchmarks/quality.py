@@ -213,9 +213,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     python = None if options.without_flaml else flaml_python()
-    rows = [compare(name, options.seconds, python) for name in options.sets.split(",")]
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2))
+    rows: list[dict[str, object]] = []
+    for name in options.sets.split(","):
+        rows.append(compare(name, options.seconds, python))
+        if options.json:  # after each set, so that a run that is ended early was not for nothing
+            options.json.write_text(json.dumps(rows, indent=2))
     Console(width=140).print(shown(rows, options.seconds))
 
 
