@@ -64,7 +64,7 @@ class OwnGraph:
 
     def export_onnx(self, schema):
         assert schema == self.seen
-        return export._exported(self.pipeline, schema)
+        return export.exported(self.pipeline, schema)
 
 
 def test_an_estimator_with_a_graph_of_its_own_gets_preparation_in_front():

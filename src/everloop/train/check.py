@@ -89,6 +89,9 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
         raise invalid("train.device", spec.device, '"auto", "cpu", "cuda", "cuda:0" or "mps"')
     check_search(spec)
     _check_prepare(spec.prepare)
+    cut = spec.threshold
+    if cut != "metric" and (isinstance(cut, str) or not 0 < cut < 1):
+        raise invalid("train.threshold", cut, 'a probability in (0, 1), or "metric"')
     for name in spec.space:
         if name not in (spec.candidates or candidates.names()):
             expected = "a candidate of this loop"

@@ -15,6 +15,7 @@ from everloop.errors import EverloopError, InvalidInput, invalid
 from everloop.train.baseline import baseline
 from everloop.train.candidates._base import Candidate
 from everloop.train.check import chosen_candidates
+from everloop.train.decision import decided, decides
 from everloop.train.fitting import Report
 from everloop.train.search.space import fixed
 from everloop.train.spec import TrainSpec
@@ -37,7 +38,8 @@ class Fitted:
     seconds : spent on it, search and validation included.
     score : mean over the validation parts, greater is better; None when nothing was compared.
     notes : warnings that fitting raised.
-    prepared : what ``[train.prepare]`` did on all rows; None when it asks for nothing.
+    prepared : what preparation did on all rows, and how probabilities and threshold were chosen;
+        None when nothing was asked for.
     """
 
     name: str
@@ -113,7 +115,7 @@ def fit_candidates(
         report("baseline", {"strategy": floor[0], "score": floor[1]})
     best = tried[0]
     if best.estimator is None:
-        best = _refit(training, best, chosen[best.name], report, checkpoints)
+        best = _refit(training, spec, best, chosen[best.name], report, checkpoints)
         report("refit", {"candidate": best.name, "rows": len(X), "seconds": best.seconds})
     return [best, *tried[1:]]
 
@@ -177,7 +179,7 @@ def _single(
     try:
         params = _defaults(training, name, candidate, spec) if keep is None else keep
         unfitted = Fitted(name, params, None, 0.0, None)
-        fitted = _refit(training, unfitted, candidate, report, checkpoints)
+        fitted = _refit(training, spec, unfitted, candidate, report, checkpoints)
     except EverloopError:
         raise
     except Exception as error:
@@ -194,6 +196,7 @@ def _defaults(
 
 def _refit(
     training: Training,
+    spec: TrainSpec,
     best: Fitted,
     candidate: Candidate,
     report: Report,
@@ -205,13 +208,19 @@ def _refit(
         report(stage, {"candidate": best.name} | facts)
 
     started = time.perf_counter()
+    validated = None
+    if decides(spec, training.schema):
+        validated = training.out_of_fold(candidate, best.params)
     training.forget_parts()  # all rows need their memory
     prepared = training.prepared(slice(None))
     around = training.around(slice(None), checkpoints, told)
     estimator, notes = training.fit(candidate, best.params, prepared, around)
+    facts = dict(prepared.facts)
+    if validated is not None:
+        estimator, found = decided(estimator, *validated, training, spec)
+        facts |= found
     spent = best.seconds + time.perf_counter() - started
-    facts = prepared.facts or None
-    return Fitted(best.name, best.params, estimator, spent, best.score, notes, facts)
+    return Fitted(best.name, best.params, estimator, spent, best.score, notes, facts or None)
 
 
 def _ranked(chosen: dict[str, Candidate], tried: list[Fitted], failures: list[str]) -> list[Fitted]:

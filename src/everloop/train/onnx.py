@@ -51,7 +51,7 @@ def to_onnx(estimator: Any, schema: Schema, sample: np.ndarray | None = None) ->
     """
     name = _name(estimator)
     try:
-        data = _exported(estimator, schema)
+        data = exported(estimator, schema)
         session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     except EverloopError:
         raise
@@ -63,7 +63,8 @@ def to_onnx(estimator: Any, schema: Schema, sample: np.ndarray | None = None) ->
     return data
 
 
-def _exported(estimator: Any, schema: Schema) -> bytes:
+def exported(estimator: Any, schema: Schema) -> bytes:
+    """The graph of a fitted estimator, not compared with anything."""
     if hasattr(estimator, "export_onnx"):
         own: bytes = estimator.export_onnx(schema)
         return own
@@ -244,6 +245,8 @@ def _compare(name: str, estimator: Any, session: Any, rows: np.ndarray, schema: 
         worst = float(np.abs(answers[1] - proba).max())
         ranked = np.sort(proba, axis=1)
         tie = ranked[:, -1] - ranked[:, -2] <= 2 * TOLERANCE
+        if hasattr(estimator, "threshold"):
+            tie = np.abs(proba[:, 1] - estimator.threshold) <= 2 * TOLERANCE
         if np.any((answers[0] != pred) & ~tie):
             raise _refused(name, "the converted model gives other labels")
     if not worst <= TOLERANCE:

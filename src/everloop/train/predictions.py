@@ -21,4 +21,6 @@ def predict(estimator: Any, X: np.ndarray, schema: Schema) -> tuple[np.ndarray, 
     known = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     probabilities = np.zeros((len(X), len(schema.classes)))
     probabilities[:, seen] = known
-    return seen[known.argmax(axis=1)], probabilities
+    decide = getattr(estimator, "decide", None)
+    chosen = known.argmax(axis=1) if decide is None else decide(known)
+    return seen[chosen], probabilities

@@ -62,3 +62,6 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     device: str = "auto"  # of networks: auto (a GPU when there is one), cpu, cuda, cuda:0, mps
     space: dict[str, dict[str, Any]] = {}  # by candidate: values, lists or ranges of parameters
     prepare: PrepareSpec = PrepareSpec()
+    calibrate: Literal["none", "auto", "platt", "isotonic"] = "none"  # of probabilities
+    # of the second of two classes, or "metric": the best for evaluate.metric on validation rows
+    threshold: float | str = 0.5

@@ -137,6 +137,23 @@ class Training:
         notes = tuple(dict.fromkeys(str(w.message).splitlines()[0] for w in caught))
         return prepared.whole(estimator), notes
 
+    def out_of_fold(
+        self, candidate: Candidate, params: dict[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers of the validation parts and probabilities by models that had not seen them.
+
+        Probabilities are m by k in the order of the schema's classes.
+        """
+        answered, places = [], []
+        for number, (fit_rows, rows) in enumerate(self.folds):
+            if number not in self._prepared:
+                self._prepared[number] = self.prepared(fit_rows)
+            around = Fitting(groups=None if self.groups is None else self.groups[fit_rows])
+            estimator, _ = self.fit(candidate, params, self._prepared[number], around)
+            answered.append(predict(estimator, self.X[rows], self.schema)[1])
+            places.append(rows)
+        return np.concatenate(places), np.concatenate([p for p in answered if p is not None])
+
     def prepared(self, rows: np.ndarray | slice) -> Prepared:
         """Those rows as ``[train.prepare]`` wants them; learned on them alone."""
         return Prepared(self.X[rows], self.y[rows], self.schema, self.prepare, self.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from everloop.data.declared import environment_of
@@ -90,8 +91,8 @@ def _spec(context: StepContext) -> TrainSpec:
     kept = context.cycle.cause.get("keep")
     if kept:
         only = (str(kept["algorithm"]),)
-        device = context.declaration.train.device
-        return TrainSpec(candidates=only, search=SearchSpec(), device=device)
+        train = context.declaration.train
+        return msgspec.structs.replace(train, candidates=only, search=SearchSpec(), space={})
     return context.declaration.train
 
 

@@ -1,0 +1,46 @@
+"""Calibration and threshold of the best candidate, from validation rows; never from the test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from everloop.data.schema import Schema
+from everloop.train.calibration import Calibrated, calibrate
+from everloop.train.spec import TrainSpec
+from everloop.train.threshold import Thresholded, choose_threshold
+from everloop.train.training import Training
+
+
+def decides(spec: TrainSpec, schema: Schema) -> bool:
+    """Whether something is to be learned from, or set for, validation predictions."""
+    able = schema.task in ("binary", "multiclass")
+    cut = spec.threshold != 0.5 and schema.task == "binary"
+    return able and (spec.calibrate != "none" or cut)
+
+
+def decided(
+    estimator: Any, rows: np.ndarray, proba: np.ndarray, training: Training, spec: TrainSpec
+) -> tuple[Any, dict[str, Any]]:
+    """``estimator`` with calibrated probabilities and its threshold, and what was chosen.
+
+    ``proba`` are out-of-fold probabilities of ``rows``, in the order of the schema's classes.
+    """
+    facts: dict[str, Any] = {}
+    seen = np.asarray(estimator.classes_).astype(np.int64)
+    y, known = training.y[rows], proba[:, seen]
+    if spec.calibrate != "none" and len(seen) > 1:
+        estimator = calibrate(
+            estimator, known, np.searchsorted(seen, y), spec.calibrate, training.seed
+        )
+        facts["calibration"] = estimator.method if isinstance(estimator, Calibrated) else "none"
+        if isinstance(estimator, Calibrated):
+            known = estimator.mapped(known)
+    if training.schema.task == "binary" and len(seen) == 2 and spec.threshold != 0.5:
+        cut = spec.threshold
+        if isinstance(cut, str):
+            cut = choose_threshold(known, y, training.score)
+        facts["threshold"] = cut
+        estimator = Thresholded(estimator, cut)
+    return estimator, facts
