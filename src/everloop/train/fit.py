@@ -62,6 +62,7 @@ def fit_candidates(
     time_ordered: bool = False,
     keep: dict[str, Any] | None = None,
     groups: np.ndarray | None = None,
+    together: np.ndarray | None = None,
     study: Path | None = None,
     checkpoints: Path | None = None,
 ) -> list[Fitted]:
@@ -85,6 +86,7 @@ def fit_candidates(
         epochs, ``"device"`` and ``"epoch"`` (candidate, epoch, loss, validation_loss).
     time_ordered : the rows are in order of time; then validation is on later rows.
     groups : for a ranking, which rows belong together, n codes.
+    together : n codes; rows with one code are never on both sides of a validation.
     keep : parameters of a single candidate, found by an earlier search; its defaults otherwise.
     study : the file that keeps the trials of a search, which goes on from what is in it.
     checkpoints : a folder in which the fit on all rows keeps its state, where the algorithm can,
@@ -104,6 +106,7 @@ def fit_candidates(
         groups,
         prepare=spec.prepare,
         device=spec.device,
+        together=together,
     )
     if spec.search.asked:
         tried = _searched(training, chosen, spec, report, study)

@@ -58,6 +58,7 @@ class Training:
         parts: list[tuple[np.ndarray, np.ndarray]] | None = None,
         prepare: PrepareSpec = PrepareSpec(),  # noqa: B008 - frozen
         device: str = "auto",
+        together: np.ndarray | None = None,
     ) -> None:
         self.X, self.y, self.schema, self.score, self.seed = X, y, schema, score, seed
         self.time_ordered, self.groups = time_ordered, groups
@@ -65,6 +66,7 @@ class Training:
         self.prepare = prepare
         self._prepared: dict[int, Prepared] = {}
         self.device = device
+        self.together = groups if together is None else together
 
     @property
     def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -75,6 +77,7 @@ class Training:
                 classification=not self.schema.numeric,
                 time_ordered=self.time_ordered,
                 seed=self.seed,
+                together=self.together,
             )
         return self._parts
 

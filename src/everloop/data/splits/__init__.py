@@ -1,10 +1,21 @@
 """Which rows train and which judge."""
 
-from everloop.data.splits._base import Rows, Split
+from everloop.data.splits._base import Rows, Split, groups_of
 from everloop.data.splits.by_time import forward
 from everloop.data.splits.hashing import row_hash
 from everloop.data.splits.holdout import How, split
 from everloop.data.splits.k_fold import k_fold
 from everloop.data.splits.nested import Nested, nested
 
-__all__ = ["How", "Nested", "Rows", "Split", "forward", "k_fold", "nested", "row_hash", "split"]
+__all__ = [
+    "How",
+    "Nested",
+    "Rows",
+    "Split",
+    "forward",
+    "groups_of",
+    "k_fold",
+    "nested",
+    "row_hash",
+    "split",
+]

@@ -11,12 +11,13 @@ import numpy as np
 from everloop.data.declared import environment_of
 from everloop.data.encode import encode_batches
 from everloop.data.schema import Schema
+from everloop.data.splits import groups_of
 from everloop.errors import invalid
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.metrics import Metric, default_metric
 from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
-from everloop.loop.steps._challenger import schema_of
+from everloop.loop.steps._challenger import schema_of, training_rows
 from everloop.loop.steps.trials import TrialRuns, candidate_run, study_place
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.fit import Fitted, fit_candidates
@@ -55,6 +56,7 @@ class Train:
             seed=context.declaration.loop.seed,
             report=report,
             time_ordered=schema.time is not None,
+            together=_together(context),
             keep=(context.cycle.cause.get("keep") or {}).get("params"),
             study=place,
             checkpoints=checkpoints,
@@ -70,6 +72,15 @@ class Train:
 
 
 STEP = Train()
+
+
+def _together(context: StepContext) -> np.ndarray | None:
+    """Which training rows are of one group, as the test rows are chosen by groups too."""
+    group_by = context.declaration.evaluate.group_by
+    if group_by is None:
+        return None
+    rows = training_rows(context)
+    return groups_of(rows, group_by) if group_by in rows.columns else None
 
 
 def _policy(context: StepContext, schema: Schema) -> Outcome:
