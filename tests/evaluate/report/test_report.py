@@ -143,6 +143,12 @@ def test_nothing_but_a_verdict_still_makes_a_page() -> None:
     assert "credit" in render_html(build_report(empty))
 
 
+def test_what_preparation_did_is_told() -> None:
+    training = {"prepared": {"dropped_features": {"noise": "variance 0.1"}, "columns": 2}}
+    page = render_html(build_report(facts(training=training)))
+    assert "dropped features: noise: variance 0.1" in page and "columns: 2" in page
+
+
 def test_names_cannot_break_out_of_the_page() -> None:
     page = render_html(build_report(facts(model="<script>alert(1)</script>")))
     assert "<script>" not in page

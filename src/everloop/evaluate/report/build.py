@@ -102,7 +102,10 @@ def build_report(facts: Facts) -> Report:
         shap=list(facts.shap),
         dependence=part("dependence", lambda: _dependence(facts, important), []),
         fairness=part("fairness", lambda: _fairness(facts), []),
-        preparation=[str(line) for line in facts.training.get("preparation") or []],
+        preparation=[
+            f"{str(name).replace('_', ' ')}: {_said(fact)}"
+            for name, fact in dict(facts.training.get("prepared") or {}).items()
+        ],
         left_out=left,
     )
 
@@ -124,6 +127,15 @@ def _training(facts: Facts) -> TrainingPart | None:
         run=told.get("run"),
         bytes=told.get("bytes"),
     )
+
+
+def _said(fact: Any) -> str:
+    """A fact of the preparation in words: what was dropped, and why."""
+    if isinstance(fact, Mapping):
+        return "; ".join(f"{name}: {_said(value)}" for name, value in fact.items())
+    if isinstance(fact, list | tuple):
+        return ", ".join(_said(value) for value in fact)
+    return f"{fact:.4g}" if isinstance(fact, float) else str(fact)
 
 
 def _metric(facts: Facts) -> Any:
