@@ -151,3 +151,6 @@ def test_a_folder_of_images_is_a_table_labelled_by_folder(tmp_path):
     (tmp_path / "pets" / "dog" / "99.png").write_bytes(b"no image")
     with pytest.raises(InvalidInput, match=r"dog/99\.png: got '?<8 bytes>'?, expected an image"):
         read_table("pets", tmp_path)
+    (tmp_path / "pets" / "dog" / "99.png").write_bytes(png(1, 40, 40)[:900])
+    with pytest.raises(InvalidInput, match=r"dog/99\.png: .*its pixels cannot be read"):
+        read_table("pets", tmp_path)

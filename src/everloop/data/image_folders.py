@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from everloop.data.images import image_shape
+from everloop.data.images import image_shape, pixels
 from everloop.errors import invalid
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"})
@@ -49,7 +49,7 @@ def read_image_folder(path: Path) -> pl.DataFrame:
 def _checked(file: Path, name: str) -> bytes:
     data = file.read_bytes()
     try:
-        image_shape(data)
+        pixels(data, image_shape(data))  # all of it, since a file may be cut off
     except ValueError as error:
         raise invalid(
             name,
