@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from everloop.datasets.departures import flights as flights
     from everloop.datasets.digits import quick as quick
     from everloop.datasets.employment import census as census
-    from everloop.datasets.fashion_mnist import fashion_mnist as fashion_mnist
+    from everloop.datasets.clothing import fashion_mnist as fashion_mnist
     from everloop.datasets.lending import credit as credit
     from everloop.datasets.letters import mail as mail
 
 _HOME = {
     "census": "employment",
     "credit": "lending",
-    "fashion_mnist": "fashion_mnist",
+    "fashion_mnist": "clothing",
     "flights": "departures",
     "mail": "letters",
     "quick": "digits",
