@@ -15,10 +15,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from everloop.datasets.clothing import fashion_mnist as fashion_mnist
     from everloop.datasets.departures import flights as flights
     from everloop.datasets.digits import quick as quick
     from everloop.datasets.employment import census as census
-    from everloop.datasets.clothing import fashion_mnist as fashion_mnist
     from everloop.datasets.lending import credit as credit
     from everloop.datasets.letters import mail as mail
 
