@@ -29,7 +29,7 @@ def conform(
     Raises :class:`~everloop.errors.InvalidInput` for a missing, an extra or a mistyped column; the
     last names the first row and its value.
     """
-    keys = [name for name in (schema.id, schema.time) if name is not None]
+    keys = [name for name in (schema.id, schema.time, schema.group) if name is not None]
     known = {*keys, *schema.names, schema.target, *schema.ignored, *ignore}
     needed = [*schema.names]
     if training:

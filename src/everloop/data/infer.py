@@ -70,11 +70,11 @@ def infer_schema(
             "data", f"<{df.height} rows>", f"at least {MIN_ROWS} rows", code="too_few_rows"
         )
     target = present_labels(df[spec.target], allow_null_target)
-    decided, classes = infer_task(target, task)
+    decided, classes = infer_task(target, task or spec.task)
     _check_keys(df, spec)
     notes: list[str] = []
     features = []
-    keys = {spec.target, spec.time, spec.id, *spec.ignore}
+    keys = {spec.target, spec.time, spec.id, spec.group, *spec.ignore}
     for series in df.select([name for name in df.columns if name not in keys]):
         found = _declared(series, spec) or _feature(series, spec)
         if isinstance(found, Feature):
@@ -96,10 +96,27 @@ def infer_schema(
             f'Target "{spec.target}" is read as {len(classes)} classes, as it holds few different '
             "whole numbers."
         )
-    read = {spec.target, spec.time, spec.id, *(f.name for f in features)}
+    read = {spec.target, spec.time, spec.id, spec.group, *(f.name for f in features)}
     ignored = tuple(name for name in df.columns if name not in read)
-    schema = Schema(tuple(features), spec.target, decided, classes, spec.id, spec.time, ignored)
+    schema = Schema(
+        tuple(features),
+        spec.target,
+        decided,
+        classes,
+        spec.id,
+        spec.time,
+        ignored,
+        spec.group,
+        _quantiles(spec) if decided == "quantile" else (),
+    )
     return Inferred(schema, notes)
+
+
+def _quantiles(spec: DataSpec) -> tuple[float, ...]:
+    wanted = tuple(sorted(set(spec.quantiles))) or (0.1, 0.5, 0.9)
+    if not all(0 < q < 1 for q in wanted):
+        raise invalid("data.quantiles", list(spec.quantiles), "numbers between 0 and 1")
+    return wanted
 
 
 def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
@@ -107,6 +124,7 @@ def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
         "target": [spec.target],
         "time": [spec.time],
         "id": [spec.id],
+        "group": [spec.group],
         "ignore": spec.ignore,
         "categories": spec.categories,
         "text": spec.text,
@@ -124,7 +142,12 @@ def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
                     code="missing_column",
                     fix=f'Did you mean "{guess}"?' if guess else None,
                 )
-    roles = [("target", spec.target), ("time", spec.time), ("id", spec.id)]
+    roles = [
+        ("target", spec.target),
+        ("time", spec.time),
+        ("id", spec.id),
+        ("group", spec.group),
+    ]
     for i, (key, name) in enumerate(roles):
         for other, same in roles[:i]:
             if name is not None and name == same:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from everloop.data.schema import Task
+
 
 class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where the data is and what its columns mean."""
@@ -23,6 +25,9 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     images: tuple[str, ...] = ()  # columns of images in base64; bytes are found without it
     image_size: tuple[int, ...] = ()  # height and width to scale images to
     sequences: tuple[str, ...] = ()  # columns of JSON lists; lists are found without it
+    task: Task | None = None  # what is predicted; read off the target without it
+    group: str | None = None  # of a ranking: the column whose rows are ranked together
+    quantiles: tuple[float, ...] = ()  # of the task quantile; 0.1, 0.5 and 0.9 without it
     environment: str | None = None  # of gymnasium, in which a policy learns, instead of a source
     environment_arguments: dict[str, Any] = {}  # what the environment is made with
     feedback: bool = True  # add labelled predictions from the log to the training data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from everloop.data.columns import as_number, as_text, is_text, refuse
-from everloop.data.schema import Task
+from everloop.data.schema import NUMERIC, Task
 from everloop.data.stray import refuse_stray_text
 from everloop.errors import invalid
 
@@ -39,7 +39,7 @@ def infer_task(
     target: pl.Series, task: Task | None
 ) -> tuple[Task, tuple[str | int | float | bool, ...]]:
     """The task and, unless it is regression, the classes in ascending order."""
-    if task == "regression":
+    if task in NUMERIC:
         as_number(target)
         return task, ()
     distinct: pl.Series
@@ -76,6 +76,8 @@ def infer_task(
             code="too_many_classes",
             fix="Is it an id? Set data.target to the column to predict.",
         )
-    if task == "binary" and len(distinct) != 2:
+    if task in ("binary", "anomaly") and len(distinct) != 2:
         raise invalid(f'target "{target.name}"', f"<{len(distinct)} classes>", "two classes")
+    if task == "anomaly":
+        return task, tuple(distinct.sort().to_list())
     return "binary" if len(distinct) == 2 else "multiclass", tuple(distinct.sort().to_list())

@@ -24,7 +24,10 @@ class ModelFailure(EverloopError):
 
 
 class Output(NamedTuple):
-    """``y``: a class or a float per row; ``probabilities``: (n, classes), None for regression."""
+    """``y``: a class or a float per row; ``probabilities``: (n, classes), None for regression.
+
+    Of a model of quantiles, ``probabilities`` are those, (n, quantiles).
+    """
 
     y: list[Any]
     probabilities: npt.NDArray[np.floating[Any]] | None
@@ -72,6 +75,8 @@ class Predictor:
             raise ModelFailure(f"the model gave {len(y)} answers for {len(X)} rows")
         if not rest:
             return Output(y, None)
+        if self.schema.numeric:
+            return Output(y, numbers)
         return Output(self._named(y), numbers)
 
     def warm_up(self, rows: int = 1) -> None:
@@ -98,6 +103,8 @@ class Predictor:
         if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != width):
             raise Integrity(f"{MODEL} takes {shape}, the schema says width {width}.")
         wanted = ["y"] if self.schema.numeric else ["label", "probabilities"]
+        if self.schema.quantiles:
+            wanted.append("quantiles")
         given = [o.name for o in self._session.get_outputs()]
         if not set(wanted) <= set(given):
             raise Integrity(f"{MODEL} gives {given}, expected {wanted}.")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from everloop.data.encode import encode
+from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
 from everloop.deploy.predictor import Predictor
@@ -40,7 +41,11 @@ class PackagedModel:
         ]
         values = [value for part in parts for value in part.y]
         if schema.numeric:
-            return Answers(np.asarray(values, dtype=np.float64), None)
+            quantiles = [part.probabilities for part in parts if part.probabilities is not None]
+            return Answers(
+                np.asarray(values, dtype=np.float64),
+                with_levels(np.concatenate(quantiles), schema) if quantiles else None,
+            )
         proba = np.concatenate([part.probabilities for part in parts])
         code = {label: index for index, label in enumerate(schema.classes)}
         # A label that the comparison does not know is always wrong: -1 matches no class.

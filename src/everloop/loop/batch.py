@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.conform import conform
+from everloop.data.quantiles import values_and_levels
 from everloop.errors import invalid
 from everloop.loop.answers import PackagedModel
 from everloop.loop.project import Project
@@ -29,6 +30,10 @@ def predict_frame(project: Project, frame: pl.DataFrame, version: ModelVersion) 
         columns[schema.id] = frame[schema.id]
     if schema.numeric:
         columns["y_pred"] = answers.pred
+        if answers.proba is not None:
+            quantiles, _ = values_and_levels(answers.proba)
+            for q, values in zip(schema.quantiles, quantiles.T, strict=True):
+                columns[f"q{q:g}"] = values
     else:
         columns["y_pred"] = [schema.classes[code] for code in answers.pred]
         if answers.proba is not None:

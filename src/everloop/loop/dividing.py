@@ -17,6 +17,7 @@ def divide(
     Raises :class:`~everloop.errors.InvalidInput` when a side would be empty.
     """
     spec, seed = declaration.evaluate, declaration.loop.seed
+    group_by = spec.group_by or schema.group
     parts = split(
         frame,
         schema,
@@ -24,7 +25,7 @@ def divide(
         seed,
         spec.split,
         train_rows=spec.train_rows,
-        group_by=spec.group_by,
+        group_by=group_by,
         gap=spec.gap,
     )
     in_file_order = schema.time is None and (spec.split == "last" or spec.train_rows is not None)
@@ -32,7 +33,7 @@ def divide(
         target = frame[schema.target]
         if min(target[parts.test].n_unique(), target[parts.train].n_unique()) < 2:
             share = len(parts.test) / frame.height
-            return split(frame, schema, share, seed, "random", group_by=spec.group_by), (
+            return split(frame, schema, share, seed, "random", group_by=group_by), (
                 "The file is sorted by its target, so the last rows hold one class only: "
                 "the test rows are drawn at random instead."
             )

@@ -21,7 +21,16 @@ def truth(holdout: pl.DataFrame, schema: Schema, declaration: Declaration) -> np
     """The targets that answers are held against; of a policy one 0 for each episode."""
     if schema.task == "policy":
         return np.zeros(declaration.evaluate.episodes)
-    return encode_target(holdout, schema)
+    y = encode_target(holdout, schema)
+    if schema.group is None or schema.task != "ranking":
+        return y
+    # Metrics of rankings find which rows belong together beside their relevance.
+    return np.column_stack([y, group_codes(holdout[schema.group])])
+
+
+def group_codes(groups: pl.Series) -> npt.NDArray[np.int64]:
+    """A number for each row, equal where the groups are."""
+    return groups.cast(pl.String).rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
 
 
 def judged_answers(

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
 from everloop.monitor.control import Spending
 from everloop.monitor.episodes import Episode, follow
@@ -89,12 +90,14 @@ def scored_rows(
     y = log.codes(endpoint, rows["id"], schema)
     pred = answer_codes(rows["y"], schema)
     known = np.isfinite(y) & np.isfinite(pred)
-    given = (rows["p"].list.len() == len(schema.classes)).fill_null(False).to_numpy()
+    wide = len(schema.classes or schema.quantiles)
+    given = (rows["p"].list.len() == wide).fill_null(False).to_numpy()
     proba = None
-    if not schema.numeric and given[known].any():
+    if wide and given[known].any():
         known &= given  # a version with other classes cannot be scored beside this one
         p = rows["p"].filter(pl.Series(known)).explode()
-        proba = p.to_numpy().reshape(-1, len(schema.classes))
+        proba = p.to_numpy().reshape(-1, wide)
+        proba = with_levels(proba, schema) if schema.quantiles else proba
     kind = np.float64 if schema.numeric else np.int64
     frame = feature_frame(rows, schema).filter(pl.Series(known))
     return ScoredRows(frame, y[known].astype(kind), pred[known].astype(kind), proba)

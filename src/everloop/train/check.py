@@ -26,6 +26,12 @@ PORTFOLIO = (
     "knn",
 )
 
+DEFAULTS: dict[Task, tuple[str, ...]] = {
+    "quantile": ("linear_quantile", "lightgbm"),
+    "ranking": ("lightgbm",),
+    "anomaly": ("isolation_forest",),
+}
+
 
 def default_candidates(task: Task, searched: bool = False) -> tuple[str, ...]:
     """What is tried when the loop file names nothing; more when there is time to search."""
@@ -34,6 +40,8 @@ def default_candidates(task: Task, searched: bool = False) -> tuple[str, ...]:
         return tuple(name for name in PORTFOLIO if name in able)
     if task == "policy":
         return ("q_learning",)
+    if task in DEFAULTS:
+        return DEFAULTS[task]
     linear = "linear_regression" if task == "regression" else "logistic_regression"
     return (linear, "lightgbm")
 

@@ -24,6 +24,7 @@ from skl2onnx import convert_sklearn, update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 from sklearn.pipeline import Pipeline
 
+from everloop.data.quantiles import values_and_levels
 from everloop.data.schema import Schema
 from everloop.errors import EverloopError, InvalidInput
 from everloop.train.loading import load
@@ -238,10 +239,12 @@ def _check_rows(schema: Schema, sample: np.ndarray | None) -> list[np.ndarray]:
 def _compare(name: str, estimator: Any, session: Any, rows: np.ndarray, schema: Schema) -> None:
     pred, proba = predict(estimator, rows, schema)
     answers = session.run(None, {"X": rows})
-    if proba is None:
+    if schema.numeric:
         scale = max(1e-300, float(np.abs(pred).max()))
-        worst = float(np.abs(answers[0] - pred).max()) / scale
+        told = [pred] if proba is None else [pred, values_and_levels(proba)[0]]
+        worst = max(float(np.abs(a - b).max()) for a, b in zip(answers, told, strict=False)) / scale
     else:
+        assert proba is not None
         worst = float(np.abs(answers[1] - proba).max())
         ranked = np.sort(proba, axis=1)
         tie = ranked[:, -1] - ranked[:, -2] <= 2 * TOLERANCE

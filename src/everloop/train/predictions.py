@@ -6,15 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
 
 
 def predict(estimator: Any, X: np.ndarray, schema: Schema) -> tuple[np.ndarray, np.ndarray | None]:
     """Answers of ``estimator`` on ``X`` (n rows by ``schema.width``, float64).
 
-    Returns ``(values, None)`` for regression and ``(codes, probabilities)`` for classification,
-    probabilities n by k in the order of ``schema.classes``, 0 for a class that was not in training.
+    Returns ``(values, None)`` for regression and ranking, ``(middle, quantiles and their levels)``
+    for quantiles and ``(codes, probabilities)`` for classification, probabilities n by k in the
+    order of ``schema.classes``, 0 for a class that was not in training.
     """
+    if schema.task == "quantile":
+        quantiles = np.asarray(estimator.predict(X), dtype=np.float64)
+        return quantiles[:, quantiles.shape[1] // 2], with_levels(quantiles, schema)
     if schema.numeric:
         return np.asarray(estimator.predict(X), dtype=np.float64).reshape(len(X)), None
     seen = np.asarray(estimator.classes_).astype(np.int64)

@@ -11,7 +11,8 @@ is. It is stateless. To add one, write a class in a file of its own and register
             return (y == pred)[:, None].astype(float)
 
 Obligations. ``function`` takes n codes or floats and, where ``needs_probabilities`` is set,
-probabilities n by k (for the task quantile: the quantiles, n by q); it answers NaN where the metric
+probabilities n by k (for the task quantile: the quantiles, then
+their levels, n by 2q); it answers NaN where the metric
 has no value (``undefined`` says why), and never raises for valid input. ``draws`` answers how
 several models' values vary together over resamples of the *same* rows: intervals and paired
 comparisons both come from it. A subclass that only has ``function`` gets both by resampling rows;
@@ -28,9 +29,10 @@ import numpy as np
 from everloop.data.schema import Task
 from everloop.evaluate.answers import Answers
 
-CLASSIFICATION: frozenset[Task] = frozenset({"binary", "multiclass"})
-BINARY: frozenset[Task] = frozenset({"binary"})
-REGRESSION: frozenset[Task] = frozenset({"regression"})
+CLASSIFICATION: frozenset[Task] = frozenset({"binary", "multiclass", "anomaly"})
+BINARY: frozenset[Task] = frozenset({"binary", "anomaly"})
+REGRESSION: frozenset[Task] = frozenset({"regression", "quantile"})
+QUANTILE: frozenset[Task] = frozenset({"quantile"})
 
 RESAMPLES = 1_000
 BLOCKS = 2_000  # more rows than this are summed into so many random blocks first

@@ -16,6 +16,9 @@ DEFAULTS: dict[Task, str] = {
     "binary": "roc_auc",
     "multiclass": "accuracy",
     "policy": "mean_return",
+    "quantile": "pinball",
+    "ranking": "ndcg",
+    "anomaly": "average_precision",
 }
 
 

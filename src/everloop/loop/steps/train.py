@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from everloop.data.declared import environment_of
 from everloop.data.encode import encode_batches
@@ -15,6 +16,7 @@ from everloop.data.splits import groups_of
 from everloop.errors import invalid
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.metrics import Metric, default_metric
+from everloop.loop.playing import group_codes
 from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of, training_rows
@@ -60,6 +62,7 @@ class Train:
             keep=(context.cycle.cause.get("keep") or {}).get("params"),
             study=place,
             checkpoints=checkpoints,
+            groups=_groups(context, schema, rows),
         )
         model = to_onnx(fitted[0].estimator, schema, data.X)
         outcome = _record(context, [*fitted, *_baseline(report)], model, metric)
@@ -81,6 +84,23 @@ def _together(context: StepContext) -> np.ndarray | None:
         return None
     rows = training_rows(context)
     return groups_of(rows, group_by) if group_by in rows.columns else None
+
+
+def _groups(context: StepContext, schema: Schema, rows: int) -> np.ndarray | None:
+    """Which training rows are ranked together."""
+    if schema.task != "ranking":
+        return None
+    if schema.group is None:
+        raise invalid(
+            "data.group",
+            "<nothing>",
+            "the column whose rows are ranked together",
+            code="missing_key",
+        )
+    dataset = context.results["snapshot"]["dataset"]
+    column = schema.group
+    parts = context.project.datasets.batches(dataset, rows)
+    return group_codes(pl.concat([part[column] for part in parts]))
 
 
 def _policy(context: StepContext, schema: Schema) -> Outcome:

@@ -10,14 +10,14 @@ from threadpoolctl import threadpool_limits
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import Candidate
+from everloop.train.candidates._quantiles import ByQuantile
 from everloop.train.fitting import Fitting
 
 FEW_ROWS = 20_000  # below this, threads wait for each other longer than they work
 
 
 @candidates.register("hist_gradient_boosting")
-class HistGradientBoosting(Candidate):
+class HistGradientBoosting(ByQuantile):
     """``F ← F + η tree(-∂loss/∂F)`` on histograms of 255 bins (Friedman, 2001; Ke et al., 2017).
 
     Missing values are native; it stops when a tenth of the training rows gains no more.
@@ -27,7 +27,9 @@ class HistGradientBoosting(Candidate):
         "regression": "sklearn.ensemble:HistGradientBoostingRegressor",
         "binary": "sklearn.ensemble:HistGradientBoostingClassifier",
         "multiclass": "sklearn.ensemble:HistGradientBoostingClassifier",
+        "quantile": "sklearn.ensemble:HistGradientBoostingRegressor",
     }
+    quantile_arguments: ClassVar[dict[str, Any]] = {"loss": "quantile"}
     preparation = "everloop.train.preparation:native_codes"
 
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from joblib import cpu_count
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import Candidate
+from everloop.train.candidates._quantiles import ByQuantile
 from everloop.train.fitting import Fitting, Pruned
 
 PATIENCE = 40  # rounds without a better validation loss, then fitting stops
@@ -19,14 +19,21 @@ ASK_EVERY = 10  # rounds, whether the trial is worth going on with
 
 
 @candidates.register("lightgbm")
-class LightGBM(Candidate):
-    """Boosting on histograms with leaf-wise growth (Ke et al., 2017). Missing values are native."""
+class LightGBM(ByQuantile):
+    """Boosting on histograms with leaf-wise growth (Ke et al., 2017). Missing values are native.
+
+    Quantiles by the pinball loss; rankings by LambdaRank (Burges, 2010), whole groups at a time.
+    """
 
     estimators: ClassVar[dict[Task, str]] = {
         "regression": "lightgbm:LGBMRegressor",
         "binary": "lightgbm:LGBMClassifier",
         "multiclass": "lightgbm:LGBMClassifier",
+        "quantile": "lightgbm:LGBMRegressor",
+        "ranking": "lightgbm:LGBMRanker",
     }
+    quantile_name = "alpha"
+    quantile_arguments: ClassVar[dict[str, Any]] = {"objective": "quantile"}
     preparation = "everloop.train.preparation:native_codes"
 
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
@@ -36,7 +43,10 @@ class LightGBM(Candidate):
         return super().build(schema, task, seed, params)
 
     def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
-        if around.validation is None:
+        if around.groups is not None and _ranks(estimator):
+            _fit_groups(estimator, X, y, around.groups)
+            return
+        if around.validation is None or not hasattr(estimator, "steps"):
             super().fit(estimator, X, y, around)
             return
         lightgbm = importlib.import_module("lightgbm")
@@ -58,7 +68,8 @@ class LightGBM(Candidate):
         )
 
     def settled(self, estimator: Any) -> dict[str, Any]:
-        rounds = getattr(estimator[-1], "best_iteration_", None)
+        model = estimator[-1] if hasattr(estimator, "steps") else None
+        rounds = getattr(model, "best_iteration_", None)
         return {} if rounds is None else {"n_estimators": max(1, int(rounds))}
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
@@ -90,3 +101,14 @@ class LightGBM(Candidate):
             "subsample": trial.suggest_float("subsample", 0.5, 1.0),
             "colsample_bytree": trial.suggest_float("colsample_bytree", 0.4, 1.0),
         }
+
+
+def _fit_groups(estimator: Any, X: np.ndarray, y: np.ndarray, groups: np.ndarray) -> None:
+    """LightGBM wants the rows of a group together, and how many each has."""
+    order = np.argsort(groups, kind="stable")
+    sizes = np.unique(groups, return_counts=True)[1]
+    estimator[-1].fit(estimator[:-1].fit_transform(X[order]), y[order], group=sizes)
+
+
+def _ranks(estimator: Any) -> bool:
+    return hasattr(estimator, "steps") and type(estimator[-1]).__name__ == "LGBMRanker"

@@ -1,14 +1,19 @@
-"""The user's own estimator, named ``module:Class`` in the loop file."""
+"""The user's own estimator or function, named ``module:Name`` in the loop file."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from everloop.data.schema import Schema, Task
 from everloop.errors import invalid
 from everloop.train.candidates._base import Candidate
+from everloop.train.fitting import Fitting
 from everloop.train.loading import load
+from everloop.train.own import OwnModel
 
 _IN_FLOAT32 = ("sklearn.tree.", "sklearn.ensemble._forest", "sklearn.ensemble._gb")
 
@@ -45,14 +50,40 @@ class OwnEstimator(Candidate):
         return load("sklearn.pipeline:make_pipeline")(load(front)(schema), estimator)
 
 
-def own_candidate(reference: str) -> Candidate:
-    """The candidate that ``module:Class`` names.
+class OwnFunction(Candidate):
+    """A function ``train(data) -> model`` that does everything itself.
 
-    Raises :class:`~everloop.errors.InvalidInput` when it has no ``fit`` and ``predict``.
+    ``data`` is a :class:`~everloop.train.own.TrainingData`; the model has ``predict`` (and
+    ``predict_proba`` for classes) over the same ``X``.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    @property
+    def tasks(self) -> frozenset[Task]:
+        return frozenset({"regression", "binary", "multiclass", "quantile", "ranking", "anomaly"})
+
+    def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
+        return OwnModel(self.function, schema, seed)
+
+    def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
+        estimator.fit(X, y, around.groups)
+
+
+def own_candidate(reference: str) -> Candidate:
+    """The candidate that ``module:Name`` names.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a class without ``fit`` and ``predict`` and
+    for what is neither a class nor a function.
     """
     found = load(reference)
     if isinstance(found, type) and issubclass(found, Candidate):
         return found()
+    if callable(found) and not isinstance(found, type):
+        return OwnFunction(found)
     if not (isinstance(found, type) and hasattr(found, "fit") and hasattr(found, "predict")):
-        raise invalid("train.candidates", reference, "a class with fit and predict")
+        raise invalid(
+            "train.candidates", reference, "a class with fit and predict, or a function train(data)"
+        )
     return OwnEstimator(reference, found)

@@ -17,7 +17,7 @@ from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.shadows import Shadows
 from everloop.errors import InvalidInput, invalid
 
-PARTS = ("probabilities", "id", "version")  # what ?include= may name
+PARTS = ("probabilities", "quantiles", "id", "version")  # what ?include= may name
 
 _encode = msgspec.json.Encoder().encode
 
@@ -41,7 +41,7 @@ class Native:
         self._max_body = max_body
 
     async def predict(self, request: Request, endpoint: LiveEndpoint) -> Response:
-        """``POST /endpoints/NAME/predict?include=probabilities,id,version``"""
+        """``POST /endpoints/NAME/predict?include=probabilities,quantiles,id,version``"""
         parts = _included(request) if request.query else ()
         body = await request.body(self._max_body)
         key = request.headers.get(b"x-everloop-key")
@@ -116,6 +116,8 @@ def _shaped(answer: Answer, parts: tuple[str, ...]) -> dict[str, Any]:
     shaped: dict[str, Any] = {"y_pred": answer.y}
     if "probabilities" in parts and answer.p is not None:
         shaped["probabilities"] = answer.p
+    if "quantiles" in parts and answer.p is not None:
+        shaped["quantiles"] = answer.p
     if "id" in parts:
         shaped["id"] = answer.ids
     if "version" in parts:
