@@ -70,7 +70,7 @@ def test_anomalies_go_round_the_loop(tmp_path: Path) -> None:
     }
     loop, found = gone_round(tmp_path, frame, declared)
     assert found["roc_auc"]["value"] > 0.9
-    answers = loop.predict(pl.DataFrame({c: [6.0, 0.0] for c in "abc"}))
+    answers = loop.predict(pl.DataFrame({c: [9.0, 0.0] for c in "abc"}))
     assert answers["y_pred"].to_list() == [True, False]
     loop.project.close()
 
