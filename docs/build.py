@@ -25,6 +25,7 @@ from everloop.settings import PREFIX, Settings
 
 FOLDER = Path(__file__).parent / "reference"
 NESTED = {
+    "data.forecast": "ForecastSpec",
     "train.search": "SearchSpec",
     "train.prepare": "PrepareSpec",
     "deploy.rollout": "RolloutSpec",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from everloop.data.environments import Environment
 from everloop.data.episodes import explore
+from everloop.data.forecast import lagged
 from everloop.data.infer import Inferred, infer_schema
 from everloop.data.pinned import pinned
 from everloop.data.sources import read_table
@@ -30,7 +32,10 @@ def read_declared(spec: DataSpec, base: Path, seed: int = 0) -> pl.DataFrame:
     environment = environment_of(spec)
     if environment is not None:
         return explore(environment, seed)
-    return read_table(spec.source, base, query=spec.query)
+    frame = read_table(spec.source, base, query=spec.query)
+    if spec.forecast is None or spec.time is None:
+        return frame
+    return lagged(frame, spec.target, spec.time, spec.forecast)
 
 
 def infer_declared(frame: pl.DataFrame, spec: DataSpec, base: Path) -> Inferred:
@@ -42,6 +47,16 @@ def infer_declared(frame: pl.DataFrame, spec: DataSpec, base: Path) -> Inferred:
     if environment is None and spec.schema is not None:
         return Inferred(pinned(frame, spec, base), [f"The schema is that of {spec.schema}."])
     if environment is None:
-        return infer_schema(frame, spec)
+        return _with_persistence(infer_schema(frame, spec), spec)
     note = f"{environment.name}: a policy chooses one of {environment.actions} actions."
     return Inferred(environment.schema, [note])
+
+
+def _with_persistence(inferred: Inferred, spec: DataSpec) -> Inferred:
+    """A forecast is compared with the newest value that was known."""
+    if spec.forecast is None:
+        return inferred
+    newest = spec.forecast.newest(spec.target)
+    schema = msgspec.structs.replace(inferred.schema, persistence=newest)
+    note = f"Forecast {spec.forecast.horizon} steps ahead; persistence repeats {newest}."
+    return Inferred(schema, [*inferred.notes, note])

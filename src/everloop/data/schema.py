@@ -76,7 +76,8 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     probabilities (empty for regression). A request may carry ``id``, ``time`` and ``target``
     beside the features; they are logged and never reach the model. ``ignored`` are columns of the
     training data that the model does not read: new data may still carry them. ``group`` names the
-    column whose rows are ranked together; ``quantiles`` are those that a quantile model answers.
+    column whose rows are ranked together; ``quantiles`` are those that a quantile model answers;
+    ``persistence`` is the feature that repeats the newest known value of a forecast's target.
     """
 
     features: tuple[Feature, ...]
@@ -88,6 +89,7 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     ignored: tuple[str, ...] = ()
     group: str | None = None
     quantiles: tuple[float, ...] = ()
+    persistence: str | None = None
 
     @property
     def numeric(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from everloop.data.forecast import ForecastSpec
 from everloop.data.schema import Task
 
 
@@ -28,6 +29,7 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     task: Task | None = None  # what is predicted; read off the target without it
     group: str | None = None  # of a ranking: the column whose rows are ranked together
     quantiles: tuple[float, ...] = ()  # of the task quantile; 0.1, 0.5 and 0.9 without it
+    forecast: ForecastSpec | None = None  # each row is given the target's past
     environment: str | None = None  # of gymnasium, in which a policy learns, instead of a source
     environment_arguments: dict[str, Any] = {}  # what the environment is made with
     feedback: bool = True  # add labelled predictions from the log to the training data

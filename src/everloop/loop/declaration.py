@@ -16,6 +16,7 @@ import msgspec
 
 from everloop.data.addresses import check_address
 from everloop.data.environments import ACTION
+from everloop.data.forecast import check_forecast
 from everloop.data.spec import DataSpec
 from everloop.deploy.spec import DeploySpec
 from everloop.durations import seconds
@@ -242,6 +243,8 @@ def _check_values(d: Declaration) -> None:
         raise invalid("data.source", d.data.source, "a path or a glob of data files")
     check_address(d.data.source, d.data.query)
     _check_keys_of_rows(d.data)
+    if d.data.forecast is not None:
+        check_forecast(d.data.forecast, d.data.time)
     _check_rollout(d.deploy)
     check_search(d.train)
     _check_holdout(d)

@@ -13,9 +13,12 @@ def baseline(training: Training) -> tuple[str, float] | None:
     """The strategy and its mean validation score; None for a task that has no such answer.
 
     ``majority`` answers the most frequent class and the shares of all, ``mean`` the mean, ``last``
-    (rows in order of time) the last value that was known before the validation rows.
+    (rows in order of time) the last value that was known before the validation rows, and
+    ``persistence`` (a forecast) the newest value that was known for each row.
     """
     task = training.schema.task
+    if training.schema.persistence is not None:
+        return _persistence(training, training.schema.persistence)
     if task not in ("regression", "binary", "multiclass"):
         return None
     values = []
@@ -36,3 +39,18 @@ def baseline(training: Training) -> tuple[str, float] | None:
     last = training.time_ordered and task == "regression"
     strategy = "last" if last else "mean" if task == "regression" else "majority"
     return strategy, float(np.mean(known_values))
+
+
+def _persistence(training: Training, feature: str) -> tuple[str, float] | None:
+    column = 0
+    for each in training.schema.features:
+        if each.name == feature:
+            break
+        column += each.width
+    values = []
+    for _, rows in training.folds:
+        answer = training.X[rows, column]
+        known = np.isfinite(answer)
+        values.append(training.score(training.y[rows][known], answer[known], None))
+    scored = [value for value in values if not np.isnan(value)]
+    return ("persistence", float(np.mean(scored))) if scored else None
