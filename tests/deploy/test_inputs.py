@@ -227,3 +227,15 @@ def test_columns_called_like_our_own_words():
     reader = InputReader(schema)
     assert read({"records": [1, 2], "id": [3, 4]}, reader).X.tolist() == [[1, 3], [2, 4]]
     assert read([{"records": 1, "id": 2}], reader).X.tolist() == [[1, 2]]
+
+
+def test_rows_that_are_ranked_together_may_name_their_group() -> None:
+    features = (Feature("age", "number"),)
+    ranked = Schema(features, target="clicks", task="ranking", group="query", id="doc")
+    rows = InputReader(ranked).read(
+        b'[{"age": 1, "query": "shoes", "doc": 7}, {"age": 2, "query": 3, "doc": 8}, {"age": 3}]'
+    )
+    assert rows.X[:, 0].tolist() == [1.0, 2.0, 3.0]
+    assert rows.ids == ["7", "8", None]
+    columns = InputReader(ranked).read(b'{"age": [1, 2], "query": ["a", "a"]}')
+    assert columns.X[:, 0].tolist() == [1.0, 2.0]

@@ -39,6 +39,14 @@ def infer_task(
     target: pl.Series, task: Task | None
 ) -> tuple[Task, tuple[str | int | float | bool, ...]]:
     """The task and, unless it is regression, the classes in ascending order."""
+    if task == "multilabel":
+        raise invalid(
+            "data.task",
+            task,
+            "a task that can be trained",
+            code="not_supported",
+            fix="Make one loop for each label: its column is the target of a binary task.",
+        )
     if task in NUMERIC:
         as_number(target)
         return task, ()

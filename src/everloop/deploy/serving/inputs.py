@@ -24,6 +24,7 @@ _KEY_TYPES: dict[str, tuple[Any, Any]] = {
     "id": (str | int | None, list[str | int | None] | None),
     "time": (str | int | None, list[str | int | None] | None),
     "target": (Any, list[Any] | None),
+    "group": (Any, list[Any] | None),
 }
 _ARRAY = re.compile(rb"\s*\[")
 
@@ -50,10 +51,15 @@ class InputReader:
         self._names = schema.names
         self._plain = all(f.plain for f in self.features)
         taken = set(schema.names)
-        keys = [("id", schema.id), ("time", schema.time), ("target", schema.target)]
+        keys = [
+            ("id", schema.id),
+            ("time", schema.time),
+            ("target", schema.target),
+            ("group", schema.group),
+        ]
         # Beside the features: (role, column) in the order of the generated types' last fields.
         self.keys = [(role, name) for role, name in keys if name and name not in taken]
-        self._has_keys = any(role != "target" for role, _ in self.keys)
+        self._has_keys = any(role in ("id", "time") for role, _ in self.keys)
         self._record = self._struct("Record")
         self._records = msgspec.json.Decoder(list[self._record])  # type: ignore[name-defined]
         self._one = msgspec.json.Decoder(self._record)

@@ -15,7 +15,7 @@ import msgspec
 from everloop.deploy.serving.features import FeatureReader, instant
 from everloop.errors import InvalidInput, invalid, nearest
 
-Key = tuple[str, str]  # (role, column): role is id, time or target
+Key = tuple[str, str]  # (role, column): role is id, time, target or group
 
 _NOT_FINITE = re.compile(rb"-?(NaN|Infinity)\b")
 _BYTE = re.compile(r"\(byte (\d+)\)")
@@ -189,7 +189,7 @@ class _Look:
 
     @staticmethod
     def _key(role: str, value: Any, path: str) -> InvalidInput | None:
-        if value is None or role == "target":
+        if value is None or role in ("target", "group"):
             return None
         if role == "id":
             good, expected = isinstance(value, str | int), "text or a whole number"
