@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from sklearn.datasets import load_digits
 
@@ -90,12 +89,3 @@ def test_a_damaged_file_of_pictures_is_refused(tmp_path, files, damage, sentence
 def test_pictures_that_are_not_there_are_asked_for(tmp_path):
     with pytest.raises(NotFound, match="Install Debian's package dataset-fashion-mnist"):
         el.datasets.fashion_mnist(folder=tmp_path)
-
-
-def test_the_real_pictures_where_they_are_installed():
-    try:
-        clothes = el.datasets.fashion_mnist(rows=50)
-    except NotFound:
-        pytest.skip("dataset-fashion-mnist is not installed")
-    assert clothes.height == 100 and clothes["kind"][0] == "boot"
-    assert isinstance(clothes, pl.DataFrame)
