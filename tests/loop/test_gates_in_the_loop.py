@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from loop_stream import carry_out, declaration, write_rows
 
+from everloop.errors import InvalidInput
 from everloop.loop.answers import PackagedModel
+from everloop.loop.checking import check
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop, declare
 from everloop.loop.project import Project
@@ -75,3 +77,21 @@ def test_latency_is_that_of_a_server_process(folder: Path) -> None:
         inside = model.latency_ms(rows)
     assert found is not None and inside is not None
     assert inside < found < 10_000  # the way there and back is in it
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "answer"),
+    [
+        ('gates = ["accuracy gap by sit <= 0.1"]', 'Did you mean "site"'),
+        ("[evaluate.cost]\nmatrix = [[0.0, 1.0]]", "2 rows of 2 numbers"),
+    ],
+)
+def test_check_holds_gates_and_costs_against_the_data(
+    tmp_path: Path, evaluate: str, answer: str
+) -> None:
+    rows = "".join(f"{i},{'ab'[i % 3 > 0]},{i % 2}\n" for i in range(60))
+    (tmp_path / "d.csv").write_text("x,site,y\n" + rows)
+    section = evaluate if evaluate.startswith("[") else f"[evaluate]\n{evaluate}"
+    (tmp_path / "everloop.toml").write_text(f'[data]\nsource = "d.csv"\ntarget = "y"\n{section}\n')
+    with pytest.raises(InvalidInput, match=answer):
+        check(tmp_path)

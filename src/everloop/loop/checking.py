@@ -10,6 +10,7 @@ from everloop.data.declared import infer_declared, read_declared
 from everloop.data.leaks import Leak, leaks
 from everloop.data.pinned import schema_text
 from everloop.data.schema import Kind, Schema, Task
+from everloop.evaluate.costs import metric_of
 from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.dividing import divide
@@ -38,6 +39,8 @@ def check(folder: Path) -> Checked:
     frame = read_declared(declaration.data, folder, declaration.loop.seed)
     inferred = infer_declared(frame, declaration.data, folder)
     check_words(declaration, inferred.schema.task)
+    check_evaluate(declaration.evaluate, inferred.schema.task, frame.columns)
+    metric_of(declaration.evaluate, inferred.schema)
     parts, note = divide(frame, inferred.schema, declaration)
     features = [(f.name, f.kind, len(f.levels) or None) for f in inferred.schema.features]
     return Checked(
