@@ -148,16 +148,16 @@ def _check_free(host: str, port: int) -> None:
 
 
 async def _listening(options: Options, serving: asyncio.Task[None]) -> None:
-    """Return when the socket takes connections."""
+    """Return when the socket takes connections, or when a signal has stopped the server already."""
     for _ in range(500):
         if serving.done():
-            break
+            await serving
+            return
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_connection(_reachable(options.host), options.port)
             writer.close()
             return
         await asyncio.sleep(0.01)
-    await serving
     raise Unavailable(f"{options.host}:{options.port} took no connections.", code="not_listening")
 
 
