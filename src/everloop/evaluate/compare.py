@@ -6,8 +6,7 @@ import math
 
 import msgspec
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.metrics import Metric
@@ -94,14 +93,29 @@ def _mcnemar(y: np.ndarray, challenger: Answers, champion: Answers, bound: float
 
 def _above(b: int, m: int, share: float) -> float:
     """The mid-p of b or more of m."""
-    return float(binom.sf(b, m, share) + 0.5 * binom.pmf(b, m, share))
+    return float(0.5 * (bdtrc(b, m, share) + bdtrc(b - 1, m, share)))
 
 
 def _mid_p_interval(b: int, m: int) -> tuple[float, float]:
     tail = TAILS[0]
-    low = 0.0 if b == 0 else brentq(lambda p: _above(b, m, p) - tail, 0.0, 1.0)
-    high = 1.0 if b == m else brentq(lambda p: 1.0 - _above(b, m, p) - tail, 0.0, 1.0)
-    return float(low), float(high)
+    low = 0.0 if b == 0 else _share_at(b, m, tail)
+    high = 1.0 if b == m else _share_at(b, m, 1.0 - tail)
+    return low, high
+
+
+def _share_at(b: int, m: int, level: float) -> float:
+    """The share at which :func:`_above` is ``level``; it rises with the share, so halving finds it.
+
+    SciPy's solvers would do as well, but importing them costs each process half a second.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _above(b, m, middle) < level:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def adjusted(p_values: list[float]) -> list[float]:

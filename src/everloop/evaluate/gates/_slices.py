@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from everloop.data.schema import Feature
 from everloop.evaluate.answers import Answers
@@ -66,7 +66,7 @@ def judged(metric: Metric, evidence: Evidence, part: Slice, level: float) -> Jud
     answers = own.challenger
     value = metric.function(own.y, answers.pred, answers.proba)
     drawn = metric.draws(own.y, [answers], np.random.default_rng(evidence.seed))[:, 0]
-    half = float(norm.ppf(1 - level / 2) * np.nanstd(drawn))
+    half = float(ndtri(1 - level / 2) * np.nanstd(drawn))
     low, high = (float(np.clip(v, *metric.bounds)) for v in (value - half, value + half))
     return Judged(part, value, low, high, len(own.y))
 
