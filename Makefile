@@ -22,6 +22,7 @@ docs: $(VENV)/base.stamp  ## rewrite the reference pages from the code
 	$(BIN)/python docs/build.py
 
 bench: $(VENV)/test.stamp  ## every figure this project claims
+	$(PIP) install --quiet --constraint constraints.txt --editable . --group test --group bench
 	for command in benchmarks/*.py; do $(BIN)/python $$command || exit 1; done
 
 $(VENV)/base.stamp: pyproject.toml constraints.txt
