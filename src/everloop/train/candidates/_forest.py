@@ -37,7 +37,7 @@ class Forest(Candidate):
             "n_estimators": 100 if rows < 50_000 else 50,
             "max_samples": min(1.0, SAMPLED_ROWS / max(rows, 1)),
             "max_depth": 16,
-            "min_samples_leaf": 2 if rows < 5_000 else 5,
+            "min_samples_leaf": 1 if rows < 5_000 else 5,
         }
 
     def space(self, trial: Any) -> dict[str, Any]:
