@@ -12,6 +12,7 @@ from everloop.data.declared import environment_of
 from everloop.data.encode import encode_target
 from everloop.data.episodes import JUDGING, returns, seeds
 from everloop.data.schema import Schema
+from everloop.data.splits import group_codes
 from everloop.evaluate.answers import Answers
 from everloop.loop.answers import PackagedModel
 from everloop.loop.declaration import Declaration
@@ -26,11 +27,6 @@ def truth(holdout: pl.DataFrame, schema: Schema, declaration: Declaration) -> np
         return y
     # Metrics of rankings find which rows belong together beside their relevance.
     return np.column_stack([y, group_codes(holdout[schema.group])])
-
-
-def group_codes(groups: pl.Series) -> npt.NDArray[np.int64]:
-    """A number for each row, equal where the groups are."""
-    return groups.cast(pl.String).rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
 
 
 def judged_answers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from everloop.train.training import Training
+from everloop.train.training import Training, mean_score
 
 NAME = "baseline"
 
@@ -33,24 +33,21 @@ def baseline(training: Training) -> tuple[str, float] | None:
             )
             answer, proba = np.full(n, int(shares.argmax())), np.tile(shares, (n, 1))
         values.append(training.score(training.y[rows], answer, proba))
-    known_values = [v for v in values if not np.isnan(v)]
-    if not known_values:
-        return None
     last = training.time_ordered and task == "regression"
     strategy = "last" if last else "mean" if task == "regression" else "majority"
-    return strategy, float(np.mean(known_values))
+    return _scored(strategy, values)
 
 
 def _persistence(training: Training, feature: str) -> tuple[str, float] | None:
-    column = 0
-    for each in training.schema.features:
-        if each.name == feature:
-            break
-        column += each.width
+    column = training.schema.spans[feature].start
     values = []
     for _, rows in training.folds:
         answer = training.X[rows, column]
         known = np.isfinite(answer)
         values.append(training.score(training.y[rows][known], answer[known], None))
-    scored = [value for value in values if not np.isnan(value)]
-    return ("persistence", float(np.mean(scored))) if scored else None
+    return _scored("persistence", values)
+
+
+def _scored(strategy: str, values: list[float]) -> tuple[str, float] | None:
+    score = mean_score(values)
+    return None if np.isnan(score) else (strategy, score)

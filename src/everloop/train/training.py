@@ -116,9 +116,9 @@ class Training:
             pred, proba = predict(estimator, self.X[rows], self.schema)
             extra = () if together is None else (together,)
             values.append(self.score(self.y[rows], pred, proba, *extra))
-            if several and number + 1 < len(self.folds) and prune(number, _mean(values)):
+            if several and number + 1 < len(self.folds) and prune(number, mean_score(values)):
                 raise Pruned
-        return Validated(_mean(values), _middle(settled))
+        return Validated(mean_score(values), _middle(settled))
 
     def fit(
         self,
@@ -177,7 +177,8 @@ class Training:
         return msgspec.json.encode(self.schema)
 
 
-def _mean(values: list[float]) -> float:
+def mean_score(values: list[float]) -> float:
+    """The mean over the parts that could be scored; NaN when none could."""
     known = [v for v in values if not np.isnan(v)]
     return float(np.mean(known)) if known else float("nan")
 

@@ -38,6 +38,11 @@ def time_of(schema: Schema, why: str) -> str:
     return schema.time
 
 
+def group_codes(groups: pl.Series) -> Rows:
+    """A number for each row, equal where the groups are; rows without a value are one group."""
+    return groups.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+
+
 def groups_of(df: pl.DataFrame, group_by: str) -> Rows:
     """A number for each row's group; rows without a value are one group."""
     if group_by not in df.columns:
@@ -49,7 +54,7 @@ def groups_of(df: pl.DataFrame, group_by: str) -> Rows:
             code="missing_column",
             fix=f'Did you mean "{guess}"?' if guess else None,
         )
-    codes = df[group_by].rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    codes = group_codes(df[group_by])
     if len(np.unique(codes)) < 2:
         raise invalid(
             f'column "{group_by}"',

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.schema import Schema
+from everloop.data.splits import group_codes
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.compare import compare
@@ -93,7 +94,7 @@ def _evidence(
     spec = context.declaration.evaluate
     groups = None
     if schema.group is not None and schema.group in holdout.columns:
-        groups = holdout[schema.group].rank("dense").fill_null(0).to_numpy().astype(np.int64)
+        groups = group_codes(holdout[schema.group])
     return Evidence(
         schema=schema,
         frame=holdout,

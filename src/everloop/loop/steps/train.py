@@ -12,14 +12,13 @@ import polars as pl
 from everloop.data.declared import environment_of
 from everloop.data.encode import encode_batches
 from everloop.data.schema import Schema
-from everloop.data.splits import groups_of
+from everloop.data.splits import group_codes, groups_of
 from everloop.errors import invalid
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.metrics import Metric, default_metric
-from everloop.loop.playing import group_codes
 from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
-from everloop.loop.steps._challenger import schema_of, training_rows
+from everloop.loop.steps._challenger import schema_of
 from everloop.loop.steps.trials import TrialRuns, candidate_run, study_place
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.fit import Fitted, fit_candidates
@@ -58,7 +57,7 @@ class Train:
             seed=context.declaration.loop.seed,
             report=report,
             time_ordered=schema.time is not None,
-            together=_together(context),
+            together=_together(context, rows),
             keep=(context.cycle.cause.get("keep") or {}).get("params"),
             study=place,
             checkpoints=checkpoints,
@@ -77,13 +76,13 @@ class Train:
 STEP = Train()
 
 
-def _together(context: StepContext) -> np.ndarray | None:
+def _together(context: StepContext, rows: int) -> np.ndarray | None:
     """Which training rows are of one group, as the test rows are chosen by groups too."""
     group_by = context.declaration.evaluate.group_by
     if group_by is None:
         return None
-    rows = training_rows(context)
-    return groups_of(rows, group_by) if group_by in rows.columns else None
+    column = _columns(context, rows, group_by)
+    return groups_of(column, group_by) if group_by in column.columns else None
 
 
 def _groups(context: StepContext, schema: Schema, rows: int) -> np.ndarray | None:
@@ -97,10 +96,14 @@ def _groups(context: StepContext, schema: Schema, rows: int) -> np.ndarray | Non
             "the column whose rows are ranked together",
             code="missing_key",
         )
+    return group_codes(_columns(context, rows, schema.group)[schema.group])
+
+
+def _columns(context: StepContext, rows: int, *names: str) -> pl.DataFrame:
+    """Those columns of the training rows that the snapshot has; never all of them at once."""
     dataset = context.results["snapshot"]["dataset"]
-    column = schema.group
     parts = context.project.datasets.batches(dataset, rows)
-    return group_codes(pl.concat([part[column] for part in parts]))
+    return pl.concat([part.select(n for n in names if n in part.columns) for part in parts])
 
 
 def _policy(context: StepContext, schema: Schema) -> Outcome:

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from everloop.data.schema import Feature, Schema
+from everloop.train.preparation._step import spans
 from everloop.train.preparation.missing import MissingFiller
 from everloop.train.preparation.pixels import Pixels
 from everloop.train.preparation.single import Single
@@ -62,7 +63,7 @@ def native_codes(schema: Schema) -> Any:
 def _linear(schema: Schema, scale: bool) -> ColumnTransformer:
     numbers, categories, levels = [], [], []
     steps: list[tuple[str, Any, list[int]]] = []
-    for place, (feature, span) in enumerate(_spans(schema)):
+    for place, (feature, span) in enumerate(spans(schema)):
         if feature.kind == "category":
             categories += span
             levels.append(np.arange(len(feature.levels), dtype=np.float64))
@@ -89,7 +90,7 @@ def _of_kind(feature: Feature) -> Any:
 def _with_words(schema: Schema, rest: Any) -> ColumnTransformer:
     steps: list[tuple[str, Any, list[int]]] = []
     others: list[int] = []
-    for place, (feature, span) in enumerate(_spans(schema)):
+    for place, (feature, span) in enumerate(spans(schema)):
         if feature.kind == "text":
             words = WordWeights(len(feature.levels), TREE_WORDS, dense=True)
             steps.append((f"text.{place}", words, span))
@@ -102,9 +103,3 @@ def _with_words(schema: Schema, rest: Any) -> ColumnTransformer:
 
 def _texts(schema: Schema) -> bool:
     return any(feature.kind == "text" for feature in schema.features)
-
-
-def _spans(schema: Schema) -> list[tuple[Feature, list[int]]]:
-    """Each feature with its columns of ``X``."""
-    edges = np.cumsum([0, *(feature.width for feature in schema.features)])
-    return [(f, list(range(edges[i], edges[i + 1]))) for i, f in enumerate(schema.features)]

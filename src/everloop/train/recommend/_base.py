@@ -59,11 +59,8 @@ def find_columns(schema: Schema) -> tuple[tuple[int, int], tuple[int, int]]:
 
     Raises :class:`~everloop.errors.InvalidInput` when there are not two categories.
     """
-    position, found = 0, []
-    for feature in schema.features:
-        if feature.kind == "category":
-            found.append((len(feature.levels), position))
-        position += feature.width
+    taken = schema.spans
+    found = [(len(f.levels), taken[f.name].start) for f in schema.features if f.kind == "category"]
     if len(found) < 2:
         raise invalid(
             "data.categories",
