@@ -239,3 +239,50 @@ def test_rows_that_are_ranked_together_may_name_their_group() -> None:
     assert rows.ids == ["7", "8", None]
     columns = InputReader(ranked).read(b'{"age": [1, 2], "query": ["a", "a"]}')
     assert columns.X[:, 0].tolist() == [1.0, 2.0]
+
+
+LISTS = [list(ROW.values())]
+
+
+def test_rows_without_names_give_the_same_matrix():
+    assert READER.read_lists(msgspec.json.encode(LISTS)).X.tolist() == [EXPECTED]
+
+
+def test_columns_that_are_decoded_give_the_same_matrix():
+    rows = READER.from_columns({name: [value] for name, value in ROW.items()})
+    assert rows.X.tolist() == [EXPECTED]
+
+
+def test_a_matrix_of_numbers_is_taken_as_it_is():
+    reader = InputReader(msgspec.structs.replace(MIXED, features=(Feature("a", "number"),) * 1))
+    rows = reader.from_matrix(np.array([[1], [2]], dtype=np.int32))
+    assert rows.X.tolist() == [[1.0], [2.0]]
+    assert rows.columns == {"a": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "path"),
+    [
+        ([], "$.instances"),
+        ({}, "$.instances"),
+        ([[1]], "$.instances[0]"),
+        ([LISTS[0], 5], "$.instances[1]"),
+        ([["old", *LISTS[0][1:]]], "$.instances[0][0]"),
+    ],
+)
+def test_a_refused_list_is_named_by_its_place(rows, path):
+    with pytest.raises(InvalidInput) as refusal:
+        READER.read_lists(msgspec.json.encode(rows), "$.instances")
+    assert refusal.value.path == path
+
+
+def test_a_part_of_a_body_is_named_by_where_it_stands():
+    with pytest.raises(InvalidInput) as refusal:
+        READER.read(msgspec.json.encode([{**ROW, "age": "old"}]), "$.instances")
+    assert refusal.value.path == "$.instances[0].age"
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5), (0, 6)])
+def test_a_matrix_of_another_shape_is_refused(shape):
+    with pytest.raises(InvalidInput):
+        READER.from_matrix(np.zeros(shape))

@@ -56,21 +56,25 @@ class Core:
         self.journal = journal
         self._pool = ThreadPoolExecutor(THREADS, "everloop-predict")
 
-    async def answer(self, endpoint: LiveEndpoint, read: Read, call: Call) -> Answer:
+    async def answer(
+        self, endpoint: LiveEndpoint, read: Read, call: Call, named: LiveArm | None = None
+    ) -> Answer:
         """Predict, with the record handed to the log before this returns.
+
+        The arm is that of the caller's key, unless the caller ``named`` one.
 
         Raises :class:`~everloop.errors.InvalidInput` for a request that the schema does not
         allow (which is not logged) and
         :class:`~everloop.deploy.predictor.ModelFailure` when the model fails (which is).
         """
-        arm = endpoint.pick(call.key)
+        arm = endpoint.pick(call.key) if named is None else named
         try:
             if call.size > INLINE_BYTES:
                 rows = await self._beside(read, arm.model.reader)
             else:
                 rows = read(arm.model.reader)
         except InvalidInput as refusal:
-            if arm is endpoint.champion:
+            if arm is endpoint.champion or named is not None:
                 raise
             # The champion's schema is what callers were promised; a canary that asks for more
             # is at fault itself.

@@ -10,6 +10,7 @@ from everloop.deploy.predictor import Predictor
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.inputs import InputReader
 from everloop.deploy.state import Arm, Role
+from everloop.errors import NotFound
 
 _SPAN = float(1 << 64)
 SLOW_MS = 3.0
@@ -64,6 +65,17 @@ class LiveEndpoint:
         # The canary has the low end of the range: a key that it answers stays with it when its
         # weight rises.
         self._others = [arm for arm in arms if arm.role == "canary" and arm.weight > 0.0]
+
+    def arm(self, version: int) -> LiveArm:
+        """The arm of a version that the caller names. Raises NotFound."""
+        for arm in self.arms:
+            if arm.version == version:
+                return arm
+        known = ", ".join(str(arm.version) for arm in self.arms)
+        raise NotFound(
+            f"version: got {version}, expected one that {self.name!r} has loaded: {known}.",
+            code="version_not_loaded", path="version", got=version,
+        )  # fmt: skip
 
     def pick(self, key: str) -> LiveArm:
         """The arm for a caller's key: by hash, hence sticky, and the same in every process."""

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from everloop.deploy.serving.endpoint import LiveEndpoint
 from everloop.errors import (
     Conflict,
     EverloopError,
@@ -26,6 +27,7 @@ from everloop.errors import (
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
 
 JSON = (b"content-type", b"application/json")
 TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
@@ -57,7 +59,9 @@ _process, _count = os.urandom(8).hex(), count(1)
 class Request:
     """One request; its body is read when asked for."""
 
-    __slots__ = ("_receive", "headers", "id", "method", "path", "query", "started")
+    __slots__ = (
+        "_receive", "endpoint", "headers", "id", "method", "params", "path", "query", "started",
+    )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.started = time.perf_counter()
@@ -66,11 +70,19 @@ class Request:
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self._receive = receive
+        self.params: dict[str, str] = {}  # what the names in the route's path stand for
+        self.endpoint: LiveEndpoint | None = None  # of a route that is for one
         given = self.headers.get(b"x-request-id")
         if given is not None and _REQUEST_ID.fullmatch(given):
             self.id = given.decode()
         else:
             self.id = f"{_process}{next(_count):08x}"
+
+    @property
+    def key(self) -> str:
+        """Who asks, for the choice of the version: the caller's own key, or this request's id."""
+        given = self.headers.get(b"x-everloop-key")
+        return self.id if given is None else given.decode("latin-1")
 
     def parameters(self) -> dict[str, str]:
         """The query's parameters; the last of a name counts."""
@@ -134,7 +146,7 @@ class Response:
         self,
         status: int,
         body: bytes,
-        headers: list[tuple[bytes, bytes]],
+        headers: list[Header],
         after: Callable[[], None] | None = None,
     ) -> None:
         self.status = status

@@ -7,7 +7,7 @@ msgspec decodes and checks in one pass; only a body that fails is looked at a se
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from everloop.data.schema import Schema
 from everloop.deploy.serving.features import READERS, instant
-from everloop.deploy.serving.refusals import empty, explain
+from everloop.deploy.serving.refusals import empty, explain, explain_lists, explain_value
+from everloop.errors import invalid
 
 # An object's first key and the first character of its value tell records from columns.
 _OBJECT = re.compile(rb'\s*\{\s*"((?:[^"\\]|\\.)*)"\s*:\s*(.)', re.DOTALL)
@@ -27,6 +28,9 @@ _KEY_TYPES: dict[str, tuple[Any, Any]] = {
     "group": (Any, list[Any] | None),
 }
 _ARRAY = re.compile(rb"\s*\[")
+_REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
+
+Body = bytes | memoryview | msgspec.Raw
 
 
 class Rows(NamedTuple):
@@ -63,7 +67,19 @@ class InputReader:
         self._record = self._struct("Record")
         self._records = msgspec.json.Decoder(list[self._record])  # type: ignore[name-defined]
         self._one = msgspec.json.Decoder(self._record)
-        self._columns = msgspec.json.Decoder(self._struct("Columns", many=True))
+        self._many = self._struct("Columns", many=True)
+        self._columns = msgspec.json.Decoder(self._many)
+        self._lists = msgspec.json.Decoder(
+            list[  # type: ignore[misc]
+                msgspec.defstruct(
+                    "Listed",
+                    [(f"f{place}", reader.type) for place, reader in enumerate(self.features)],
+                    array_like=True,
+                    forbid_unknown_fields=True,
+                    gc=False,
+                )
+            ]
+        )
         self._wrapped = msgspec.json.Decoder(
             msgspec.defstruct(
                 "Wrapped",
@@ -72,17 +88,55 @@ class InputReader:
             )
         )
 
-    def read(self, body: bytes) -> Rows:
-        """Decode, check and encode a body.
+    def read(self, body: Body, root: str = "$") -> Rows:
+        """Decode, check and encode a body, or the part of one that stands at ``root``.
 
         Raises :class:`~everloop.errors.InvalidInput` with the path, what was got and expected;
         its code is ``invalid_json`` when the body is no JSON at all.
         """
         try:
-            columns, tuples = self._decode(body)
-            return self._rows(columns, tuples)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
-            raise explain(error, body, self.features, self.keys) from None
+            columns, tuples = self._decode(bytes(body))
+            return self._rows(columns, tuples, root)
+        except _REFUSED as error:
+            raise explain(error, bytes(body), self.features, self.keys, root) from None
+
+    def read_lists(self, body: Body, root: str = "$") -> Rows:
+        """The same of rows without names, ``[[30, "UA", ...], ...]``, in the schema's order."""
+        try:
+            tuples = [msgspec.structs.astuple(row) for row in self._lists.decode(bytes(body))]
+            return self._rows(list(zip(*tuples, strict=True)), tuples, root)
+        except _REFUSED as error:
+            raise explain_lists(error, bytes(body), self.features, root) from None
+
+    def from_columns(self, columns: Mapping[str, Any], root: str = "$") -> Rows:
+        """The same of values that were decoded already, a list for each column."""
+        try:
+            fields = msgspec.structs.astuple(msgspec.convert(columns, self._many))
+            return self._rows(self._equal(list(fields)), None, root)
+        except _REFUSED as error:
+            raise explain_value(error, dict(columns), self.features, self.keys, root) from None
+
+    def from_matrix(self, matrix: npt.NDArray[Any], root: str = "$") -> Rows:
+        """The same of a matrix whose columns are the schema's features, in their order.
+
+        Numbers and truth values need no look at each; any other kind goes by its own reader.
+        """
+        width = len(self._names)
+        if matrix.ndim != 2 or matrix.shape[1] != width:
+            raise invalid(
+                f"{root}.shape", list(matrix.shape), f"[rows, {width}]", code="wrong_shape",
+                path=root,
+            )  # fmt: skip
+        if matrix.dtype.kind in "iuf" and all(f.kind == "number" for f in self.schema.features):
+            if not len(matrix):
+                raise empty(root)
+            X = np.ascontiguousarray(matrix, dtype=np.float64)
+            if np.isinf(X).any():
+                raise invalid(root, "<infinity>", "finite numbers or NaN", code="not_finite")
+            values = [[None if v != v else v for v in column] for column in X.T.tolist()]
+            return Rows(X, None, None, dict(zip(self._names, values, strict=True)))
+        columns = zip(self._names, matrix.T.tolist(), strict=True)
+        return self.from_columns(dict(columns), root)
 
     def _decode(self, body: bytes) -> tuple[list[Sequence[Any]], list[tuple[Any, ...]] | None]:
         astuple = msgspec.structs.astuple
@@ -99,12 +153,18 @@ class InputReader:
         tuples = [astuple(self._one.decode(body))]
         return list(zip(*tuples, strict=True)), tuples
 
-    def _rows(self, columns: list[Sequence[Any]], tuples: list[tuple[Any, ...]] | None) -> Rows:
+    def _rows(
+        self,
+        columns: list[Sequence[Any]],
+        tuples: list[tuple[Any, ...]] | None,
+        root: str = "$",
+    ) -> Rows:
         width = len(self._names)
         if not columns or not columns[0]:
-            raise empty()
+            raise empty(root)
         features = columns[:width]
-        ids, times = self._key_columns(columns[width:]) if self._has_keys else (None, None)
+        keys = columns[width:] if self._has_keys else ()
+        ids, times = self._key_columns(keys) if keys else (None, None)
         if self._plain and tuples is not None:
             X = np.array([row[:width] for row in tuples], dtype=np.float64)
         else:
@@ -121,7 +181,7 @@ class InputReader:
         return np.ascontiguousarray(np.array(columns, dtype=np.float64).T)
 
     def _key_columns(
-        self, given: list[Sequence[Any]]
+        self, given: Sequence[Sequence[Any]]
     ) -> tuple[list[str | None] | None, list[int | None] | None]:
         ids: list[str | None] | None = None
         times: list[int | None] | None = None

@@ -23,15 +23,53 @@ _AT = re.compile(r" - at `(.*)`$", re.DOTALL)
 _NULL = "Send null for a missing value."
 
 
-def empty() -> InvalidInput:
+def empty(root: str = "$") -> InvalidInput:
     """The refusal of a request without rows."""
-    return invalid("$", "<no rows>", "at least one row", code="empty", path="$")
+    return invalid(root, "<no rows>", "at least one row", code="empty", path=root)
 
 
 def explain(
-    error: Exception, body: bytes, features: Sequence[FeatureReader], keys: Sequence[Key]
+    error: Exception,
+    body: bytes,
+    features: Sequence[FeatureReader],
+    keys: Sequence[Key],
+    root: str = "$",
 ) -> InvalidInput:
-    """The sentence for a body that ``error`` refused."""
+    """The sentence for a body that ``error`` refused; its rows stand at ``root``."""
+    value = _decoded(error, body)
+    if isinstance(value, InvalidInput):
+        return value
+    return explain_value(error, value, features, keys, root)
+
+
+def explain_lists(
+    error: Exception, body: bytes, features: Sequence[FeatureReader], root: str
+) -> InvalidInput:
+    """The same of rows without names."""
+    value = _decoded(error, body)
+    if isinstance(value, InvalidInput):
+        return value
+    found = _Look(features, ()).lists(value, root)
+    return found or _unexplained(error, root)
+
+
+def explain_value(
+    error: Exception,
+    value: Any,
+    features: Sequence[FeatureReader],
+    keys: Sequence[Key],
+    root: str,
+) -> InvalidInput:
+    """The same of a body that was decoded."""
+    return _Look(features, keys).body(value, root) or _unexplained(error, root)
+
+
+def _unexplained(error: Exception, root: str) -> InvalidInput:
+    return invalid("body", "<another form>", f"the endpoint's schema ({error})", path=root)
+
+
+def _decoded(error: Exception, body: bytes) -> Any:
+    """The body's value, or the sentence that says why it has none."""
     if isinstance(error, RecursionError):
         return _not_json("it is nested too deeply", body)
     if isinstance(error, UnicodeDecodeError):
@@ -41,13 +79,11 @@ def explain(
     if "out of range" in str(error):
         return _out_of_range(str(error))
     try:
-        value = msgspec.json.decode(body)
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as again:
         if "out of range" in str(again):
             return _out_of_range(str(again))
         return _malformed(str(again), body)
-    found = _Look(features, keys).body(value)
-    return found or invalid("body", "<another form>", f"the endpoint's schema ({error})", path="$")
 
 
 def _malformed(reason: str, body: bytes) -> InvalidInput:
@@ -85,29 +121,49 @@ class _Look:
         self.keys = keys
         self.names = [f.name for f in features]
 
-    def body(self, value: Any) -> InvalidInput | None:
+    def body(self, value: Any, root: str) -> InvalidInput | None:
         if isinstance(value, list):
-            return self._records(value, "$")
+            return self._records(value, root)
         if not isinstance(value, dict):
             return invalid(
-                "$", value, "a list of records or an object of columns",
-                code="mistyped_body", path="$",
+                root, value, "a list of records or an object of columns",
+                code="mistyped_body", path=root,
             )  # fmt: skip
         first = next(iter(value.items()), (None, None))
         if not isinstance(first[1], list):
-            return self._record(value, "$")
+            return self._record(value, root)
         if first[0] == "records" and "records" not in self.names:
             extra = [key for key in value if key != "records"]
             if extra:
                 return invalid(
-                    f"$.{extra[0][:100]}", extra[0], 'only "records"', code="unknown_column"
+                    f"{root}.{extra[0][:100]}", extra[0], 'only "records"', code="unknown_column"
                 )
-            return self._records(first[1], "$.records")
-        return self._columns(value)
+            return self._records(first[1], f"{root}.records")
+        return self._columns(value, root)
+
+    def lists(self, value: Any, root: str) -> InvalidInput | None:
+        """Rows without names, whose values stand in the order of the features."""
+        if not isinstance(value, list):
+            return invalid(root, value, "a list of rows", code="mistyped_body", path=root)
+        if not value:
+            return empty(root)
+        width = len(self.features)
+        for row, given in enumerate(value):
+            place = f"{root}[{row}]"
+            if not isinstance(given, list) or len(given) != width:
+                got = f"<{len(given)} values>" if isinstance(given, list) else given
+                names = ", ".join(self.names[:10]) + (", …" if width > 10 else "")
+                return invalid(
+                    place, got, f"{width} values: {names}", code="mistyped_body", path=place
+                )
+            for column, feature in enumerate(self.features):
+                if error := self._value(feature, given[column], f"{place}[{column}]"):
+                    return error
+        return None
 
     def _records(self, records: list[Any], path: str) -> InvalidInput | None:
         if not records:
-            return empty()
+            return empty(path)
         found = (self._record(record, f"{path}[{row}]") for row, record in enumerate(records))
         return next((error for error in found if error), None)
 
@@ -127,8 +183,8 @@ class _Look:
                 return error
         return None
 
-    def _columns(self, columns: dict[str, Any]) -> InvalidInput | None:
-        if error := self._keys(columns, "$"):
+    def _columns(self, columns: dict[str, Any], root: str) -> InvalidInput | None:
+        if error := self._keys(columns, root):
             return error
         rows: int | None = None
         for name, values in columns.items():
@@ -136,27 +192,27 @@ class _Look:
                 continue
             if not isinstance(values, list):
                 return invalid(
-                    f"$.{name}", values, "a list, as the other columns are",
+                    f"{root}.{name}", values, "a list, as the other columns are",
                     code="mistyped_column",
                 )  # fmt: skip
             rows = len(values) if rows is None else rows
             if len(values) != rows:
                 return invalid(
-                    f"$.{name}", f"<{len(values)} values>",
+                    f"{root}.{name}", f"<{len(values)} values>",
                     f"{rows} values, as the first column has", code="unequal_columns",
                 )  # fmt: skip
         if not rows:
-            return empty()
-        return self._cells(columns)
+            return empty(root)
+        return self._cells(columns, root)
 
-    def _cells(self, columns: dict[str, Any]) -> InvalidInput | None:
+    def _cells(self, columns: dict[str, Any], root: str) -> InvalidInput | None:
         for feature in self.features:
             for row, value in enumerate(columns[feature.name]):
-                if error := self._value(feature, value, f"$.{feature.name}[{row}]"):
+                if error := self._value(feature, value, f"{root}.{feature.name}[{row}]"):
                     return error
         for role, name in self.keys:
             for row, value in enumerate(columns.get(name) or ()):
-                if error := self._key(role, value, f"$.{name}[{row}]"):
+                if error := self._key(role, value, f"{root}.{name}[{row}]"):
                     return error
         return None
 

@@ -20,6 +20,7 @@ from granian.server.embed import Server
 
 from everloop.deploy.serving.access import Access
 from everloop.deploy.serving.app import App
+from everloop.deploy.serving.asking import Asking
 from everloop.deploy.serving.core import Core
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.fleet import Fleet
@@ -64,7 +65,8 @@ async def serve(options: Options) -> None:
     fleet = Fleet(options.state, options.desired or state_path(options.state), counts)
     await fleet.refresh()
     explaining = Explaining(options.max_body)
-    app = App(fleet, counts, access, Native(core, shadows, options.max_body), explaining)
+    asking = Asking(core, shadows, options.max_body)
+    app = App(fleet, counts, access, [Native(asking), explaining])
     server = _server(app, options)
     # What is loaded stays: sparing the collector a walk over it halves the longest pauses.
     gc.collect()

@@ -17,8 +17,9 @@ import msgspec
 from everloop.deploy.attribution import EVALUATIONS
 from everloop.deploy.explainer import Explanation, explain
 from everloop.deploy.predictor import ModelFailure
-from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
+from everloop.deploy.serving.endpoint import LiveArm
 from everloop.deploy.serving.http import Request, Response, json_response
+from everloop.deploy.serving.routing import Route
 from everloop.errors import InvalidInput, Unavailable, invalid
 
 MOST_ROWS = 16
@@ -40,12 +41,20 @@ class Explaining:
         self._pool = ThreadPoolExecutor(1, "everloop-explain")
         self._waiting = 0
 
-    async def explain(self, request: Request, endpoint: LiveEndpoint) -> Response:
+    def routes(self) -> list[Route]:
+        """By name, short for an endpoint that is alone, and as KServe has it."""
+        return [
+            Route("POST", "/explain", self.explain, endpoint=True),
+            Route("POST", "/endpoints/{name}/explain", self.explain, endpoint=True),
+            Route("POST", "/v1/models/{name}:explain", self.explain_v1, endpoint=True),
+        ]
+
+    async def explain(self, request: Request) -> Response:
         """``{"explanations": [...], "version": N}`` for the bodies that predict takes."""
-        arm, found = await self._found(request, endpoint, await request.body(self._max_body))
+        arm, found = await self._found(request, await request.body(self._max_body))
         return json_response({"explanations": found, "version": arm.version})
 
-    async def explain_v1(self, request: Request, endpoint: LiveEndpoint) -> Response:
+    async def explain_v1(self, request: Request) -> Response:
         """``{"instances": [...]}`` in, ``{"explanations": [...]}`` out."""
         body = await request.body(self._max_body)
         try:
@@ -55,17 +64,15 @@ class Explaining:
                 "body", f"<{len(body)} bytes>", f'{{"instances": [...]}} ({error})',
                 code="invalid_json", path="$",
             ) from None  # fmt: skip
-        _, found = await self._found(request, endpoint, rows)
+        _, found = await self._found(request, rows)
         return json_response({"explanations": found})
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _found(
-        self, request: Request, endpoint: LiveEndpoint, body: bytes
-    ) -> tuple[LiveArm, list[Explanation]]:
-        key = request.headers.get(b"x-everloop-key")
-        arm = endpoint.pick(request.id if key is None else key.decode("latin-1"))
+    async def _found(self, request: Request, body: bytes) -> tuple[LiveArm, list[Explanation]]:
+        assert request.endpoint is not None, "the route is for an endpoint"
+        arm = request.endpoint.pick(request.key)
         X = arm.model.reader.read(body).X
         if len(X) > MOST_ROWS:
             raise InvalidInput(

@@ -10,11 +10,11 @@ import msgspec
 
 from everloop.data.schema import Schema
 from everloop.data.segments import FeedbackRecord
-from everloop.deploy.serving.core import Answer, Call, Core, Read
-from everloop.deploy.serving.endpoint import LiveEndpoint
+from everloop.deploy.serving.asking import Asking
+from everloop.deploy.serving.core import Answer
 from everloop.deploy.serving.http import JSON, Request, Response, json_response
 from everloop.deploy.serving.inputs import InputReader, Rows
-from everloop.deploy.serving.shadows import Shadows
+from everloop.deploy.serving.routing import Route
 from everloop.errors import InvalidInput, invalid
 
 PARTS = ("probabilities", "quantiles", "id", "version")  # what ?include= may name
@@ -33,38 +33,36 @@ _labels = msgspec.json.Decoder(list[Label])
 
 
 class Native:
-    """The handlers of the protocol."""
+    """The routes of the protocol."""
 
-    def __init__(self, core: Core, shadows: Shadows, max_body: int) -> None:
-        self._core = core
-        self._shadows = shadows
-        self._max_body = max_body
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
 
-    async def predict(self, request: Request, endpoint: LiveEndpoint) -> Response:
+    def routes(self) -> list[Route]:
+        """By name, and short for an endpoint that is alone."""
+        return [
+            Route("POST", f"{start}/{verb}", handler, endpoint=True)
+            for start in ("", "/endpoints/{name}")
+            for verb, handler in (("predict", self.predict), ("feedback", self.feedback))
+        ]
+
+    async def predict(self, request: Request) -> Response:
         """``POST /endpoints/NAME/predict?include=probabilities,quantiles,id,version``"""
         parts = _included(request) if request.query else ()
-        body = await request.body(self._max_body)
-        key = request.headers.get(b"x-everloop-key")
-        call = Call(
-            request.id, request.id if key is None else key.decode("latin-1"),
-            request.started, len(body),
-        )  # fmt: skip
-        read: Read = partial(_read, body)
-        answer = await self._core.answer(endpoint, read, call)
-        headers = [
-            JSON,
-            (b"x-request-id", request.id.encode()),
-            (b"x-everloop-version", b"%d" % answer.version),
-        ]
-        after = partial(self._shadows.offer, endpoint, read, call) if endpoint.shadows else None
-        return Response(200, _encode(_shaped(answer, parts)), headers, after)
+        body = await self._asking.body(request)
+        found = await self._asking.answer(request, partial(_read, body), len(body))
+        return Response(
+            200, _encode(_shaped(found.answer, parts)), [JSON, *found.headers], found.after
+        )
 
-    async def feedback(self, request: Request, endpoint: LiveEndpoint) -> Response:
+    async def feedback(self, request: Request) -> Response:
         """``POST /endpoints/NAME/feedback`` with ``[{"id": ..., "label": ...}]``"""
-        body = await request.body(self._max_body)
-        schema = endpoint.champion.model.predictor.schema
-        labels = read_labels(body, schema)
-        self._core.journal.feedback(
+        endpoint = request.endpoint
+        assert endpoint is not None, "the route is for an endpoint"
+        labels = read_labels(
+            await self._asking.body(request), endpoint.champion.model.predictor.schema
+        )
+        self._asking.core.journal.feedback(
             FeedbackRecord(
                 at=int(time.time() * 1000),
                 endpoint=endpoint.name,
