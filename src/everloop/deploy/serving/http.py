@@ -40,6 +40,7 @@ _STATUS_OF_CODE = {
     "method_not_allowed": 405,
     "slow_body": 408,
     "unsupported_encoding": 415,
+    "unsupported_media_type": 415,
 }
 _STATUS_OF_TYPE: tuple[tuple[type[EverloopError], int], ...] = (
     (TooLarge, 413),
@@ -83,6 +84,11 @@ class Request:
         """Who asks, for the choice of the version: the caller's own key, or this request's id."""
         given = self.headers.get(b"x-everloop-key")
         return self.id if given is None else given.decode("latin-1")
+
+    def take_id(self, given: str | None) -> None:
+        """The id that the body names, where no header did."""
+        if given and b"x-request-id" not in self.headers and _REQUEST_ID.fullmatch(given.encode()):
+            self.id = given
 
     def parameters(self) -> dict[str, str]:
         """The query's parameters; the last of a name counts."""

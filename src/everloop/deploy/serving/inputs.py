@@ -112,9 +112,11 @@ class InputReader:
         """The same of values that were decoded already, a list for each column."""
         try:
             fields = msgspec.structs.astuple(msgspec.convert(columns, self._many))
-            return self._rows(self._equal(list(fields)), None, root)
+            rows = self._rows(self._equal(list(fields)), None, root)
         except _REFUSED as error:
             raise explain_value(error, dict(columns), self.features, self.keys, root) from None
+        _check_finite(rows.X, root)
+        return rows
 
     def from_matrix(self, matrix: npt.NDArray[Any], root: str = "$") -> Rows:
         """The same of a matrix whose columns are the schema's features, in their order.
@@ -131,8 +133,7 @@ class InputReader:
             if not len(matrix):
                 raise empty(root)
             X = np.ascontiguousarray(matrix, dtype=np.float64)
-            if np.isinf(X).any():
-                raise invalid(root, "<infinity>", "finite numbers or NaN", code="not_finite")
+            _check_finite(X, root)
             values = [[None if v != v else v for v in column] for column in X.T.tolist()]
             return Rows(X, None, None, dict(zip(self._names, values, strict=True)))
         columns = zip(self._names, matrix.T.tolist(), strict=True)
@@ -213,3 +214,9 @@ class InputReader:
             field = msgspec.field(name=column, default=None)
             fields.append((f"k{place}", several if many else one, field))
         return msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
+
+
+def _check_finite(X: npt.NDArray[np.float64], root: str) -> None:
+    """What does not come as JSON may hold infinities."""
+    if np.isinf(X).any():
+        raise invalid(root, "<infinity>", "finite numbers or NaN", code="not_finite", path=root)

@@ -26,7 +26,11 @@ from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.journal import Journal
 from everloop.deploy.serving.protocols.explaining import Explaining
+from everloop.deploy.serving.protocols.mlflow import MLflow
 from everloop.deploy.serving.protocols.native import Native
+from everloop.deploy.serving.protocols.v1 import V1
+from everloop.deploy.serving.protocols.v2 import V2
+from everloop.deploy.serving.routing import Routed
 from everloop.deploy.serving.shadows import Shadows
 from everloop.deploy.serving.standing import Standing, remove_standing, write_standing
 from everloop.deploy.state import state_path
@@ -66,7 +70,10 @@ async def serve(options: Options) -> None:
     await fleet.refresh()
     explaining = Explaining(options.max_body)
     asking = Asking(core, shadows, options.max_body)
-    app = App(fleet, counts, access, [Native(asking), explaining])
+    spoken: list[Routed] = [
+        Native(asking), explaining, V1(asking, fleet), V2(asking, fleet), MLflow(asking, fleet),
+    ]  # fmt: skip
+    app = App(fleet, counts, access, spoken)
     server = _server(app, options)
     # What is loaded stays: sparing the collector a walk over it halves the longest pauses.
     gc.collect()
