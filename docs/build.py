@@ -27,6 +27,7 @@ FOLDER = Path(__file__).parent / "reference"
 NESTED = {
     "data.forecast": "ForecastSpec",
     "train.search": "SearchSpec",
+    "train.validation": "ValidationSpec",
     "train.prepare": "PrepareSpec",
     "deploy.rollout": "RolloutSpec",
     "monitor.performance": "PerformanceSpec",

@@ -10,7 +10,7 @@ from everloop.train.fit import fit_candidates
 from everloop.train.onnx import to_onnx
 from everloop.train.predictions import predict
 from everloop.train.spec import PrepareSpec, TrainSpec
-from everloop.train.threshold import choose_threshold
+from everloop.train.threshold import cheapest_threshold, choose_threshold
 
 
 def silent(*_):
@@ -79,3 +79,18 @@ def test_the_threshold_is_the_best_on_these_rows_and_half_when_nothing_is_better
     assert 0.2 < cut < 0.25
     perfect = np.column_stack([1 - y, y]).astype(float)
     assert choose_threshold(perfect, y, f1) == 0.5
+
+
+def test_the_cheapest_threshold_is_the_cheapest_of_all():
+    rng = np.random.default_rng(0)
+    second = (rng.random(400) * 0.9).round(2)  # many are equal
+    y = (rng.random(400) < second).astype(np.int64)
+    costs = np.array([[0.0, 1.0], [6.0, -2.0]])
+    proba = np.column_stack([1 - second, second])
+    cut, cost, at_half = cheapest_threshold(proba, y, costs)
+    answered = [(second >= c).astype(np.int64) for c in (cut, 0.5)]
+    assert [costs[y, a].mean() for a in answered] == pytest.approx([cost, at_half])
+    every = [costs[y, (second >= c).astype(np.int64)].mean() for c in np.linspace(0, 1.01, 500)]
+    assert cost == pytest.approx(min(every)) and cost < at_half
+    never, *_ = cheapest_threshold(proba, y, np.array([[0.0, 1.0], [0.0, 1.0]]))
+    assert never > second.max()

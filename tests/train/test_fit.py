@@ -37,7 +37,7 @@ def test_the_best_on_validation_comes_first_and_is_fitted_on_all_rows():
     assert scores == sorted(scores, reverse=True)
     assert found[0].name == "lightgbm"  # the signal is a square: no line can follow it
     assert found[0].estimator is not None and found[1].estimator is None
-    assert [kind for kind, _ in seen] == ["candidate"] * 3 + ["baseline", "refit"]
+    assert [kind for kind, _ in seen] == ["candidate"] * 3 + ["validation", "baseline", "refit"]
     assert seen[-1][1]["rows"] == len(X)
 
 

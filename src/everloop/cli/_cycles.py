@@ -20,7 +20,7 @@ from everloop.cli._output import (
     verdict,
 )
 from everloop.cli._target import AnyLoop
-from everloop.console.words import step_words
+from everloop.console.words import step_words, validation_words
 from everloop.loop.cycles import Cycle
 
 DOING = {
@@ -88,7 +88,8 @@ def describe(step: str, result: dict[str, Any]) -> list[str]:
         return [line]
     if step == "train" and result:
         tried = ", ".join(f"{c['algorithm']} {number(c['score'])}" for c in result["candidates"])
-        return [f"{result['algorithm']} is best by {result['metric']} ({tried})"]
+        best = f"{result['algorithm']} is best by {result['metric']} ({tried})"
+        return [best, *validation_words(result)]
     if step in ("evaluate", "retest") and result:
         main = result["metrics"][result["metric"]]
         passed = sum(g["verdict"] == "pass" for g in result["gates"])

@@ -32,6 +32,7 @@ from everloop.loop.project import Project
 @click.option("--metric", help="What decides.  [default: the task's]")
 @click.option("--budget", help="Search for so long, as 2m, over every usual algorithm.")
 @click.option("--trials", type=int, help="Search so many settings of the candidates.")
+@click.option("--validation", help="Which training rows choose, as k_fold or nested.")
 @click.option("--name", help="Name of the model.  [default: the file's]")
 @project_options
 def command(
@@ -43,6 +44,7 @@ def command(
     metric: str | None,
     budget: str | None,
     trials: int | None,
+    validation: str | None,
     name: str | None,
     folder: Path,
     loop_name: str | None,
@@ -66,6 +68,7 @@ def command(
                 candidates=candidates,
                 metric=metric,
                 search={"timeout": budget, "trials": trials},
+                validation=validation,
             )
             loop = Loop(project, declaration)
         if not as_json:

@@ -205,7 +205,23 @@ def _probe(r: dict[str, Any]) -> str:
 
 
 def _train(r: dict[str, Any]) -> str:
-    return f"{r['algorithm']} is the best of {len(r['candidates'])} by {r['metric']}"
+    best = f"{r['algorithm']} is the best of {len(r['candidates'])} by {r['metric']}"
+    return "; ".join([best, *validation_words(r)])
+
+
+def validation_words(trained: dict[str, Any]) -> list[str]:
+    """Which training rows chose, and how good the whole choice is where that was asked for."""
+    words = []
+    if trained.get("validation"):
+        words.append(f"chosen on {trained['validation']['rows']}")
+    if trained.get("nested"):
+        found = trained["nested"]
+        within = interval(found["low"], found["high"])
+        words.append(
+            f"choosing itself has {trained['metric']} {score(found['value'])}"
+            f"{f' ({within})' if within else ''} in {len(found['scores'])} outer parts"
+        )
+    return words
 
 
 def _evaluate(r: dict[str, Any]) -> str:

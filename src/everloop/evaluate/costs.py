@@ -33,6 +33,16 @@ def cost_table(spec: CostSpec, classes: int) -> np.ndarray:
     return table
 
 
+def costs_of(spec: EvaluateSpec, schema: Schema) -> np.ndarray | None:
+    """The table of costs; None where none are declared, or nothing is answered with a class.
+
+    Raises as :func:`cost_table`.
+    """
+    if spec.cost is None or not schema.classes:
+        return None
+    return cost_table(spec.cost, len(schema.classes))
+
+
 def _square(matrix: tuple[tuple[float, ...], ...], classes: int) -> np.ndarray:
     if len(matrix) != classes or any(len(row) != classes for row in matrix):
         shape = " and ".join(sorted({str(len(row)) for row in matrix}))
@@ -51,6 +61,5 @@ def metric_of(spec: EvaluateSpec, schema: Schema, name: str | None = None) -> Me
     """
     name = name or spec.metric
     metric = get_metric(name) if name else default_metric(schema.task)
-    if spec.cost is None or not schema.classes:
-        return metric
-    return metric.with_costs(cost_table(spec.cost, len(schema.classes)))
+    costs = costs_of(spec, schema)
+    return metric if costs is None else metric.with_costs(costs)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
 from everloop.data.declared import infer_declared, read_declared
+from everloop.data.encode import encode_target
 from everloop.data.leaks import Leak, leaks
 from everloop.data.pinned import schema_text
 from everloop.data.schema import Kind, Schema, Task
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
-from everloop.loop.dividing import divide
+from everloop.loop.dividing import check_validation_parts, divide, known_of
 from everloop.train.check import check_spec as check_train
 from everloop.update.triggers import check_triggers
 
@@ -42,6 +44,7 @@ def check(folder: Path) -> Checked:
     check_evaluate(declaration.evaluate, inferred.schema.task, frame.columns)
     metric_of(declaration.evaluate, inferred.schema)
     parts, note = divide(frame, inferred.schema, declaration)
+    _check_validation(frame[parts.train], inferred.schema, declaration)
     features = [(f.name, f.kind, len(f.levels) or None) for f in inferred.schema.features]
     return Checked(
         loop=declaration.name,
@@ -52,6 +55,13 @@ def check(folder: Path) -> Checked:
         notes=[*inferred.notes, *([note] if note else [])],
         leaks=leaks(frame, inferred.schema, parts),
     )
+
+
+def _check_validation(train: pl.DataFrame, schema: Schema, declaration: Declaration) -> None:
+    if schema.task == "policy":
+        return
+    known = known_of([train], schema, declaration)
+    check_validation_parts(encode_target(train, schema), schema, declaration, known)
 
 
 def schema_of_data(folder: Path) -> Schema:

@@ -35,12 +35,14 @@ def declare_classic(
     candidates: tuple[str, ...] = (),
     metric: str | None = None,
     search: dict[str, Any] | None = None,
+    validation: str | None = None,
 ) -> Declaration:
     """Declare and record a loop over one file; what is not given is read off the data.
 
     ``search`` is a budget as in ``[train.search]``; with one, every usual algorithm is tried unless
-    ``candidates`` are named. A new version replaces the champion when it is better on the same
-    held-out rows; a loop file can ask for more evidence with the gate ``"METRIC beats champion"``.
+    ``candidates`` are named; ``validation`` is a kind as in ``[train.validation]``. A new version
+    replaces the champion when it is better on the same held-out rows; a loop file can ask for more
+    evidence with the gate ``"METRIC beats champion"``.
     """
     path = str(data.resolve())
     frame = read_table(path, project.dir)
@@ -60,11 +62,14 @@ def declare_classic(
         evaluate["holdout"] = holdout
     asked = {key: value for key, value in (search or {}).items() if value is not None}
     usual = [] if asked else [DEFAULT_CANDIDATE[schema.task]]
+    train: dict[str, Any] = {"candidates": list(candidates) or usual, "search": asked}
+    if validation is not None:
+        train["validation"] = {"kind": validation}
     declaration = from_dict(
         {
             "loop": {"name": name},
             "data": {"source": path, "target": target, "feedback": False},
-            "train": {"candidates": list(candidates) or usual, "search": asked},
+            "train": train,
             "evaluate": evaluate,
         }
     ).declaration

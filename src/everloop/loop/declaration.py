@@ -24,7 +24,7 @@ from everloop.errors import InvalidInput, NotFound, invalid, nearest
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.monitor.spec import MonitorSpec
 from everloop.settings import Settings, load_settings
-from everloop.train.bounds import check_search
+from everloop.train.bounds import check_search, check_validation
 from everloop.train.spec import TrainSpec
 from everloop.update.spec import UpdateSpec
 
@@ -247,6 +247,10 @@ def _check_values(d: Declaration) -> None:
         check_forecast(d.data.forecast, d.data.time)
     _check_rollout(d.deploy)
     check_search(d.train)
+    check_validation(d.train.validation, d.data.time, d.evaluate.group_by or d.data.group)
+    if d.train.threshold == "cost" and d.evaluate.cost is None:
+        fix = "Write what an answer costs into [evaluate.cost]."
+        raise invalid("train.threshold", "cost", "costs to choose by", fix=fix)
     _check_holdout(d)
     seconds(d.monitor.window, "monitor.window")
     if d.monitor.performance is not None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
 import polars as pl
 
+from everloop.data.columns import as_instant
 from everloop.data.schema import Schema
-from everloop.data.splits import Split, split
+from everloop.data.splits import Split, group_codes, row_hash, split
+from everloop.durations import milliseconds
 from everloop.loop.declaration import Declaration
+from everloop.train.validation import Known, folds, outer_parts
 
 
 def divide(
@@ -38,3 +44,49 @@ def divide(
                 "the test rows are drawn at random instead."
             )
     return parts, None
+
+
+def known_of(frames: Iterable[pl.DataFrame], schema: Schema, declaration: Declaration) -> Known:
+    """What divides the training rows for validation, read off them a batch at a time.
+
+    Hashes are by another seed than those that chose the test rows, which would all be alike here.
+    """
+    evaluate, spec = declaration.evaluate, declaration.train.validation
+    group_by = evaluate.group_by or schema.group
+    hashed = spec.kind != "auto"
+    if schema.time is None and group_by is None and not hashed:
+        return Known()
+    times: list[pl.Series] = []
+    groups: list[pl.Series] = []
+    hashes: list[np.ndarray] = []
+    for frame in frames:
+        by = group_by if group_by in frame.columns else None
+        if schema.time is not None:
+            times.append(as_instant(frame[schema.time]).dt.epoch("ms"))
+        if by is not None:
+            groups.append(frame[by])
+        if hashed:
+            hashes.append(row_hash(frame, schema, declaration.loop.seed + 1, by))
+    gap = spec.gap or evaluate.gap
+    return Known(
+        times=pl.concat(times).to_numpy() if times else None,
+        together=group_codes(pl.concat(groups)) if groups else None,
+        hashes=np.concatenate(hashes) if hashes else None,
+        gap=0 if gap is None else milliseconds(gap, "train.validation.gap"),
+    )
+
+
+def check_validation_parts(
+    y: np.ndarray, schema: Schema, declaration: Declaration, known: Known
+) -> None:
+    """Refuse parts that these training rows cannot fill. Raises InvalidInput."""
+    spec, seed = declaration.train.validation, declaration.loop.seed
+    by_time = schema.time is not None
+
+    def divide_again(y: np.ndarray, known: Known) -> None:
+        folds(y, spec, known, classification=not schema.numeric, time_ordered=by_time, seed=seed)
+
+    divide_again(y, known)
+    if spec.kind == "nested":
+        for fit, _ in outer_parts(y, spec, known, by_time):
+            divide_again(y[fit], known.of(fit, salt=1))

@@ -6,9 +6,10 @@ from __future__ import annotations
 from everloop.durations import seconds
 from everloop.errors import invalid
 from everloop.train.search.space import check_declared
-from everloop.train.spec import TrainSpec
+from everloop.train.spec import TrainSpec, ValidationSpec
 
 MAX_TRIALS = 100_000
+BY_HASH = ("k_fold", "stratified", "grouped")  # kinds of validation that no time has a part in
 
 
 def check_search(spec: TrainSpec) -> None:
@@ -30,3 +31,32 @@ def check_search(spec: TrainSpec) -> None:
         raise invalid("train.search.workers", search.workers, "0 (one for each core) or more")
     for name, declared in spec.space.items():
         check_declared(name, declared)
+
+
+def check_validation(spec: ValidationSpec, time: str | None, group_by: str | None) -> None:
+    """Refuse parts that cannot be, as far as that is known without the data.
+
+    Raises :class:`~everloop.errors.InvalidInput`.
+    """
+    field, kind = "train.validation", spec.kind
+    for name, count in (("folds", spec.folds), ("outer", spec.outer)):
+        if count < 2:
+            raise invalid(f"{field}.{name}", count, "2 or more")
+    if not 0 < spec.share < 1:
+        raise invalid(f"{field}.share", spec.share, "a share in (0, 1)")
+    if kind == "forward" and time is None:
+        fix = "Name the column of time in data.time."
+        raise invalid(f"{field}.kind", kind, "another kind where there is no data.time", fix=fix)
+    if kind == "grouped" and group_by is None:
+        fix = "Name the column of groups in evaluate.group_by."
+        raise invalid(
+            f"{field}.kind", kind, "another kind where there is no evaluate.group_by", fix=fix
+        )
+    if kind == "stratified" and group_by is not None:
+        raise invalid(f"{field}.kind", kind, '"grouped", as groups stay whole')
+    if spec.gap is None:
+        return
+    seconds(spec.gap, f"{field}.gap")
+    if time is None or kind in BY_HASH:
+        expected = "no gap where the rows that validate are not later ones"
+        raise invalid(f"{field}.gap", spec.gap, expected, fix="Leave it out.")

@@ -98,8 +98,10 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
     check_search(spec)
     _check_prepare(spec.prepare)
     cut = spec.threshold
-    if cut != "metric" and (isinstance(cut, str) or not 0 < cut < 1):
-        raise invalid("train.threshold", cut, 'a probability in (0, 1), or "metric"')
+    if cut not in ("metric", "cost") and (isinstance(cut, str) or not 0 < cut < 1):
+        raise invalid("train.threshold", cut, 'a probability in (0, 1), "metric" or "cost"')
+    if task is not None:
+        check_fits(spec, task)
     for name in spec.space:
         if name not in (spec.candidates or candidates.names()):
             expected = "a candidate of this loop"
@@ -108,6 +110,21 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
             raise invalid("train.space", name, expected, fix=fix)
     if spec.search.asked:
         _check_words(spec.search)
+
+
+def check_fits(spec: TrainSpec, task: Task) -> None:
+    """What a task has no use for is refused rather than left out in silence.
+
+    Raises :class:`~everloop.errors.InvalidInput`.
+    """
+    if spec.threshold != 0.5 and task != "binary":
+        raise invalid("train.threshold", spec.threshold, f"none for the task {task}")
+    kind = spec.validation.kind
+    if kind == "stratified" and task not in ("binary", "multiclass"):
+        expected = f"another kind for the task {task}, which has no classes"
+        raise invalid("train.validation.kind", kind, expected)
+    if kind != "auto" and task == "policy":
+        raise invalid("train.validation.kind", kind, '"auto", as a policy has no rows')
 
 
 def _check_prepare(prepare: PrepareSpec) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from everloop.data.schema import Schema
 from everloop.train.calibration import Calibrated, calibrate
 from everloop.train.spec import TrainSpec
-from everloop.train.threshold import Thresholded, choose_threshold
+from everloop.train.threshold import Thresholded, cheapest_threshold, choose_threshold
 from everloop.train.training import Training
 
 
@@ -39,7 +39,10 @@ def decided(
             known = estimator.mapped(known)
     if training.schema.task == "binary" and len(seen) == 2 and spec.threshold != 0.5:
         cut = spec.threshold
-        if isinstance(cut, str):
+        if cut == "cost":
+            assert training.costs is not None, "checked before anything is trained"
+            cut, facts["cost"], facts["cost_at_0.5"] = cheapest_threshold(known, y, training.costs)
+        elif isinstance(cut, str):
             cut = choose_threshold(known, y, training.score)
         facts["threshold"] = cut
         estimator = Thresholded(estimator, cut)

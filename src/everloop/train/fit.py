@@ -20,6 +20,7 @@ from everloop.train.fitting import Report
 from everloop.train.search.space import fixed
 from everloop.train.spec import TrainSpec
 from everloop.train.training import Score, Training
+from everloop.train.validation import Known, described
 
 if TYPE_CHECKING:
     from everloop.train.search.records import Trial
@@ -62,7 +63,8 @@ def fit_candidates(
     time_ordered: bool = False,
     keep: dict[str, Any] | None = None,
     groups: np.ndarray | None = None,
-    together: np.ndarray | None = None,
+    known: Known = Known(),  # noqa: B008 - frozen
+    costs: np.ndarray | None = None,
     study: Path | None = None,
     checkpoints: Path | None = None,
 ) -> list[Fitted]:
@@ -70,7 +72,8 @@ def fit_candidates(
 
     They are compared on validation parts of these rows (see :func:`~everloop.train.validation.
     folds`), never on the holdout; then the best is fitted again on all rows. A single candidate
-    without a search is fitted once and its ``score`` is None.
+    without a search is fitted once and its ``score`` is None, unless ``spec.validation`` asks for
+    parts to validate on.
 
     Parameters
     ----------
@@ -81,12 +84,14 @@ def fit_candidates(
     seed : same seed, same rows: same models.
     report : called with what happened: ``"trial"`` (what
         :func:`everloop.train.search.study.facts` says of it), ``"candidate"`` (candidate, params,
-        score, seconds), ``"failed"`` (candidate, error), ``"baseline"`` (strategy, score) and
+        score, seconds), ``"failed"`` (candidate, error), ``"baseline"`` (strategy, score),
+        ``"validation"`` (kind, rows: which rows chose, in words) and
         ``"refit"`` (candidate, rows, seconds); of the fit on all rows, where the algorithm has
         epochs, ``"device"`` and ``"epoch"`` (candidate, epoch, loss, validation_loss).
     time_ordered : the rows are in order of time; then validation is on later rows.
     groups : for a ranking, which rows belong together, n codes.
-    together : n codes; rows with one code are never on both sides of a validation.
+    known : what divides the rows beside their order: times, groups, hashes.
+    costs : in money, true classes by answered ones, where a threshold is chosen by them.
     keep : parameters of a single candidate, found by an earlier search; its defaults otherwise.
     study : the file that keeps the trials of a search, which goes on from what is in it.
     checkpoints : a folder in which the fit on all rows keeps its state, where the algorithm can,
@@ -106,14 +111,19 @@ def fit_candidates(
         groups,
         prepare=spec.prepare,
         device=spec.device,
-        together=together,
+        validation=spec.validation,
+        known=known,
+        costs=costs,
     )
     if spec.search.asked:
         tried = _searched(training, chosen, spec, report, study)
-    elif len(chosen) > 1:
+    elif len(chosen) > 1 or (keep is None and spec.validation.kind != "auto"):
         tried = _compared(training, chosen, spec, report)
     else:
         tried = _single(training, chosen, spec, report, keep, checkpoints)
+    if tried[0].score is not None or decides(spec, schema):
+        said = described(spec.validation, training.folds, time_ordered, training.known)
+        report("validation", {"kind": spec.validation.kind, "rows": said})
     if tried[0].score is not None and (floor := baseline(training)) is not None:
         report("baseline", {"strategy": floor[0], "score": floor[1]})
     best = tried[0]

@@ -54,6 +54,23 @@ class PrepareSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     max_features: int | None = None  # that a selection keeps at most
 
 
+class ValidationSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Which training rows choose between candidates, parameters and thresholds.
+
+    ``auto`` takes later rows where there is a time, whole groups where rows are divided by groups,
+    else five parts with the same share of each class (one part of 2,000 rows and more). Parts of
+    ``holdout``, ``k_fold`` and ``grouped`` follow from a row's hash: new rows move no old one.
+    """
+
+    kind: Literal["auto", "holdout", "k_fold", "stratified", "grouped", "forward", "nested"] = (
+        "auto"  # nested: parts within parts, so that choosing itself is judged
+    )
+    folds: int = 5  # parts that take turns, or stretches of time
+    outer: int = 5  # of nested: parts that judge the whole choice
+    share: float = 0.2  # of holdout: the rows set aside, the latest where there is a time
+    gap: str | None = None  # before rows that validate by time; evaluate.gap unless given
+
+
 class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Which models are tried; an empty list takes the default of the task."""
 
@@ -61,7 +78,9 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     search: SearchSpec = SearchSpec()
     device: str = "auto"  # of networks: auto (a GPU when there is one), cpu, cuda, cuda:0, mps
     space: dict[str, dict[str, Any]] = {}  # by candidate: values, lists or ranges of parameters
+    validation: ValidationSpec = ValidationSpec()
     prepare: PrepareSpec = PrepareSpec()
     calibrate: Literal["none", "auto", "platt", "isotonic"] = "none"  # of probabilities
-    # of the second of two classes, or "metric": the best for evaluate.metric on validation rows
+    # of the second of two classes; chosen on validation rows: "metric" by evaluate.metric, "cost"
+    # by what [evaluate.cost] says in money
     threshold: float | str = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,8 +16,8 @@ from everloop.train.candidates._base import Candidate
 from everloop.train.fitting import Fitting, Pruned, Report, never, silent
 from everloop.train.predictions import predict
 from everloop.train.prepared import Prepared
-from everloop.train.spec import PrepareSpec
-from everloop.train.validation import folds
+from everloop.train.spec import PrepareSpec, ValidationSpec
+from everloop.train.validation import Known, folds
 
 Prune = Callable[[int, float], bool]
 TIME_ONLY = -1  # a step that says nothing but "is the time up?"
@@ -58,7 +58,9 @@ class Training:
         parts: list[tuple[np.ndarray, np.ndarray]] | None = None,
         prepare: PrepareSpec = PrepareSpec(),  # noqa: B008 - frozen
         device: str = "auto",
-        together: np.ndarray | None = None,
+        validation: ValidationSpec = ValidationSpec(),  # noqa: B008 - frozen
+        known: Known = Known(),  # noqa: B008 - frozen
+        costs: np.ndarray | None = None,
     ) -> None:
         self.X, self.y, self.schema, self.score, self.seed = X, y, schema, score, seed
         self.time_ordered, self.groups = time_ordered, groups
@@ -66,7 +68,9 @@ class Training:
         self.prepare = prepare
         self._prepared: dict[int, Prepared] = {}
         self.device = device
-        self.together = groups if together is None else together
+        self.validation, self.costs = validation, costs
+        # Rows that are ranked together stay together unless others are named.
+        self.known = known if known.together is not None else replace(known, together=groups)
 
     @property
     def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -74,10 +78,11 @@ class Training:
         if self._parts is None:
             self._parts = folds(
                 self.y,
+                self.validation,
+                self.known,
                 classification=not self.schema.numeric,
                 time_ordered=self.time_ordered,
                 seed=self.seed,
-                together=self.together,
             )
         return self._parts
 

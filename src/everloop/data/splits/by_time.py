@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 
@@ -56,16 +59,25 @@ def forward(df: pl.DataFrame, schema: Schema, parts: int, gap: int = 0) -> list[
     ordered = times[order]
     first = max(0.2, 1 / (parts + 1))
     edges = np.linspace(len(order) * first, len(order), parts + 1).round().astype(int)
-    starts = np.searchsorted(ordered, ordered[edges[:-1].clip(max=len(order) - 1)], side="left")
-    ends = [*starts[1:].tolist(), len(order)]
-    found = []
-    for number, (cut, end) in enumerate(zip(starts.tolist(), ends, strict=True), 1):
-        if 0 < cut < end:
-            how = f"stretch {number} of {parts} by {time}"
-            found.append(_apart(order[:end], ordered[:end], cut, gap, how))
+    found = [
+        _apart(order[:end], ordered[:end], start, gap, f"stretch {number} of {parts} by {time}")
+        for number, start, end in stretches(ordered, edges.tolist())
+    ]
     if not found:
         raise _one_time(time, df)
     return found
+
+
+def stretches(ordered: Rows, edges: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Number (from 1), first row and end of each stretch between neighbouring ``edges``.
+
+    ``ordered`` are rising times; an edge moves back until equal times are on one side of it.
+    Stretches that are empty then, or have nothing before them, are left out.
+    """
+    inner = np.minimum(np.asarray(edges[:-1], dtype=np.int64), len(ordered) - 1)
+    moved = [*np.searchsorted(ordered, ordered[inner], side="left").tolist(), edges[-1]]
+    spans = enumerate(pairwise(moved), 1)
+    return [(number, start, end) for number, (start, end) in spans if 0 < start < end]
 
 
 def _apart(order: Rows, times: Rows, cut: int, gap: int, how: str) -> Split:

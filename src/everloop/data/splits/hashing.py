@@ -44,6 +44,11 @@ def hash_columns(columns: Sequence[pl.Series], rows: int, seed: int) -> Hashes:
     return out
 
 
+def salted(hashes: Hashes, salt: int) -> Hashes:
+    """Other hashes of the same rows, independent of the given ones."""
+    return _mix(hashes ^ np.uint64(salt * _GOLDEN % 2**64))
+
+
 def fraction(hashes: Hashes) -> NDArray[np.float64]:
     """The hashes as numbers from 0 to 1."""
     return np.asarray((hashes >> np.uint64(11)) * 2.0**-53, dtype=np.float64)

@@ -7,8 +7,8 @@ import polars as pl
 
 from everloop.data.encode import encode_target
 from everloop.data.schema import Schema
-from everloop.data.splits._base import Split, groups_of
-from everloop.data.splits.hashing import fraction, row_hash
+from everloop.data.splits._base import Rows, Split, groups_of
+from everloop.data.splits.hashing import Hashes, fraction, row_hash
 from everloop.errors import invalid
 
 
@@ -33,11 +33,12 @@ def k_fold(
     if group_by is not None:
         groups_of(df, group_by)
     hashes = row_hash(df, schema, seed, group_by)
-    part = np.minimum((fraction(hashes) * folds).astype(np.int64), folds - 1)
     if stratified and schema.classes:
         if group_by is not None:
             raise invalid("evaluate.split", "stratified", "random, as groups stay whole")
-        part = _dealt(hashes, encode_target(df, schema), folds)
+        part = dealt(hashes, encode_target(df, schema), folds)
+    else:
+        part = parts_by_hash(hashes, folds)
     if len(np.unique(part)) < folds:
         what = f"values of {group_by}" if group_by else f"the {df.height} rows"
         raise invalid("folds", folds, f"fewer parts than {what} can fill")
@@ -52,7 +53,20 @@ def k_fold(
     ]
 
 
-def _dealt(hashes: np.ndarray, y: np.ndarray, folds: int) -> np.ndarray:
+def parts_by_hash(hashes: Hashes, folds: int) -> Rows:
+    """The part (from 0) of each row; equal hashes are in one part.
+
+    So few hashes that a part would be empty are dealt round in their order instead, which may move
+    some when others come. With fewer different ones than ``folds`` some parts stay empty.
+    """
+    part: Rows = np.minimum((fraction(hashes) * folds).astype(np.int64), folds - 1)
+    if len(np.unique(part)) < folds:
+        different, at = np.unique(hashes, return_inverse=True)
+        part = (np.arange(len(different)) % folds)[at]
+    return part
+
+
+def dealt(hashes: Hashes, y: np.ndarray, folds: int) -> Rows:
     """Rows sorted by class and hash, dealt round like cards."""
     part = np.empty(len(y), dtype=np.int64)
     part[np.lexsort((hashes, y))] = np.arange(len(y)) % folds

@@ -70,6 +70,8 @@ class TrainingPart(msgspec.Struct, frozen=True):
     seed: int | None = None
     run: str | None = None
     bytes: int | None = None
+    validation: str | None = None  # which training rows chose
+    nested: dict[str, Any] | None = None  # value, low, high, scores, chosen: of choosing itself
 
 
 class Confusion(msgspec.Struct, frozen=True):

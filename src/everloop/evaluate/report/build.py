@@ -126,6 +126,8 @@ def _training(facts: Facts) -> TrainingPart | None:
         seed=facts.seed,
         run=told.get("run"),
         bytes=told.get("bytes"),
+        validation=(told.get("validation") or {}).get("rows"),
+        nested=told.get("nested"),
     )
 
 

@@ -50,7 +50,14 @@ def _training(report: Report) -> list[str]:
     if report.training is None:
         return []
     tried = ", ".join(str(c.get("algorithm")) for c in report.training.candidates)
-    return [f"- Chosen by {report.training.metric} among: {tried}"]
+    found = report.training
+    on = f", on {found.validation}" if found.validation else ""
+    lines = [f"- Chosen by {found.metric} among: {tried}{on}"]
+    if found.nested:
+        value, low, high = (found.nested[key] for key in ("value", "low", "high"))
+        within = "" if low is None else f" ({low:.4g} to {high:.4g})"
+        lines.append(f"- Choosing itself, in outer parts: {found.metric} {value:.4g}{within}")
+    return lines
 
 
 def _factors(report: Report) -> list[str]:

@@ -13,7 +13,7 @@ from everloop.data.splits import group_codes
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.compare import compare
-from everloop.evaluate.costs import cost_table, metric_of
+from everloop.evaluate.costs import costs_of, metric_of
 from everloop.evaluate.gates import (
     Blessing,
     Evidence,
@@ -105,7 +105,7 @@ def _evidence(
         ask=lambda rows: judged_answers(model, rows, schema, context.declaration),
         size=model.size,
         leaks=lambda: _leaks(context),
-        costs=None if spec.cost is None else cost_table(spec.cost, len(schema.classes)),
+        costs=costs_of(spec, schema),
         groups=groups,
         seed=context.declaration.loop.seed,
     )

@@ -7,21 +7,18 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import polars as pl
 
 from everloop.data.declared import environment_of
-from everloop.data.encode import encode_batches
 from everloop.data.schema import Schema
-from everloop.data.splits import group_codes, groups_of
-from everloop.errors import invalid
-from everloop.evaluate.costs import metric_of
 from everloop.evaluate.metrics import Metric, default_metric
 from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of
+from everloop.loop.steps._fitting import training_rows_of
 from everloop.loop.steps.trials import TrialRuns, candidate_run, study_place
 from everloop.train.baseline import NAME as BASELINE
-from everloop.train.fit import Fitted, fit_candidates
+from everloop.train.fit import Fitted
+from everloop.train.nested import NestedEstimate
 from everloop.train.onnx import to_onnx
 from everloop.train.policies.fit import fit_policies
 from everloop.train.spec import SearchSpec, TrainSpec
@@ -37,73 +34,50 @@ class Train:
         schema = schema_of(context)
         if schema.task == "policy":
             return _policy(context, schema)
-        snapshot = context.results["snapshot"]
-        rows = int(snapshot["train_rows"])
-        batches = context.project.datasets.batches(snapshot["dataset"], rows)
-        data = encode_batches(batches, rows, schema)
-        if not schema.numeric and len(np.unique(data.y)) < 2:
-            raise invalid(schema.target, "one class in the training rows", "two or more classes")
-        metric = metric_of(context.declaration.evaluate, schema)
-        spec = _spec(context)
-        place = study_place(context, spec, metric)
-        report = TrialRuns(context, place, metric)
+        data, spec = training_rows_of(context), _spec(context)
+        keep = (context.cycle.cause.get("keep") or {}).get("params")
+        place = study_place(context, spec, data.metric)
+        report = TrialRuns(context, place, data.metric)
         checkpoints = context.project.state / "checkpoints" / context.cycle.id
-        fitted = fit_candidates(
-            data.X,
-            data.y,
-            schema,
-            spec,
-            score=metric.score,
-            seed=context.declaration.loop.seed,
-            report=report,
-            time_ordered=schema.time is not None,
-            together=_together(context, rows),
-            keep=(context.cycle.cause.get("keep") or {}).get("params"),
-            study=place,
-            checkpoints=checkpoints,
-            groups=_groups(context, schema, rows),
-        )
+        fitted = data.fit(spec, report, keep=keep, study=place, checkpoints=checkpoints)
+        nested = None
+        if spec.validation.kind == "nested" and keep is None:
+            nested = data.nested(spec, context.report, place)
         model = to_onnx(fitted[0].estimator, schema, data.X)
-        outcome = _record(context, [*fitted, *_baseline(report)], model, metric)
-        made = recipe(
-            context.project, context.declaration, context.cycle.id, str(snapshot["dataset"])
-        )
+        outcome = _record(context, [*fitted, *_baseline(report)], model, data.metric)
+        dataset = str(context.results["snapshot"]["dataset"])
+        made = recipe(context.project, context.declaration, context.cycle.id, dataset)
         keep_recipe(context.project, outcome.result["run"], made)
         shutil.rmtree(checkpoints, ignore_errors=True)
-        return outcome
+        return Outcome(outcome.result | _validated(context, outcome, report, nested, data.metric))
 
 
 STEP = Train()
 
 
-def _together(context: StepContext, rows: int) -> np.ndarray | None:
-    """Which training rows are of one group, as the test rows are chosen by groups too."""
-    group_by = context.declaration.evaluate.group_by
-    if group_by is None:
-        return None
-    column = _columns(context, rows, group_by)
-    return groups_of(column, group_by) if group_by in column.columns else None
-
-
-def _groups(context: StepContext, schema: Schema, rows: int) -> np.ndarray | None:
-    """Which training rows are ranked together."""
-    if schema.task != "ranking":
-        return None
-    if schema.group is None:
-        raise invalid(
-            "data.group",
-            "<nothing>",
-            "the column whose rows are ranked together",
-            code="missing_key",
-        )
-    return group_codes(_columns(context, rows, schema.group)[schema.group])
-
-
-def _columns(context: StepContext, rows: int, *names: str) -> pl.DataFrame:
-    """Those columns of the training rows that the snapshot has; never all of them at once."""
-    dataset = context.results["snapshot"]["dataset"]
-    parts = context.project.datasets.batches(dataset, rows)
-    return pl.concat([part.select(n for n in names if n in part.columns) for part in parts])
+def _validated(
+    context: StepContext,
+    outcome: Outcome,
+    report: TrialRuns,
+    nested: NestedEstimate | None,
+    metric: Metric,
+) -> dict[str, Any]:
+    """Which rows chose, and how good the whole choice is where it was asked for."""
+    found: dict[str, Any] = {"validation": report.validation} if report.validation else {}
+    if nested is None:
+        return found
+    sign = 1.0 if metric.greater_is_better else -1.0
+    estimate: dict[str, float | None] = {"value": sign * nested.value, "low": None, "high": None}
+    if nested.low is not None and nested.high is not None:
+        ends = sorted((sign * nested.low, sign * nested.high))
+        least, most = metric.bounds
+        estimate["low"] = ends[0] if least is None else max(least, ends[0])
+        estimate["high"] = ends[1] if most is None else min(most, ends[1])
+    named = {f"nested_{metric.name}_{name}": value for name, value in estimate.items()}
+    known = {name: value for name, value in named.items() if value is not None}
+    context.project.runs.log_metrics(outcome.result["run"], known)
+    scores = [None if np.isnan(s) else sign * s for s in nested.scores]
+    return found | {"nested": estimate | {"scores": scores, "chosen": nested.chosen}}
 
 
 def _policy(context: StepContext, schema: Schema) -> Outcome:

@@ -38,6 +38,7 @@ def study_place(context: StepContext, spec: TrainSpec, metric: Metric) -> Path |
         "train": msgspec.to_builtins(msgspec.structs.replace(spec, search=type(spec.search)())),
         "early_stopping": spec.search.early_stopping,
         "metric": metric.name,
+        "divided": [context.declaration.evaluate.group_by, context.declaration.evaluate.gap],
         "seed": context.declaration.loop.seed,
         "code": [version("everloop"), *(_source(name) for name in spec.candidates if ":" in name)],
     }
@@ -52,6 +53,7 @@ class TrialRuns:
         self.context, self.metric = context, metric
         self.study = place.stem if place is not None else context.cycle.id
         self.sign = 1.0 if metric.greater_is_better else -1.0
+        self.validation: dict[str, Any] | None = None
         self.baseline: dict[str, Any] | None = None
 
     def __call__(self, stage: str, facts: dict[str, Any]) -> None:
@@ -60,6 +62,8 @@ class TrialRuns:
             self._write(facts)
         elif stage == "baseline":
             self.baseline = facts
+        elif stage == "validation":
+            self.validation = facts
         elif stage in ("device", "epoch") and "candidate" in facts:  # of no trial
             self._curve(stage, facts)
         if stage != "recalled":

@@ -1,0 +1,102 @@
+"""The training rows of a cycle's snapshot, and the fit that training and reproducing share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from everloop.data.encode import encode_batches
+from everloop.data.schema import Schema
+from everloop.data.splits import group_codes
+from everloop.errors import invalid
+from everloop.evaluate.costs import costs_of, metric_of
+from everloop.evaluate.metrics import Metric
+from everloop.loop.dividing import known_of
+from everloop.loop.steps._base import Report, StepContext
+from everloop.loop.steps._challenger import schema_of
+from everloop.train.check import check_fits
+from everloop.train.fit import Fitted, fit_candidates
+from everloop.train.nested import NestedEstimate, nested_estimate
+from everloop.train.spec import TrainSpec
+from everloop.train.validation import Known
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Everything a fit reads: n rows of ``X`` and ``y``, and what divides and ranks them."""
+
+    X: np.ndarray
+    y: np.ndarray
+    schema: Schema
+    metric: Metric
+    known: Known
+    groups: np.ndarray | None
+    costs: np.ndarray | None
+    seed: int
+
+    def fit(self, spec: TrainSpec, report: Report, **more: Any) -> list[Fitted]:
+        """The candidates of ``spec``, best first; see :func:`everloop.train.fit.fit_candidates`."""
+        return fit_candidates(
+            self.X, self.y, self.schema, spec, self.metric.score, self.seed, report,
+            **self._around(), **more,
+        )  # fmt: skip
+
+    def nested(self, spec: TrainSpec, report: Report, study: Path | None) -> NestedEstimate:
+        """How good the whole choice is, by parts that had no say in it."""
+        return nested_estimate(
+            self.X, self.y, self.schema, spec, self.metric.score, self.seed, report,
+            **self._around(), study=study,
+        )  # fmt: skip
+
+    def _around(self) -> dict[str, Any]:
+        by_time = self.schema.time is not None
+        known, groups, costs = self.known, self.groups, self.costs
+        return {"time_ordered": by_time, "known": known, "groups": groups, "costs": costs}
+
+
+def training_rows_of(context: StepContext) -> TrainingRows:
+    """The rows of the snapshot that train.
+
+    Raises :class:`~everloop.errors.InvalidInput` when nothing can be learned from them.
+    """
+    schema, evaluate = schema_of(context), context.declaration.evaluate
+    check_fits(context.declaration.train, schema.task)
+    rows = int(context.results["snapshot"]["train_rows"])
+    data = encode_batches(_batches(context), rows, schema)
+    if not schema.numeric and len(np.unique(data.y)) < 2:
+        raise invalid(schema.target, "one class in the training rows", "two or more classes")
+    return TrainingRows(
+        X=data.X,
+        y=data.y,
+        schema=schema,
+        metric=metric_of(evaluate, schema),
+        known=known_of(_batches(context), schema, context.declaration),
+        groups=_ranked_together(context, schema),
+        costs=costs_of(evaluate, schema),
+        seed=context.declaration.loop.seed,
+    )
+
+
+def _batches(context: StepContext) -> Iterator[pl.DataFrame]:
+    snapshot = context.results["snapshot"]
+    return context.project.datasets.batches(snapshot["dataset"], int(snapshot["train_rows"]))
+
+
+def _ranked_together(context: StepContext, schema: Schema) -> np.ndarray | None:
+    """Which training rows are ranked together."""
+    if schema.task != "ranking":
+        return None
+    name = schema.group
+    if name is None:
+        raise invalid(
+            "data.group",
+            "<nothing>",
+            "the column whose rows are ranked together",
+            code="missing_key",
+        )
+    return group_codes(pl.concat([part[name] for part in _batches(context)]))
