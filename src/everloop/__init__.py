@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from everloop.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from everloop import datasets as datasets
     from everloop.errors import EverloopError as EverloopError
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     init = initialise
 
-__version__ = "0.1.0"
 
 # Each name's module, and its name there where that is another one.
 _HOME = {

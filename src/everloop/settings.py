@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token : bearer token that callers must send; required when a server binds beyond loopback.
     server : address of a running control plane that the command line should talk to.
     log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.
+    grpc_port : port on which predictions are answered over gRPC too; 0 serves none.
     max_body_mb : largest request body that a server reads, in megabytes.
     max_artifact_mb : largest artifact, or part of one, that a server takes, in megabytes.
     webhook_hosts : hosts that webhooks may reach although they are private or speak plain HTTP, as
@@ -41,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str = ""
     server: str = ""
     log_fsync: str = "interval"
+    grpc_port: int = 0
     max_body_mb: float = 16.0
     max_artifact_mb: float = 10_000.0
     webhook_hosts: str = ""
@@ -81,8 +83,10 @@ def _checked(values: dict[str, Any]) -> Settings:
     for key, most in _NUMBERS.items():
         if key in values:
             values[key] = _number(key, values[key], most)
+    if "grpc_port" in values:
+        values["grpc_port"] = _port(values["grpc_port"])
     for key, value in values.items():
-        if key not in _NUMBERS and not isinstance(value, str):
+        if key not in (*_NUMBERS, "grpc_port") and not isinstance(value, str):
             raise invalid(f"settings.{key}", f"<{type(value).__name__}>", "text")
     settings = Settings(**values)
     if settings.log_fsync not in ("always", "interval", "never"):
@@ -98,6 +102,13 @@ def _number(key: str, value: Any, most: int) -> float:
     if not 0 < number <= most:
         raise invalid(f"settings.{key}", number, f"a number from 0 to {most}")
     return number
+
+
+def _port(value: Any) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not text.isdecimal() or int(text) > 65535:
+        raise invalid("settings.grpc_port", value, "a port from 1 to 65535, or 0 for none")
+    return int(text)
 
 
 def state_dir(project: Path) -> Path:

@@ -25,9 +25,12 @@ from everloop.server.bind import check_bind, check_port, claim_port, reachable
     help="Address to bind; beyond loopback a token is required.",
 )
 @click.option("--port", default=5051, show_default=True, help="Port of the predictions.")
+@click.option("--grpc-port", type=int, help="Serve gRPC too, on this port; 0 takes a free one.")
 @folder_option
 @json_option
-def command(model: str | None, host: str, port: int, folder: Path, as_json: bool) -> None:
+def command(
+    model: str | None, host: str, port: int, grpc_port: int | None, folder: Path, as_json: bool
+) -> None:
     """Answer predictions over HTTP: POST /predict with records or columns.
 
     MODEL is a name, name@alias or name/version and is served as it is; without it every endpoint
@@ -36,6 +39,8 @@ def command(model: str | None, host: str, port: int, folder: Path, as_json: bool
     with Project.open(folder) as project:
         check_bind(host, project.settings.token)
         check_port(port, "--port")
+        if grpc_port is not None:
+            check_port(grpc_port, "--grpc-port")
         endpoints = dict(served(project, model))
         port = claim_port(host, port, "--port")
         if model is not None:
@@ -59,6 +64,7 @@ def command(model: str | None, host: str, port: int, folder: Path, as_json: bool
         "--port",
         str(port),
         *pinned,
+        *([] if grpc_port is None else ["--grpc-port", str(grpc_port)]),
         *(["--json"] if as_json else []),
     ]
     sys.stdout.flush()

@@ -23,6 +23,7 @@ def options(arguments: list[str]) -> Options:
     parser.add_argument("--dir", type=Path, default=Path(), help="the project's folder")
     parser.add_argument("--host", default="127.0.0.1", help="the address to bind")
     parser.add_argument("--port", type=int, default=5051, help="the port to bind")
+    parser.add_argument("--grpc-port", type=int, help="serve gRPC too, on this port")
     parser.add_argument("--state", type=Path, help="the file of the desired state to follow")
     parser.add_argument(
         "--watch-stdin", action="store_true", help="end when standard input is closed"
@@ -36,6 +37,7 @@ def options(arguments: list[str]) -> Options:
         state=state_dir(given.dir).absolute(),
         host=given.host,
         port=given.port,
+        grpc_port=given.grpc_port if given.grpc_port is not None else settings.grpc_port or None,
         desired=given.state,
         token=settings.token,
         fsync=settings.log_fsync,  # type: ignore[arg-type]

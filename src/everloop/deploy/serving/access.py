@@ -33,15 +33,16 @@ class Access:
 
     def check(self, request: Request) -> None:
         """Raise an error of code ``unauthorized`` (401) or Forbidden (403), or let it pass."""
-        if self._token:
-            given = request.headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, b"Bearer " + self._token):
-                raise EverloopError(
-                    "authorization: expected the header `Authorization: Bearer TOKEN`.",
-                    code="unauthorized", path="authorization",
-                )  # fmt: skip
-            return
+        self.check_token(request.headers.get(b"authorization", b""))
         self.check_host(request)
+
+    def check_token(self, given: bytes) -> None:
+        """Raise an error of code ``unauthorized`` unless the header's value holds the token."""
+        if self._token and not hmac.compare_digest(given, b"Bearer " + self._token):
+            raise EverloopError(
+                "authorization: expected the header `Authorization: Bearer TOKEN`.",
+                code="unauthorized", path="authorization",
+            )  # fmt: skip
 
     def check_host(self, request: Request) -> None:
         """On loopback without a token: refuse a foreign Host or Origin."""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from everloop.deploy.serving.core import Answer, Call, Core, Read
+from everloop.deploy.serving.endpoint import LiveEndpoint
 from everloop.deploy.serving.http import Header, Request
 from everloop.deploy.serving.shadows import Shadows
 
@@ -38,18 +39,23 @@ class Asking:
     async def answer(
         self, request: Request, read: Read, size: int, version: int | None = None
     ) -> Answered:
-        """Predict at ``request.endpoint``; by ``version`` where the caller names one.
-
-        ``size`` is that of the body in bytes. Raises what :meth:`Core.answer` does, and NotFound
-        for a version that is not loaded.
-        """
+        """Predict at ``request.endpoint``; see :meth:`ask`. ``size`` is the body's, in bytes."""
         endpoint = request.endpoint
         assert endpoint is not None, "the route is for an endpoint"
         call = Call(request.id, request.key, request.started, size)
+        return await self.ask(endpoint, call, read, version)
+
+    async def ask(
+        self, endpoint: LiveEndpoint, call: Call, read: Read, version: int | None = None
+    ) -> Answered:
+        """Predict; by ``version`` where the caller names one.
+
+        Raises what :meth:`Core.answer` does, and NotFound for a version that is not loaded.
+        """
         named = None if version is None else endpoint.arm(version)
         answer = await self.core.answer(endpoint, read, call, named)
         headers = [
-            (b"x-request-id", request.id.encode()),
+            (b"x-request-id", call.request.encode()),
             (b"x-everloop-version", b"%d" % answer.version),
         ]
         after = partial(self._shadows.offer, endpoint, read, call) if endpoint.shadows else None

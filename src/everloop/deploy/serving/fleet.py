@@ -21,7 +21,7 @@ from everloop.deploy.predictor import Predictor
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint, LoadedModel
 from everloop.deploy.state import DesiredState, EndpointState, package_path, read_state
-from everloop.errors import EverloopError, Integrity, NotFound, nearest
+from everloop.errors import EverloopError, Integrity, NotFound, Unavailable, nearest
 from everloop.registry.signing import Keys
 
 POLL_S = 0.1
@@ -38,6 +38,7 @@ class Fleet:
     endpoints : what answers now, by name; replaced as a whole.
     revision, desired : of the state that is applied in full, and of the newest one read.
     errors : endpoint -> why its desired state is not applied ("" for the file itself).
+    wanted : the names in the newest state that could be read.
     started : whether the first state has been tried.
     on_applied : called after each try.
     """
@@ -53,7 +54,9 @@ class Fleet:
         self._path = path
         self._counts = counts
         self._models: dict[str, LoadedModel] = {}
-        self._wanted: set[str] = set()
+        self.wanted: set[str] = set()
+        self._unloaded: frozenset[str] = frozenset()
+        self._refreshing = asyncio.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._next_try = 0.0
         self._loader = ThreadPoolExecutor(1, "everloop-load")
@@ -61,7 +64,8 @@ class Fleet:
     @property
     def ready(self) -> bool:
         """Whether every endpoint that is wanted answers."""
-        return self.started and self._wanted <= self.endpoints.keys() and "" not in self.errors
+        wanted = self.wanted - self._unloaded
+        return self.started and wanted <= self.endpoints.keys() and "" not in self.errors
 
     def get(self, name: str) -> LiveEndpoint:
         """The endpoint called ``name``. Raises NotFound with the nearest name."""
@@ -72,6 +76,11 @@ class Fleet:
             raise NotFound(
                 f"Endpoint {name!r} has no version that can answer: {self.errors[name]}",
                 code="endpoint_not_loaded", path=name,
+            )  # fmt: skip
+        if name in self._unloaded:
+            raise NotFound(
+                f"Endpoint {name!r} is unloaded.", code="endpoint_not_loaded", path=name,
+                fix=f"POST /v2/repository/models/{name}/load takes it up again.",
             )  # fmt: skip
         guess = nearest(name[:255], self.endpoints)
         known = ", ".join(sorted(self.endpoints)[:20]) or "none"
@@ -97,8 +106,36 @@ class Fleet:
             await self.refresh()
             await asyncio.sleep(POLL_S)
 
+    async def unload(self, name: str) -> None:
+        """Let an endpoint go, and its memory, until :meth:`load`. Raises NotFound."""
+        self._check_wanted(name)
+        await self._choose(self._unloaded | {name})
+
+    async def load(self, name: str) -> None:
+        """Take an endpoint up again; raises NotFound, or Unavailable when it cannot be loaded."""
+        self._check_wanted(name)
+        await self._choose(self._unloaded - {name})
+        if name not in self.endpoints:
+            raise Unavailable(
+                f"Endpoint {name!r} cannot be loaded: {self.errors.get(name, 'try again')}",
+                code="endpoint_not_loaded", path=name,
+            )  # fmt: skip
+
+    async def _choose(self, unloaded: frozenset[str]) -> None:
+        if unloaded != self._unloaded:
+            self._unloaded, self._seen = unloaded, None
+        await self.refresh()
+
+    def _check_wanted(self, name: str) -> None:
+        if name not in self.wanted:
+            self.get(name)  # says what there is
+
     async def refresh(self) -> None:
         """Apply the file when it has changed, or again when something of it failed."""
+        async with self._refreshing:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         mark = self._mark()
         again = bool(self.errors) and time.monotonic() >= self._next_try
         if self.started and mark == self._seen and not again:
@@ -110,7 +147,7 @@ class Fleet:
             fresh, errors, state = self.endpoints, {"": error.message}, None
         if state is not None:
             self.desired = state.revision
-            self._wanted = set(state.endpoints)
+            self.wanted = set(state.endpoints)
         if state is not None and not errors:
             self.revision = self._counts.revision = state.revision
         for name in errors.keys() - self.errors.keys():
@@ -134,6 +171,8 @@ class Fleet:
         fresh: dict[str, LiveEndpoint] = {}
         errors: dict[str, str] = {}
         for name, wanted in state.endpoints.items():
+            if name in self._unloaded:
+                continue
             try:
                 fresh[name] = self._endpoint(name, wanted)
             except EverloopError as error:

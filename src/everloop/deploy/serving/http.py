@@ -73,11 +73,7 @@ class Request:
         self._receive = receive
         self.params: dict[str, str] = {}  # what the names in the route's path stand for
         self.endpoint: LiveEndpoint | None = None  # of a route that is for one
-        given = self.headers.get(b"x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given):
-            self.id = given.decode()
-        else:
-            self.id = f"{_process}{next(_count):08x}"
+        self.id = request_id(self.headers.get(b"x-request-id"))
 
     @property
     def key(self) -> str:
@@ -141,6 +137,13 @@ class Request:
             f"body: the connection ended after {size} bytes, before the body did.",
             code="truncated_body", path="$", got=size,
         )  # fmt: skip
+
+
+def request_id(given: bytes | None) -> str:
+    """The caller's own id of a request, where it is one, or a new one."""
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode()
+    return f"{_process}{next(_count):08x}"
 
 
 class Response:

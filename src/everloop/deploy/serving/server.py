@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from granian.constants import HTTPModes, Interfaces
@@ -28,6 +29,7 @@ from everloop.deploy.serving.journal import Journal
 from everloop.deploy.serving.protocols.explaining import Explaining
 from everloop.deploy.serving.protocols.mlflow import MLflow
 from everloop.deploy.serving.protocols.native import Native
+from everloop.deploy.serving.protocols.repository import Repository
 from everloop.deploy.serving.protocols.v1 import V1
 from everloop.deploy.serving.protocols.v2 import V2
 from everloop.deploy.serving.routing import Routed
@@ -36,7 +38,12 @@ from everloop.deploy.serving.standing import Standing, remove_standing, write_st
 from everloop.deploy.state import state_path
 from everloop.errors import Unavailable
 
+if TYPE_CHECKING:
+    from everloop.deploy.serving.protocols.rpc import Rpc
+
 DRAIN_S = 10.0
+
+_log = logging.getLogger(__name__)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +52,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     state: Path
     host: str = "127.0.0.1"
     port: int = 5051
+    grpc_port: int | None = None  # 0 takes a free one; None serves no gRPC
     desired: Path | None = None  # the desired state's file, when not the usual one
     token: str = ""
     fsync: Literal["always", "interval", "never"] = "interval"
@@ -71,13 +79,15 @@ async def serve(options: Options) -> None:
     explaining = Explaining(options.max_body)
     asking = Asking(core, shadows, options.max_body)
     spoken: list[Routed] = [
-        Native(asking), explaining, V1(asking, fleet), V2(asking, fleet), MLflow(asking, fleet),
+        Native(asking), explaining, V1(asking, fleet), V2(asking, fleet),
+        Repository(fleet), MLflow(asking, fleet),
     ]  # fmt: skip
     app = App(fleet, counts, access, spoken)
     server = _server(app, options)
     # What is loaded stays: sparing the collector a walk over it halves the longest pauses.
     gc.collect()
     gc.freeze()
+    rpc = await _rpc(options, asking, fleet, counts, access)
     background = [asyncio.create_task(part.run()) for part in (fleet, journal, shadows)]
     folder, url = options.state / "serving", _address(options)
     stop_on_signals(server, options.watch_stdin)
@@ -93,6 +103,8 @@ async def serve(options: Options) -> None:
     print(_ready_line(url, fleet, options.as_json), flush=True)
     try:
         await serving
+        if rpc is not None:
+            await rpc.stop(DRAIN_S)
         await shadows.drain(DRAIN_S)
     finally:
         remove_standing(folder)
@@ -101,6 +113,20 @@ async def serve(options: Options) -> None:
         explaining.close()
         core.close()
         journal.close()
+
+
+async def _rpc(
+    options: Options, asking: Asking, fleet: Fleet, counts: Counts, access: Access
+) -> Rpc | None:
+    """gRPC beside HTTP, where it is asked for; needs the extra ``grpc``."""
+    if options.grpc_port is None:
+        return None
+    from everloop.deploy.serving.protocols.rpc import Rpc  # noqa: PLC0415 - an optional extra
+
+    rpc = Rpc(asking, fleet, counts, access)
+    port = await rpc.start(options.host, options.grpc_port)
+    _log.info("gRPC on %s:%d", options.host, port)
+    return rpc
 
 
 def _ready_line(url: str, fleet: Fleet, as_json: bool) -> str:

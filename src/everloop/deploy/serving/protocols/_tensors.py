@@ -30,6 +30,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 BYTES = "BYTES"
 PREDICT, PROBABILITIES = "predict", "predict_proba"
 MOST_DIMENSIONS = 8
+MOST_TENSORS = 10_000
 
 _LENGTH = struct.Struct("<I")
 # What an element may be in JSON; null is a missing value.
@@ -80,6 +81,13 @@ def from_json(name: str, datatype: str, shape: tuple[int, ...], data: bytes, pat
         flat: list[Any] = _FLAT[datatype].decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         flat = _flattened(data, datatype, len(shape), path)
+    return from_values(name, datatype, shape, flat, path)
+
+
+def from_values(
+    name: str, datatype: str, shape: tuple[int, ...], flat: list[Any], path: str
+) -> Tensor:
+    """A tensor of a flat list whose elements have the datatype's kind, or are None."""
     _check_count(len(flat), shape, path)
     if datatype == BYTES or None in flat:
         if datatype.startswith("FP"):
@@ -165,7 +173,7 @@ def to_bytes(tensor: Tensor) -> bytes:
     return b"".join(_LENGTH.pack(len(text)) + text for text in encoded)
 
 
-def to_json(tensor: Tensor) -> list[Any]:
+def to_values(tensor: Tensor) -> list[Any]:
     """The flat list of an output."""
     values = tensor.values
     return values.ravel().tolist() if isinstance(values, np.ndarray) else values

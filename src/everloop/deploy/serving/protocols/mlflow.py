@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-from everloop import __version__
 from everloop.deploy.serving.asking import Asking
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import JSON, TEXT, Request, Response, status_of
@@ -24,6 +23,7 @@ from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.protocols._bodies import envelope, read_instances, refused
 from everloop.deploy.serving.routing import Handler, Route
 from everloop.errors import EverloopError, InvalidInput, Unavailable, invalid
+from everloop.version import __version__
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CONTENT_TYPES = ("application/json", "text/csv")

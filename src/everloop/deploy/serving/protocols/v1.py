@@ -24,6 +24,7 @@ from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import JSON, Request, Response, json_response
 from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.protocols._bodies import envelope, read_instances, sentence_response
+from everloop.deploy.serving.protocols.v2 import arm_of
 from everloop.deploy.serving.routing import Handler, Route
 from everloop.errors import InvalidInput, NotFound, invalid
 
@@ -152,13 +153,9 @@ def _endpoint(request: Request) -> LiveEndpoint:
 
 def _named(request: Request, endpoint: LiveEndpoint) -> LiveArm | None:
     """The arm whose version or label stands in the path."""
-    version, label = request.params.get("version"), request.params.get("label")
-    if version is not None:
-        if not version.isdecimal() or len(version) > 18:
-            raise invalid("version", version[:40], "a whole number")
-        return endpoint.arm(int(version))
+    label = request.params.get("label")
     if label is None:
-        return None
+        return arm_of(request.params.get("version"), endpoint)
     for arm in endpoint.arms:
         if arm.role == label:
             return arm

@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from everloop import __version__
 from everloop.deploy.serving.asking import Asking
 from everloop.deploy.serving.core import Answer
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
@@ -24,6 +23,7 @@ from everloop.deploy.serving.http import JSON, Request, Response, json_response
 from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.protocols._bodies import envelope, sentence_response
 from everloop.deploy.serving.protocols._tensors import (
+    MOST_TENSORS,
     Tensor,
     check_shape,
     from_bytes,
@@ -32,15 +32,16 @@ from everloop.deploy.serving.protocols._tensors import (
     outputs,
     read_tensors,
     to_bytes,
-    to_json,
+    to_values,
 )
 from everloop.deploy.serving.routing import Handler, Route
 from everloop.errors import Unavailable, invalid
+from everloop.version import __version__
 
 HEADER_LENGTH = b"inference-header-content-length"
 OCTETS = (b"content-type", b"application/octet-stream")
 PLATFORM = "everloop_onnx"
-MOST_TENSORS = 10_000
+EXTENSIONS = ["binary_tensor_data", "model_repository"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -101,8 +102,7 @@ class V2:
 
     async def server(self, request: Request) -> Response:
         """``GET /v2``: who answers, and what beyond the protocol."""
-        extensions = ["binary_tensor_data"]
-        said = {"name": "everloop", "version": __version__, "extensions": extensions}
+        said = {"name": "everloop", "version": __version__, "extensions": EXTENSIONS}
         return json_response(said)
 
     async def live(self, request: Request) -> Response:
@@ -118,7 +118,7 @@ class V2:
     async def model(self, request: Request) -> Response:
         """``GET /v2/models/M``: names, types and shapes."""
         endpoint = _endpoint(request)
-        arm = _named(request, endpoint) or endpoint.champion
+        arm = arm_of(request.params.get("version"), endpoint) or endpoint.champion
         versions = [str(one.version) for one in endpoint.arms]
         said = {"name": endpoint.name, "versions": versions, "platform": PLATFORM}
         return json_response(said | dict(metadata(arm.model.reader.schema)))
@@ -126,13 +126,13 @@ class V2:
     async def model_ready(self, request: Request) -> Response:
         """``GET /v2/models/M/ready``: it answers; 404 when it does not."""
         endpoint = _endpoint(request)
-        _named(request, endpoint)
+        arm_of(request.params.get("version"), endpoint)
         return json_response({"name": endpoint.name, "ready": True})
 
     async def infer(self, request: Request) -> Response:
         """``POST /v2/models/M/infer``"""
         endpoint = _endpoint(request)
-        arm = _named(request, endpoint)
+        arm = arm_of(request.params.get("version"), endpoint)
         body = await self._asking.body(request)
         asked, raw = _divided(request, body)
         tensors = _tensors(asked, raw)
@@ -154,8 +154,8 @@ def _endpoint(request: Request) -> LiveEndpoint:
     return request.endpoint
 
 
-def _named(request: Request, endpoint: LiveEndpoint) -> LiveArm | None:
-    version = request.params.get("version")
+def arm_of(version: str | None, endpoint: LiveEndpoint) -> LiveArm | None:
+    """The arm of a version as a caller writes it; None where none is named."""
     if version is None:
         return None
     if not version.isdecimal() or len(version) > 18:
@@ -228,7 +228,7 @@ def _said(
             binary.append(to_bytes(tensor))
             one["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
-            one["data"] = to_json(tensor)
+            one["data"] = to_values(tensor)
         said.append(one)
     head = {"model_name": name, "model_version": str(answer.version), "id": request}
     return _encode(head | {"outputs": said}), binary
