@@ -22,7 +22,7 @@ from everloop.store.blobs import Blobs
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.update.decide import decide, needs_probe
-from everloop.update.probe import probe_update, quick_fit
+from everloop.update.probe import History, probe_update, quick_fit
 from everloop.update.situation import Considered, Situation, gather
 from everloop.update.spec import UpdateSpec
 from everloop.update.worth import Worth
@@ -55,7 +55,8 @@ class World:
         self.known = self.frame(3_000, -1, False)
         self.reference = profile(self.known, SCHEMA)
         learned = encode_batches([self.known], self.known.height, SCHEMA)
-        self.champion = quick_fit(SCHEMA, "logistic_regression")(learned)
+        fit = quick_fit(SCHEMA, "logistic_regression", accuracy)
+        self.champion = fit(History(learned.X, learned.y))
 
     def frame(self, n: int, day: int, moved: bool) -> pl.DataFrame:
         x = self.rng.normal(1.0 if moved else 0.0, 1, n)
@@ -120,7 +121,7 @@ class World:
             self.known,
             T0,
             self.watch.windows.quarantined("e"),
-            quick_fit(SCHEMA, "logistic_regression"),
+            quick_fit(SCHEMA, "logistic_regression", accuracy),
             accuracy,
             "accuracy",
             0.005,

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
-from everloop.data.encode import Examples, encode_batches
+from everloop.data.encode import encode, encode_batches
 from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
-from everloop.update.probe import quick_fit
+from everloop.train.fit import fit_candidates
+from everloop.train.fitting import silent
+from everloop.train.predictions import predict
+from everloop.train.spec import PrepareSpec, TrainSpec
+from everloop.update.probe import History, quick_fit
 from everloop.update.worth import Ask, Worth, worth_it
 
 SCHEMA = Schema((Feature("x", "number"), Feature("z", "number")), "y", "binary", (False, True))
@@ -26,15 +31,16 @@ def table(n: int, turned: bool, seed: int) -> tuple[pl.DataFrame, np.ndarray]:
     return pl.DataFrame({"x": x, "z": z, "y": y}), y.astype(np.int64)
 
 
-def encoded(rows: pl.DataFrame) -> Examples:
-    return encode_batches([rows], rows.height, SCHEMA)
+def encoded(rows: pl.DataFrame) -> History:
+    found = encode_batches([rows], rows.height, SCHEMA)
+    return History(found.X, found.y)
 
 
 def probe(turned: bool, n: int = 1_000) -> Worth:
-    old = quick_fit(SCHEMA, "lightgbm")(encoded(table(2_000, False, 0)[0]))
+    old = quick_fit(SCHEMA, "lightgbm", accuracy)(encoded(table(2_000, False, 0)[0]))
     history, _ = table(2_000, turned, 1)
     recent, y = table(n, turned, 2)
-    fit = quick_fit(SCHEMA, "lightgbm")
+    fit = quick_fit(SCHEMA, "lightgbm", accuracy)
     return worth_it(encoded(history), recent, y, old(recent), fit, accuracy, "accuracy", 0.005)
 
 
@@ -80,7 +86,7 @@ def test_a_metric_that_cannot_judge_is_not_enough_evidence() -> None:
         raise InvalidInput("roc_auc needs both classes")
 
     recent, y = table(500, False, 0)
-    fit = quick_fit(SCHEMA, "lightgbm")
+    fit = quick_fit(SCHEMA, "lightgbm", accuracy)
     found = worth_it(encoded(recent), recent, y, Answers(y), fit, refuses, "roc_auc", 0.005)
     assert not found.enough and "roc_auc needs both classes" in found.note
 
@@ -101,7 +107,27 @@ def test_answers_of_one_day_are_one_piece_of_evidence() -> None:
 def test_a_challenger_that_cannot_be_fitted_is_not_enough_evidence() -> None:
     recent, y = table(500, False, 0)
     history = recent.with_columns(y=pl.lit(True)).head(0)
-    fit = quick_fit(SCHEMA, "logistic_regression")
+    fit = quick_fit(SCHEMA, "logistic_regression", accuracy)
     for rows in (history, recent.with_columns(y=pl.lit(True))):
         found = worth_it(encoded(rows), recent, y, Answers(y), fit, accuracy, "accuracy", 0.005)
         assert not found.enough and found.note
+
+
+def test_the_quick_challenger_is_prepared_calibrated_and_decided_as_a_cycle_does() -> None:
+    history, recent = table(600, False, 0)[0], table(300, False, 1)[0]
+    rows = encoded(history.with_columns(x=pl.when(pl.col("z") > 0.5).then(None).otherwise("x")))
+    costs = np.array([[0.0, 1.0], [9.0, 0.0]])
+    spec = TrainSpec(
+        ("decision_tree", "logistic_regression"),
+        prepare=PrepareSpec(missing="knn", indicator=True),
+        calibrate="platt",
+        threshold="cost",
+        space={"decision_tree": {"max_depth": 3}},
+    )
+    quick = quick_fit(SCHEMA, "decision_tree", accuracy, spec, seed=1, costs=costs)(rows)(recent)
+    alone = msgspec.structs.replace(spec, candidates=("decision_tree",))
+    (whole,) = fit_candidates(rows.X, rows.y, SCHEMA, alone, accuracy, 1, silent, costs=costs)
+    assert whole.prepared is not None and whole.prepared["threshold"] < 0.3
+    pred, proba = predict(whole.estimator, encode(recent, SCHEMA), SCHEMA)
+    np.testing.assert_array_equal(quick.pred, pred)
+    np.testing.assert_array_equal(quick.proba, proba)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from everloop.data.conform import conform
-from everloop.data.encode import Examples, encode, encode_batches
+from everloop.data.encode import encode, encode_batches
 from everloop.data.merge import by_time, newer_over
 from everloop.data.schema import Schema
 from everloop.evaluate.answers import Answers
@@ -17,7 +19,13 @@ from everloop.monitor.answers import ScoredRows, scored_rows
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.performance import Score
 from everloop.train.check import find_candidate
+from everloop.train.fit import fit_candidates
+from everloop.train.fitting import silent
 from everloop.train.predictions import predict
+from everloop.train.search.space import fixed
+from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.train.training import Score as TrainingScore
+from everloop.train.validation import Known
 from everloop.update.situation import Situation
 from everloop.update.worth import Ask, Worth, worth_it
 
@@ -26,19 +34,59 @@ MAX_ROWS = 200_000  # the newest of more; a probe must stay cheap beside the cyc
 WINDOWS = 2  # an update must help beyond one odd window
 
 
-def quick_fit(
-    schema: Schema, algorithm: str, params: dict[str, Any] | None = None, seed: int = 0
-) -> Callable[[Examples], Ask]:
-    """Fit ``algorithm`` with ``params`` (its defaults when None) on examples by time."""
+Divide = Callable[[Sequence[pl.DataFrame]], Known]
 
-    def fit(history: Examples) -> Ask:
-        candidate = find_candidate(algorithm)
-        chosen = candidate.defaults(len(history)) if params is None else params
-        estimator = candidate.build(schema, schema.task, seed, chosen)
-        estimator.fit(history.X, history.y)
+
+def _nothing(_frames: Sequence[pl.DataFrame]) -> Known:
+    """Rows that nothing but their order divides."""
+    return Known()
+
+
+@dataclass(frozen=True)
+class History:
+    """Labelled rows by time, as a fit takes them: n by width, n targets, and what divides them."""
+
+    X: np.ndarray
+    y: np.ndarray
+    known: Known = Known()  # noqa: RUF009 - frozen
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+def quick_fit(
+    schema: Schema,
+    algorithm: str,
+    score: TrainingScore,
+    spec: TrainSpec = TrainSpec(),  # noqa: B008 - frozen
+    params: dict[str, Any] | None = None,
+    seed: int = 0,
+    costs: np.ndarray | None = None,
+) -> Callable[[History], Ask]:
+    """Fit ``algorithm`` with ``params`` (its defaults when None) as a cycle would.
+
+    With the preparation, calibration, threshold and validation parts of ``spec``, but no search.
+    """
+    alone = msgspec.structs.replace(spec, candidates=(algorithm,), search=SearchSpec())
+
+    def fit(history: History) -> Ask:
+        usual = find_candidate(algorithm).defaults(len(history))
+        best = fit_candidates(
+            history.X,
+            history.y,
+            schema,
+            alone,
+            score,
+            seed,
+            silent,
+            time_ordered=schema.time is not None,
+            keep=usual | fixed(spec.space.get(algorithm, {})) if params is None else params,
+            known=history.known,
+            costs=costs,
+        )[0]
 
         def ask(frame: pl.DataFrame) -> Answers:
-            return Answers(*predict(estimator, encode(frame, schema), schema))
+            return Answers(*predict(best.estimator, encode(frame, schema), schema))
 
         return ask
 
@@ -53,10 +101,12 @@ def probe_update(
     known: pl.DataFrame,
     trained_until: int,
     exclude: list[tuple[int, int]],
-    fit: Callable[[Examples], Ask],
+    fit: Callable[[History], Ask],
     score: Score,
     metric: str,
     min_gain: float,
+    divide: Divide = _nothing,
+    group_by: str | None = None,
 ) -> Worth:
     """Whether an update would have been worth it in the newest sound windows.
 
@@ -67,6 +117,8 @@ def probe_update(
     trained_until : event time (ms) up to which the champion was trained or chosen; windows that
         begin earlier would flatter it.
     exclude : quarantined windows, which neither train nor judge.
+    divide, group_by : what the rows of the history are divided by for validation, and a column
+        that it wants beside those of the schema.
     """
     spans = [
         (window.start, window.end)
@@ -75,8 +127,10 @@ def probe_update(
     ][-WINDOWS:]
     recent = _together([scored_rows(log, endpoint, schema, *span) for span in spans])
     until = spans[0][0] if spans else situation.now
-    rows = _history(log, endpoint, schema, known, until, exclude)
-    history = encode_batches(_let_go(rows), sum(batch.height for batch in rows), schema)
+    rows = _history(log, endpoint, schema, known, until, exclude, group_by)
+    divided = divide(rows)
+    examples = encode_batches(_let_go(rows), sum(batch.height for batch in rows), schema)
+    history = History(examples.X, examples.y, divided)
     if recent is None:
         empty = np.empty(0)
         nothing = Answers(empty)
@@ -92,11 +146,14 @@ def _history(
     known: pl.DataFrame,
     until: int,
     exclude: list[tuple[int, int]],
+    group_by: str | None,
 ) -> list[pl.DataFrame]:
     """The newest rows labelled before ``until``, typed alike; the log's word is the newer."""
     columns = [c for c in (schema.id, schema.time) if c] + [*schema.names, schema.target]
     present = [c for c in columns if c in known.columns]
     old = conform(known.select(present), schema)
+    if group_by is not None and group_by in known.columns and group_by not in old.columns:
+        old = old.with_columns(known[group_by])
     new = log.labelled(endpoint, schema, until=until, exclude=exclude, newest=MAX_ROWS)
     rows = by_time(newer_over(old, new, schema.id), schema.time).tail(MAX_ROWS)
     return list(rows.iter_slices(BATCH))

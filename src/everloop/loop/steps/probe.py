@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import polars as pl
 
 from everloop.data.conform import conform
 from everloop.data.declared import read_declared
-from everloop.evaluate.costs import metric_of
+from everloop.data.schema import Schema
+from everloop.evaluate.costs import costs_of, metric_of
 from everloop.loop.considered import found_params, trained_until
+from everloop.loop.declaration import Declaration
+from everloop.loop.dividing import known_of
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.update.probe import probe_update, quick_fit
 from everloop.update.situation import Situation
@@ -19,7 +23,8 @@ from everloop.update.worth import Worth
 class Probe:
     """Fits the champion's kind of model once on what was known before the newest windows.
 
-    A cycle that a person or a schedule asked for is not probed: its gates decide.
+    A cycle that a person or a schedule asked for is not probed: its gates decide. Nor is a ranking,
+    since the log does not say which rows belong together.
     """
 
     name = "probe"
@@ -29,6 +34,8 @@ class Probe:
         cause = context.cycle.cause
         if not cause.get("probe"):
             return Outcome({"why": "asked for by a person or a rule; the gates decide"})
+        if context.declaration.data.task == "ranking":
+            return Outcome({"why": "a ranking's rows are judged by group; the gates decide"})
         worth = _probe(context, msgspec.convert(cause["situation"], Situation))
         result: dict[str, Any] = {"worth": msgspec.to_builtins(worth)}
         if worth.worth:
@@ -47,17 +54,36 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
     schema = project.package(champion)[1].schema
     metric = metric_of(declaration.evaluate, schema)
     source = read_declared(declaration.data, project.dir, declaration.loop.seed)
-    params = found_params(project, champion)
+    fit = quick_fit(
+        schema,
+        champion.algorithm or "",
+        metric.score,
+        declaration.train,
+        found_params(project, champion),
+        declaration.loop.seed,
+        costs_of(declaration.evaluate, schema),
+    )
     return probe_update(
         project.log,
         declaration.endpoint,
         schema,
         situation,
-        conform(source, schema, training=True, ignore=declaration.data.ignore),
+        _kept(source, schema, declaration),
         trained_until(project, champion),
         project.windows.quarantined(declaration.endpoint),
-        quick_fit(schema, champion.algorithm or "", params, declaration.loop.seed),
+        fit,
         metric.score,
         metric.name,
         declaration.update.min_gain,
+        lambda frames: known_of(frames, schema, declaration),
+        declaration.evaluate.group_by,
     )
+
+
+def _kept(source: pl.DataFrame, schema: Schema, declaration: Declaration) -> pl.DataFrame:
+    """The columns of the schema, and the one that rows are divided by."""
+    kept = conform(source, schema, training=True, ignore=declaration.data.ignore)
+    group_by = declaration.evaluate.group_by
+    if group_by is None or group_by in kept.columns or group_by not in source.columns:
+        return kept
+    return kept.with_columns(source[group_by])
