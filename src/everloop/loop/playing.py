@@ -22,11 +22,14 @@ def truth(holdout: pl.DataFrame, schema: Schema, declaration: Declaration) -> np
     """The targets that answers are held against; of a policy one 0 for each episode."""
     if schema.task == "policy":
         return np.zeros(declaration.evaluate.episodes)
-    y = encode_target(holdout, schema)
-    if schema.group is None or schema.task != "ranking":
-        return y
-    # Metrics of rankings find which rows belong together beside their relevance.
-    return np.column_stack([y, group_codes(holdout[schema.group])])
+    return encode_target(holdout, schema)
+
+
+def ranked_together(holdout: pl.DataFrame, schema: Schema) -> npt.NDArray[np.int64] | None:
+    """Codes of the rows that are ranked together; None where nothing is ranked."""
+    if schema.group is None or schema.group not in holdout.columns:
+        return None
+    return group_codes(holdout[schema.group])
 
 
 def judged_answers(

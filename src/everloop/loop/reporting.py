@@ -24,7 +24,7 @@ from everloop.evaluate.report.build import Facts, build_report
 from everloop.evaluate.report.card import render_card
 from everloop.evaluate.report.html import render_html, render_json
 from everloop.loop.answers import PackagedModel
-from everloop.loop.playing import truth
+from everloop.loop.playing import ranked_together, truth
 from everloop.loop.reports import FILES
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.tracking.artifacts.paths import join, key_of
@@ -102,6 +102,7 @@ def _report(
         X=X,
         frame=holdout,
         y=truth(holdout, schema, declaration) if holdout.height else np.empty(0),
+        groups=ranked_together(holdout, schema),
         answers=model.answers(holdout) if holdout.height else Answers(np.empty(0)),
         tested=tested,
         snapshot=context.results.get("snapshot", {}),

@@ -37,31 +37,39 @@ def permutation_importance(
     *,
     repeats: int = REPEATS,
     rows: int = ROWS,
+    groups: np.ndarray | None = None,
     seed: int = 0,
 ) -> list[Importance]:
     """Every feature's importance for ``metric``, the largest first.
 
     A feature is shuffled as a whole: all its columns of ``X`` move together. At most ``rows``
-    random rows are used. Features that tell the same share their importance, and each of them
-    alone may look useless. Source: L. Breiman, Random Forests, Machine Learning 45 (2001); for
+    random rows are used; ``groups`` are codes of rows that are ranked together. Features that tell
+    the same share their importance, and each of them alone may look useless. Source: L. Breiman, Random Forests, Machine Learning 45 (2001); for
     any model: A. Fisher, C. Rudin, F. Dominici, JMLR 20 (2019).
     """
     rng = np.random.default_rng(seed)
     if len(X) > rows:
         chosen = np.sort(rng.choice(len(X), rows, replace=False))
         X, y = X[chosen], y[chosen]
-    whole = _score(ask, X, y, metric)
+        groups = None if groups is None else groups[chosen]
+    whole = _score(ask, X, y, metric, groups)
     out = []
     for name, span in schema.spans.items():
         drops = []
         for _ in range(repeats):
             shuffled = X.copy()
             shuffled[:, span] = X[rng.permutation(len(X)), span]
-            drops.append(whole - _score(ask, shuffled, y, metric))
+            drops.append(whole - _score(ask, shuffled, y, metric, groups))
         out.append(Importance(name, float(np.mean(drops)), float(np.std(drops))))
     return sorted(out, key=lambda one: (-one.drop, one.feature))
 
 
-def _score(ask: Ask, X: NDArray[np.float64], y: np.ndarray, metric: Metric) -> float:
+def _score(
+    ask: Ask,
+    X: NDArray[np.float64],
+    y: np.ndarray,
+    metric: Metric,
+    groups: np.ndarray | None,
+) -> float:
     answers = ask(X)
-    return metric.score(y, answers.pred, answers.proba)
+    return metric.score(y, answers.pred, answers.proba, groups)

@@ -18,9 +18,9 @@ TOP = 10  # places of a list that people look at
 class RankingMetric(Metric):
     """The mean, over the groups in which something is relevant, of a value of each group.
 
-    ``y`` is the relevance of n rows after :meth:`grouped`; otherwise n by 2, relevance and group.
-    Rows of equal score count in the order that is worst for the metric, so that a constant answer
-    gains nothing. Intervals resample groups, since rows of a group depend on each other.
+    ``y`` is the relevance of n rows; :meth:`grouped` says which belong together, else all do. Rows
+    of equal score count in the order that is worst for the metric, so that a constant answer gains
+    nothing. Intervals resample groups, since rows of a group depend on each other.
     """
 
     tasks: ClassVar[frozenset[Task]] = frozenset({"ranking"})
@@ -36,8 +36,7 @@ class RankingMetric(Metric):
         raise NotImplementedError
 
     def undefined(self, y: np.ndarray) -> str | None:
-        relevance = y[:, 0] if y.ndim == 2 else y
-        return None if np.any(relevance > 0) else "no row is relevant"
+        return None if np.any(y > 0) else "no row is relevant"
 
     def function(self, y: np.ndarray, pred: np.ndarray, proba: np.ndarray | None) -> float:
         values = self._values(y, pred)
@@ -58,9 +57,7 @@ class RankingMetric(Metric):
         )
 
     def _lists(self, y: np.ndarray, pred: np.ndarray) -> Iterator[np.ndarray]:
-        relevance = y[:, 0] if y.ndim == 2 else y
-        groups = self._groups if self._groups is not None else y[:, 1] if y.ndim == 2 else None
-        groups = np.zeros(len(y)) if groups is None else groups
-        order = np.lexsort((relevance, -pred, groups))
+        groups = np.zeros(len(y)) if self._groups is None else self._groups
+        order = np.lexsort((y, -pred, groups))
         edges = np.flatnonzero(np.diff(groups[order])) + 1
-        yield from np.split(relevance[order], edges)
+        yield from np.split(y[order], edges)

@@ -40,6 +40,7 @@ class Facts:
     ----------
     ask : the packaged model, rows of ``X`` in and answers out. ``X`` : of the held-out rows.
     frame, y, answers : the held-out rows, their targets, and what the model answered.
+    groups : codes of rows that are ranked together; None where nothing is ranked.
     train_frame : rows that trained (a sample is enough); None when they are not at hand.
     tested, snapshot, training : results of the cycle's steps, as they stand.
     sensitive : columns that fairness is looked at by.
@@ -59,6 +60,7 @@ class Facts:
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     train_frame: pl.DataFrame | None = None
+    groups: NDArray[np.int64] | None = None
     sensitive: Sequence[str] = ()
     shap: Sequence[tuple[str, float]] = ()
     cycle: int | None = None
@@ -157,14 +159,20 @@ def _confusion(facts: Facts) -> Confusion | None:
 
 
 def _slices(facts: Facts) -> Any:
-    return slices(facts.schema, facts.frame, facts.y, facts.answers, _metric(facts))
+    return slices(facts.schema, facts.frame, facts.y, facts.answers, _metric(facts), facts.groups)
 
 
 def _importances(facts: Facts) -> list[Importance]:
     if len(facts.schema.features) > IMPORTANT_WIDTH or len(facts.schema.features) < 2:
         return []
     return permutation_importance(
-        facts.ask, facts.X, facts.y, facts.schema, _metric(facts), seed=facts.seed
+        facts.ask,
+        facts.X,
+        facts.y,
+        facts.schema,
+        _metric(facts),
+        groups=facts.groups,
+        seed=facts.seed,
     )
 
 

@@ -21,12 +21,18 @@ SLICED = ("number", "boolean", "category")
 
 
 def slices(
-    schema: Schema, frame: pl.DataFrame, y: np.ndarray, answers: Answers, metric: Metric
+    schema: Schema,
+    frame: pl.DataFrame,
+    y: np.ndarray,
+    answers: Answers,
+    metric: Metric,
+    groups: np.ndarray | None = None,
 ) -> Slices:
     """The metric in every slice of a feature's values with 50 rows, the worst ones first.
 
     A number is cut at its quartiles, as fairness cuts. Of classes the share of right answers is
-    sliced, whose interval is known at any size; of numbers the metric itself.
+    sliced, whose interval is known at any size; of numbers the metric itself, ``groups`` being
+    codes of rows that are ranked together.
     """
     if frame.height > ROWS:
         frame, y = frame.head(ROWS), y[:ROWS]
@@ -34,16 +40,24 @@ def slices(
             answers.pred[:ROWS], None if answers.proba is None else answers.proba[:ROWS]
         )
     shares = not schema.numeric
+
+    def measured(name: str, rows: np.ndarray) -> Slice:
+        if shares:
+            return _measured(name, rows, y, answers, None)
+        return _measured(
+            name, rows, y, answers, metric if groups is None else metric.grouped(groups[rows])
+        )
+
     found = []
     for feature in schema.features:
         if feature.kind not in SLICED or feature.name not in frame.columns:
             continue
         for name, rows in _groups(frame[feature.name], feature.name):
             if len(rows) >= MIN_ROWS:
-                found.append(_measured(name, rows, y, answers, None if shares else metric))
+                found.append(measured(name, rows))
     better = shares or metric.greater_is_better
     found.sort(key=lambda s: s.value if better else -s.value)
-    whole = _measured("all", np.arange(len(y)), y, answers, None if shares else metric)
+    whole = measured("all", np.arange(len(y)))
     return Slices("accuracy" if shares else metric.name, whole.value, found[:WORST], len(found))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from everloop.data.schema import Schema
-from everloop.data.splits import group_codes
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.compare import compare
@@ -25,7 +24,7 @@ from everloop.evaluate.gates import (
 from everloop.evaluate.metrics import estimate, get_metric, metric_names
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.answers import PackagedModel
-from everloop.loop.playing import judged_answers, truth
+from everloop.loop.playing import judged_answers, ranked_together, truth
 from everloop.loop.reporting import reported
 from everloop.loop.served import served_latency_ms
 from everloop.loop.steps._base import End, Outcome, StepContext
@@ -92,9 +91,6 @@ def _evidence(
     champion: Answers | None,
 ) -> Evidence:
     spec = context.declaration.evaluate
-    groups = None
-    if schema.group is not None and schema.group in holdout.columns:
-        groups = group_codes(holdout[schema.group])
     return Evidence(
         schema=schema,
         frame=holdout,
@@ -106,7 +102,7 @@ def _evidence(
         size=model.size,
         leaks=lambda: _leaks(context),
         costs=costs_of(spec, schema),
-        groups=groups,
+        groups=ranked_together(holdout, schema),
         seed=context.declaration.loop.seed,
     )
 
