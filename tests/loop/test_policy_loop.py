@@ -32,6 +32,9 @@ def test_a_policy_goes_round_the_loop(tmp_path: Path) -> None:
         assert answers["y_pred"].to_list() == [2, 1]  # right to the goal, down past the hole
         again = carry_out(project, loop.run(wait=False))
         assert again.verdict == "not_worth_it", again.reason
+        for run in [c["run"] for c in table.result["candidates"]]:
+            same = carry_out(project, loop.reproduce(run, wait=False))
+            assert same.verdict == "reproduced", same.reason
 
 
 def test_an_environment_needs_no_source_and_takes_none() -> None:

@@ -13,7 +13,7 @@ import everloop as el
 from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 from everloop.loop.recipe import changes, read_recipe
-from everloop.loop.steps.reproduce import _end
+from everloop.loop.steps.reproduce import end_of
 
 
 def searched(folder: Path, trials: int) -> tuple[Project, dict]:
@@ -69,13 +69,41 @@ def test_a_run_is_reproduced_and_what_has_changed_is_named(tmp_path):
             f"commit {'f' * 40} then, {made.commit} now",
             f"package scikit-learn 0.1 then, {made.environment['package scikit-learn']} now",
         ]
-        trial = project.runs.search(None, "tags.trial = '2'", [], limit=1).items[0]
-        refused = carry_out(project, loop.reproduce(trial.id, wait=False))
-        assert refused.verdict == "refused" and "has a recipe" in refused.reason
+        diff = "diff --git a/mine.py b/mine.py\n+x = 1\n"
+        assert changes(msgspec.structs.replace(made, diff=diff), made)[0].endswith(": mine.py")
+
+
+def test_each_candidate_and_each_trial_is_reproduced_by_its_scores(tmp_path):
+    project, result = searched(tmp_path, 3)
+    with project:
+        loop = loop_of(project, "xor")
+        others = [c["run"] for c in result["candidates"][1:]]
+        trials = project.runs.search(None, "tags.trial IS NOT NULL", [], limit=50).items
+        assert len(others) == 2 and len(trials) == 3
+        for run in [*others, *(trial.id for trial in trials)]:
+            again = carry_out(project, loop.reproduce(run, wait=False))
+            assert again.verdict == "reproduced", again.reason
+            assert "no model of this" in again.reason
+        stranger = project.runs.start("xor", "mine", {})
+        refused = carry_out(project, loop.reproduce(stranger, wait=False))
+        assert refused.verdict == "refused" and "a run that a cycle made" in refused.reason
+        (study,) = (tmp_path / ".everloop/studies").glob("*.jsonl")
+        study.unlink()
+        gone = carry_out(project, loop.reproduce(trials[0].id, wait=False))
+        assert gone.verdict == "failed" and "its file is gone" in gone.reason
 
 
 def test_another_model_is_told_with_what_has_changed():
-    result = {"metric": "rmse", "then": 1.0, "now": 1.1, "rows": 50, "largest_difference": 0.2}
-    end = _end(result | {"changed": ["python 3.11 then, 3.12 now"]})
+    model = {"kind": "model", "algorithm": "ridge", "metric": "rmse", "then": 1.0, "rows": 50}
+    end = end_of(
+        model | {"now": 1.1, "largest_difference": 0.2, "changed": ["python 3.11 then, 3.12 now"]}
+    )
     assert end.verdict == "differs" and end.reason.endswith("Python 3.11 then, 3.12 now.")
-    assert _end(result | {"changed": [], "largest_difference": 1e-9}).verdict == "reproduced"
+    alike = model | {"now": 1.0, "changed": []}
+    assert end_of(alike | {"largest_difference": 1e-9}).verdict == "reproduced"
+    assert end_of(alike | {"largest_difference": 1e-3}).verdict == "differs"
+    assert "was freed" in end_of(alike).reason
+    trial = {"kind": "trial", "algorithm": "ridge", "metric": "rmse", "changed": []}
+    failed = end_of(trial | {"then": None, "now": None})
+    assert failed.verdict == "reproduced" and "for the same reason" in failed.reason
+    assert end_of(trial | {"then": None, "now": 1.0, "error": None}).verdict == "differs"

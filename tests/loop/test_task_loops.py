@@ -57,6 +57,8 @@ def test_a_ranking_goes_round_the_loop(tmp_path: Path) -> None:
     assert {"ndcg", "map", "hit_rate"} <= set(found) and found["ndcg"]["value"] > 0.8
     answers = loop.predict(frame.drop("relevance").head(10))
     assert np.corrcoef(answers["y_pred"], frame["a"].head(10))[0, 1] > 0.5
+    again = carry_out(loop.project, loop.reproduce(loop.version().run, wait=False))
+    assert again.verdict == "reproduced" and "ndcg" in again.reason, again.reason
     loop.project.close()
 
 

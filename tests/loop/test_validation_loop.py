@@ -52,6 +52,9 @@ def test_a_nested_choice_and_a_threshold_by_cost_go_round_the_loop(tmp_path: Pat
     decided = trained["prepared"]
     assert decided["threshold"] < 0.4  # a miss costs eight times a false alarm
     assert decided["cost"] < decided["cost_at_0.5"]
+    for run in [c["run"] for c in trained["candidates"]]:
+        again = carry_out(loop.project, loop.reproduce(run, wait=False))
+        assert again.verdict == "reproduced", again.reason
     loop.project.close()
 
 

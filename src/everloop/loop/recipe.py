@@ -91,12 +91,25 @@ def changes(then: Recipe, now: Recipe) -> list[str]:
     if then.commit != now.commit:
         lines.append(f"commit {then.commit} then, {now.commit} now")
     if then.diff != now.diff:
-        lines.append("changes without a commit are others")
+        files = ", ".join(_changed_files(then.diff, now.diff)[:5])
+        lines.append(f"changes without a commit are others: {files}")
     for key in sorted(set(then.environment) | set(now.environment)):
         before, after = then.environment.get(key), now.environment.get(key)
         if before != after:
             lines.append(f"{key} {before or 'absent'} then, {after or 'absent'} now")
     return lines
+
+
+def _changed_files(then: str | None, now: str | None) -> list[str]:
+    """The files whose changes without a commit are not the same."""
+    before, after = _by_file(then), _by_file(now)
+    return sorted(f for f in before.keys() | after.keys() if before.get(f) != after.get(f))
+
+
+def _by_file(diff: str | None) -> dict[str, str]:
+    """The part of each file of a git diff."""
+    parts = f"\n{diff or ''}".split("\ndiff --git ")[1:]
+    return {part.partition("\n")[0].rpartition(" b/")[2]: part for part in parts}
 
 
 def _place(project: Project, run: str) -> str:

@@ -44,8 +44,9 @@ def permutation_importance(
 
     A feature is shuffled as a whole: all its columns of ``X`` move together. At most ``rows``
     random rows are used; ``groups`` are codes of rows that are ranked together. Features that tell
-    the same share their importance, and each of them alone may look useless. Source: L. Breiman, Random Forests, Machine Learning 45 (2001); for
-    any model: A. Fisher, C. Rudin, F. Dominici, JMLR 20 (2019).
+    the same share their importance, and each of them alone may look useless. Source: L. Breiman,
+    Random Forests, Machine Learning 45 (2001); for any model: A. Fisher, C. Rudin, F. Dominici,
+    JMLR 20 (2019).
     """
     rng = np.random.default_rng(seed)
     if len(X) > rows:

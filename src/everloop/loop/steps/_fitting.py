@@ -23,6 +23,7 @@ from everloop.train.check import check_fits
 from everloop.train.fit import Fitted, fit_candidates
 from everloop.train.nested import NestedEstimate, nested_estimate
 from everloop.train.spec import TrainSpec
+from everloop.train.training import Training
 from everloop.train.validation import Known
 
 
@@ -44,6 +45,14 @@ class TrainingRows:
         return fit_candidates(
             self.X, self.y, self.schema, spec, self.metric.score, self.seed, report,
             **self._around(), **more,
+        )  # fmt: skip
+
+    def training(self, spec: TrainSpec) -> Training:
+        """The rows with the parts that validate."""
+        return Training(
+            self.X, self.y, self.schema, self.metric.score, self.seed,
+            prepare=spec.prepare, device=spec.device, validation=spec.validation,
+            **self._around(),
         )  # fmt: skip
 
     def nested(self, spec: TrainSpec, report: Report, study: Path | None) -> NestedEstimate:

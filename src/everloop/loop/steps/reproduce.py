@@ -1,111 +1,121 @@
-"""Reproduce: train the model of a run again, and compare what both answer."""
+"""Reproduce: train what a run trained again, and compare metrics and answers."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from everloop.data.encode import encode_batches, encode_target
 from everloop.errors import Conflict, NotFound, invalid
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.costs import metric_of
+from everloop.evaluate.metrics import Metric, default_metric
+from everloop.loop.answers import PackagedModel
 from everloop.loop.declaration import from_dict
+from everloop.loop.playing import judged_answers, ranked_together, truth
 from everloop.loop.recipe import Recipe, changes, read_recipe, recipe
+from everloop.loop.steps._again import (
+    candidate_again,
+    found_trial,
+    model_again,
+    trial_again,
+)
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._challenger import challenger, schema_of, test_rows
-from everloop.train.fit import fit_candidates
-from everloop.train.onnx import to_onnx
-from everloop.train.spec import SearchSpec
+from everloop.tracking.records import Run
 
-TOLERANCE = 1e-6  # of a probability, and of a number as a share of the numbers' spread
+TOLERANCE = 1e-6  # of a probability or score, and of a number as a share of the numbers' spread
 
 
 class Reproduce:
-    """Takes the recorded rows, parameters and seed; nothing is registered."""
+    """Takes the recorded rows, parameters and seed; nothing is registered.
+
+    The model of a cycle is compared by its answers to the held-out rows; a candidate that was not
+    chosen, and a trial, by the validation scores that the run recorded.
+    """
 
     name = "reproduce"
     where = "worker"
 
     def run(self, context: StepContext) -> Outcome:
-        run = str(context.cycle.cause["run"])
-        made = read_recipe(context.project, run)
-        if made is None:
-            raise invalid(
-                "run",
-                run,
-                "a run whose model came out of a cycle",
-                fix="The best candidate of each cycle has a recipe; a trial has none of its own.",
-            )
-        return _reproduce(_then(context, made), made, run)
+        run = context.project.runs.get(str(context.cycle.cause["run"]))
+        then, made = _then(context, run)
+        trained = then.results["train"]
+        schema = schema_of(then)
+        metric = default_metric("policy")
+        if schema.task != "policy":
+            metric = metric_of(then.declaration.evaluate, schema, trained["metric"])
+        whole = run.id == trained["run"]
+        found = _model(then, metric) if whole else _scored(then, run, metric)
+        now = recipe(then.project, then.declaration, made.cycle, made.dataset)
+        found |= {"run": run.id, "dataset": made.dataset, "changed": changes(made, now)}
+        return Outcome(found, end_of(found))
 
 
 STEP = Reproduce()
 
 
-def _then(context: StepContext, made: Recipe) -> StepContext:
+def _then(context: StepContext, run: Run) -> tuple[StepContext, Recipe]:
     """The context as it was: the cycle, what its steps found, and the loop that was declared."""
-    cycles = context.project.cycles
-    results = {s.step: s.result or {} for s in cycles.steps(made.cycle)}
-    if "train" not in results:
-        raise Conflict(f"cycle {made.cycle}: its training did not come to an end.")
+    cycles, key = context.project.cycles, run.tags.get("cycle", "")
+    results = {s.step: s.result or {} for s in cycles.steps(key)}
+    if key and "train" not in results:
+        raise Conflict(f"cycle {key}: its training did not come to an end.")
+    made = read_recipe(context.project, results["train"]["run"]) if key else None
+    if made is None:
+        raise invalid(
+            "run",
+            run.id,
+            "a run that a cycle made",
+            fix="everloop history NUMBER shows a cycle; its runs are tagged with it.",
+        )
     declaration = from_dict(made.declaration).declaration
     cycle = cycles.get(made.cycle)
-    return replace(context, cycle=cycle, declaration=declaration, results=results)
+    return replace(context, cycle=cycle, declaration=declaration, results=results), made
 
 
-def _reproduce(then: StepContext, made: Recipe, run: str) -> Outcome:
-    trained, schema = then.results["train"], schema_of(then)
-    if schema.task == "policy":
-        raise invalid("run", run, "a model that was trained on rows, no policy")
-    again = {"algorithm": trained["algorithm"], "model": then.project.blobs.put(_train(then))}
-    metric = metric_of(then.declaration.evaluate, schema)
-    frame = test_rows(then)
-    y = encode_target(frame, schema)
-    with challenger(replace(then, results=then.results | {"train": again})) as model:
-        now = model.answers(frame)
+def _model(then: StepContext, metric: Metric) -> dict[str, Any]:
+    """The cycle's model and the one trained now, asked about the same held-out rows."""
+    trained, frame, schema = then.results["train"], test_rows(then), schema_of(then)
+    again = {"algorithm": trained["algorithm"], "model": then.project.blobs.put(model_again(then))}
+    y, groups = truth(frame, schema, then.declaration), ranked_together(frame, schema)
     sign = 1.0 if metric.greater_is_better else -1.0
-    result: dict[str, Any] = {
-        "run": run,
-        "algorithm": trained["algorithm"],
-        "rows": frame.height,
-        "metric": metric.name,
-        "now": sign * metric.score(y, now.pred, now.proba),
-        "changed": changes(made, recipe(then.project, then.declaration, made.cycle, made.dataset)),
-    }
+
+    def asked(model: PackagedModel) -> tuple[Answers, float]:
+        answers = judged_answers(model, frame, schema, then.declaration)
+        return answers, sign * metric.score(y, answers.pred, answers.proba, groups)
+
+    with challenger(replace(then, results=then.results | {"train": again})) as model:
+        now, score = asked(model)
+    result: dict[str, Any] = {"kind": "model", "algorithm": trained["algorithm"]}
+    result |= {"metric": metric.name, "rows": len(y), "now": score}
     try:
         with challenger(then) as model:
-            before = model.answers(frame)
+            before, result["then"] = asked(model)
     except NotFound:
-        reason = "its model was freed, since it was never registered"
-        return Outcome(result, End("differs", f"Trained again, but not compared: {reason}."))
-    result["then"] = sign * metric.score(y, before.pred, before.proba)
-    result["largest_difference"] = _difference(before, now)
-    return Outcome(result, _end(result))
+        tested = then.results.get("evaluate", {}).get("metrics", {})
+        return result | {"then": tested.get(metric.name, {}).get("value")}
+    return result | {"largest_difference": _difference(before, now)}
 
 
-def _train(then: StepContext) -> bytes:
-    """The model again, with the parameters that were found."""
-    trained, snapshot, schema = then.results["train"], then.results["snapshot"], schema_of(then)
-    rows = int(snapshot["train_rows"])
-    data = encode_batches(then.project.datasets.batches(snapshot["dataset"], rows), rows, schema)
-    spec = msgspec.structs.replace(
-        then.declaration.train, candidates=(trained["algorithm"],), search=SearchSpec(), space={}
-    )
-    best = fit_candidates(
-        data.X,
-        data.y,
-        schema,
-        spec,
-        score=metric_of(then.declaration.evaluate, schema, trained["metric"]).score,
-        seed=then.declaration.loop.seed,
-        report=then.report,
-        time_ordered=schema.time is not None,
-        keep=trained["params"],
-    )[0]
-    return to_onnx(best.estimator, schema, data.X)
+def _scored(then: StepContext, run: Run, metric: Metric) -> dict[str, Any]:
+    """A run of which no model was kept, by its validation scores."""
+    trained, number = then.results["train"], run.tags.get("trial")
+    entry = next((c for c in trained["candidates"] if c["run"] == run.id), None)
+    if number is not None:
+        trial = found_trial(then, int(number))
+        found, kind, name = trial_again(then, trial, metric), "trial", trial.candidate
+    elif entry is not None:
+        found, kind = candidate_again(then, entry, metric), "candidate"
+        name = str(entry["algorithm"])
+    else:
+        raise invalid("run", run.id, "the model, a candidate or a trial of its cycle")
+    return {"kind": kind, "algorithm": name, "metric": metric.name, "then": found.then} | {
+        "now": found.now,
+        "steps_difference": found.steps,
+        "error": found.error,
+    }
 
 
 def _difference(before: Answers, now: Answers) -> float:
@@ -115,13 +125,44 @@ def _difference(before: Answers, now: Answers) -> float:
     return float(np.abs(before.pred - now.pred).max(initial=0.0)) / spread
 
 
-def _end(result: dict[str, Any]) -> End:
-    said = (
-        f"{result['metric']} {result['then']:.6g} then, {result['now']:.6g} now on "
-        f"{result['rows']:,} rows; predictions differ by {result['largest_difference']:.2g} at most"
-    )
-    if result["largest_difference"] <= TOLERANCE:
-        return End("reproduced", f"The same model came out: {said}.")
+def end_of(result: dict[str, Any]) -> End:
+    """The verdict in words: whether the same came out, by what, and what has changed since."""
+    what = "model" if result["kind"] == "model" else "score"
+    if same(result):
+        return End("reproduced", f"The same {what} came out: {_said(result)}.")
     changed = result["changed"]
     shown = "; ".join(changed[:5]) if changed else "nothing that was recorded changed"
-    return End("differs", f"Another model came out: {said}. {shown[:1].upper()}{shown[1:]}.")
+    reason = f"Another {what} came out: {_said(result)}. {shown[:1].upper()}{shown[1:]}."
+    return End("differs", reason)
+
+
+def same(result: dict[str, Any]) -> bool:
+    """Whether metrics and answers agree."""
+    then, now = result["then"], result["now"]
+    if result.get("error") or (then is None) != (now is None):
+        return False
+    apart = 0.0 if then is None else abs(then - now) / max(1.0, abs(then))
+    worst = max(
+        apart, result.get("largest_difference") or 0.0, result.get("steps_difference") or 0.0
+    )
+    return bool(worst <= TOLERANCE)
+
+
+def _said(result: dict[str, Any]) -> str:
+    metric, then, now = result["metric"], result["then"], result["now"]
+    if result["kind"] != "model":
+        if then is None and now is None:
+            return f"the {result['kind']} failed then, and for the same reason now"
+        why = f" ({result['error']})" if result.get("error") else ""
+        return (
+            f"{result['algorithm']} had {metric} {_number(then)} on the validation rows then, "
+            f"{_number(now)} now{why}; no model of this {result['kind']} was kept to be asked"
+        )
+    said = f"{metric} {_number(then)} then, {_number(now)} now on {result['rows']:,} rows"
+    if "largest_difference" not in result:
+        return f"{said}; the model of then was freed, so its answers are not compared"
+    return f"{said}; predictions differ by {result['largest_difference']:.2g} at most"
+
+
+def _number(value: float | None) -> str:
+    return "no value" if value is None else f"{value:.6g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,27 +33,37 @@ class Train:
 
     def run(self, context: StepContext) -> Outcome:
         schema = schema_of(context)
-        if schema.task == "policy":
-            return _policy(context, schema)
-        data, spec = training_rows_of(context), _spec(context)
-        keep = (context.cycle.cause.get("keep") or {}).get("params")
-        place = study_place(context, spec, data.metric)
-        report = TrialRuns(context, place, data.metric)
-        checkpoints = context.project.state / "checkpoints" / context.cycle.id
-        fitted = data.fit(spec, report, keep=keep, study=place, checkpoints=checkpoints)
-        nested = None
-        if spec.validation.kind == "nested" and keep is None:
-            nested = data.nested(spec, context.report, place)
-        model = to_onnx(fitted[0].estimator, schema, data.X)
-        outcome = _record(context, [*fitted, *_baseline(report)], model, data.metric)
+        outcome = _policy(context, schema) if schema.task == "policy" else _rows(context, schema)
         dataset = str(context.results["snapshot"]["dataset"])
         made = recipe(context.project, context.declaration, context.cycle.id, dataset)
         keep_recipe(context.project, outcome.result["run"], made)
-        shutil.rmtree(checkpoints, ignore_errors=True)
-        return Outcome(outcome.result | _validated(context, outcome, report, nested, data.metric))
+        # Only now: until a recipe is kept, a step that is repeated goes on from them.
+        shutil.rmtree(_checkpoints(context), ignore_errors=True)
+        return outcome
 
 
 STEP = Train()
+
+
+def _rows(context: StepContext, schema: Schema) -> Outcome:
+    data, spec = training_rows_of(context), _spec(context)
+    keep = (context.cycle.cause.get("keep") or {}).get("params")
+    place = study_place(context, spec, data.metric)
+    report = TrialRuns(context, place, data.metric)
+    checkpoints = _checkpoints(context)
+    fitted = data.fit(spec, report, keep=keep, study=place, checkpoints=checkpoints)
+    nested = None
+    if spec.validation.kind == "nested" and keep is None:
+        nested = data.nested(spec, context.report, place)
+    model = to_onnx(fitted[0].estimator, schema, data.X)
+    outcome = _record(context, [*fitted, *_baseline(report)], model, data.metric)
+    studied = {} if place is None else {"study": place.stem}
+    validated = _validated(context, outcome, report, nested, data.metric)
+    return Outcome(outcome.result | studied | validated)
+
+
+def _checkpoints(context: StepContext) -> Path:
+    return context.project.state / "checkpoints" / context.cycle.id
 
 
 def _validated(

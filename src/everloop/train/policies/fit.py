@@ -85,10 +85,16 @@ def _learn(
 
 def _baseline(environment: Environment, seed: int) -> Fitted:
     started = time.perf_counter()
+    earned = random_return(environment, seed)
+    return Fitted(BASELINE, {}, None, time.perf_counter() - started, earned)
+
+
+def random_return(environment: Environment, seed: int) -> float:
+    """What random actions earn in the episodes that choose, a mean."""
     rng = np.random.default_rng(seed)
     earned = returns(
         environment,
         lambda X: rng.integers(environment.actions, size=len(X)),
         seeds(CHOOSING, EPISODES, seed),
     )
-    return Fitted(BASELINE, {}, None, time.perf_counter() - started, float(earned.mean()))
+    return float(earned.mean())

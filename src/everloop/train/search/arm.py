@@ -103,6 +103,13 @@ class Arm:
         self.exhausted = True
         return None
 
+    def params_of(self, trial: Trial) -> dict[str, Any]:
+        """What a trial was begun with, before the fit settled anything itself."""
+        chosen = {name: value for name, (value, _) in trial.point.items()}
+        if not chosen:
+            return self.defaults
+        return self.defaults | self._drawn(optuna.trial.FixedTrial(chosen))
+
     def tell(self, asked: Asked, trial: Trial) -> None:
         """Learn what came of it."""
         self.trials.append(trial)

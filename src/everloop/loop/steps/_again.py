@@ -1,0 +1,135 @@
+"""Training a run of a cycle again: its model, one of its candidates, or a trial of its search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from everloop.data.declared import environment_of
+from everloop.errors import Conflict
+from everloop.evaluate.metrics import Metric
+from everloop.loop.steps._base import StepContext
+from everloop.loop.steps._challenger import schema_of
+from everloop.loop.steps._fitting import TrainingRows, training_rows_of
+from everloop.train.baseline import NAME as BASELINE
+from everloop.train.baseline import baseline
+from everloop.train.check import find_candidate
+from everloop.train.fitting import silent
+from everloop.train.onnx import to_onnx
+from everloop.train.policies.fit import BASELINE as RANDOM
+from everloop.train.policies.fit import fit_policies, random_return
+from everloop.train.search.arm import Arm
+from everloop.train.search.records import Trial
+from everloop.train.search.study import best_of, read_trials
+from everloop.train.search.workers._base import Job, run_job
+from everloop.train.spec import SearchSpec, TrainSpec
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A validation score then and now, by the metric's own sign; steps are those of a trial."""
+
+    then: float | None
+    now: float | None
+    steps: float = 0.0  # the largest difference of a score on the way
+    error: str | None = None
+
+
+def model_again(then: StepContext) -> bytes:
+    """The cycle's model as ONNX, with the parameters that were found."""
+    trained, schema = then.results["train"], schema_of(then)
+    spec = _alone(then, str(trained["algorithm"]))
+    if schema.task == "policy":
+        environment = environment_of(then.declaration.data)
+        assert environment is not None, "the schema of a policy comes from its environment"
+        seed = then.declaration.loop.seed
+        found = fit_policies(environment, spec, seed, then.report, keep=trained["params"])
+        return to_onnx(found[0].estimator, schema)
+    data = training_rows_of(then)
+    best = data.fit(spec, then.report, keep=trained["params"])[0]
+    return to_onnx(best.estimator, schema, data.X)
+
+
+def candidate_again(then: StepContext, entry: dict[str, Any], metric: Metric) -> Scored:
+    """The validation score of a candidate that was not chosen.
+
+    ``entry`` is its line in the cycle's table. Raises :class:`~everloop.errors.Conflict` when what
+    it takes is no longer there.
+    """
+    name, sign = str(entry["algorithm"]), 1.0 if metric.greater_is_better else -1.0
+    if schema_of(then).task == "policy":
+        return Scored(entry["score"], _policy_return(then, name, entry["params"]))
+    data = training_rows_of(then)
+    training = data.training(_alone(then, name))
+    if name == BASELINE:
+        floor = baseline(training)
+        return Scored(entry["score"], None if floor is None else sign * floor[1])
+    if then.declaration.train.search.asked:
+        trials = [trial for trial in _trials(then) if trial.candidate == name]
+        best = best_of(trials)
+        if best is None:
+            raise Conflict(f"run of {name}: none of its trials was scored.")
+        return trial_again(then, best, metric, data)
+    found = training.validate(find_candidate(name), entry["params"]).score
+    return Scored(entry["score"], sign * found)
+
+
+def trial_again(
+    then: StepContext, trial: Trial, metric: Metric, data: TrainingRows | None = None
+) -> Scored:
+    """A trial with what its sampler chose; one that was stopped on its way goes as far."""
+    data = training_rows_of(then) if data is None else data
+    sign = 1.0 if metric.greater_is_better else -1.0
+    candidate = find_candidate(trial.candidate)
+    spec = then.declaration.train
+    arm = Arm(trial.candidate, candidate, spec, candidate.defaults(len(data.X)))
+    job = Job(trial.number, trial.candidate, arm.params_of(trial), spec.search.early_stopping)
+    known, last = dict(trial.steps), max((step for step, _ in trial.steps), default=None)
+    seen: dict[int, float] = {}
+
+    def stop(step: int, score: float) -> bool:
+        seen[step] = score
+        return trial.state == "pruned" and step == last
+
+    done = run_job(data.training(_alone(then, trial.candidate)), job, stop, silent)
+    apart = max((abs(seen.get(step, np.inf) - value) for step, value in known.items()), default=0.0)
+    if trial.state == "pruned" and last is not None:
+        return Scored(sign * known[last], sign * seen.get(last, np.nan), float(apart), done.error)
+    then_, now = (None if s is None else sign * s for s in (trial.score, done.score))
+    error = None if done.error == trial.error else done.error
+    return Scored(then_, now, float(apart), error)
+
+
+def found_trial(then: StepContext, number: int) -> Trial:
+    """The trial of the cycle's study with that number. Raises Conflict when it is gone."""
+    for trial in _trials(then):
+        if trial.number == number:
+            return trial
+    raise Conflict(f"trial {number}: its study's file does not hold it any more.")
+
+
+def _trials(then: StepContext) -> list[Trial]:
+    study = then.results["train"].get("study")
+    try:
+        return read_trials(then.project.state / "studies" / f"{study}.jsonl")
+    except FileNotFoundError:
+        raise Conflict(f"study {study}: its file is gone, and its trials with it.") from None
+
+
+def _policy_return(then: StepContext, name: str, params: dict[str, Any]) -> float | None:
+    environment = environment_of(then.declaration.data)
+    assert environment is not None, "the schema of a policy comes from its environment"
+    seed = then.declaration.loop.seed
+    if name == RANDOM:
+        return random_return(environment, seed)
+    return fit_policies(environment, _alone(then, name), seed, then.report, keep=params)[0].score
+
+
+def _alone(then: StepContext, name: str) -> TrainSpec:
+    """What the loop file says of training, for one candidate and without a search."""
+    return msgspec.structs.replace(
+        then.declaration.train, candidates=(name,), search=SearchSpec(), space={}
+    )
