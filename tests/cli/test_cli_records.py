@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from everloop.errors import Conflict, EverloopError, NotFound
 from everloop.loop.project import Project
 from everloop.settings import Settings
 from everloop.tracking.records import Point
+from ports import free_port
 
 Ask = Callable[..., Any]
 
@@ -32,9 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
     """A server of that folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "everloop.server", "--dir", str(folder), "--port", str(port)]
     process = subprocess.Popen([*command, "--no-controller"], stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
@@ -46,7 +44,7 @@ def address(folder: Path) -> Iterator[str]:
             time.sleep(0.05)
     yield url
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.fixture(params=["folder", "server"])

@@ -17,7 +17,7 @@ import story
 
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
-from everloop.server.bind import claim_port
+from ports import free_port
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -30,14 +30,14 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 
 @pytest.fixture
 def server(project: Project, cycles: list[Cycle]) -> Iterator[str]:
-    port = claim_port("127.0.0.1", 0, "--port")
+    port = free_port()
     command = [sys.executable, "-m", "everloop.server", "--dir", str(project.dir),
                "--port", str(port), "--no-controller"]  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EVERLOOP_")}
     process = subprocess.Popen(command, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
+        for _ in range(2000):
             try:
                 if httpx.get(f"{url}/ready").status_code == 200:
                     break
@@ -45,7 +45,7 @@ def server(project: Project, cycles: list[Cycle]) -> Iterator[str]:
                 time.sleep(0.05)
         yield url
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
 

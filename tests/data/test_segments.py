@@ -95,7 +95,7 @@ def test_two_processes_write_side_by_side_without_sharing_a_segment(tmp_path):
         "[w.append(f'{sys.argv[2]} {i}'.encode()) for i in range(300)]; w.close()"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "ab"]
-    assert [process.wait(30) for process in running] == [0, 0]
+    assert [process.wait(60) for process in running] == [0, 0]
     found = payloads(tmp_path)
     assert sorted(found) == sorted(f"{n} {i}".encode() for n in "ab" for i in range(300))
 

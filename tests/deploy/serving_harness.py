@@ -8,23 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import msgspec
 
 from everloop.data.segments import list_segments, read_segment
+from ports import free_port
+from waiting import wait_for
 
 ROW = {"x0": 1.0, "x1": 1.0, "x2": 1.0, "x3": 1.0}  # answered with 10
 TRIP = {"age": 30, "carrier code": "UA", "zone": "2", "member": True, "leaves": "2013-01-05T17:30"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Serving:
@@ -43,9 +37,9 @@ class Serving:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                 env={**os.environ, **environ},
             )  # fmt: skip
-        assert select.select([self.process.stdout], [], [], 20)[0], self.stderr.read_text()
+        assert select.select([self.process.stdout], [], [], 60)[0], self.stderr.read_text()
         self.ready_line = self.process.stdout.readline().decode()
-        self.http = httpx.Client(base_url=self.url, timeout=20)
+        self.http = httpx.Client(base_url=self.url, timeout=60)
 
     def predict(self, rows, endpoint="flights", **arguments) -> httpx.Response:
         return self.http.post(f"/endpoints/{endpoint}/predict", json=rows, **arguments)
@@ -53,8 +47,8 @@ class Serving:
     def status(self) -> dict:
         return self.http.get("/endpoints").json()
 
-    def applied(self, revision: int, seconds: float = 5.0) -> None:
-        until(lambda: self.status()["revision"] == revision, seconds)
+    def applied(self, revision: int) -> None:
+        wait_for(lambda: self.status()["revision"] == revision)
 
     def records(self, kind: str = "predictions") -> list[dict]:
         return [
@@ -64,7 +58,7 @@ class Serving:
         ]
 
     def raw(self, data: bytes, half_close: bool = False) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall(data)
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
@@ -76,11 +70,4 @@ class Serving:
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.http.close()
         self.process.send_signal(number)
-        return self.process.wait(20)
-
-
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+        return self.process.wait(60)

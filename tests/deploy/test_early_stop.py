@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
 
 from everloop.deploy.serving.server import Options, _listening
 from everloop.errors import Unavailable
+from ports import free_port
 
 
 def options(tmp_path: Path) -> Options:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Options(state=tmp_path, host="127.0.0.1", port=probe.getsockname()[1])
+    return Options(state=tmp_path, host="127.0.0.1", port=free_port())
 
 
 def test_a_server_that_was_stopped_before_it_took_connections(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import grpc
 import numpy as np
 import pytest
-from serving_harness import ROW, TRIP, Serving, free_port
+from serving_harness import ROW, TRIP, Serving
 
 from everloop.deploy.serving.protocols._rpc_messages import MESSAGES, SERVICE
 from everloop.deploy.state import Arm
+from ports import free_port
 
 ROWS = np.random.default_rng(5).normal(size=(20, 4))
 

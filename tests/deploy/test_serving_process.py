@@ -28,7 +28,7 @@ def test_it_ends_gently(project, start):
     head = (
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(big)
     )  # fmt: skip
-    with socket.create_connection(("127.0.0.1", serving.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=60) as connection:
         connection.sendall(head + big[:-10])
         time.sleep(0.3)
         serving.process.send_signal(signal.SIGTERM)
@@ -38,7 +38,7 @@ def test_it_ends_gently(project, start):
         assert answer.startswith(b"HTTP/1.1 200"), answer
         while connection.recv(1 << 20):
             pass
-    assert serving.process.wait(20) == 0
+    assert serving.process.wait(60) == 0
     assert len(serving.records()[-1]["y"]) == 60_000
     with pytest.raises(httpx.ConnectError):
         httpx.get(serving.url + "/health")
@@ -49,7 +49,7 @@ def test_it_ends_with_its_supervisor_when_told_to_watch(project, start):
     serving = start(project.folder, "--watch-stdin")
     assert serving.predict([ROW]).status_code == 200
     serving.process.stdin.close()
-    assert serving.process.wait(10) == 0
+    assert serving.process.wait(60) == 0
 
 
 def test_what_was_answered_survives_a_kill(project, start):
@@ -70,7 +70,7 @@ def test_under_always_many_requests_share_an_fsync(project, start):
     serving = start(EVERLOOP_LOG_FSYNC="always")
 
     def ask() -> None:
-        with httpx.Client(base_url=serving.url, timeout=20) as http:
+        with httpx.Client(base_url=serving.url, timeout=60) as http:
             for _ in range(20):
                 assert http.post("/predict", json=[ROW]).status_code == 200
 
@@ -123,7 +123,7 @@ def test_a_token_is_asked_for_and_needed_beyond_loopback(project, start):
 def run_once(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "everloop.deploy.serving", "--dir", str(folder), *options],
-        capture_output=True, text=True, timeout=20, env={**os.environ, **environ},
+        capture_output=True, text=True, timeout=60, env={**os.environ, **environ},
     )  # fmt: skip
 
 

@@ -9,10 +9,11 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
-from serving_harness import ROW, until
+from serving_harness import ROW
 
 from everloop.deploy.serving.endpoint import share_of
 from everloop.deploy.state import Arm, package_path, state_path
+from waiting import wait_for
 
 
 def test_swaps_under_load_fail_no_request(project, start):
@@ -24,7 +25,7 @@ def test_swaps_under_load_fail_no_request(project, start):
     done = threading.Event()
 
     def ask() -> None:
-        with httpx.Client(base_url=serving.url, timeout=20) as http:
+        with httpx.Client(base_url=serving.url, timeout=60) as http:
             while not done.is_set():
                 try:
                     answer = http.post("/predict", json=[ROW])
@@ -102,7 +103,7 @@ def test_a_shadow_answers_after_the_caller_and_never_instead(project, models, st
     serving = start()
     answer = serving.predict([ROW], headers={"x-request-id": "q"})
     assert answer.json()["y_pred"] == pytest.approx([10.0], abs=1e-6)
-    until(lambda: len(serving.records()) == 3)
+    wait_for(lambda: len(serving.records()) == 3)
     champion, shadow, failed = serving.records()
     assert (champion["arm"], shadow["arm"], failed["arm"]) == ("champion", "shadow", "shadow")
     assert (champion["request"], shadow["request"]) == ("q", "q")
@@ -132,13 +133,13 @@ def test_a_bad_package_changes_nothing_and_says_why(project, start):
     project.want(flights=[Arm(1, good)])
     serving = start()
     project.want(flights=[Arm(2, bad)], more=[Arm(1, good)])
-    until(lambda: "more" in serving.status()["endpoints"])
+    wait_for(lambda: "more" in serving.status()["endpoints"])
     status = serving.status()
     assert "bytes, expected" in status["errors"]["flights"]
     assert (status["revision"], status["desired"]) == (1, 2)
     assert serving.predict([ROW]).headers["x-everloop-version"] == "1"
     state_path(project.state).write_text("nonsense")
-    until(lambda: "" in serving.status()["errors"])
+    wait_for(lambda: "" in serving.status()["errors"])
     assert serving.predict([ROW]).status_code == 200
     assert serving.http.get("/ready").status_code == 503
     serving.applied(project.want(flights=[Arm(1, good)]))

@@ -8,14 +8,17 @@ import re
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from everloop.loop.declaration import parse
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PORT = re.compile(r"(--port |127\.0\.0\.1:)(\d+)")
 BLOCK = re.compile(r"^```(python|console|toml)( [^\n]*)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -32,12 +35,16 @@ def blocks(page: Path) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_examples_run(page: Path, tmp_path: Path) -> None:
-    """Blocks marked ``run`` are run in order, in one folder; ``file=NAME`` blocks are written."""
+    """Blocks marked ``run`` are run in order, in one folder; ``file=NAME`` blocks are written.
+
+    Each port of the page stands for a free one, since other tests run at the same time.
+    """
+    ports: defaultdict[str, int] = defaultdict(free_port)
     for language, mark, code in blocks(page):
         if mark.startswith("file="):
             (tmp_path / mark.removeprefix("file=")).write_text(code)
         elif mark == "run":
-            run(language, code, tmp_path)
+            run(language, PORT.sub(lambda m: f"{m[1]}{ports[m[2]]}", code), tmp_path)
         elif language == "toml":
             parse(code)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from everloop.loop.project import Project
 from everloop.monitor.watch import DAY
 from everloop.store.clock import now_ms
 from everloop.store.tables import log_parts
+from waiting import wait_for
 
 
 def run(loop: Loop) -> Cycle:
@@ -204,20 +204,13 @@ def weights(project: Project) -> list[float]:
     return [arm.weight for arm in project.endpoints.get("flow").arms]
 
 
-def until(condition: object, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_an_engine_that_closes_leaves_the_cycle_to_the_next_one(canary: Loop) -> None:
     project = canary.project
     cycle = canary.deploy(2, wait=False)
     before = threading.active_count()
     with running(project):
-        until(lambda: weights(project) == [0.5, 0.5])
-    until(lambda: threading.active_count() <= before)  # no thread holds the process up
+        wait_for(lambda: weights(project) == [0.5, 0.5])
+    wait_for(lambda: threading.active_count() <= before)  # no thread holds the process up
     left = project.cycles.get(cycle.id)
     assert (left.state, left.finished) == ("running", None)
     assert weights(project) == [0.5, 0.5]
@@ -230,7 +223,7 @@ def test_a_rollout_that_breaks_gives_the_champion_its_traffic_back(canary: Loop)
     project = canary.project
     cycle = canary.deploy(2, wait=False)
     with running(project) as engine:
-        until(lambda: weights(project) == [0.5, 0.5])
+        wait_for(lambda: weights(project) == [0.5, 0.5])
         # A part of the log is lost: nobody can count any more.
         Traffic(project).day(0, at=now_ms())
         project.log.ship()
@@ -256,7 +249,7 @@ def test_whoever_follows_a_cycle_takes_over_when_its_process_ends(project: Proje
     ended: list[Cycle] = []
     follower = threading.Thread(target=lambda: ended.append(loop.run()))
     follower.start()
-    until(lambda: project.cycles.unfinished() != [])
+    wait_for(lambda: project.cycles.unfinished() != [])
     with pytest.raises(Conflict, match="another process"):
         Engine(project, "inline").launch()
     other.close()

@@ -21,10 +21,11 @@ from server_helpers import DEAD, LOOP_FILE, Client
 
 from everloop.loop.project import Project
 from everloop.server.app import create_app
-from everloop.server.bind import claim_port
 from everloop.server.child import answers_ready
 from everloop.settings import Settings
 from everloop.tracking.artifacts.paths import key_of
+from ports import free_port
+from waiting import wait_for
 
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 LIMIT = 150_000_000
@@ -42,7 +43,7 @@ class Running:
 
     def __init__(self, folder: Path, fsize: int | None = None, token: str = "") -> None:
         self.folder = folder
-        self.port = claim_port("127.0.0.1", 0, "--port")
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("EVERLOOP_")}
         command = [sys.executable, "-m", "everloop.server", "--no-controller"]
@@ -52,11 +53,9 @@ class Running:
             stdin=subprocess.PIPE, env=clean | ({"EVERLOOP_TOKEN": token} if token else {}),
             stderr=(folder / "log").open("ab"), preexec_fn=limit,
         )  # fmt: skip
-        deadline = time.monotonic() + 30
-        while not answers_ready(("127.0.0.1", self.port)):
-            assert self.process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        address = ("127.0.0.1", self.port)
+        wait_for(lambda: answers_ready(address) or self.process.poll() is not None)
+        assert self.process.poll() is None
 
     def raw(self, method: str, target: str, body: bytes = b"", said: int | None = None) -> bytes:
         """The answer to a request whose target goes out as it is."""
@@ -183,10 +182,7 @@ def test_a_cut_off_upload_leaves_nothing(server: Running, http: httpx.Client, si
     head += f"Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n"
     server.send(head.encode() + b"x" * size + b"\r\n", ends=True)
     assert http.get(f"{PROXY}/cut").status_code == 404
-    deadline = time.monotonic() + 5
-    while server.waiting() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert server.waiting() == []
+    wait_for(lambda: server.waiting() == [])
 
 
 QUOTED = "attachment; filename=\"q__.txt\"; filename*=UTF-8''q%22%C3%A9.txt"
@@ -396,10 +392,7 @@ def test_a_killed_upload_is_swept_at_the_next_start(tmp_path: Path) -> None:
     with running(tmp_path) as first, socket.create_connection(("127.0.0.1", first.port)) as begun:
         head = f"PUT {PROXY}/a HTTP/1.1\r\nHost: 127.0.0.1:{first.port}\r\n"
         begun.sendall(f"{head}Content-Length: 9000000\r\n\r\n".encode() + b"x" * 4_000_000)
-        deadline = time.monotonic() + 10
-        while not any(path.stat().st_size for path in first.waiting()):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: any(path.stat().st_size for path in first.waiting()))
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
         assert len(first.waiting()) == 1

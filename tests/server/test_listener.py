@@ -11,8 +11,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from everloop.server import listener
-from everloop.server.bind import claim_port
 from everloop.server.listener import Connection, Listener, listening
+from ports import free_port
 
 ASKED = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 
@@ -36,7 +36,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     monkeypatch.setattr(listener, "HEAD_SECONDS", 0.3)
-    port = claim_port("127.0.0.1", 0, "--port")
+    port = free_port()
     made = Listener(application, "127.0.0.1", port)
 
     async def run() -> None:
@@ -48,7 +48,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     ready = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(60)
     yield made
     made.stop()
     thread.join(30)

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import httpx
 import pytest
 from server_helpers import LOOP_FILE
 
-from everloop.server.bind import claim_port
 from everloop.server.child import answers_ready
+from ports import free_port
+from waiting import wait_for
 
 
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -37,16 +37,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    return claim_port("127.0.0.1", 0, "--port")
+    return free_port()
 
 
 @pytest.fixture
 def server(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     process = start(folder, "--port", str(port), "--watch-stdin")
-    deadline = time.monotonic() + 30
-    while not answers_ready(("127.0.0.1", port)):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: answers_ready(("127.0.0.1", port)) or process.poll() is not None)
+    assert process.poll() is None
     with process:
         yield process
         process.kill()
@@ -54,14 +52,14 @@ def server(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 
 def test_hostile_bodies_leave_it_standing(server: subprocess.Popen[str], port: int) -> None:
     url = f"http://127.0.0.1:{port}/api/v1/check"
-    big = httpx.post(url, content=b"x" * 100_000_000, timeout=30)
+    big = httpx.post(url, content=b"x" * 100_000_000, timeout=60)
     assert (big.status_code, big.json()["error"]["code"]) == (413, "too_large")
 
     def endless() -> Iterator[bytes]:
         for _ in range(2_000):
             yield b"x" * 1_000
 
-    chunked = httpx.post(url, content=endless(), timeout=30)
+    chunked = httpx.post(url, content=endless(), timeout=60)
     assert chunked.status_code == 413
     with socket.create_connection(("127.0.0.1", port)) as cut_off:
         head = (
@@ -76,13 +74,13 @@ def test_hostile_bodies_leave_it_standing(server: subprocess.Popen[str], port: i
 
 def test_ends_cleanly_on_sigterm(server: subprocess.Popen[str]) -> None:
     server.send_signal(signal.SIGTERM)
-    assert server.wait(10) == 0
+    assert server.wait(60) == 0
 
 
 def test_ends_when_its_supervisor_is_gone(server: subprocess.Popen[str]) -> None:
     assert server.stdin
     server.stdin.close()
-    assert server.wait(10) == 0
+    assert server.wait(60) == 0
 
 
 def test_a_port_in_use_is_one_sentence(folder: Path) -> None:
@@ -90,14 +88,14 @@ def test_a_port_in_use_is_one_sentence(folder: Path) -> None:
         held.bind(("127.0.0.1", 0))
         held.listen()
         process = start(folder, "--port", str(held.getsockname()[1]))
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "is in use" in said and "--port" in said and "Traceback" not in said
 
 
 def test_beyond_loopback_without_a_token_is_one_sentence(folder: Path) -> None:
     process = start(folder, "--host", "0.0.0.0", "--port", "0")
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert said.strip().endswith("set EVERLOOP_TOKEN, or bind to 127.0.0.1.")
 

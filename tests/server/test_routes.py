@@ -45,7 +45,11 @@ def test_a_route_without_a_permission_is_denied(connect: Connect) -> None:
     assert "names no permission" in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("route", [r for r in ROUTES if r.permission != "public"], ids=str)
+@pytest.mark.parametrize(
+    "route",
+    [r for r in ROUTES if r.permission != "public"],
+    ids=lambda route: f"{route.method} {route.path}",
+)
 def test_no_route_answers_without_the_token(connect: Connect, route: Route) -> None:
     path = route.path.replace("{", "").replace("}", "")
     answer = connect(token="s3cret").request(route.method, path)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,8 @@ from everloop.server.bind import check_bind, claim_port, is_loopback
 from everloop.server.child import answers_ready, rotate
 from everloop.server.supervisor import run_up
 from everloop.server.upfile import hold_lock, read_up
+from ports import free_port
+from waiting import wait_for
 
 UP = Path(__file__).with_name("up.py")
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -30,7 +31,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def run(first: str = "", second: str = "", form: str = "text") -> subprocess.Popen[str]:
-        ports = [claim_port("127.0.0.1", 0, "--port") for _ in range(2)]
+        ports = [free_port() for _ in range(2)]
         command = [sys.executable, str(UP), str(tmp_path / ".everloop"), form, str(ports[0])]
         command += [*first.split(), "--", str(ports[1]), *second.split()]
         process = subprocess.Popen(
@@ -48,13 +49,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
             if psutil.pid_exists(pid):
                 os.kill(pid, signal.SIGKILL)
         process.communicate()
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 8.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -76,7 +70,7 @@ def test_ready_line_up_file_and_clean_end(start: Start, tmp_path: Path) -> None:
     children = children_of(process)
     assert len(children) == 2
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
     assert all(gone(child) for child in children)
     assert read_up(tmp_path / ".everloop") is None
     assert not (tmp_path / ".everloop" / "up.json").exists()
@@ -105,14 +99,14 @@ def test_children_end_when_the_supervisor_is_killed(start: Start, tmp_path: Path
     process.stdout.readline()  # type: ignore[union-attr]
     children = children_of(process)
     process.kill()
-    wait_for(lambda: all(gone(child) for child in children), 3)
+    wait_for(lambda: all(gone(child) for child in children))
     assert (tmp_path / ".everloop" / "up.json").exists()  # left over ...
     assert read_up(tmp_path / ".everloop") is None  # ... and counts for nothing
 
 
 def test_a_refusal_is_said_in_the_childs_words(start: Start) -> None:
     process = start(first="--refuse")
-    assert process.wait(8) == 2
+    assert process.wait(60) == 2
     assert process.stderr.read() == (  # type: ignore[union-attr]
         "everloop: data.target: got 'x', expected a column.\n"
     )
@@ -120,7 +114,7 @@ def test_a_refusal_is_said_in_the_childs_words(start: Start) -> None:
 
 def test_gives_up_on_a_child_that_never_gets_ready(start: Start) -> None:
     process = start(first="--slow 60 --crash-after 0.01")
-    assert process.wait(15) == 1
+    assert process.wait(60) == 1
     assert "ended 3 times before it was ready" in process.stderr.read()  # type: ignore[union-attr]
 
 

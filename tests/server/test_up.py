@@ -34,12 +34,12 @@ def test_up_serves_both_planes_and_ends_with_them(tmp_path: Path) -> None:
         assert httpx.get(line["serve_url"] + "/endpoints").json()["endpoints"] == {}
         up = read_up(tmp_path / ".everloop")
         assert up is not None and up.url == line["url"]
-        second = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=30)
+        second = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=60)
         assert second.returncode == 2
         assert f"already running on {tmp_path} at {up.url}" in second.stderr
         assert json.loads(second.stdout)["error"]["code"] == "already_up"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
         assert not any(child.is_running() for child in children)
     finally:
         process.kill()
@@ -85,13 +85,13 @@ def test_sigterm_amid_training_ends_at_once_and_the_next_up_goes_on(tmp_path: Pa
         path = httpx.post(url + "/api/v1/loops/small/train").headers["location"]
         until(url + path, training)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(8) == 0
+        assert process.wait(60) == 0
         process, url = start()
         ended = until(url + path, lambda found: found["cycle"]["finished"] is not None)
         assert ended["cycle"]["verdict"] == "promoted"
         assert {s["step"]: s["attempts"] for s in ended["steps"]}["snapshot"] == 1
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.communicate()

@@ -78,7 +78,7 @@ def test_a_thread_moves_after_some_transactions(
         log.written()
     assert log._thread is None
     log.written()
-    assert moved.wait(30)
+    assert moved.wait(60)
     log.close()
     assert kept(path) == 2
     log.close()

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import httpx
+
+from ports import free_port
 
 EVERLOOP = [sys.executable, "-c", "from everloop.cli import main; main()"]
 START_SECONDS = 60.0
@@ -40,12 +41,6 @@ def everloop_json(folder: Path, *arguments: str) -> Any:
     return json.loads(everloop(folder, *arguments, "--json").stdout)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
 def serving(folder: Path, *arguments: str) -> Iterator[httpx.Client]:
     """``everloop serve`` on a free port, and a client for it."""
@@ -60,12 +55,12 @@ def serving(folder: Path, *arguments: str) -> Iterator[httpx.Client]:
             start_new_session=True,
         )
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
                 wait_ready(client, process, output)
                 yield client
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=60) == 0
 
 
 class Up:
@@ -100,7 +95,7 @@ class Up:
     def stop(self) -> int:
         """SIGTERM, as a service manager stops it."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=60)
         self._close()
         return code
 
@@ -108,7 +103,7 @@ class Up:
         """``kill -9`` of the whole set at once."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)
         self._close()
 
     def _close(self) -> None:
@@ -135,14 +130,3 @@ def wait_ready(client: httpx.Client, process: subprocess.Popen[bytes], output: I
                 return
         time.sleep(0.05)
     raise AssertionError("not ready in time")
-
-
-def wait_for(condition: Any, seconds: float = 60.0, every: float = 0.05) -> Any:
-    """The first truthy value of ``condition()``."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(every)
-    raise AssertionError("did not come in time")

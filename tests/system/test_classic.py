@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from processes import everloop, everloop_json, serving, wait_for
+from processes import everloop, everloop_json, serving
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from waiting import wait_for
 
 
 def test_train_serve_update_on_the_diabetes_data(tmp_path: Path) -> None:
@@ -39,7 +41,7 @@ def test_train_serve_update_on_the_diabetes_data(tmp_path: Path) -> None:
             answer = client.post("/predict", json=records_of(rows))
             return answer.headers["x-everloop-version"] == "2"
 
-        wait_for(version, seconds=10)
+        wait_for(version)
         after = client.post("/predict", json=records_of(rows)).json()["y_pred"]
         assert not np.allclose(after, expected.predict(rows), rtol=1e-6)
 

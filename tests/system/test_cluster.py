@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from processes import everloop, everloop_json, up, wait_for
+from processes import everloop, everloop_json, up
 from sklearn.datasets import load_breast_cancer
+
+from waiting import wait_for
 
 LOOP_FILE = """\
 [loop]

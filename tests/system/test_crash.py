@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import everloop, up, wait_for
+from processes import everloop, up
 from sklearn.datasets import load_breast_cancer
 
 from everloop.deploy.package import read_package
 from everloop.deploy.state import read_state, state_path
 from everloop.loop.project import Project
+from waiting import wait_for
 
 FAULTY = Path(__file__).with_name("faulty.py")
 STEPS = ["snapshot", "train", "evaluate", "register", "approve", "deploy", "promote"]
@@ -119,7 +120,7 @@ def test_killed_in_the_middle_of_a_step(folder: Path, step: str) -> None:
     wait_for(lambda: database.exists() and step in _begun(folder), every=0.005)
     time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
+    process.wait(timeout=60)
     whole(folder)
     assert run(folder, "none") == 0
     finished(folder, 1)

@@ -22,13 +22,14 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from processes import free_port, wait_for
 
 from everloop.loop.project import Project
 from everloop.server.child import answers_ready
 from everloop.server.routes import ROUTES
 from everloop.settings import Settings
 from everloop.tracking.mlflow_api.table import ENTRIES
+from ports import free_port
+from waiting import wait_for
 
 WIRE = "/api/2.0/mlflow"
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"

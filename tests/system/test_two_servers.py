@@ -15,13 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
-from processes import free_port, wait_for
 
 import everloop
 from everloop.registry.signing import Keys
 from everloop.server.child import answers_ready
 from everloop.store.database import Database
 from everloop.store.events import EventLog
+from ports import free_port
+from waiting import wait_for
 
 PROCESSES, THREADS, ROUNDS = 4, 4, 5
 POINTS = 20  # of a batch

@@ -19,6 +19,7 @@ from everloop.tracking.client import channel as channel_module
 from everloop.tracking.client.channels import channel_to
 from everloop.tracking.client.place import place_of
 from everloop.tracking.records import Run
+from waiting import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -204,8 +205,7 @@ def test_points_are_in_the_write_ahead_file_soon_though_nothing_is_sent(
     sizes = lambda: sum(p.stat().st_size for p in folder.rglob("*.seg"))  # noqa: E731
     before = sizes()
     run.log({"a": 1.0})
-    time.sleep(0.2)
-    assert sizes() > before
+    wait_for(lambda: sizes() > before)
     assert not run.flush(patience=0.1)
     assert kept(project, run).metrics == {}
     monkeypatch.undo()

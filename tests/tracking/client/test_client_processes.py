@@ -173,7 +173,7 @@ def test_sigterm_ends_the_run_and_the_program(server: Server, here: Path) -> Non
             break
     client.send_signal(signal.SIGTERM)
     printed = client.stdout.read().splitlines()
-    assert client.wait(20) == 143
+    assert client.wait(60) == 143
     with Project.open(server.folder) as project:
         assert project.runs.get(run).status == "KILLED"
     assert len(steps(server.folder, run)) >= int(printed[-1].split()[0]) if printed else 21
@@ -186,7 +186,7 @@ def test_a_run_without_a_block_ends_with_the_program(server: Server, here: Path)
         client = script(here, start + ending)
         assert client.stdout is not None
         run = client.stdout.read().strip()
-        assert client.wait(20) == code
+        assert client.wait(60) == code
         with Project.open(server.folder) as project:
             found = project.runs.get(run)
         assert found.status == status and found.metrics["a"].value == 1.0
@@ -203,7 +203,7 @@ with el.start_run(run={run.id!r}, dir=".", server={server.url!r}) as run:
         other = script(here, text)
         for step in range(1000):
             run.log({"a": float(step), "shared": float(step)}, step=step, at=step)
-        assert other.wait(30) == 0
+        assert other.wait(60) == 0
     for key in ("a", "b", "shared"):
         assert steps(server.folder, run.id, key) == list(range(1000))
 

@@ -56,7 +56,7 @@ async def listening(
     """The events of a run as (id, kind, data)."""
     headers = {} if last is None else {"last-event-id": last}
     url = f"/api/v1/runs/{run}/live"
-    async with client.stream("GET", url, headers=headers, timeout=30) as answer:
+    async with client.stream("GET", url, headers=headers, timeout=60) as answer:
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield _events(answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -12,13 +11,13 @@ from pathlib import Path
 
 import httpx
 
+from ports import free_port
+
 
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address of the control plane of a folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "everloop.server", "--dir", str(folder), "--port", str(port)]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen([*command, "--no-controller"], stdout=log, stderr=log)
@@ -33,4 +32,4 @@ def served(folder: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)

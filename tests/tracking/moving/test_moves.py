@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,8 @@ from everloop.store.tables import moves as table
 from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.queue import Kind, MoveStore
 from everloop.tracking.moving.sources.opening import open_source
+from ports import free_port
+from waiting import wait_for
 
 OPTIONS = {
     "artifacts": True, "artifacts_from": None, "merge": False, "rename_with": "",
@@ -244,7 +244,7 @@ def test_an_import_goes_on_after_its_server_was_killed(mlflow: Made, tmp_path: P
         id = asked.json()["id"]
         refused = httpx.post(f"{url}/api/v1/imports", json={"source": "sqlite:////etc/passwd"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "outside_the_fence")
-        wait(lambda: moved(url, id)["state"] != "waiting")
+        wait_for(lambda: moved(url, id)["state"] != "waiting")
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -254,7 +254,7 @@ def test_an_import_goes_on_after_its_server_was_killed(mlflow: Made, tmp_path: P
     database.close()
     url, process = start(folder)
     try:
-        wait(lambda: moved(url, id)["state"] == "done")
+        wait_for(lambda: moved(url, id)["state"] == "done")
         done = moved(url, id)
         counts = {line["kind"]: (line["theirs"], line["ours"]) for line in done["report"]["lines"]}
         assert done["report"]["ok"] and counts["runs"] == (64, 64), done
@@ -263,10 +263,10 @@ def test_an_import_goes_on_after_its_server_was_killed(mlflow: Made, tmp_path: P
         assert httpx.get(f"{url}/api/v1/exports/{id}").status_code == 404
         again = httpx.post(f"{url}/api/v1/imports/{id}/resume")
         assert again.json()["state"] == "waiting"
-        wait(lambda: moved(url, id)["state"] == "done")
+        wait_for(lambda: moved(url, id)["state"] == "done")
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def moved(url: str, id: str) -> dict[str, Any]:
@@ -275,9 +275,7 @@ def moved(url: str, id: str) -> dict[str, Any]:
 
 
 def start(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "everloop.server", "--dir", str(folder), "--port", str(port)]
     process = subprocess.Popen([*command, "--no-controller"], stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
@@ -288,16 +286,8 @@ def start(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
         except httpx.TransportError:
             return False
 
-    wait(up)
+    wait_for(up)
     return url, process
-
-
-def wait(until: Any) -> None:
-    for _ in range(600):
-        if until():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it never came")
 
 
 def test_what_goes_wrong_inside_is_said_and_shows_no_inside(
