@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from everloop.loop.cycles import Cycle as Cycle
     from everloop.loop.declaration import Declaration as Declaration
     from everloop.loop.declaration import from_dict as from_dict
+    from everloop.loop.exporting import export as export
     from everloop.loop.initial import initialise
     from everloop.loop.loop import Loop as Loop
     from everloop.loop.loop import declare as declare
@@ -44,6 +45,7 @@ _HOME = {
     "Project": "everloop.loop.project",
     "check": "everloop.loop.checking",
     "declare": "everloop.loop.loop",
+    "export": "everloop.loop.exporting",
     "export_mlflow": "everloop.loop.moving",
     "from_dict": "everloop.loop.declaration",
     "gc": "everloop.loop.cleaning",

@@ -26,6 +26,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database_url : SQLAlchemy URL; empty means SQLite in ``.everloop/everloop.db``.
     blobs_url : ``file:///…``, ``s3://…``, ``gs://…``, ``az://…``; empty means ``.everloop/blobs``.
     token : bearer token that callers must send; required when a server binds beyond loopback.
+    access : who may ask the data plane beyond loopback: ``token``, those who send it, or
+        ``network``, whoever the network lets reach the port, as behind KServe's router.
     server : address of a running control plane that the command line should talk to.
     log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.
     grpc_port : port on which predictions are answered over gRPC too; 0 serves none.
@@ -40,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database_url: str = ""
     blobs_url: str = ""
     token: str = ""
+    access: str = "token"
     server: str = ""
     log_fsync: str = "interval"
     grpc_port: int = 0
@@ -91,6 +94,8 @@ def _checked(values: dict[str, Any]) -> Settings:
     settings = Settings(**values)
     if settings.log_fsync not in ("always", "interval", "never"):
         raise invalid("settings.log_fsync", settings.log_fsync, "always, interval or never")
+    if settings.access not in ("token", "network"):
+        raise invalid("settings.access", settings.access, "token or network")
     return settings
 
 

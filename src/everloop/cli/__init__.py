@@ -40,7 +40,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "models": ("Show models; point aliases, set stages, delete.", "Registry"),
     "webhooks": ("Tell others of what changes in the registry.", "Registry"),
     "import": ("Move in from MLflow.", "Moving"),
-    "export": ("Move out to MLflow.", "Moving"),
+    "export": ("Docker, Kubernetes, KServe; or out to MLflow.", "Moving"),
     "gc": ("Free what was deleted long ago.", "Trust"),
     "events": ("Show who did what.", "Trust"),
     "audit": ("Verify the event log.", "Trust"),

@@ -25,6 +25,7 @@ def options(arguments: list[str]) -> Options:
     parser.add_argument("--port", type=int, default=5051, help="the port to bind")
     parser.add_argument("--grpc-port", type=int, help="serve gRPC too, on this port")
     parser.add_argument("--state", type=Path, help="the file of the desired state to follow")
+    parser.add_argument("--log", type=Path, help="the folder of the prediction log")
     parser.add_argument(
         "--watch-stdin", action="store_true", help="end when standard input is closed"
     )
@@ -40,6 +41,8 @@ def options(arguments: list[str]) -> Options:
         grpc_port=given.grpc_port if given.grpc_port is not None else settings.grpc_port or None,
         desired=given.state,
         token=settings.token,
+        open_network=settings.access == "network",
+        log=given.log,
         fsync=settings.log_fsync,  # type: ignore[arg-type]
         max_body=int(settings.max_body_mb * 1e6),
         watch_stdin=given.watch_stdin,

@@ -21,13 +21,14 @@ class Access:
     Raises :class:`~everloop.errors.InvalidInput` for a bind beyond loopback without a token.
     """
 
-    def __init__(self, host: str, token: str) -> None:
-        if not token and not is_loopback(host):
+    def __init__(self, host: str, token: str, open_network: bool = False) -> None:
+        if not token and not open_network and not is_loopback(host):
             raise InvalidInput(
                 f"host: got {host!r} without a token, expected a loopback address or a token.",
                 code="token_required", path="host", got=host,
                 fix="Set EVERLOOP_TOKEN to serve beyond this machine.",
             )  # fmt: skip
+        self._any_name = bool(token) or not is_loopback(host)
         self._token = token.encode()
         self._known: set[bytes] = set()
 
@@ -46,7 +47,7 @@ class Access:
 
     def check_host(self, request: Request) -> None:
         """On loopback without a token: refuse a foreign Host or Origin."""
-        if self._token:
+        if self._any_name:
             return
         host = request.headers.get(b"host", b"localhost")
         if host not in self._known:

@@ -55,6 +55,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     grpc_port: int | None = None  # 0 takes a free one; None serves no gRPC
     desired: Path | None = None  # the desired state's file, when not the usual one
     token: str = ""
+    open_network: bool = False  # whoever reaches the port may ask
+    log: Path | None = None  # the folder of the prediction log, when not the usual one
     fsync: Literal["always", "interval", "never"] = "interval"
     max_body: int = 16 << 20
     segment_bytes: int = 64 << 20
@@ -68,10 +70,12 @@ async def serve(options: Options) -> None:
     Raises :class:`~everloop.errors.InvalidInput` for a bind beyond loopback without a token and
     :class:`~everloop.errors.Unavailable` when the address is taken.
     """
-    access = Access(options.host, options.token)
+    access = Access(options.host, options.token, options.open_network)
     _check_free(options.host, options.port)
     counts = Counts()
-    journal = Journal(options.state / "log", counts, options.fsync, options.segment_bytes)
+    journal = Journal(
+        options.log or options.state / "log", counts, options.fsync, options.segment_bytes
+    )
     core = Core(journal)
     shadows = Shadows(core, counts)
     fleet = Fleet(options.state, options.desired or state_path(options.state), counts)

@@ -1,0 +1,159 @@
+"""Out to the world: an endpoint as an image's context, or as manifests that run the image."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from everloop.deploy.export.compose import compose
+from everloop.deploy.export.context import context, write_files
+from everloop.deploy.export.helm import helm
+from everloop.deploy.export.kserve import MODES, Canary, kserve
+from everloop.deploy.export.kubernetes import kubernetes
+from everloop.deploy.export.target import Served, Target, check_target, label_of
+from everloop.errors import invalid, nearest
+from everloop.loop.project import Project
+
+Files = dict[str, bytes]
+_PLAIN: dict[str, Callable[[Target], Files]] = {
+    "kubernetes": kubernetes,
+    "helm": helm,
+    "compose": compose,
+}
+KINDS = ("docker", "kubernetes", "helm", "compose", "kserve")
+
+
+class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What :func:`export` may be told; see :class:`~everloop.deploy.export.target.Target`.
+
+    ``name`` : of the exported service; made from the endpoint's unless given. ``mode``,
+    ``canary_image`` and ``canary_percent`` are KServe's.
+    """
+
+    name: str = ""
+    image: str = ""
+    port: int = 8080
+    grpc_port: int | None = None
+    min_replicas: int | None = None
+    max_replicas: int = 6
+    cpu: str = "500m"
+    memory: str = "512Mi"
+    memory_limit: str = "1Gi"
+    access: str = ""
+    mode: str = "Serverless"
+    canary_image: str = ""
+    canary_percent: int = 10
+
+
+def export(
+    kind: str,
+    out: Path | str,
+    *,
+    endpoint: str | None = None,
+    dir: Path | str = ".",
+    **how: Any,
+) -> list[Path]:
+    """Write what runs an endpoint elsewhere below the folder ``out``; returns the files.
+
+    Parameters
+    ----------
+    kind : ``docker`` (the folder an image is built from), ``kubernetes``, ``helm``, ``compose`` or
+        ``kserve`` (manifests that run the image).
+    endpoint : its name; may be left out when there is one.
+    dir : the project's folder.
+    how : the fields of :class:`How`.
+
+    Raises :class:`~everloop.errors.InvalidInput` for what an engine or a cluster would refuse, and
+    :class:`~everloop.errors.NotFound` for an unknown endpoint.
+    """
+    folder = Path(out)
+    try:
+        wanted = msgspec.convert(how, How)
+    except msgspec.ValidationError as error:
+        raise invalid("how", how, f"the options of an export ({error})") from None
+    with Project.open(dir) as project:
+        files = exported(project, kind, endpoint, wanted)
+    write_files(files, folder)
+    return [folder / name for name in files]
+
+
+def exported(project: Project, kind: str, endpoint: str | None, how: How) -> Files:
+    """The same as names and contents, for those who write them elsewhere."""
+    if kind not in KINDS:
+        guess = nearest(kind, KINDS)
+        fix = f'Did you mean "{guess}"?' if guess else None
+        raise invalid("kind", kind, "one of " + ", ".join(KINDS), fix=fix)
+    served = _served(project, endpoint)
+    target = _target(kind, served, how)
+    check_target(target)
+    if kind == "docker":
+        return context(served, target)
+    if kind != "kserve":
+        return _PLAIN[kind](target)
+    if how.mode not in MODES:
+        raise invalid("mode", how.mode, "one of " + ", ".join(MODES))
+    canary = Canary(how.canary_image, how.canary_percent) if how.canary_image else None
+    return kserve(target, how.mode, canary)  # type: ignore[arg-type]
+
+
+def archive(files: Files) -> bytes:
+    """The files as one .tar.gz, the same bytes for the same files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _target(kind: str, served: Served, how: How) -> Target:
+    """KServe's router sends no token; elsewhere callers do, and a second replica stands by."""
+    kserve_alone = kind == "kserve"
+    least = how.min_replicas
+    if least is None:
+        least = 1 if kserve_alone else 2
+    access = how.access or ("network" if kserve_alone else "token")
+    if access not in ("token", "network"):
+        raise invalid("access", access, "token or network")
+    return Target(
+        name=how.name or label_of(served.name),
+        image=how.image,
+        port=how.port,
+        grpc_port=how.grpc_port,
+        min_replicas=least,
+        max_replicas=how.max_replicas,
+        cpu=how.cpu,
+        memory=how.memory,
+        memory_limit=how.memory_limit,
+        access="network" if access == "network" else "token",
+    )
+
+
+def _served(project: Project, endpoint: str | None) -> Served:
+    """The endpoint with its packages on this disk."""
+    found = project.endpoints.all()
+    if endpoint is not None or len(found) != 1:
+        if endpoint is None:
+            names = ", ".join(one.name for one in found) or "none"
+            raise invalid("endpoint", "<nothing>", f"the name of one; there are: {names}")
+        chosen = project.endpoints.get(endpoint)
+    else:
+        chosen = found[0]
+    packages, described = {}, {}
+    for arm in chosen.arms:
+        folder, package = project.package(project.registry.version(chosen.model, arm.version))
+        packages[arm.digest], described[arm.digest] = folder, package
+    return Served(
+        name=chosen.name,
+        model=chosen.model,
+        arms=chosen.arms,
+        packages=packages,
+        described=described,
+        public_key=(project.state / "keys" / "signing.pub").read_bytes(),
+    )
