@@ -9,8 +9,11 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 demo: $(VENV)/base.stamp  ## a loop that goes all the way round on real data
 	$(BIN)/everloop demo
 
+# Each core has a process of its own, so one thread in each is enough. Four of them need 6 GB.
+test: export OMP_NUM_THREADS = 1
+test: export LOKY_MAX_CPU_COUNT = 1
 test: $(VENV)/test.stamp  ## everything CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
 lint: $(VENV)/lint.stamp  ## style, types, and the direction of imports
 	$(BIN)/ruff check .
