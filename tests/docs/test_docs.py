@@ -68,7 +68,7 @@ def run(language: str, code: str, folder: Path) -> None:
             start_new_session=True,
         )
     try:
-        assert process.wait(timeout=200) == 0, f"{code}\n{said.read_text()}"
+        assert process.wait(timeout=600) == 0, f"{code}\n{said.read_text()}"
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -29,7 +29,7 @@ def everloop(folder: Path, *arguments: str, check: bool = True) -> subprocess.Co
         cwd=folder,
         text=True,
         capture_output=True,
-        timeout=180,
+        timeout=600,
         env={**os.environ, "COLUMNS": "160"},
     )
     if check:
