@@ -13,7 +13,7 @@ Found = TypeVar("Found")
 SECONDS = 120.0
 
 
-def wait_for(condition: Callable[[], Found], every: float = 0.02) -> Found:
+def wait_for(condition: Callable[[], Found | None], every: float = 0.02) -> Found:
     """The first truthy value of ``condition()``."""
     deadline = time.monotonic() + SECONDS
     while not (found := condition()):

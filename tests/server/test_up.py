@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import psutil
 from server_helpers import LOOP_FILE
 
 from everloop.server.upfile import read_up
+from waiting import wait_for
 
 UP = [sys.executable, "-m", "everloop.server.supervisor"]
 
@@ -70,12 +70,11 @@ def test_sigterm_amid_training_ends_at_once_and_the_next_up_goes_on(tmp_path: Pa
         return process, json.loads(process.stdout.readline())["url"]  # type: ignore[union-attr]
 
     def until(url: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        for _ in range(600):
-            found: dict[str, Any] = httpx.get(url).json()
-            if condition(found):
-                return found
-            time.sleep(0.05)
-        raise AssertionError("waited in vain")
+        def asked() -> dict[str, Any] | None:
+            found: dict[str, Any] = httpx.get(url, timeout=60).json()
+            return found if condition(found) else None
+
+        return wait_for(asked)
 
     def training(found: dict[str, Any]) -> bool:
         return any(s["step"] == "train" and s["state"] == "running" for s in found["steps"])
