@@ -11,9 +11,10 @@ import tarfile
 
 import httpx
 import pytest
-from processes import everloop, everloop_json, free_port, up
+from processes import everloop, everloop_json, up
 
 from everloop.loop.exporting import KINDS
+from ports import free_port
 
 
 @pytest.fixture(scope="module")
