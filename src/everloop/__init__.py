@@ -16,6 +16,8 @@ from everloop.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from everloop import datasets as datasets
+    from everloop.deploy.client import AsyncEndpoint as AsyncEndpoint
+    from everloop.deploy.client import Endpoint as Endpoint
     from everloop.errors import EverloopError as EverloopError
     from everloop.loop.checking import check as check
     from everloop.loop.cleaning import gc as gc
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
 
 # Each name's module, and its name there where that is another one.
 _HOME = {
+    "AsyncEndpoint": "everloop.deploy.client",
     "Cycle": "everloop.loop.cycles",
     "Declaration": "everloop.loop.declaration",
+    "Endpoint": "everloop.deploy.client",
     "EverloopError": "everloop.errors",
     "Loop": "everloop.loop.loop",
     "Project": "everloop.loop.project",
