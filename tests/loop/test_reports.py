@@ -25,7 +25,8 @@ def test_the_champion_has_a_report_of_what_its_cycle_measured(loop: Loop) -> Non
     assert tested is not None and tested.result is not None
     assert report.left_out == []
     assert report.tested["metrics"] == tested.result["metrics"]
-    assert report.importances[0].feature == "x" and report.shap[0][0] == "x"
+    assert report.importances[0].feature == "x"
+    assert report.shapley is not None and report.shapley.sizes[0][0] == "x"
     assert report.training is not None and report.training.candidates
     assert report.data is not None and report.data.train_rows
     assert loop.report(kind="html").startswith(b"<!doctype html>")

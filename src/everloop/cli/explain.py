@@ -9,11 +9,9 @@ import polars as pl
 
 from everloop.cli._options import project_options
 from everloop.cli._output import detail, heading, print_json, say, table
+from everloop.cli._target import AnyLoop, opened
 from everloop.data.sources import read_table
 from everloop.errors import invalid
-from everloop.loop.explaining import counterfactual_of, dependence_of, explain_frame
-from everloop.loop.loop import Loop, loop_of
-from everloop.loop.project import Project
 
 SHOWN = 10
 
@@ -24,6 +22,7 @@ SHOWN = 10
 @click.option("--row", type=click.IntRange(min=0), default=0, help="Which row of DATA, from 0.")
 @click.option("--rows", type=click.IntRange(1, 200), default=1, help="How many rows from there.")
 @click.option("--feature", help="Instead: the mean answer over the values of a feature.")
+@click.option("--importance", is_flag=True, help="Instead: how much worse it gets without each.")
 @click.option("--change", is_flag=True, help="Instead: the least change that turns the answer.")
 @click.option("--to", "wanted", help="With --change: the class or the number to reach.")
 @click.option("--fix", "fixed", multiple=True, help="With --change: a feature that must stay.")
@@ -34,6 +33,7 @@ def command(
     row: int,
     rows: int,
     feature: str | None,
+    importance: bool,
     change: bool,
     wanted: str | None,
     fixed: tuple[str, ...],
@@ -42,25 +42,28 @@ def command(
     as_json: bool,
 ) -> None:
     """What each feature adds to the answer of a row of DATA (Shapley values)."""
-    with Project.open(folder) as project:
-        loop = loop_of(project, loop_name)
+    with opened(folder, loop_name) as (loop, _):
         chosen = loop.version(version)
+        if importance:
+            _show_importance(loop, chosen.version, as_json)
+            return
         if feature is not None:
-            found = dependence_of(project, feature, chosen)
+            found = loop.dependence(feature, chosen.version)
             if as_json:
                 print_json(found)
             else:
                 table([feature, "mean answer"], zip(found.values, found.mean, strict=True))
             return
         if data is None:
-            raise invalid("DATA", "<nothing>", "a file with the rows to explain, or --feature")
-        frame = read_table(str(data.resolve()), project.dir)[row : row + rows]
+            expected = "a file with the rows to explain, or --feature or --importance"
+            raise invalid("DATA", "<nothing>", expected)
+        frame = read_table(str(data.resolve()), folder)[row : row + rows]
         if not frame.height:
             raise invalid("--row", row, "a row that DATA has")
         if change:
             _show_change(loop, frame[:1], chosen.version, wanted, fixed, as_json)
             return
-        explained = explain_frame(project, frame, chosen)
+        explained = loop.explain(frame, chosen.version)
     if as_json:
         print_json({"version": chosen.version, "explanations": explained})
         return
@@ -72,8 +75,17 @@ def command(
         table(["feature", "adds"], [(n, f"{v:+.4f}") for n, v in order[:SHOWN]])
 
 
+def _show_importance(loop: AnyLoop, version: int, as_json: bool) -> None:
+    found = loop.importance(version)
+    if as_json:
+        print_json({"version": version, "importances": found})
+        return
+    rows = [(one.feature, one.drop, one.spread) for one in found]
+    table(["feature", "worse without it by", "spread"], rows)
+
+
 def _show_change(
-    loop: Loop,
+    loop: AnyLoop,
     frame: pl.DataFrame,
     version: int,
     wanted: str | None,
@@ -81,7 +93,7 @@ def _show_change(
     as_json: bool,
 ) -> None:
     to = float(wanted) if wanted is not None and _is_number(wanted) else wanted
-    found = counterfactual_of(loop.project, frame, loop.version(version), to, fixed)
+    found = loop.counterfactual(frame, to, fixed, version)
     if as_json:
         print_json(found)
         return

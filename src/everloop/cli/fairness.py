@@ -8,9 +8,7 @@ import click
 
 from everloop.cli._options import project_options
 from everloop.cli._output import heading, print_json, say, table
-from everloop.loop.loop import loop_of
-from everloop.loop.mitigating import mitigate
-from everloop.loop.project import Project
+from everloop.cli._target import opened
 
 
 @click.command("fairness")
@@ -28,9 +26,8 @@ def command(
 
     Each way is shown with the accuracy it costs; none is applied.
     """
-    with Project.open(folder) as project:
-        loop = loop_of(project, loop_name)
-        found = mitigate(project, loop.version(version), columns, loop.declaration.loop.seed)
+    with opened(folder, loop_name) as (loop, _):
+        found = loop.mitigate(columns, version)
     if as_json:
         print_json(found)
         return

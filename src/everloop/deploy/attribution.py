@@ -1,7 +1,7 @@
 """Shapley values of a packaged model's answers, by sampling; for the data plane as well.
 
-Only NumPy is imported here. The model is asked about rows that take some features from the row in
-question and the others from background rows, which travel in the package.
+Only NumPy and msgspec are imported here. The model is asked about rows that take some features
+from the row in question and the others from background rows, which travel in the package.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -31,6 +32,22 @@ class Attribution(NamedTuple):
     base: float
     values: Floats
     answers: Floats
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why one row is answered as it is.
+
+    ``answer`` is the number explained: the prediction (of quantiles the middle one, of a ranking
+    the score), or the probability of the class ``of`` (of two classes the second one, of more the
+    answered one; of a policy the action it takes). ``base`` is its mean over the
+    background, and ``base`` plus all ``contributions`` is ``answer``.
+    """
+
+    y_pred: Any
+    of: Any
+    base: float
+    answer: float
+    contributions: dict[str, float]
 
 
 def shapley(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 
+from everloop.data.schema import Schema
 from everloop.deploy.attribution import (
     BACKGROUND,
     EVALUATIONS,
+    Explanation,
     Floats,
     answer_of,
     read_background,
@@ -20,29 +20,24 @@ from everloop.deploy.predictor import Predictor
 from everloop.errors import InvalidInput, NotFound
 
 EXPLAINED: frozenset[str] = frozenset(
-    {"regression", "ranking", "quantile", "binary", "multiclass", "anomaly"}
+    {"regression", "ranking", "quantile", "binary", "multiclass", "anomaly", "policy"}
 )
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """Why one row is answered as it is.
-
-    ``answer`` is the number explained: the prediction, or the probability of the class ``of``
-    (of two classes the second one, of more the answered one). ``base`` is its mean over the
-    background, and ``base`` plus all ``contributions`` is ``answer``.
-    """
-
-    y_pred: Any
-    of: Any
-    base: float
-    answer: float
-    contributions: dict[str, float]
 
 
 def background_of(folder: Path) -> Floats | None:
     """The background rows of a verified package folder; None when it holds none."""
     file = folder / BACKGROUND
     return read_background(file.read_bytes()) if file.is_file() else None
+
+
+def check_task(schema: Schema) -> None:
+    """Raises :class:`~everloop.errors.InvalidInput` for a task whose answer is not one number."""
+    if schema.task not in EXPLAINED:
+        raise InvalidInput(
+            f"task: got {schema.task}, expected one whose answer is a number or one class: "
+            f"{', '.join(sorted(EXPLAINED))}.",
+            code="wrong_task", path="task",
+        )  # fmt: skip
 
 
 def explain(
@@ -64,14 +59,11 @@ def explain(
             "This version holds no background rows, so it cannot be explained.",
             code="not_explained", fix="Versions that everloop run or train makes from now on can.",
         )  # fmt: skip
-    if schema.task not in EXPLAINED:
-        raise InvalidInput(
-            f"task: got {schema.task}, expected one of {', '.join(sorted(EXPLAINED))}.",
-            code="wrong_task", path="task",
-        )  # fmt: skip
+    check_task(schema)
     y, p = predictor.predict(X)
     classes = schema.classes
-    if len(classes) == 2 or p is None or not classes:
+    taken = schema.task == "policy"
+    if (len(classes) == 2 and not taken) or p is None or not classes:
         chosen = np.full(len(X), len(classes) - 1)
     else:
         chosen = np.asarray(p).argmax(axis=1)

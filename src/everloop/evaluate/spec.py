@@ -38,4 +38,5 @@ class EvaluateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     gap: str | None = None  # such as "1d": left out before the first test row by time
     episodes: int = 500  # that a policy plays to be judged
     sensitive: tuple[str, ...] = ()  # columns whose groups fairness is looked at by
+    explain: Literal["sampled", "shap"] = "sampled"  # Shapley values in the report: ours, or shap's
     train_rows: int | None = None  # the first N rows train and the rest test, instead of a share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,22 @@ class PackagedModel:
             self.predictor.predict(row)
             spent.append((time.perf_counter() - start) * 1000)
         return float(np.percentile(spent[10:], 99))
+
+
+def asker(model: PackagedModel, schema: Schema) -> Callable[[npt.NDArray[np.float64]], Answers]:
+    """The packaged model over rows of ``X``."""
+    codes = {label: code for code, label in enumerate(schema.classes)}
+
+    def ask(X: npt.NDArray[np.float64]) -> Answers:
+        output = model.predictor.predict(np.ascontiguousarray(X))
+        if schema.numeric:
+            found = output.probabilities
+            levels = None if found is None else with_levels(found, schema)
+            return Answers(np.asarray(output.y, dtype=np.float64), levels)
+        pred = np.asarray([codes.get(label, -1) for label in output.y], dtype=np.int64)
+        return Answers(pred, output.probabilities)
+
+    return ask
 
 
 def _in_classes(

@@ -12,15 +12,22 @@ from numpy.typing import NDArray
 from everloop.data.conform import conform
 from everloop.data.encode import encode
 from everloop.data.schema import Schema
-from everloop.deploy.explainer import Explanation, background_of, explain
-from everloop.errors import InvalidInput, invalid
+from everloop.deploy.attribution import Explanation
+from everloop.deploy.explainer import background_of, check_task, explain
+from everloop.errors import Conflict, InvalidInput, invalid
+from everloop.evaluate.costs import metric_of
 from everloop.evaluate.explain.counterfactual import Counterfactual, counterfactual
 from everloop.evaluate.explain.dependence import Dependence, dependence
-from everloop.loop.answers import PackagedModel
+from everloop.evaluate.explain.importance import Importance, permutation_importance
+from everloop.evaluate.metrics import get_metric
+from everloop.loop.answers import PackagedModel, asker
+from everloop.loop.declaration import Declaration
+from everloop.loop.playing import ranked_together, truth
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
 
 ROWS = 200
+ROWS_SHUFFLED = 20_000
 CONTEXT = 2_000  # training rows that values of a counterfactual and a dependence come from
 
 Output = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -41,6 +48,7 @@ def explain_frame(
 def dependence_of(project: Project, feature: str, version: ModelVersion) -> Dependence:
     """The mean answer of a version over the values of one of its features."""
     folder, package = project.package(version)
+    check_task(package.schema)
     output = _output(PackagedModel(folder, package), package.schema, -1)
     return dependence(output, _context(project, version, package.schema), package.schema, feature)
 
@@ -59,6 +67,7 @@ def counterfactual_of(
     """
     folder, package = project.package(version)
     model, schema = PackagedModel(folder, package), package.schema
+    check_task(schema)
     if row.height != 1:
         raise invalid("rows", row.height, "one row for a counterfactual")
     X = encode(conform(row, schema), schema)
@@ -80,6 +89,43 @@ def counterfactual_of(
         return values > 0.5
 
     return counterfactual(output, reached, X[0], context, schema, upwards=True, fixed=fixed)
+
+
+def importance_of(
+    project: Project, version: ModelVersion, declaration: Declaration
+) -> list[Importance]:
+    """How much worse a version's held-out rows are answered when one feature is shuffled.
+
+    Of a policy: how often it acts otherwise.
+    """
+    model = PackagedModel(*project.package(version))
+    schema = model.package.schema
+    _, test, _ = rows_of(project, version)
+    test = test.head(ROWS_SHUFFLED)
+    ask, X = asker(model, schema), encode(test, schema)
+    if schema.task == "policy":
+        return permutation_importance(ask, X, ask(X).pred, schema, get_metric("accuracy"))
+    y = truth(test, schema, declaration)
+    metric, groups = metric_of(declaration.evaluate, schema), ranked_together(test, schema)
+    return permutation_importance(ask, X, y, schema, metric, groups=groups)
+
+
+def rows_of(
+    project: Project, version: ModelVersion
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """The rows that trained a version, those that were held out, and what its training said.
+
+    Raises :class:`~everloop.errors.Conflict` for a version that no cycle made.
+    """
+    snapshot = project.cycles.step(version.cycle or "", "snapshot")
+    trained = project.cycles.step(version.cycle or "", "train")
+    if snapshot is None or trained is None or version.dataset is None:
+        raise Conflict(f"version {version.version}: how it was trained is not recorded.")
+    facts = snapshot.result or {}
+    rows = int(facts["train_rows"])
+    train = project.datasets.load(version.dataset, rows=rows)
+    test = project.datasets.load(version.dataset, rows, int(facts["test_rows"]))
+    return train, test, trained.result or {}
 
 
 def _wanted_class(schema: Schema, model: PackagedModel, X: NDArray[np.float64], wanted: Any) -> int:

@@ -24,8 +24,11 @@ from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
 
 if TYPE_CHECKING:
-    from everloop.deploy.explainer import Explanation
-    from everloop.loop.mitigating import Mitigated
+    from everloop.deploy.attribution import Explanation
+    from everloop.evaluate.explain.counterfactual import Counterfactual
+    from everloop.evaluate.explain.dependence import Dependence
+    from everloop.evaluate.explain.importance import Importance
+    from everloop.evaluate.fairness.mitigation import Mitigated
 
 _POLL_SECONDS = 0.1
 
@@ -176,6 +179,39 @@ class Loop:
         explaining = importlib.import_module("everloop.loop.explaining")
         found: list[Explanation] = explaining.explain_frame(
             self.project, frame, self.version(version)
+        )
+        return found
+
+    def dependence(self, feature: str, version: int | None = None) -> Dependence:
+        """The mean answer when ``feature`` alone is set to each of its values, with single rows."""
+        explaining = importlib.import_module("everloop.loop.explaining")
+        found: Dependence = explaining.dependence_of(self.project, feature, self.version(version))
+        return found
+
+    def importance(self, version: int | None = None) -> list[Importance]:
+        """How much worse the held-out rows are answered when one feature is shuffled."""
+        explaining = importlib.import_module("everloop.loop.explaining")
+        found: list[Importance] = explaining.importance_of(
+            self.project, self.version(version), self.declaration
+        )
+        return found
+
+    def counterfactual(
+        self,
+        row: pl.DataFrame | dict[str, Any],
+        to: Any = None,
+        fixed: Sequence[str] = (),
+        version: int | None = None,
+    ) -> Counterfactual:
+        """The least change of ``row`` after which it is answered with ``to``.
+
+        ``to`` is a class (of two, the other one unless given) or a number to reach; ``fixed`` are
+        features that must stay.
+        """
+        frame = row if isinstance(row, pl.DataFrame) else pl.DataFrame([row])
+        explaining = importlib.import_module("everloop.loop.explaining")
+        found: Counterfactual = explaining.counterfactual_of(
+            self.project, frame, self.version(version), to, fixed
         )
         return found
 

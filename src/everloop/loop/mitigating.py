@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 import polars as pl
 
 from everloop.data.encode import encode, encode_target
 from everloop.data.schema import Schema
-from everloop.errors import Conflict, invalid
-from everloop.evaluate.fairness.groups import Fairness, by_group, group_names
+from everloop.errors import invalid
+from everloop.evaluate.fairness.groups import by_group, group_names
 from everloop.evaluate.fairness.mitigation import (
-    Mitigation,
+    Mitigated,
     as_it_is,
     group_thresholds,
     measured,
@@ -22,17 +21,10 @@ from everloop.evaluate.fairness.mitigation import (
     with_thresholds,
 )
 from everloop.loop.answers import PackagedModel
+from everloop.loop.explaining import rows_of
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
 from everloop.train.check import find_candidate
-
-
-class Mitigated(msgspec.Struct, frozen=True):
-    """Groups as they are treated now, and what each candidate would change."""
-
-    fairness: Fairness
-    candidates: list[Mitigation]
-    left_out: list[str] = []
 
 
 def mitigate(
@@ -49,7 +41,7 @@ def mitigate(
     schema = package.schema
     if schema.task != "binary":
         raise invalid("task", schema.task, "binary, to look at selection rates", code="wrong_task")
-    train, test, told = _rows(project, version)
+    train, test, told = rows_of(project, version)
     answers = PackagedModel(folder, package).answers(test)
     if answers.proba is None:
         raise invalid("model", package.algorithm, "a model that says probabilities")
@@ -68,20 +60,6 @@ def mitigate(
     except (TypeError, ValueError) as error:
         left.append(f"reweighing: {package.algorithm} cannot be trained with weights ({error})")
     return Mitigated(by_group(test, columns, y, answers.pred), found, left)
-
-
-def _rows(
-    project: Project, version: ModelVersion
-) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
-    snapshot = project.cycles.step(version.cycle or "", "snapshot")
-    trained = project.cycles.step(version.cycle or "", "train")
-    if snapshot is None or trained is None or version.dataset is None:
-        raise Conflict(f"version {version.version}: how it was trained is not recorded.")
-    facts = snapshot.result or {}
-    rows = int(facts["train_rows"])
-    train = project.datasets.load(version.dataset, rows=rows)
-    test = project.datasets.load(version.dataset, rows, int(facts["test_rows"]))
-    return train, test, trained.result or {}
 
 
 def _reweighed(

@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import msgspec
+import polars as pl
 
+from everloop.deploy.attribution import Explanation
 from everloop.errors import NotFound, Unavailable
+from everloop.evaluate.explain.counterfactual import Counterfactual
+from everloop.evaluate.explain.dependence import Dependence
+from everloop.evaluate.explain.importance import Importance
+from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.following import Progress, follow
 from everloop.loop.status import LoopStatus
@@ -115,6 +122,14 @@ def _save(response: httpx.Response, to: Path) -> int:
     return size
 
 
+def _as_json(rows: pl.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as JSON has them: dates as text."""
+    if not isinstance(rows, pl.DataFrame):
+        return rows
+    found: list[dict[str, Any]] = msgspec.json.decode(rows.write_json())
+    return found
+
+
 class RemoteLoop:
     """One loop of a server; the methods are those of the local loop."""
 
@@ -163,6 +178,35 @@ class RemoteLoop:
         path = f"/models/{self.name}/versions/{number}/report"
         return self.server.read(path, {"as": kind})
 
+    def explain(
+        self, rows: pl.DataFrame | list[dict[str, Any]], version: int | None = None
+    ) -> list[Explanation]:
+        body = {"rows": _as_json(rows)}
+        found = self._asked("POST", "explain", version, dict[str, Any], json=body)
+        return msgspec.convert(found["explanations"], list[Explanation])
+
+    def dependence(self, feature: str, version: int | None = None) -> Dependence:
+        return self._asked("GET", "dependence", version, Dependence, params={"feature": feature})
+
+    def importance(self, version: int | None = None) -> list[Importance]:
+        found = self._asked("GET", "importance", version, dict[str, Any])
+        return msgspec.convert(found["importances"], list[Importance])
+
+    def counterfactual(
+        self,
+        row: pl.DataFrame | dict[str, Any],
+        to: Any = None,
+        fixed: Sequence[str] = (),
+        version: int | None = None,
+    ) -> Counterfactual:
+        (one,) = _as_json(row if isinstance(row, pl.DataFrame) else [row])
+        body = {"row": one, "to": to, "fixed": list(fixed)}
+        return self._asked("POST", "counterfactual", version, Counterfactual, json=body)
+
+    def mitigate(self, columns: Sequence[str], version: int | None = None) -> Mitigated:
+        by = {"by": ",".join(columns)}
+        return self._asked("GET", "fairness", version, Mitigated, params=by)
+
     def monitor(self) -> Looked:
         return self.server.call("POST", f"{self._path}/monitor", Looked, json={})
 
@@ -193,6 +237,14 @@ class RemoteLoop:
     def follow(self, cycle: Cycle, on_progress: Progress | None = None) -> Cycle:
         """Watch a cycle to its end."""
         return follow(lambda: self._with_steps(cycle.id), on_progress, _POLL_SECONDS)
+
+    def _asked(
+        self, method: str, what: str, version: int | None, kind: type[T], **arguments: Any
+    ) -> T:
+        """A question about a version, which the server's model answers."""
+        number = self.version(version).version
+        path = f"/models/{self.name}/versions/{number}/{what}"
+        return self.server.call(method, path, kind, **arguments)
 
     def _begin(self, path: str, body: dict[str, Any], on_progress: Progress | None) -> Cycle:
         cycle = self.server.call("POST", self._path + path, Cycle, json=body)

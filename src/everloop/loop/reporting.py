@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from everloop.data.encode import encode
-from everloop.data.schema import Schema
-from everloop.deploy.attribution import answer_of, shapley
 from everloop.errors import EverloopError
 from everloop.evaluate.answers import Answers
+from everloop.evaluate.costs import metric_of
+from everloop.evaluate.metrics import get_metric
 from everloop.evaluate.report._base import Report
 from everloop.evaluate.report.build import Facts, build_report
 from everloop.evaluate.report.card import render_card
 from everloop.evaluate.report.html import render_html, render_json
-from everloop.loop.answers import PackagedModel
+from everloop.loop.answers import PackagedModel, asker
+from everloop.loop.attributing import overall
 from everloop.loop.playing import ranked_together, truth
 from everloop.loop.reports import FILES
 from everloop.loop.steps._base import Outcome, StepContext
@@ -32,9 +31,6 @@ from everloop.tracking.artifacts.paths import join, key_of
 FOLDER = "report"
 ROWS = 50_000  # held-out rows that curves and slices are of; a random sample of more
 TRAIN_ROWS = 50_000
-EXPLAINED = 30  # rows whose Shapley values make the overall ones
-EVALUATIONS = 1_024
-WIDEST = 200  # features beyond which Shapley values would take too long
 _BY = re.compile(r"\bby\s+(.+?)\s*(?:>=|<=|>|<)")
 
 _log = logging.getLogger(__name__)
@@ -58,20 +54,6 @@ def reported(
     return msgspec.structs.replace(outcome, result={**outcome.result, "report": kept})
 
 
-def asker(model: PackagedModel, schema: Schema) -> Any:
-    """The packaged model over rows of ``X``."""
-    codes = {label: code for code, label in enumerate(schema.classes)}
-
-    def ask(X: NDArray[np.float64]) -> Answers:
-        output = model.predictor.predict(np.ascontiguousarray(X))
-        if schema.numeric:
-            return Answers(np.asarray(output.y, dtype=np.float64), output.probabilities)
-        pred = np.asarray([codes.get(label, -1) for label in output.y], dtype=np.int64)
-        return Answers(pred, output.probabilities)
-
-    return ask
-
-
 def sensitive_columns(
     gates: list[str], declared: tuple[str, ...], frame: pl.DataFrame
 ) -> list[str]:
@@ -85,13 +67,13 @@ def _report(
 ) -> Report:
     schema, declaration = model.package.schema, context.declaration
     seed = declaration.loop.seed
-    if schema.task == "policy":  # its held-out rows are episodes, which nothing here can draw
-        holdout = holdout.clear()
     if holdout.height > ROWS:
         holdout = holdout.sample(ROWS, seed=seed)
     ask, tested = asker(model, schema), outcome.result
     train = _train_frame(context)
     X = encode(holdout, schema) if holdout.height else np.empty((0, schema.width))
+    answers = model.answers(holdout) if holdout.height else Answers(np.empty(0))
+    policy = schema.task == "policy"
     gates = [str(gate["gate"]) for gate in tested.get("gates") or []]
     facts = Facts(
         model=declaration.name,
@@ -101,15 +83,16 @@ def _report(
         ask=ask,
         X=X,
         frame=holdout,
-        y=truth(holdout, schema, declaration) if holdout.height else np.empty(0),
+        y=answers.pred if policy or not holdout.height else truth(holdout, schema, declaration),
+        answers=answers,
         groups=ranked_together(holdout, schema),
-        answers=model.answers(holdout) if holdout.height else Answers(np.empty(0)),
+        metric=get_metric("accuracy") if policy else metric_of(declaration.evaluate, schema),
         tested=tested,
         snapshot=context.results.get("snapshot", {}),
         training=context.results.get("train", {}),
         train_frame=train,
         sensitive=sensitive_columns(gates, declaration.evaluate.sensitive, holdout),
-        shap=_overall(ask, X, train, schema, seed),
+        shapley=lambda: overall(context, model, X, train, seed),
         cycle=context.cycle.number,
         verdict=None if outcome.end is None else outcome.end.verdict,
         reason=None if outcome.end is None else outcome.end.reason,
@@ -125,28 +108,6 @@ def _train_frame(context: StepContext) -> pl.DataFrame | None:
         return context.project.datasets.load(snapshot["dataset"], rows=rows)
     except EverloopError:
         return None
-
-
-def _overall(
-    ask: Any, X: NDArray[np.float64], train: pl.DataFrame | None, schema: Schema, seed: int
-) -> list[tuple[str, float]]:
-    """Mean size of each feature's Shapley values over some held-out rows, the largest first."""
-    names = schema.names
-    if train is None or not len(X) or not 1 < len(names) <= WIDEST:
-        return []
-    rng = np.random.default_rng(seed)
-    rows = X[rng.choice(len(X), min(EXPLAINED, len(X)), replace=False)]
-    background = encode(train.sample(min(32, train.height), seed=seed), schema)
-
-    def output(some: NDArray[np.float64]) -> NDArray[np.float64]:
-        answers = ask(some)
-        return answer_of(answers.pred, answers.proba, -1)
-
-    spans = list(schema.spans.values())
-    found = shapley(output, rows, background, spans, evaluations=EVALUATIONS, seed=seed)
-    sizes = np.abs(found.values).mean(axis=0)
-    pairs = [(name, float(size)) for name, size in zip(names, sizes, strict=True)]
-    return sorted(pairs, key=lambda pair: -pair[1])
 
 
 def _keep(context: StepContext, files: dict[str, bytes]) -> dict[str, str]:

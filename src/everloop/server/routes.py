@@ -17,6 +17,9 @@ from everloop.console.operations import OperationsPage
 from everloop.console.overview import Overview
 from everloop.console.runs import Asked, RunPage, RunsPage
 from everloop.data.versions import DatasetVersion
+from everloop.evaluate.explain.counterfactual import Counterfactual
+from everloop.evaluate.explain.dependence import Dependence
+from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.evaluate.report._base import Report
 from everloop.loop.cycles import Cycle
 from everloop.loop.watching import Looked
@@ -29,6 +32,7 @@ from everloop.server.api import (
     cycles,
     experiments,
     exports,
+    explanations,
     ingest,
     live,
     loops,
@@ -166,6 +170,21 @@ REGISTRY = (
     Route("GET", VERSION + "/report", reports.of_version, "read",
           "A version's report as JSON, as a page or as a model card", answer=Report,
           query=("as",)),
+    Route("POST", VERSION + "/explain", explanations.explain, "read",
+          "What each feature adds to the answers to some rows", body=explanations.ExplainBody,
+          answer=explanations.Explained, slow=True),
+    Route("GET", VERSION + "/importance", explanations.importance, "read",
+          "How much worse a version gets without each feature", answer=explanations.Important,
+          slow=True),
+    Route("GET", VERSION + "/dependence", explanations.dependence, "read",
+          "The mean answer over the values of a feature", answer=Dependence,
+          query=("feature",), slow=True),
+    Route("POST", VERSION + "/counterfactual", explanations.counterfactual, "read",
+          "The least change of a row that turns its answer", body=explanations.ChangeBody,
+          answer=Counterfactual, slow=True),
+    Route("GET", VERSION + "/fairness", explanations.fairness, "read",
+          "How groups are treated, and what a fairer model would cost", answer=Mitigated,
+          query=("by",), slow=True),
     Route("PATCH", VERSION, models.change_version, "write", "Describe, stage or tag a version",
           body=models.VersionChange, answer=ModelVersion),
     Route("DELETE", VERSION, models.delete_version, "write", "Delete a version",

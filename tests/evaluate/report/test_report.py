@@ -13,10 +13,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from everloop.data.encode import encode
 from everloop.data.schema import Feature, Schema
 from everloop.evaluate.answers import Answers
+from everloop.evaluate.metrics import get_metric
 from everloop.evaluate.report.build import Facts, build_report
 from everloop.evaluate.report.card import render_card
-from everloop.evaluate.report.curves import calibration, precision_recall, residuals, roc
+from everloop.evaluate.report.curves import calibration, precision_recall, roc
 from everloop.evaluate.report.html import read_report, render_html, render_json
+from everloop.evaluate.report.numbers import residuals
 
 SCHEMA = Schema(
     features=(
@@ -59,6 +61,7 @@ def facts(n: int = 1_000, **changes: Any) -> Facts:
         "frame": frame.with_columns(paid=paid),
         "y": paid.astype(np.int64),
         "answers": answers,
+        "metric": get_metric("roc_auc"),
         "tested": {
             "metric": "roc_auc",
             "rows": n,
@@ -193,7 +196,15 @@ def test_a_number_is_reported_with_its_residuals_and_its_worst_slices() -> None:
     frame = made.frame.with_columns(paid=y)
     tested = {"metric": "rmse", "metrics": {}, "gates": []}
     report = build_report(
-        facts(schema=schema, ask=ask, y=y, frame=frame, answers=ask(made.X), tested=tested)
+        facts(
+            schema=schema,
+            ask=ask,
+            y=y,
+            frame=frame,
+            answers=ask(made.X),
+            tested=tested,
+            metric=get_metric("rmse"),
+        )
     )
     assert report.left_out == [] and report.confusion is None and report.fairness == []
     assert report.slices is not None

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from everloop.evaluate.fairness.groups import FOUR_FIFTHS, MIN_ROWS
+from everloop.evaluate.fairness.groups import FOUR_FIFTHS, MIN_ROWS, Fairness
 
 RATES = 99  # common selection rates that are tried
 
@@ -30,6 +30,14 @@ class Mitigation(msgspec.Struct, frozen=True):
     difference: float | None
     four_fifths: bool | None
     thresholds: dict[str, float] = {}
+
+
+class Mitigated(msgspec.Struct, frozen=True):
+    """Groups as they are treated now, and what each candidate would change."""
+
+    fairness: Fairness
+    candidates: list[Mitigation]
+    left_out: list[str] = []
 
 
 def as_it_is(names: np.ndarray, pred: np.ndarray, y: np.ndarray) -> Mitigation:

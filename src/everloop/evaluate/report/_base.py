@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from everloop.evaluate.explain.attributions import Attributions
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.explain.importance import Importance
 from everloop.evaluate.fairness.groups import Fairness
@@ -25,7 +26,7 @@ class Curve(msgspec.Struct, frozen=True):
 
 class Chart(msgspec.Struct, frozen=True):
     """One or more lines over the same axes. ``diagonal`` draws what knows nothing (or, of a
-    calibration, what is perfect); ``dots`` draws points alone."""
+    calibration, what is perfect); ``dots`` draws points alone, ``plain`` no point on a line."""
 
     title: str
     x: str
@@ -34,6 +35,7 @@ class Chart(msgspec.Struct, frozen=True):
     diagonal: bool = False
     dots: bool = False
     note: str = ""
+    plain: bool = False
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -119,7 +121,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     confusion: Confusion | None = None
     slices: Slices | None = None
     importances: list[Importance] = []
-    shap: list[tuple[str, float]] = []  # mean size of each feature's Shapley values
+    shapley: Attributions | None = None
     dependence: list[Dependence] = []
     fairness: list[Fairness] = []
     preparation: list[str] = []

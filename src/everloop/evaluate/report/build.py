@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from everloop.data.schema import Schema
 from everloop.errors import EverloopError
 from everloop.evaluate.answers import Answers
+from everloop.evaluate.explain.attributions import Attributions
 from everloop.evaluate.explain.dependence import DRAWN, Dependence, dependence
 from everloop.evaluate.explain.importance import Ask, Importance, permutation_importance
 from everloop.evaluate.fairness.groups import Fairness, by_group
-from everloop.evaluate.metrics import default_metric, get_metric
-from everloop.evaluate.report._base import Confusion, Report, TrainingPart
+from everloop.evaluate.metrics import Metric
+from everloop.evaluate.report._base import Chart, Confusion, Report, TrainingPart
 from everloop.evaluate.report.curves import curves
 from everloop.evaluate.report.data import data_part
+from everloop.evaluate.report.numbers import spread
 from everloop.evaluate.report.slices import slices
 
 T = TypeVar("T")
@@ -42,9 +44,11 @@ class Facts:
     frame, y, answers : the held-out rows, their targets, and what the model answered.
     groups : codes of rows that are ranked together; None where nothing is ranked.
     train_frame : rows that trained (a sample is enough); None when they are not at hand.
-    tested, snapshot, training : results of the cycle's steps, as they stand.
+    metric : what the model is judged by, with its costs.
+    tested, snapshot, training : results of the cycle's steps, as they stand. Of a policy the rows
+        are what its environment shows, and ``y`` the actions that it answers.
     sensitive : columns that fairness is looked at by.
-    shap : mean size of each feature's Shapley values, where they were computed.
+    shapley : Shapley values of some rows; called for as a part that may fail.
     """
 
     model: str
@@ -56,13 +60,14 @@ class Facts:
     frame: pl.DataFrame
     y: np.ndarray
     answers: Answers
+    metric: Metric
     tested: Mapping[str, Any]
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     train_frame: pl.DataFrame | None = None
     groups: NDArray[np.int64] | None = None
     sensitive: Sequence[str] = ()
-    shap: Sequence[tuple[str, float]] = ()
+    shapley: Callable[[], Attributions | None] = lambda: None
     cycle: int | None = None
     verdict: str | None = None
     reason: str | None = None
@@ -97,11 +102,11 @@ def build_report(facts: Facts) -> Report:
         tested=dict(facts.tested),
         data=part("data", lambda: _data(facts), None),
         training=part("training", lambda: _training(facts), None),
-        curves=part("curves", lambda: curves(facts.schema, facts.y, facts.answers, facts.seed), []),
+        curves=part("curves", lambda: _curves(facts), []),
         confusion=part("confusion", lambda: _confusion(facts), None),
         slices=part("slices", lambda: _slices(facts), None),
         importances=important,
-        shap=list(facts.shap),
+        shapley=part("Shapley values", facts.shapley, None),
         dependence=part("dependence", lambda: _dependence(facts, important), []),
         fairness=part("fairness", lambda: _fairness(facts), []),
         preparation=[
@@ -114,6 +119,15 @@ def build_report(facts: Facts) -> Report:
 
 def _data(facts: Facts) -> Any:
     return data_part(facts.schema, facts.train_frame, facts.frame, facts.snapshot)
+
+
+def _curves(facts: Facts) -> list[Chart]:
+    if facts.schema.task != "policy":
+        return curves(
+            facts.schema, facts.frame, facts.y, facts.answers, facts.groups, facts.seed
+        )
+    returns = np.asarray(facts.tested.get("returns") or [], dtype=np.float64)
+    return [spread(returns, "Returns", "return", "episodes")] if len(returns) else []
 
 
 def _training(facts: Facts) -> TrainingPart | None:
@@ -142,15 +156,15 @@ def _said(fact: Any) -> str:
     return f"{fact:.4g}" if isinstance(fact, float) else str(fact)
 
 
-def _metric(facts: Facts) -> Any:
-    name = facts.tested.get("metric")
-    return get_metric(name) if name else default_metric(facts.schema.task)
-
-
 def _confusion(facts: Facts) -> Confusion | None:
     classes = facts.schema.classes
     pred, y = facts.answers.pred, facts.y
-    if facts.schema.numeric or y.ndim != 1 or not 1 < len(classes) <= MOST_CLASSES:
+    if (
+        facts.schema.numeric
+        or facts.schema.task == "policy"
+        or y.ndim != 1
+        or not 1 < len(classes) <= MOST_CLASSES
+    ):
         return None
     k = len(classes)
     known = (pred >= 0) & (pred < k)
@@ -159,7 +173,11 @@ def _confusion(facts: Facts) -> Confusion | None:
 
 
 def _slices(facts: Facts) -> Any:
-    return slices(facts.schema, facts.frame, facts.y, facts.answers, _metric(facts), facts.groups)
+    if facts.schema.task == "policy":
+        return None
+    return slices(
+        facts.schema, facts.frame, facts.y, facts.answers, facts.metric, facts.groups, facts.seed
+    )
 
 
 def _importances(facts: Facts) -> list[Importance]:
@@ -170,7 +188,7 @@ def _importances(facts: Facts) -> list[Importance]:
         facts.X,
         facts.y,
         facts.schema,
-        _metric(facts),
+        facts.metric,
         groups=facts.groups,
         seed=facts.seed,
     )

@@ -1,25 +1,41 @@
-"""ROC, precision-recall, calibration and residuals, thinned to what an eye can tell."""
+"""The curves of each task: ROC, precision-recall and calibration here, those of numbers beside."""
 
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from everloop.data.schema import Schema
 from everloop.evaluate.answers import Answers
+from everloop.evaluate.report import numbers
 from everloop.evaluate.report._base import Chart, Curve
 
 POINTS = 150
-DOTS = 400
 BINS = 10
 MOST_CLASSES = 4
 CLASSES = ("binary", "multiclass", "anomaly")
 
 
-def curves(schema: Schema, y: np.ndarray, answers: Answers, seed: int = 0) -> list[Chart]:
-    """The charts that fit the task; none for a task without any."""
-    if schema.task in ("regression", "quantile", "ranking"):
-        return residuals(y.astype(np.float64), answers.pred.astype(np.float64), seed)
+def curves(
+    schema: Schema,
+    frame: pl.DataFrame,
+    y: np.ndarray,
+    answers: Answers,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+) -> list[Chart]:
+    """The charts that fit the task; none for a task without any.
+
+    ``groups`` are codes of rows that are ranked together.
+    """
+    if schema.task == "ranking":
+        together = np.zeros(len(y), dtype=np.int64) if groups is None else groups
+        return numbers.ranking_charts(
+            y.astype(np.float64), together, answers.pred.astype(np.float64)
+        )
+    if schema.numeric:
+        return _of_numbers(schema, frame, y, answers, seed)
     if answers.proba is None or y.ndim != 1 or schema.task not in CLASSES:
         return []
     if len(schema.classes) == 2:
@@ -44,6 +60,19 @@ def curves(schema: Schema, y: np.ndarray, answers: Answers, seed: int = 0) -> li
     ]  # fmt: skip
 
 
+def _of_numbers(
+    schema: Schema, frame: pl.DataFrame, y: np.ndarray, answers: Answers, seed: int
+) -> list[Chart]:
+    pred = answers.pred.astype(np.float64)
+    truth = y.astype(np.float64)
+    found = numbers.residuals(truth, pred, seed)
+    if schema.task == "quantile" and answers.proba is not None:
+        found = [*numbers.quantile_charts(truth, answers.proba), *found]
+    if schema.persistence is not None and schema.time in frame.columns:
+        found = [*numbers.over_time(frame[schema.time], truth, pred), *found]
+    return found
+
+
 def roc(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> list[tuple[float, float]]:
     """(false positive rate, true positive rate) from (0, 0) to (1, 1)."""
     hits, misses = _counts(truth, score)
@@ -65,28 +94,6 @@ def calibration(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> list[tu
     order = np.argsort(score, kind="stable")
     parts = [p for p in np.array_split(order, min(BINS, max(len(order) // 20, 1))) if len(p)]
     return [(float(score[p].mean()), float(truth[p].mean())) for p in parts]
-
-
-def residuals(y: NDArray[np.float64], pred: NDArray[np.float64], seed: int) -> list[Chart]:
-    """Residuals over the predictions, and how they are spread."""
-    chosen = np.arange(len(y))
-    if len(y) > DOTS:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(y), DOTS, replace=False))
-    left = y - pred
-    dots = [(float(pred[i]), float(left[i])) for i in chosen[np.argsort(pred[chosen])]]
-    low, high = np.quantile(left, [0.005, 0.995])
-    counts, edges = np.histogram(left, bins=30, range=(float(low), float(high) + 1e-12))
-    middles = (edges[1:] + edges[:-1]) / 2
-    spread = [(float(x), float(c / len(y))) for x, c in zip(middles, counts, strict=True)]
-    said = [(float(pred[i]), float(y[i])) for i in chosen[np.argsort(pred[chosen])]]
-    return [
-        Chart("Predicted and actual", "predicted", "actual", [Curve("row", said)],
-              diagonal=True, dots=True),
-        Chart("Residuals", "predicted", "actual − predicted", [Curve("row", dots)], dots=True,
-              note="A pattern here is something the model has not learned."),
-        Chart("Spread of the residuals", "actual − predicted", "share of rows",
-              [Curve("rows", spread)]),
-    ]  # fmt: skip
 
 
 def _counts(

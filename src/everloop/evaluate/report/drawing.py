@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
+from everloop.evaluate.explain.attributions import Swarm
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.report._base import Chart
 
 SIZE = 320, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 14, 40
 BAR_HEIGHT = 22
-WIDE, NARROW = (640, 210), (320, 110)  # width of bars, and of that their names
+WIDE, NARROW = (640, 230), (320, 120)  # width of bars, and of that their names
 VALUE_WIDTH = 60
+LETTER = 6.9  # width of one; the widest of the usual fonts
+LANE, DOT = 30, 2.2  # of a swarm: the height of a feature, and of what stands for a row
 
 Point = tuple[float, float]
 
@@ -77,7 +80,7 @@ def chart(value: Chart) -> str:
             ]
         else:
             body.append(frame.path(curve.points, f"line s{i % 4}"))
-            if len(curve.points) <= 12:
+            if len(curve.points) <= 12 and not value.plain:
                 body += [
                     f'<circle class="d{i % 4}" cx="{frame.x(a)}" cy="{frame.y(b)}" r="2.6"/>'
                     for a, b in curve.points
@@ -114,7 +117,6 @@ def bars(
     span = (high - low) or 1.0
     full, names = size
     room = full - names - VALUE_WIDTH
-    letters = names // 6
 
     def at(value: float) -> float:
         return round(names + (value - low) / span * room, 1)
@@ -124,8 +126,7 @@ def bars(
     for i, (name, value, least, most) in enumerate(rows):
         y = 4 + i * BAR_HEIGHT
         left, right = sorted((at(0.0), at(value)))
-        shown = name if len(name) <= letters else name[: letters - 1] + "…"
-        body.append(f'<text class="end" x="{names - 8}" y="{y + 12}">{escape(shown)}</text>')
+        body.append(_name(name, names, y + 12))
         width = max(right - left, 0.5)
         body.append(f'<rect class="bar" x="{left}" y="{y + 2}" width="{width:.1f}" height="13"/>')
         if least is not None and most is not None:
@@ -137,6 +138,54 @@ def bars(
         x = at(reference)
         body.append(f'<line class="reference" x1="{x}" x2="{x}" y1="0" y2="{height}"/>')
     return document("".join(body), title, (full, height), "wide" if size == WIDE else "")
+
+
+def swarms(values: Sequence[Swarm], title: str) -> str:
+    """A lane a feature, a dot a row: where it moved the answer, dark where its value is high."""
+    full, names = WIDE
+    every = [v for one in values for v in one.values]
+    low, high = min([0.0, *every]), max([0.0, *every])
+    span = (high - low) or 1.0
+    room = full - names - 20
+
+    def at(value: float) -> float:
+        return round(names + 10 + (value - low) / span * room, 1)
+
+    height = LANE * len(values) + 20
+    body = [f'<line class="grid" x1="{at(0)}" x2="{at(0)}" y1="0" y2="{height - 20}"/>']
+    for i, one in enumerate(values):
+        middle = i * LANE + LANE / 2
+        body.append(_name(one.feature, names, middle + 4))
+        for x, y, shade in _spread_out(one, at, middle):
+            css = "dot" if shade is None else f"dot h{min(int(shade * 4), 3)}"
+            body.append(f'<circle class="{css}" cx="{x}" cy="{y}" r="{DOT}"/>')
+    for tick in ticks(low, high):
+        if low <= tick <= high:
+            body.append(f'<text class="mid" x="{at(tick)}" y="{height - 4}">{short(tick)}</text>')
+    return document("".join(body), title, (full, height), "wide")
+
+
+def _spread_out(
+    one: Swarm, at: Callable[[float], float], middle: float
+) -> list[tuple[float, float, float | None]]:
+    """Dots that would lie on each other stand above and below."""
+    taken: dict[int, int] = {}
+    out = []
+    for value, shade in sorted(zip(one.values, one.shades, strict=True), key=lambda p: p[0]):
+        x = at(value)
+        place = taken[int(x / DOT / 2)] = taken.get(int(x / DOT / 2), -1) + 1
+        step = (place + 1) // 2 * (1 if place % 2 else -1)
+        away = max(-LANE / 2 + DOT, min(LANE / 2 - DOT, step * DOT))
+        out.append((x, round(middle + away, 1), shade))
+    return out
+
+
+def _name(name: str, width: int, y: float) -> str:
+    """A name that ends beside its bar; one that is too long is cut, and whole for who points."""
+    letters = int((width - 10) / LETTER)
+    shown = name if len(name) <= letters else name[: letters - 1] + "…"
+    whole = "" if shown == name else f"<title>{escape(name)}</title>"
+    return f'<text class="end" x="{width - 8}" y="{y}">{escape(shown)}{whole}</text>'
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -151,7 +200,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 def short(value: float) -> str:
     """A number as people write it on an axis."""
-    if value == 0:
+    if abs(value) < 1e-12:
         return "0"
     if abs(value) >= 1e5 or abs(value) < 1e-3:
         return f"{value:.2g}"

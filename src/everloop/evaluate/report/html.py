@@ -14,6 +14,7 @@ from markupsafe import Markup
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.report import drawing
 from everloop.evaluate.report._base import Chart, Report
+from everloop.extensions import metrics
 
 TEMPLATE = "report.html"
 MOST_BARS = 20
@@ -21,7 +22,9 @@ MOST_BARS = 20
 
 def render_html(report: Report) -> str:
     """The page: inline styles and SVG, no script, no address outside itself."""
-    return _template().render(r=report, style=Markup(_style()), charts=_charts(report))
+    return _template().render(
+        r=report, style=Markup(_style()), charts=_charts(report), meaning=_meanings(report)
+    )
 
 
 def render_json(report: Report) -> bytes:
@@ -34,14 +37,26 @@ def read_report(data: bytes) -> Report:
     return msgspec.json.decode(data, type=Report)
 
 
+def _meanings(report: Report) -> dict[str, str]:
+    """What each metric is, in a line."""
+    known = dict(metrics)
+    return {
+        name: (known[name].__doc__ or "").strip().splitlines()[0].replace("``", "")
+        for name in report.tested.get("metrics") or {}
+        if name in known
+    }
+
+
 def _charts(report: Report) -> dict[str, Any]:
     """Drawings by what they show."""
     important = [(i.feature, i.drop, i.drop - i.spread, i.drop + i.spread)
                  for i in report.importances[:MOST_BARS]]  # fmt: skip
-    shap = [(name, size, None, None) for name, size in report.shap[:MOST_BARS]]
+    found = report.shapley
+    sizes = [(n, size, None, None) for n, size in found.sizes[:MOST_BARS]] if found else []
     return {
         "importances": Markup(drawing.bars(important, "Importance")) if important else "",
-        "shap": Markup(drawing.bars(shap, "Mean size of Shapley values")) if shap else "",
+        "shapley": Markup(drawing.bars(sizes, "Mean size of Shapley values")) if sizes else "",
+        "swarm": Markup(drawing.swarms(found.swarms, "Shapley values")) if found else "",
         "slices": _slices(report),
         "fairness": [_rates(report, i) for i in range(len(report.fairness))],
     }

@@ -10,7 +10,7 @@ import polars as pl
 from everloop.data.schema import Schema
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.fairness.groups import plain, wilson
-from everloop.evaluate.metrics import Metric
+from everloop.evaluate.metrics import Metric, estimate
 from everloop.evaluate.report._base import Slice, Slices
 
 MIN_ROWS = 50
@@ -27,12 +27,13 @@ def slices(
     answers: Answers,
     metric: Metric,
     groups: np.ndarray | None = None,
+    seed: int = 0,
 ) -> Slices:
     """The metric in every slice of a feature's values with 50 rows, the worst ones first.
 
     A number is cut at its quartiles, as fairness cuts. Of classes the share of right answers is
-    sliced, whose interval is known at any size; of numbers the metric itself, ``groups`` being
-    codes of rows that are ranked together.
+    sliced, whose interval is known at any size; of numbers the metric itself, whose interval is
+    found for the worst alone. ``groups`` are codes of rows that are ranked together.
     """
     if frame.height > ROWS:
         frame, y = frame.head(ROWS), y[:ROWS]
@@ -41,12 +42,11 @@ def slices(
         )
     shares = not schema.numeric
 
+    def bound(rows: np.ndarray) -> Metric:
+        return metric if groups is None else metric.grouped(groups[rows])
+
     def measured(name: str, rows: np.ndarray) -> Slice:
-        if shares:
-            return _measured(name, rows, y, answers, None)
-        return _measured(
-            name, rows, y, answers, metric if groups is None else metric.grouped(groups[rows])
-        )
+        return _measured(name, rows, y, answers, None if shares else bound(rows))
 
     found = []
     for feature in schema.features:
@@ -54,11 +54,26 @@ def slices(
             continue
         for name, rows in _groups(frame[feature.name], feature.name):
             if len(rows) >= MIN_ROWS:
-                found.append(measured(name, rows))
+                one = measured(name, rows)
+                if np.isfinite(one.value):
+                    found.append((one, rows))
     better = shares or metric.greater_is_better
-    found.sort(key=lambda s: s.value if better else -s.value)
+    found.sort(key=lambda pair: pair[0].value if better else -pair[0].value)
     whole = measured("all", np.arange(len(y)))
-    return Slices("accuracy" if shares else metric.name, whole.value, found[:WORST], len(found))
+    worst = [one for one, _ in found[:WORST]]
+    if not shares:
+        worst = [
+            _with_interval(one, rows, y, answers, bound(rows), seed) for one, rows in found[:WORST]
+        ]
+    return Slices("accuracy" if shares else metric.name, whole.value, worst, len(found))
+
+
+def _with_interval(
+    one: Slice, rows: np.ndarray, y: np.ndarray, answers: Answers, metric: Metric, seed: int
+) -> Slice:
+    proba = None if answers.proba is None else answers.proba[rows]
+    found = estimate(metric, y[rows], answers.pred[rows], proba, seed)
+    return Slice(one.name, one.rows, one.value, found.low, found.high)
 
 
 def _measured(

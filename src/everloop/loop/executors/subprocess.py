@@ -69,7 +69,7 @@ class SubprocessExecutor(Executor):
             if "report" in message:
                 report(*message["report"])
             elif "error" in message:
-                raise _revive(message["error"])
+                raise revived(message["error"])
             else:
                 return msgspec.convert(message["outcome"], Outcome)
         raise self._lost(worker, job)
@@ -127,7 +127,7 @@ class SubprocessExecutor(Executor):
             self._idle = None
 
 
-def _revive(error: dict[str, Any]) -> Exception:
+def revived(error: dict[str, Any]) -> Exception:
     """The worker's exception, as the class it was raised as."""
     kind = getattr(errors, error.pop("class"), errors.EverloopError)
     message = error.pop("message")

@@ -70,6 +70,8 @@ def judge(
         "champion": None if champion is None else champion.version,
         "notes": peculiarities(evidence),
     }
+    if schema.task == "policy":
+        result["returns"] = [round(float(value), 4) for value in ours.pred]
     if answers is not None:
         result["champion_metrics"] = _metrics(schema, evidence, answers, spec)
         result["comparison"] = msgspec.to_builtins(

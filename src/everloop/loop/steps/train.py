@@ -12,6 +12,7 @@ import numpy as np
 from everloop.data.declared import environment_of
 from everloop.data.schema import Schema
 from everloop.evaluate.metrics import Metric, default_metric
+from everloop.loop.attributing import attributed
 from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of
@@ -59,7 +60,8 @@ def _rows(context: StepContext, schema: Schema) -> Outcome:
     outcome = _record(context, [*fitted, *_baseline(report)], model, data.metric)
     studied = {} if place is None else {"study": place.stem}
     validated = _validated(context, outcome, report, nested, data.metric)
-    return Outcome(outcome.result | studied | validated)
+    explained = attributed(context, fitted[0].estimator, schema, data.X)
+    return Outcome(outcome.result | studied | validated | explained)
 
 
 def _checkpoints(context: StepContext) -> Path:

@@ -27,6 +27,18 @@ class Answering(nn.Module):
         return answers
 
 
+class Last(nn.Module):
+    """The last answer alone, as explainers that follow gradients want it."""
+
+    def __init__(self, answering: Answering) -> None:
+        super().__init__()
+        self.answering = answering
+
+    def forward(self, X: Tensor) -> Tensor:
+        last: Tensor = self.answering(X)[-1]
+        return last.reshape(len(X), -1)
+
+
 def export(network: nn.Module, answer: Answer, schema: Schema) -> bytes:
     """The graph from ``X`` (double, any number of rows) to the answers of the task."""
     # Three rows, since the exporter takes one row as a constant of the model.

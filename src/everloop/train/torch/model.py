@@ -17,7 +17,7 @@ from everloop.train.fitting import Fitting
 from everloop.train.torch.answers import answer_for
 from everloop.train.torch.checkpoints import Checkpoints
 from everloop.train.torch.device import choose
-from everloop.train.torch.export import Answering, export
+from everloop.train.torch.export import Answering, Last, export
 from everloop.train.torch.networks.network import Network
 from everloop.train.torch.trainer import Settings, Trainer
 
@@ -96,6 +96,10 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """n by k in the order of ``schema.classes``."""
         return self._answers(X)[1]
+
+    def module(self) -> torch.nn.Module:
+        """From ``X`` to what is answered last (numbers, or probabilities), n by outputs."""
+        return Last(Answering(self.network_, self.answer_)).eval()
 
     def export_onnx(self, schema: Schema) -> bytes:
         """The whole graph from ``X`` to the answers, preparation included."""

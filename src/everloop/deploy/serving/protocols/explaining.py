@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from everloop.deploy.attribution import EVALUATIONS
-from everloop.deploy.explainer import Explanation, explain
+from everloop.deploy.attribution import EVALUATIONS, Explanation
+from everloop.deploy.explainer import explain
 from everloop.deploy.predictor import ModelFailure
 from everloop.deploy.serving.endpoint import LiveArm
 from everloop.deploy.serving.http import Request, Response, json_response
