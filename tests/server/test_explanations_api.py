@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -91,3 +92,21 @@ def test_they_are_refused_without_a_token_and_without_what_they_need(project: Pr
 def test_a_question_that_takes_too_long_is_given_up(folder: Path) -> None:
     with pytest.raises(Unavailable, match="took longer than 0 seconds"):
         ask(folder, Question("importance", "lend", 1), list, seconds=0.01)
+
+
+def test_the_console_shows_a_version_and_asks_it(project: Project) -> None:
+    client = Client(create_app(project, serve_url=DEAD))
+    page = client.get("/models/lend/versions/1")
+    assert page.status_code == 200 and "Permutation importance" in page.text
+    assert "How does the answer move with it?" in page.text and "whole report" in page.text
+    twin = client.get("/models/lend/versions/1.json").json()
+    assert twin["features"] == ["income", "sex"] and twin["shapley"][0]["feature"] == "income"
+    row = msgspec.json.encode(ROW).decode()
+    asked = client.get("/models/lend/versions/1/ask", params={"row": row, "do": "explain"})
+    assert asked.status_code == 200 and "what each feature adds" in asked.text
+    fair = client.get("/models/lend/versions/1/ask", params={"by": "sex"})
+    assert fair.status_code == 200 and "threshold optimiser" in fair.text
+    wrong = client.get(
+        "/models/lend/versions/1/ask", params={"row": "<b>"}, headers={"accept": "text/html"}
+    )
+    assert wrong.status_code == 422 and "<b>" not in wrong.text

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from everloop.cli._options import project_options
-from everloop.cli._output import heading, print_json, say, table
+from everloop.cli._output import heading, interval, print_json, say, table
 from everloop.cli._target import opened
 
 
@@ -39,7 +39,12 @@ def command(
     ]  # fmt: skip
     table(["group", "rows", "selected", "low", "high", "accuracy", ""], rows)
     heading("what a fairer model would cost")
-    shown = [(c.name, c.ratio, c.accuracy, -c.cost) for c in found.candidates]
-    table(["candidate", "ratio", "accuracy", "change"], shown)
+    shown = [
+        (c.name, c.ratio, interval(c.ratio_low, c.ratio_high), c.accuracy, c.cost,
+         interval(c.cost_low, c.cost_high))
+        for c in found.candidates
+    ]  # fmt: skip
+    head = ("candidate", "ratio", "95 % interval", "accuracy", "accuracy lost", "95 % interval")
+    table(head, shown)
     for line in found.left_out:
         say(f"left out: {line}")

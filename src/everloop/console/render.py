@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -12,6 +13,7 @@ from everloop.console.assets import URLS
 from everloop.console.charts import line_chart
 from everloop.console.circle import circle
 from everloop.console.overview import LoopCard
+from everloop.evaluate.explain.dependence import Dependence
 from everloop.tracking.records import Point
 
 CHART_SIZE = (1000, 260)
@@ -49,6 +51,21 @@ def curve_chart(key: str, points: list[Point]) -> Markup:
     return Markup(drawn)
 
 
+def dependence_chart(found: Dependence) -> Markup:
+    """The mean answer over the values of a number."""
+    points = list(zip([float(v) for v in found.values], found.mean, strict=True))
+    drawn = line_chart(
+        {"mean answer": points}, f"Answer by {found.feature}", found.feature, "",
+        standalone=False, size=CURVE_SIZE,
+    )  # fmt: skip
+    return Markup(drawn)
+
+
+def _row_of(features: list[str]) -> str:
+    """An empty row for a person to fill in."""
+    return msgspec.json.encode(dict.fromkeys(features)).decode()
+
+
 def _cycle_numbers(card: LoopCard) -> dict[str, int]:
     return {cycle.id: cycle.number for cycle in card.cycles}
 
@@ -84,6 +101,7 @@ for _name in (
     _ENVIRONMENT.filters[_name] = getattr(words, _name)
 _ENVIRONMENT.filters.update(
     cycle_numbers=_cycle_numbers,
+    row_of=_row_of,
     cause=words.cause_words,
     brief=words.cause_brief,
     reason=words.reason_words,
@@ -91,6 +109,7 @@ _ENVIRONMENT.filters.update(
 _ENVIRONMENT.globals.update(
     asset=URLS.__getitem__,
     curve_chart=curve_chart,
+    dependence_chart=dependence_chart,
     performance_chart=performance_chart,
     stage_circle=_stage_circle,
 )

@@ -48,15 +48,16 @@ def mitigate(
     y, score = encode_target(test, schema), answers.proba[:, 1].astype(np.float64)
     names = group_names(test, columns)
     half = np.random.default_rng(seed).random(len(y)) < 0.5
-    now = as_it_is(names[~half], answers.pred[~half], y[~half])
+    before = answers.pred[~half]
+    now = as_it_is(names[~half], before, y[~half])
     cuts = group_thresholds(names[half], score[half], y[half])
     chosen = with_thresholds(names[~half], score[~half], cuts)
-    found = [now, measured("threshold optimiser", names[~half], chosen, y[~half], now.accuracy,
+    found = [now, measured("threshold optimiser", names[~half], chosen, y[~half], before,
                            thresholds=cuts)]  # fmt: skip
     left = []
     try:
         pred = _reweighed(schema, told, train, group_names(train, columns), test, seed)
-        found.append(measured("reweighing", names[~half], pred[~half], y[~half], now.accuracy))
+        found.append(measured("reweighing", names[~half], pred[~half], y[~half], before))
     except (TypeError, ValueError) as error:
         left.append(f"reweighing: {package.algorithm} cannot be trained with weights ({error})")
     return Mitigated(by_group(test, columns, y, answers.pred), found, left)

@@ -16,6 +16,7 @@ from everloop.console.models import ModelPage, ModelsPage
 from everloop.console.operations import OperationsPage
 from everloop.console.overview import Overview
 from everloop.console.runs import Asked, RunPage, RunsPage
+from everloop.console.version import AnswerPage, VersionPage
 from everloop.data.versions import DatasetVersion
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
@@ -57,6 +58,7 @@ KEYSET = ("before", "limit")
 RUNS = Asked.__struct_fields__
 FIND = ("filter", "order_by", "view", *KEYSET)
 SEARCH = ("filter", "order_by", "after", "limit")
+ASK = ("feature", "by", "row", "do")
 HTML, TEXT = "text/html", "text/plain"
 OBJECT = dict[str, Any]
 V1 = "/api/v1"
@@ -99,6 +101,14 @@ PAGES = (
           answer=ModelPage, query=("before",)),
     Route("GET", "/models/{model}", pages.model, "read", "A model's page", media=HTML,
           query=("before",)),
+    Route("GET", "/models/{model}/versions/{version}/ask", pages.answer, "read",
+          "What a version answers to a question of its page", media=HTML, query=ASK, slow=True),
+    Route("GET", "/models/{model}/versions/{version}/ask.json", pages.answer_json, "read",
+          "The same as JSON", answer=AnswerPage, query=ASK, slow=True),
+    Route("GET", "/models/{model}/versions/{version}.json", pages.version_json, "read",
+          "A version's page as JSON", answer=VersionPage),
+    Route("GET", "/models/{model}/versions/{version}", pages.version, "read", "A version's page",
+          media=HTML),
     Route("GET", "/operations.json", pages.operations_json, "admin",
           "The page of webhooks, imports, exports and events as JSON", answer=OperationsPage),
     Route("GET", "/operations", pages.operations, "admin",

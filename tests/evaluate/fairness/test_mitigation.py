@@ -24,13 +24,16 @@ def unequal(n: int = 4_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_thresholds_by_group_even_the_rates_out_at_a_cost() -> None:
     names, score, y = unequal()
     fit, rest = slice(0, 2_000), slice(2_000, None)
-    now = as_it_is(names[rest], (score[rest] > 0.5).astype(int), y[rest])
+    before = (score[rest] > 0.5).astype(int)
+    now = as_it_is(names[rest], before, y[rest])
     cuts = group_thresholds(names[fit], score[fit], y[fit])
     pred = with_thresholds(names[rest], score[rest], cuts)
-    then = measured("t", names[rest], pred, y[rest], now.accuracy, thresholds=cuts)
+    then = measured("t", names[rest], pred, y[rest], before, thresholds=cuts)
     assert now.ratio < 0.5 and now.four_fifths is False
     assert then.ratio > 0.85 and then.four_fifths is True
-    assert then.cost > 0 and then.accuracy == pytest.approx(now.accuracy - then.cost)
+    assert 0 < then.cost_low < then.cost < then.cost_high
+    assert then.ratio_low < then.ratio < then.ratio_high and now.cost_high == 0
+    assert then.accuracy == pytest.approx(now.accuracy - then.cost)
     assert cuts["f"] < cuts["m"]
 
 

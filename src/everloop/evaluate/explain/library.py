@@ -26,7 +26,9 @@ ROWS = 200  # explained, at most
 BACKGROUND = 64
 TREE_VISITS = 1_000_000  # a tree, a row and a background row are one
 EVALUATIONS = 60_000  # rows that a model is asked about which is not looked into
+GRADIENTS = 1_000  # of a row, between it and the background
 TOLERANCE = 0.02  # of the spread of the answers, that values may fail to add up by
+SAMPLED_TOLERANCE = 0.1  # the same of expected gradients, which are sampled
 TREES = ("DecisionTree", "RandomForest", "ExtraTrees", "GradientBoosting", "HistGradient", "LGBM")
 
 _log = logging.getLogger(__name__)
@@ -113,19 +115,29 @@ def _network(
     shap: Any, estimator: Any, predict: Predict, X: Floats, background: Floats, schema: Schema,
     seed: int,
 ) -> Found | None:  # fmt: skip
-    """Networks that are smooth in their input: expected gradients."""
+    """Networks that are smooth in their input: expected gradients.
+
+    Between a row and the background there is no way over a missing value, so that it becomes the
+    median; where the network takes it for something else, the values do not add up.
+    """
     front, model = _divided(estimator)
     if not hasattr(model, "module"):
         return None
     torch = importlib.import_module("torch")
-    rows, held = (torch.from_numpy(_through(front, part)) for part in (X, background))
+    middle = np.nan_to_num(np.nanmedian(_through(front, background), axis=0))
+    rows, held = (
+        torch.from_numpy(np.where(np.isnan(Z), middle, Z))
+        for Z in (_through(front, part) for part in (X, background))
+    )
     module = model.module()
     explainer = shap.GradientExplainer(module, held)
-    values = explainer.shap_values(rows, nsamples=400, rseed=seed)
+    values = explainer.shap_values(rows, nsamples=GRADIENTS, rseed=seed)
     with torch.inference_mode():
         base = module(held).numpy().mean(axis=0)
     whole = _by_class(values, base)
-    return _summed(whole, "GradientExplainer", front, predict, X, background, schema, seed)
+    return _summed(
+        whole, "GradientExplainer", front, predict, X, background, schema, seed, SAMPLED_TOLERANCE
+    )
 
 
 def _permutation(
@@ -163,11 +175,11 @@ def _permutation(
 
 def _summed(
     whole: tuple[Floats, Floats], explainer: str, front: list[Any], predict: Predict, X: Floats,
-    background: Floats, schema: Schema, seed: int,
+    background: Floats, schema: Schema, seed: int, tolerance: float = TOLERANCE,
 ) -> Found | None:  # fmt: skip
     """Values of prepared columns as values of features, if they add up to the answer."""
     values, base = whole
-    scale = _scale(base + values.sum(axis=1), _numbers(predict, X))
+    scale = _scale(base + values.sum(axis=1), _numbers(predict, X), tolerance)
     owner = _owners(front, X, background, schema, seed)
     if scale is None or owner is None or not np.isfinite(values).all():
         return None
@@ -205,27 +217,27 @@ def _owners(
     return owner
 
 
-def _scale(said: Floats, answers: Floats) -> str | None:
+def _scale(said: Floats, answers: Floats, tolerance: float) -> str | None:
     """On which scale ``said`` (rows by outputs) is what the model answers; None on no scale."""
     wanted = answers if answers.ndim > 1 else answers[:, None]
     if said.shape[1] == 1 and wanted.shape[1] == 2:
         wanted = wanted[:, 1:]
     if said.shape != wanted.shape:
         return None
-    if _near(said, wanted):
+    if _near(said, wanted, tolerance):
         return ""
     p = np.clip(wanted, 1e-9, 1 - 1e-9)
-    if _near(said, np.log(p / (1 - p))):
+    if _near(said, np.log(p / (1 - p)), tolerance):
         return "log-odds"
     raised = np.exp(said - said.max(axis=1, keepdims=True))
-    if said.shape[1] > 2 and _near(raised / raised.sum(axis=1, keepdims=True), wanted):
+    if said.shape[1] > 2 and _near(raised / raised.sum(axis=1, keepdims=True), wanted, tolerance):
         return "score before softmax"
     return None
 
 
-def _near(said: Floats, wanted: Floats) -> bool:
+def _near(said: Floats, wanted: Floats, tolerance: float) -> bool:
     spread = float(np.std(wanted)) or 1.0
-    return float(np.abs(said - wanted).mean()) <= TOLERANCE * spread
+    return float(np.abs(said - wanted).mean()) <= tolerance * spread
 
 
 def _by_class(values: Any, base: Any) -> tuple[Floats, Floats]:

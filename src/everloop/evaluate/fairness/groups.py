@@ -48,13 +48,17 @@ class Fairness(msgspec.Struct, frozen=True):
     """One sensitive column, or an intersection of several.
 
     ``four_fifths`` says whether the least selected group is selected at least 0.8 times as often
-    as the most (US EEOC, 1978). Differences and ratios are over judged groups; None below two.
+    as the most (US EEOC, 1978), which is the demographic parity ratio; ``ratio_low`` and
+    ``ratio_high`` are its 95 % interval. Differences and ratios are over judged groups; None
+    below two.
     """
 
     columns: list[str]
     groups: list[Group]
     demographic_parity_difference: float | None = None
     demographic_parity_ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
     equalized_odds_difference: float | None = None
     equalized_odds_ratio: float | None = None
     equal_opportunity_difference: float | None = None
@@ -77,7 +81,8 @@ def by_group(
     judged = [g for g in groups if g.judged]
     selected = _values(judged, "selection_rate")
     tpr, fpr = _values(judged, "true_positive_rate"), _values(judged, "false_positive_rate")
-    ratio = _ratio(selected)
+    chosen = [(round((g.selection_rate.value or 0.0) * g.rows), g.rows) for g in judged]
+    ratio, low, high = rates_ratio(chosen)
     odds = [d for d in (_difference(tpr), _difference(fpr)) if d is not None]
     ratios = [r for r in (_ratio(tpr), _ratio(fpr)) if r is not None]
     return Fairness(
@@ -85,6 +90,8 @@ def by_group(
         groups=groups,
         demographic_parity_difference=_difference(selected),
         demographic_parity_ratio=ratio,
+        ratio_low=low,
+        ratio_high=high,
         equalized_odds_difference=max(odds, default=None),
         equalized_odds_ratio=min(ratios, default=None),
         equal_opportunity_difference=_difference(tpr),
@@ -117,6 +124,32 @@ def wilson(hits: int, n: int) -> Share:
     middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
     return Share(p, max(0.0, middle - half), min(1.0, middle + half), n)
+
+
+def ratio_interval(worst: tuple[int, int], best: tuple[int, int]) -> tuple[float, float]:
+    """95 % interval of the ratio of two shares, ``(hits, rows)`` each (Katz et al., 1978)."""
+    (a, m), (b, n) = worst, best
+    half = 0.5 if min(a, b) == 0 else 0.0  # a group with none selected still has an interval
+    p, q = (a + half) / (m + half), (b + half) / (n + half)
+    spread = math.sqrt((1 - p) / (p * (m + half)) + (1 - q) / (q * (n + half)))
+    centre = math.log(p / q)
+    return math.exp(centre - Z * spread), math.exp(centre + Z * spread)
+
+
+def rates_ratio(
+    counts: Sequence[tuple[int, int]],
+) -> tuple[float | None, float | None, float | None]:
+    """The smallest rate over the largest of ``(selected, rows)`` of groups, with its interval.
+
+    None of fewer than two groups, and where nobody is selected.
+    """
+    if len(counts) < 2:
+        return None, None, None
+    worst, best = (f(counts, key=lambda c: c[0] / c[1]) for f in (min, max))
+    if best[0] == 0:
+        return None, None, None
+    low, high = ratio_interval(worst, best)
+    return (worst[0] / worst[1]) / (best[0] / best[1]), low, high
 
 
 def plain(value: float) -> str:

@@ -5,13 +5,11 @@ None is applied by itself: whether an equal rate is worth its cost is for a pers
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from everloop.evaluate.fairness.groups import FOUR_FIFTHS, MIN_ROWS, Fairness
+from everloop.evaluate.fairness.groups import FOUR_FIFTHS, MIN_ROWS, Fairness, Z, rates_ratio
 
 RATES = 99  # common selection rates that are tried
 
@@ -19,14 +17,18 @@ RATES = 99  # common selection rates that are tried
 class Mitigation(msgspec.Struct, frozen=True):
     """What a candidate would do, on rows that it was not made with.
 
-    ``cost`` is the accuracy lost against the model as it is; ``ratio`` and ``difference`` are of
-    selection rates over groups of 30 rows.
+    ``cost`` is the accuracy lost against the model as it is, on the same rows; ``ratio`` and
+    ``difference`` are of selection rates over groups of 30 rows. Both have their 95 % interval.
     """
 
     name: str
     accuracy: float
     cost: float
+    cost_low: float
+    cost_high: float
     ratio: float | None
+    ratio_low: float | None
+    ratio_high: float | None
     difference: float | None
     four_fifths: bool | None
     thresholds: dict[str, float] = {}
@@ -42,7 +44,7 @@ class Mitigated(msgspec.Struct, frozen=True):
 
 def as_it_is(names: np.ndarray, pred: np.ndarray, y: np.ndarray) -> Mitigation:
     """The model without any change."""
-    return measured("as it is", names, pred, y, float((pred == y).mean()))
+    return measured("as it is", names, pred, y, pred)
 
 
 def group_thresholds(
@@ -93,24 +95,26 @@ def measured(
     names: np.ndarray,
     pred: np.ndarray,
     y: np.ndarray,
-    before: float,
-    **more: Any,
+    before: np.ndarray,
+    thresholds: dict[str, float] | None = None,
 ) -> Mitigation:
-    """A candidate's answers, held against the accuracy ``before`` it."""
-    accuracy = float((pred == y).mean())
-    rates = [
-        float((pred[mask] == 1).mean())
-        for mask in (names == group for group in np.unique(names))
-        if mask.sum() >= MIN_ROWS
-    ]
-    enough = len(rates) > 1
-    ratio = min(rates) / max(rates) if enough and max(rates) > 0 else None
+    """A candidate's answers, held against ``before``, those of the model as it is, row by row."""
+    lost = (before == y).astype(np.float64) - (pred == y)
+    half = Z * float(lost.std()) / np.sqrt(len(y))
+    masks = [names == group for group in np.unique(names)]
+    counts = [(int((pred[m] == 1).sum()), int(m.sum())) for m in masks if m.sum() >= MIN_ROWS]
+    ratio, low, high = rates_ratio(counts)
+    rates = [chosen / rows for chosen, rows in counts]
     return Mitigation(
         name=name,
-        accuracy=accuracy,
-        cost=before - accuracy,
+        accuracy=float((pred == y).mean()),
+        cost=float(lost.mean()),
+        cost_low=float(lost.mean() - half),
+        cost_high=float(lost.mean() + half),
         ratio=ratio,
-        difference=max(rates) - min(rates) if enough else None,
+        ratio_low=low,
+        ratio_high=high,
+        difference=max(rates) - min(rates) if len(rates) > 1 else None,
         four_fifths=None if ratio is None else ratio >= FOUR_FIFTHS,
-        **more,
+        thresholds=thresholds or {},
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from everloop.data.schema import Task
 from everloop.errors import invalid
+from everloop.evaluate.fairness.groups import ratio_interval
 from everloop.evaluate.gates._base import (
     FIELD,
     MIN_ROWS,
@@ -22,8 +22,6 @@ from everloop.evaluate.gates._base import (
 )
 from everloop.evaluate.gates._columns import groups_of, listed
 from everloop.extensions import gates
-
-Z = 1.959964  # of a 95 % interval
 
 
 @gates.register("selection_rate_ratio")
@@ -72,7 +70,7 @@ class SelectionRateRatio(Gate):
             detail = f"No row of any group of {self.column} was selected."
             return self.result("not_enough_evidence", detail, bound=self.bound)
         value = rate[worst] / rate[best]
-        low, high = _interval(judged[worst], judged[best])
+        low, high = ratio_interval(judged[worst], judged[best])
         verdict = bounded(value, low, high, self.sign, self.bound)
         left_out = len(groups) - len(judged)
         detail = (
@@ -89,12 +87,3 @@ class SelectionRateRatio(Gate):
         rows = np.bincount(codes, minlength=len(names))
         chosen = np.bincount(codes[evidence.challenger.pred == 1], minlength=len(names))
         return {name: (int(chosen[i]), int(rows[i])) for i, name in enumerate(names)}
-
-
-def _interval(worst: tuple[int, int], best: tuple[int, int]) -> tuple[float, float]:
-    (a, m), (b, n) = worst, best
-    half = 0.5 if min(a, b) == 0 else 0.0  # a group with none selected still has an interval
-    p, q = (a + half) / (m + half), (b + half) / (n + half)
-    spread = math.sqrt((1 - p) / (p * (m + half)) + (1 - q) / (q * (n + half)))
-    centre = math.log(p / q)
-    return math.exp(centre - Z * spread), math.exp(centre + Z * spread)
