@@ -30,6 +30,9 @@ def test_a_policy_goes_round_the_loop(tmp_path: Path) -> None:
         assert [c["algorithm"] for c in table.result["candidates"]] == ["q_learning", "random"]
         answers = loop.predict(pl.DataFrame({"state": ["14", "10"]}))
         assert answers["y_pred"].to_list() == [2, 1]  # right to the goal, down past the hole
+        (why,) = loop.explain(pl.DataFrame({"state": ["14"]}))
+        assert (why.y_pred, why.of, why.answer) == (2, 2, 1.0)
+        assert why.base + why.contributions["state"] == 1.0 and why.base < 0.9
         again = carry_out(project, loop.run(wait=False))
         assert again.verdict == "not_worth_it", again.reason
         for run in [c["run"] for c in table.result["candidates"]]:

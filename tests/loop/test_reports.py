@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,22 @@ def test_a_report_that_cannot_be_made_costs_the_cycle_nothing(
         assert ended.verdict == "rejected"
         with pytest.raises(NotFound, match="made no report"):
             cycle_report(project, ended.id)
+
+
+def test_shapley_values_are_those_of_the_library_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path)
+    loop = declare(tmp_path, declaration(evaluate={"explain": "shap"}))
+    with loop.project as project:
+        carry_out(project, loop.run(wait=False))
+        found = read_report(loop.report()).shapley
+        assert found is not None and found.explainer == "shap.LinearExplainer"
+        assert found.rows == 200 and found.of == "the log-odds of the probability that y is True"
+        assert found.sizes[0][0] == "x" and len(found.swarms[0].values) == 200
+        assert b"shap.LinearExplainer" in loop.report(kind="html")
+        monkeypatch.setitem(sys.modules, "shap", None)  # as where the extra is not installed
+        without = carry_out(project, loop.run(wait=False))
+        found = read_report(cycle_report(project, without.id)).shapley
+        assert found is not None and found.explainer.startswith("our own estimate")
+        assert found.note.endswith('pip install "everloop[explain]".')

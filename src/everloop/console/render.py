@@ -56,7 +56,7 @@ def dependence_chart(found: Dependence) -> Markup:
     points = list(zip([float(v) for v in found.values], found.mean, strict=True))
     drawn = line_chart(
         {"mean answer": points}, f"Answer by {found.feature}", found.feature, "",
-        standalone=False, size=CURVE_SIZE,
+        standalone=False, size=CHART_SIZE,
     )  # fmt: skip
     return Markup(drawn)
 

@@ -90,16 +90,18 @@ def made(kind: str) -> Facts:
         y = np.array([rng.choice(len(p), p=p) for p in answers.proba])
     else:
         y = answers.pred + rng.normal(0, 0.8, ROWS)
+    groups = None
     shown = [schema.classes[code] for code in y] if schema.classes else y
     frame = frame.with_columns(y=pl.Series(shown))
     if kind == "ranking":
-        y = np.column_stack([np.clip(np.round(y + 2), 0, 4), np.repeat(np.arange(ROWS // 10), 10)])
-        frame = frame.with_columns(y=pl.Series(y[:, 0]), query=pl.Series(y[:, 1]))
+        y, groups = np.clip(np.round(y + 2), 0, 4), np.repeat(np.arange(ROWS // 10), 10)
+        frame = frame.with_columns(y=pl.Series(y), query=pl.Series(groups))
     if kind == "forecast":
         days = pl.datetime_range(pl.datetime(2020, 1, 1), pl.datetime(2021, 8, 22), eager=True)
         frame = frame.with_columns(day=days.head(ROWS))
     metric = get_metric("accuracy") if kind == "policy" else default_metric(schema.task)
-    found = estimate(metric, y, answers.pred, answers.proba)
+    bound = metric if groups is None else metric.grouped(groups)
+    found = estimate(bound, y, answers.pred, answers.proba)
     tested = {
         "metric": metric.name,
         "metrics": {metric.name: {"value": found.value, "low": found.low, "high": found.high}},
@@ -113,7 +115,7 @@ def made(kind: str) -> Facts:
     return Facts(
         model=kind, algorithm="mine", created=1_700_000_000_000, schema=schema,
         ask=lambda rows: asked(schema, rows), X=X, frame=frame, y=y, answers=answers,
-        metric=metric, tested=tested, snapshot={"train_rows": 10},
+        metric=metric, groups=groups, tested=tested, snapshot={"train_rows": 10},
         training={"metric": metric.name, "algorithm": "mine", "candidates": [], "params": {}},
         sensitive=["sex"] if kind == "binary" else [],
         shapley=lambda: attributions(values, X[:20], schema, **words),

@@ -123,9 +123,7 @@ def _data(facts: Facts) -> Any:
 
 def _curves(facts: Facts) -> list[Chart]:
     if facts.schema.task != "policy":
-        return curves(
-            facts.schema, facts.frame, facts.y, facts.answers, facts.groups, facts.seed
-        )
+        return curves(facts.schema, facts.frame, facts.y, facts.answers, facts.groups, facts.seed)
     returns = np.asarray(facts.tested.get("returns") or [], dtype=np.float64)
     return [spread(returns, "Returns", "return", "episodes")] if len(returns) else []
 

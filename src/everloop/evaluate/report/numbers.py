@@ -10,7 +10,7 @@ from everloop.data.quantiles import values_and_levels
 from everloop.evaluate.report._base import Chart, Curve
 
 DOTS = 400
-LATEST = 150  # rows of a forecast that are drawn
+LATEST = 80  # rows of a forecast, or of quantiles, that are drawn
 POSITIONS = 10
 FEWEST, MOST = 6, 30  # bars of a spread
 
@@ -39,7 +39,9 @@ def spread(values: Floats, title: str, x: str, of: str) -> Chart:
     """A histogram, of its middle 99 %, as an outline."""
     low, high = (float(v) for v in np.quantile(values, [0.005, 0.995]))
     count = int(np.clip(np.sqrt(len(values)), FEWEST, MOST))
-    bars, edges = np.histogram(values, bins=count, range=(low, high + 1e-12 * max(1.0, abs(high))))
+    if high - low <= 1e-9 * max(1.0, abs(high)):  # all the same: one bar around it
+        low, high, count = low - 0.5, high + 0.5, 1
+    bars, edges = np.histogram(values, bins=count, range=(low, high))
     outline = [(float(edges[0]), 0.0)]
     for k, bar in enumerate(bars):
         share = float(bar / len(values))

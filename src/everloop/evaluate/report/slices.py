@@ -16,6 +16,7 @@ from everloop.evaluate.report._base import Slice, Slices
 MIN_ROWS = 50
 WORST = 8
 LEVELS = 12
+MANY = 2_000  # rows whose interval is too narrow to be worth its resampling
 ROWS = 50_000
 SLICED = ("number", "boolean", "category")
 
@@ -33,7 +34,7 @@ def slices(
 
     A number is cut at its quartiles, as fairness cuts. Of classes the share of right answers is
     sliced, whose interval is known at any size; of numbers the metric itself, whose interval is
-    found for the worst alone. ``groups`` are codes of rows that are ranked together.
+    found for the worst of up to 2,000 rows. ``groups`` are codes of rows that are ranked together.
     """
     if frame.height > ROWS:
         frame, y = frame.head(ROWS), y[:ROWS]
@@ -71,6 +72,8 @@ def slices(
 def _with_interval(
     one: Slice, rows: np.ndarray, y: np.ndarray, answers: Answers, metric: Metric, seed: int
 ) -> Slice:
+    if one.rows > MANY:
+        return one
     proba = None if answers.proba is None else answers.proba[rows]
     found = estimate(metric, y[rows], answers.pred[rows], proba, seed)
     return Slice(one.name, one.rows, one.value, found.low, found.high)
