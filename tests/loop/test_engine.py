@@ -253,7 +253,7 @@ def test_whoever_follows_a_cycle_takes_over_when_its_process_ends(project: Proje
     with pytest.raises(Conflict, match="another process"):
         Engine(project, "inline").launch()
     other.close()
-    follower.join(60)
+    follower.join(600)
     assert [cycle.verdict for cycle in ended] == ["promoted"]
     assert is_free(project)
 
