@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from everloop.train.incremental import fit_batches
 
 from everloop.data.encode import Examples, encode, encode_target
 from everloop.data.infer import infer_schema
@@ -25,7 +26,6 @@ from everloop.data.spec import DataSpec
 from everloop.data.streams import stream, survey
 from everloop.evaluate.metrics import get_metric
 from everloop.extensions import candidates
-from everloop.train.incremental import fit_batches
 from everloop.train.onnx import to_onnx
 
 COLUMNS, ROWS = 20, 200_000

@@ -7,6 +7,7 @@ Each setting has the same name in ``[settings]`` of the loop file, in the enviro
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import msgspec
 from everloop.errors import invalid, nearest
 
 PREFIX = "EVERLOOP_"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT])B", re.IGNORECASE)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access : who may ask the data plane beyond loopback: ``token``, those who send it, or
         ``network``, whoever the network lets reach the port, as behind KServe's router.
     server : address of a running control plane that the command line should talk to.
+    memory : what a step of a cycle may take, as ``2GB``; empty means what the machine, or the
+        container, has free. Data that outgrows it is read in passes.
     log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.
     grpc_port : port on which predictions are answered over gRPC too; 0 serves none.
     max_body_mb : largest request body that a server reads, in megabytes.
@@ -44,12 +48,21 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str = ""
     access: str = "token"
     server: str = ""
+    memory: str = ""
     log_fsync: str = "interval"
     grpc_port: int = 0
     max_body_mb: float = 16.0
     max_artifact_mb: float = 10_000.0
     webhook_hosts: str = ""
     move_places: str = ""
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What ``memory`` says; None when it says nothing."""
+        found = _SIZE.fullmatch(self.memory)
+        if found is None:
+            return None
+        return int(float(found[1]) * 1000 ** ("KMGT".index(found[2].upper()) + 1))
 
 
 _NUMBERS = {"max_body_mb": 1024, "max_artifact_mb": 1_000_000}  # and what they may be at most
@@ -96,6 +109,8 @@ def _checked(values: dict[str, Any]) -> Settings:
         raise invalid("settings.log_fsync", settings.log_fsync, "always, interval or never")
     if settings.access not in ("token", "network"):
         raise invalid("settings.access", settings.access, "token or network")
+    if settings.memory and not _SIZE.fullmatch(settings.memory):
+        raise invalid("settings.memory", settings.memory, "a size such as 2GB or 512MB")
     return settings
 
 

@@ -81,6 +81,8 @@ class CycleView:
 def describe(step: str, result: dict[str, Any]) -> list[str]:
     """One or two lines of what a step did."""
     if step == "snapshot" and "dataset" in result:
+        if "referred" in result:
+            return [step_words(step, result)]
         line = (
             f"{result['rows']:,} rows as {result['dataset'][:12]}; {result['train_rows']:,} train, "
             f"{result['test_rows']:,} test ({result['split']})"
@@ -89,7 +91,8 @@ def describe(step: str, result: dict[str, Any]) -> list[str]:
     if step == "train" and result:
         tried = ", ".join(f"{c['algorithm']} {number(c['score'])}" for c in result["candidates"])
         best = f"{result['algorithm']} is best by {result['metric']} ({tried})"
-        return [best, *validation_words(result)]
+        streamed = [result["streamed"]["note"]] if "streamed" in result else []
+        return [best, *validation_words(result), *streamed]
     if step in ("evaluate", "retest") and result:
         main = result["metrics"][result["metric"]]
         passed = sum(g["verdict"] == "pass" for g in result["gates"])

@@ -46,6 +46,7 @@ class Evidence(msgspec.Struct, frozen=True):
     candidates: list[dict[str, Any]]
     rollout: list[dict[str, Any]]
     dataset: str | None
+    referred: dict[str, Any] | None
     notes: list[str]
     report: bool = False
 
@@ -129,6 +130,7 @@ def _evidence(results: dict[str, dict[str, Any]], cycle: Cycle) -> Evidence:
         candidates=results.get("train", {}).get("candidates") or [],
         rollout=results.get("deploy", {}).get("steps") or [],
         dataset=snapshot.get("dataset"),
+        referred=snapshot.get("referred"),
         notes=[*(snapshot.get("notes") or []), *(tested.get("notes") or [])],
         report=bool(tested.get("report")),
     )

@@ -185,9 +185,21 @@ def step_words(step: str, result: dict[str, Any]) -> str:
 
 
 def _snapshot(r: dict[str, Any]) -> str:
+    if "referred" in r:
+        return _referred(r, r["referred"])
     return (
         f"{number(r['rows'])} rows as {r['dataset'][:12]}: {number(r['train_rows'])} to train, "
         f"{number(r['test_rows'])} to test ({r['split']})"
+    )
+
+
+def _referred(r: dict[str, Any], whole: dict[str, Any]) -> str:
+    """Rows that stay where they are: how many there are, and how many of them are kept."""
+    parts = f"{whole['parts']} part{'s' if whole['parts'] > 1 else ''}"
+    return (
+        f"{number(r['rows'])} rows by reference ({parts}) as {r['dataset'][:12]}: "
+        f"{number(whole['train_rows'])} to train ({number(r['train_rows'])} kept), "
+        f"{number(whole['test_rows'])} to test ({number(r['test_rows'])} kept) ({r['split']})"
     )
 
 
@@ -206,7 +218,8 @@ def _probe(r: dict[str, Any]) -> str:
 
 def _train(r: dict[str, Any]) -> str:
     best = f"{r['algorithm']} is the best of {len(r['candidates'])} by {r['metric']}"
-    return "; ".join([best, *validation_words(r)])
+    streamed = [r["streamed"]["note"]] if "streamed" in r else []
+    return "; ".join([best, *validation_words(r), *streamed])
 
 
 def validation_words(trained: dict[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ def read_delimited(
     name, a row of another length and a file without rows.
     """
     check_encoding(path)
-    header, separator = _header(path, separator)
+    header, separator = header_of(path, separator)
     _check_header(path, header)
     try:
         df = pl.read_csv(
@@ -59,10 +59,10 @@ def read_delimited(
         df = df.filter(~pl.all_horizontal(pl.all().is_null()))
     if df.is_empty():
         raise invalid(path.name, "<a header and no rows>", "at least one row", code="empty_file")
-    return df.with_columns(_retyped(s) for s in df if s.dtype == pl.String and s.name not in text)
+    return df.with_columns(retyped(s) for s in df if s.dtype == pl.String and s.name not in text)
 
 
-def _retyped(series: pl.Series) -> pl.Series:
+def retyped(series: pl.Series) -> pl.Series:
     """Text as Boolean or Float64 where all of it spells that, in a form Polars does not infer."""
     words = series.drop_nulls().str.strip_chars()
     if words.is_empty():
@@ -107,8 +107,11 @@ def _wrong_encoding(path: Path, byte: int, offset: int, line: int) -> InvalidInp
     )
 
 
-def _header(path: Path, separator: str | None) -> tuple[list[str], str]:
-    """The names in the first line that is not blank, and the separator between them."""
+def header_of(path: Path, separator: str | None = None) -> tuple[list[str], str]:
+    """The names in the first line that is not blank, and the separator between them.
+
+    Raises :class:`~everloop.errors.InvalidInput` for an empty or a duplicate name.
+    """
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = next((line for line in file if line.strip()), "")
         file.seek(0)
@@ -117,7 +120,9 @@ def _header(path: Path, separator: str | None) -> tuple[list[str], str]:
             separator = max(_SEPARATORS, key=lambda s: counts[s]) if any(counts.values()) else ","
         rows = csv.reader(file, delimiter=separator)
         header = next((row for row in rows if len(row) > 1 or "".join(row).strip()), [])
-    return [name.strip() for name in header], separator
+    names = [name.strip() for name in header]
+    _check_header(path, names)
+    return names, separator
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,6 +16,9 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     source: str  # path or glob beside the loop file, s3://, gs://, az://, or a database's URL
     target: str  # the column to predict
     query: str | None = None  # the SQL that reads a database
+    # whether rows stay where they are and are read in passes; auto: when they outgrow the memory
+    stream: bool | Literal["auto"] = "auto"
+    sample: int = 200_000  # of such rows: how many compare the candidates; half as many test
     schema: str | None = None  # a file that pins the schema; everloop schema --out writes it
     time: str | None = None  # a datetime column; then splits and windows follow it
     id: str | None = None  # joins labels that come later to predictions

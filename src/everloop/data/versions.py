@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 import sqlalchemy as sa
 
+from everloop.data.references import Reference
 from everloop.data.schema import Schema
 from everloop.errors import NotFound
 from everloop.store.blobs import Blobs
@@ -23,6 +24,7 @@ from everloop.store.tables import datasets
 
 _ROW_GROUP = 1 << 17
 _BATCH = 1 << 15
+_REFERENCE = "reference"  # in the stored origin
 
 
 class ColumnStatistics(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,7 +39,11 @@ class ColumnStatistics(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DatasetVersion(msgspec.Struct, frozen=True):
-    """One snapshot. ``digest`` is the sha256 of its Parquet file, ``created`` milliseconds UTC."""
+    """One snapshot, or rows by ``reference``; ``created`` in milliseconds UTC.
+
+    ``digest`` is the sha256 of its Parquet file. That of a reference holds a fair sample (what
+    :meth:`DatasetStore.load` reads) and in its footer what the rows are known by.
+    """
 
     digest: str
     name: str
@@ -46,6 +52,7 @@ class DatasetVersion(msgspec.Struct, frozen=True):
     statistics: dict[str, ColumnStatistics]
     origin: dict[str, Any]
     created: int
+    reference: Reference | None = None
 
 
 class DatasetStore:
@@ -63,14 +70,44 @@ class DatasetStore:
         The same rows give the same digest; when they are kept already, the version made first is
         returned as it is.
         """
+        statistics = {s.name: _statistics(s) for s in df}
+        return self._keep(df, name, df.height, schema, statistics, origin)
+
+    def refer(
+        self,
+        sample: pl.DataFrame,
+        reference: Reference,
+        name: str,
+        schema: Schema,
+        statistics: dict[str, ColumnStatistics],
+        origin: dict[str, Any],
+    ) -> DatasetVersion:
+        """Keep what is known of rows that stay where they are, and a ``sample`` of them.
+
+        The sample is its training rows, its test rows and what was ``added``, in this order.
+        """
+        told = {**origin, _REFERENCE: msgspec.to_builtins(reference)}
+        footer = {"everloop.reference": reference.content.decode()}
+        return self._keep(sample, name, reference.rows, schema, statistics, told, footer)
+
+    def _keep(
+        self,
+        df: pl.DataFrame,
+        name: str,
+        rows: int,
+        schema: Schema,
+        statistics: dict[str, ColumnStatistics],
+        origin: dict[str, Any],
+        footer: dict[str, str] | None = None,
+    ) -> DatasetVersion:
         with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
             path = Path(scratch) / "snapshot.parquet"
-            df.write_parquet(path, compression="zstd", row_group_size=_ROW_GROUP)
+            df.write_parquet(path, compression="zstd", row_group_size=_ROW_GROUP, metadata=footer)
             row = {
                 "name": name,
-                "rows": df.height,
+                "rows": rows,
                 "schema": _text(schema),
-                "statistics": _text({s.name: _statistics(s) for s in df}),
+                "statistics": _text(statistics),
                 "origin": _text(origin),
                 "created": now_ms(),
             }
@@ -148,12 +185,15 @@ def _text(value: Any) -> str:
 
 
 def _version(row: sa.Row[Any]) -> DatasetVersion:
+    origin = msgspec.json.decode(row.origin)
+    reference = origin.pop(_REFERENCE, None)
     return DatasetVersion(
         digest=row.digest,
         name=row.name,
         rows=row.rows,
         schema=msgspec.json.decode(row.schema, type=Schema),
         statistics=msgspec.json.decode(row.statistics, type=dict[str, ColumnStatistics]),
-        origin=msgspec.json.decode(row.origin),
+        origin=origin,
         created=row.created,
+        reference=None if reference is None else msgspec.convert(reference, Reference),
     )

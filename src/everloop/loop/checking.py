@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from everloop.data.declared import infer_declared, read_declared
+from everloop.data.declared import infer_declared
 from everloop.data.encode import encode_target
 from everloop.data.leaks import Leak, leaks
 from everloop.data.pinned import schema_text
 from everloop.data.schema import Kind, Schema, Task
+from everloop.data.streams.staying import bounded
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
@@ -37,8 +38,7 @@ def check(folder: Path) -> Checked:
 
     Raises :class:`~everloop.errors.EverloopError` for the first thing that is wrong.
     """
-    declaration = load_file(folder / FILE_NAME).declaration
-    frame = read_declared(declaration.data, folder, declaration.loop.seed)
+    declaration, frame, rows = _looked_at(folder)
     inferred = infer_declared(frame, declaration.data, folder)
     check_words(declaration, inferred.schema.task)
     check_evaluate(declaration.evaluate, inferred.schema.task, frame.columns)
@@ -50,9 +50,9 @@ def check(folder: Path) -> Checked:
         loop=declaration.name,
         task=inferred.schema.task,
         target=inferred.schema.target,
-        rows=frame.height,
+        rows=rows,
         features=features,
-        notes=[*inferred.notes, *([note] if note else [])],
+        notes=[*_sampled(frame.height, rows), *inferred.notes, *([note] if note else [])],
         leaks=leaks(frame, inferred.schema, parts),
     )
 
@@ -66,9 +66,21 @@ def _check_validation(train: pl.DataFrame, schema: Schema, declaration: Declarat
 
 def schema_of_data(folder: Path) -> Schema:
     """The schema of a loop's data, inferred or pinned. Raises as :func:`check`."""
-    declaration = load_file(folder / FILE_NAME).declaration
-    frame = read_declared(declaration.data, folder, declaration.loop.seed)
+    declaration, frame, _ = _looked_at(folder)
     return infer_declared(frame, declaration.data, folder).schema
+
+
+def _looked_at(folder: Path) -> tuple[Declaration, pl.DataFrame, int]:
+    """What is declared, its rows or a sample of them, and how many there are."""
+    file = load_file(folder / FILE_NAME)
+    data, seed = file.declaration.data, file.declaration.loop.seed
+    return file.declaration, *bounded(data, folder, seed, file.settings.memory_bytes)
+
+
+def _sampled(looked_at: int, rows: int) -> list[str]:
+    if looked_at == rows:
+        return []
+    return [f"The rows stay where they are; {looked_at:,} of {rows:,} were looked at."]
 
 
 def write_schema(schema: Schema, path: Path) -> None:

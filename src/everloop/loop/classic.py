@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from everloop.data.infer import infer_schema
-from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
+from everloop.data.streams.staying import bounded
 from everloop.errors import invalid
 from everloop.evaluate.metrics import default_metric, get_metric
 from everloop.loop.checking import check_words
@@ -45,7 +45,8 @@ def declare_classic(
     evidence with the gate ``"METRIC beats champion"``.
     """
     path = str(data.resolve())
-    frame = read_table(path, project.dir)
+    spec = DataSpec(source=path, target=target or "")
+    frame, count = bounded(spec, project.dir, memory=project.settings.memory_bytes)
     target = target or _last_column(frame, data)
     schema = infer_schema(frame, DataSpec(source=path, target=target)).schema
     if metric is not None:
@@ -74,7 +75,8 @@ def declare_classic(
         }
     ).declaration
     check_words(declaration, schema.task)
-    divide(frame, schema, declaration)
+    if count == frame.height:  # a sample of more rows is divided otherwise
+        divide(frame, schema, declaration)
     project.cycles.save_loop(declaration, actor="person")
     return declaration
 

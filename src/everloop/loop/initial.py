@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from everloop.data.infer import infer_schema
-from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
+from everloop.data.streams.staying import bounded
 from everloop.data.suggest import Suggestion, suggest
 from everloop.errors import Conflict, NotFound, invalid
 from everloop.evaluate.metrics import default_metric
@@ -120,7 +120,7 @@ def _guess(path: Path, target: str | None) -> Suggestion:
         return guess
     time, key = (column if column != target else None for column in (guess.time, guess.id))
     spec = DataSpec(source=path.name, target=target, time=time, id=key)
-    frame = read_table(path.name, path.parent)
+    frame, _ = bounded(DataSpec(source=path.name, target=""), path.parent)
     found = infer_schema(frame, spec, allow_null_target=True)
     return Suggestion(target, "as you said", time, key, found.schema.task, found.notes)
 

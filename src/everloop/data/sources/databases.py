@@ -22,6 +22,19 @@ def read_database(address: str, query: str, base: Path) -> pl.DataFrame:
     return not_empty(frame, query)
 
 
+def answered(address: str, query: str, base: Path, rows: int) -> Iterator[pl.DataFrame]:
+    """The same answer, ``rows`` at a time, which is also how the driver fetches it."""
+    with _connected(address, base) as connection:
+        streaming = connection.execution_options(stream_results=True, yield_per=rows)
+        yield from pl.read_database(
+            sa.text(query),
+            connection=streaming,
+            iter_batches=True,
+            batch_size=rows,
+            infer_schema_length=None,
+        )
+
+
 def not_empty(frame: pl.DataFrame, query: str) -> pl.DataFrame:
     """The frame, or the refusal of one without rows."""
     if frame.is_empty():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -15,6 +18,20 @@ def read_duckdb(address: str, query: str, base: Path) -> pl.DataFrame:
 
     The database is opened for reading only.
     """
+    with _asked(address, query, base) as found:
+        frame = pl.DataFrame(pl.from_arrow(found.to_arrow_table()))
+    return not_empty(frame, query)
+
+
+def duck_answered(address: str, query: str, base: Path, rows: int) -> Iterator[pl.DataFrame]:
+    """The same answer, about ``rows`` at a time."""
+    with _asked(address, query, base) as found:
+        for batch in found.to_arrow_reader(rows):
+            yield pl.DataFrame(pl.from_arrow(batch))
+
+
+@contextmanager
+def _asked(address: str, query: str, base: Path) -> Iterator[Any]:
     try:
         import duckdb  # noqa: PLC0415
     except ImportError:
@@ -31,10 +48,9 @@ def read_duckdb(address: str, query: str, base: Path) -> pl.DataFrame:
             found = connection.sql(query)
             if found is None:
                 raise invalid("data.query", query, "a query that answers rows")
-            frame = pl.DataFrame(pl.from_arrow(found.to_arrow_table()))
+            yield found
     except duckdb.Error as error:
         first = str(error).strip().split("\n", 1)[0]
         raise invalid(
             "data.query", f"<{first}>", "SQL that DuckDB understands", code="unreadable_source"
         ) from None
-    return not_empty(frame, query)

@@ -17,7 +17,7 @@ from everloop.data.delimited import check_encoding, read_delimited
 from everloop.data.image_folders import is_image_folder, read_image_folder
 from everloop.errors import InvalidInput, invalid, nearest
 
-_KINDS = {
+KINDS = {
     ".csv": "CSV",
     ".tsv": "TSV",
     ".parquet": "Parquet",
@@ -68,12 +68,16 @@ def read_files(source: str, base: Path, text: Collection[str] = ()) -> pl.DataFr
     """
     if is_image_folder(folder := base / Path(source).expanduser()):
         return read_image_folder(folder)
-    files = _find(source, base)
+    files = find_files(source, base)
     frames = [(path, _read(path, text)) for path in files]
     return frames[0][1] if len(frames) == 1 else _stack(frames)
 
 
-def _find(source: str, base: Path) -> list[Path]:
+def find_files(source: str, base: Path) -> list[Path]:
+    """The files that a path or a pattern names, in the order of their names.
+
+    Raises :class:`~everloop.errors.InvalidInput` when there is none.
+    """
     path = base / Path(source).expanduser()
     if path.is_file():
         return [path]
@@ -108,12 +112,12 @@ def _find(source: str, base: Path) -> list[Path]:
 
 
 def _read(path: Path, text: Collection[str]) -> pl.DataFrame:
-    kind = _KINDS.get(path.suffix.lower())
+    kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise invalid(
             path.name,
             path.suffix or "<no ending>",
-            "one of " + ", ".join(_KINDS),
+            "one of " + ", ".join(KINDS),
             code="unknown_file_type",
         )
     if path.stat().st_size == 0:
@@ -124,7 +128,7 @@ def _read(path: Path, text: Collection[str]) -> pl.DataFrame:
             code="empty_file",
             fix="Write it again; the program that made it may have been cut off.",
         )
-    _check_content(path, kind)
+    check_content(path, kind)
     if kind in ("CSV", "TSV"):
         return read_delimited(path, text, "\t" if kind == "TSV" else None)
     try:
@@ -143,7 +147,7 @@ def _read(path: Path, text: Collection[str]) -> pl.DataFrame:
     return df
 
 
-def _check_content(path: Path, kind: str) -> None:
+def check_content(path: Path, kind: str) -> None:
     """Refuse a file whose first bytes belong to another format than its ending."""
     with path.open("rb") as file:
         start = file.read(512)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import re
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from fnmatch import translate
 from pathlib import Path, PurePosixPath
@@ -28,22 +29,22 @@ def read_objects(address: str, text: Collection[str] = ()) -> pl.DataFrame:
     (``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS``, …). The objects are fetched in
     pieces to a folder that is removed again.
     """
-    root, pattern = _parts(address)
-    try:
-        store = from_url(
-            root, retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
-        )
-        keys = _keys(store, pattern)
-        if not keys:
-            raise _missing(address)
+    with available(address):
+        _, store = opened_store(address)
+        keys = found_keys(address, store)
         with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
             for key in keys:
                 _fetch(store, key, Path(scratch) / key)
-            if len(keys) == 1:
-                return read_files(keys[0], Path(scratch), text)
-            ending = PurePosixPath(keys[0]).suffix
-            _one_kind(keys, ending, address)
-            return read_files(f"**/*{glob.escape(ending)}", Path(scratch), text)
+            ending = glob.escape(PurePosixPath(keys[0]).suffix)
+            source = keys[0] if len(keys) == 1 else f"**/*{ending}"
+            return read_files(source, Path(scratch), text)
+
+
+@contextmanager
+def available(address: str) -> Iterator[None]:
+    """What a store says while it is read, as our sentences."""
+    try:
+        yield
     except (NotFoundError, FileNotFoundError):
         raise _missing(address) from None
     except (BaseError, ValueError, OSError) as error:
@@ -53,6 +54,23 @@ def read_objects(address: str, text: Collection[str] = ()) -> pl.DataFrame:
             path="data.source",
             fix="Check the address, the credentials in the environment and the network.",
         ) from None
+
+
+def opened_store(address: str) -> tuple[str, ObjectStore]:
+    """The store of an address, and its own address."""
+    root, _ = _parts(address)
+    patience = timedelta(seconds=20)
+    return root, from_url(root, retry_config={"max_retries": 3, "retry_timeout": patience})
+
+
+def found_keys(address: str, store: ObjectStore) -> list[str]:
+    """The objects that an address names, all of one kind, in the order of their names."""
+    keys = _keys(store, _parts(address)[1])
+    if not keys:
+        raise _missing(address)
+    if len(keys) > 1:
+        _one_kind(keys, PurePosixPath(keys[0]).suffix, address)
+    return keys
 
 
 def _parts(address: str) -> tuple[str, str]:

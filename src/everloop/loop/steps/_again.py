@@ -9,11 +9,13 @@ import msgspec
 import numpy as np
 
 from everloop.data.declared import environment_of
+from everloop.data.encode import Examples
 from everloop.errors import Conflict
 from everloop.evaluate.metrics import Metric
 from everloop.loop.steps._base import StepContext
 from everloop.loop.steps._challenger import schema_of
 from everloop.loop.steps._fitting import TrainingRows, training_rows_of
+from everloop.loop.steps._streamed import on_all_rows
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.baseline import baseline
 from everloop.train.check import find_candidate
@@ -50,6 +52,7 @@ def model_again(then: StepContext) -> bytes:
         return to_onnx(found[0].estimator, schema)
     data = training_rows_of(then)
     best = data.fit(spec, then.report, keep=trained["params"])[0]
+    best, _ = on_all_rows(then, best, Examples(data.X, data.y))
     return to_onnx(best.estimator, schema, data.X)
 
 

@@ -8,8 +8,8 @@ import msgspec
 import polars as pl
 
 from everloop.data.conform import conform
-from everloop.data.declared import read_declared
 from everloop.data.schema import Schema
+from everloop.data.streams.staying import bounded
 from everloop.evaluate.costs import costs_of, metric_of
 from everloop.loop.considered import found_params, trained_until
 from everloop.loop.declaration import Declaration
@@ -53,7 +53,8 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
     assert champion is not None, "an update has a champion to compare with"
     schema = project.package(champion)[1].schema
     metric = metric_of(declaration.evaluate, schema)
-    source = read_declared(declaration.data, project.dir, declaration.loop.seed)
+    memory = project.settings.memory_bytes
+    source, _ = bounded(declaration.data, project.dir, declaration.loop.seed, memory)
     fit = quick_fit(
         schema,
         champion.algorithm or "",

@@ -16,10 +16,12 @@ from everloop.data.schema import Schema
 from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
 from everloop.data.splits import Split
+from everloop.data.streams.staying import stays
 from everloop.errors import invalid
 from everloop.evaluate.gates import chosen_gates
 from everloop.loop.dividing import divide
 from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps._referenced import referred
 
 MIN_HOLDOUT = 30  # fewer new rows than this are judged together with the old held-out rows
 
@@ -37,6 +39,10 @@ class Snapshot:
     def run(self, context: StepContext) -> Outcome:
         if context.cycle.cause.get("source"):
             return _with_new_rows(context)
+        project, spec = context.project, context.declaration.data
+        if stays(spec, project.dir, project.settings.memory_bytes):
+            added, origin = _labelled(context)
+            return referred(context, added, origin, lambda schema: _judged(context, schema))
         frame, origin = _gather(context)
         return _store(context, frame, origin)
 
@@ -46,23 +52,29 @@ STEP = Snapshot()
 
 def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The declared source, and the labelled predictions of the log on top of it."""
+    spec = context.declaration.data
+    frame = read_declared(spec, context.project.dir, context.declaration.loop.seed)
+    labelled, origin = _labelled(context)
+    origin["source_rows"] = frame.height
+    return (frame if labelled is None else newer_over(frame, labelled, spec.id)), origin
+
+
+def _labelled(context: StepContext) -> tuple[pl.DataFrame | None, dict[str, Any]]:
+    """Rows that the prediction log adds, if there are any, and where all rows come from."""
     project, spec = context.project, context.declaration.data
-    frame = read_declared(spec, project.dir, context.declaration.loop.seed)
-    origin: dict[str, Any] = {"source": spec.source, "source_rows": frame.height, "log_rows": 0}
+    origin: dict[str, Any] = {"source": spec.source, "log_rows": 0}
     if spec.query is not None:
         origin["query"] = spec.query
     champion = project.champion(context.declaration.name)
     if not spec.feedback or champion is None:
-        return frame, origin
+        return None, origin
     schema = project.package(champion)[1].schema
     endpoint = context.declaration.endpoint
     quarantined = project.windows.quarantined(endpoint)
     labelled = project.log.labelled(endpoint, schema, exclude=quarantined)
     origin["log_rows"] = labelled.height
     origin["quarantined"] = [list(window) for window in quarantined]
-    if labelled.height == 0:
-        return frame, origin
-    return newer_over(frame, labelled, spec.id), origin
+    return (labelled if labelled.height else None), origin
 
 
 def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) -> Outcome:
@@ -111,11 +123,6 @@ def _kept(context: StepContext, frame: pl.DataFrame, schema: Schema) -> list[str
 
     A protected attribute is often ignored by the model and still judged.
     """
-    judged = (
-        column
-        for gate in chosen_gates(context.declaration.evaluate, schema.task)
-        for column in gate.columns
-    )
     keys = (
         schema.target,
         schema.id,
@@ -123,8 +130,15 @@ def _kept(context: StepContext, frame: pl.DataFrame, schema: Schema) -> list[str
         schema.group,
         context.declaration.evaluate.group_by,
     )
-    wanted = dict.fromkeys([*schema.names, *(key for key in keys if key), *judged])
+    wanted = dict.fromkeys(
+        [*schema.names, *(key for key in keys if key), *_judged(context, schema)]
+    )
     return [column for column in wanted if column in frame.columns]
+
+
+def _judged(context: StepContext, schema: Schema) -> list[str]:
+    gates = chosen_gates(context.declaration.evaluate, schema.task)
+    return [column for gate in gates for column in gate.columns]
 
 
 def _until(context: StepContext, frame: pl.DataFrame, schema: Schema) -> int:
@@ -146,6 +160,14 @@ def _with_new_rows(context: StepContext) -> Outcome:
             declaration.name,
             "a registered champion to update",
             fix="everloop train DATA.csv makes one.",
+        )
+    if project.datasets.get(champion.dataset).reference is not None:
+        raise invalid(
+            "data",
+            source,
+            "a champion whose rows are kept, but those of this one stay where they are",
+            fix="Let data.source name the new file too, as a pattern, and run everloop run.",
+            code="not_kept",
         )
     old = project.datasets.load(champion.dataset)
     old_train = _trained_rows(context, champion.cycle)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from everloop.data.declared import environment_of
+from everloop.data.encode import Examples
 from everloop.data.schema import Schema
 from everloop.evaluate.metrics import Metric, default_metric
 from everloop.loop.attributing import attributed
@@ -17,6 +18,7 @@ from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of
 from everloop.loop.steps._fitting import training_rows_of
+from everloop.loop.steps._streamed import on_all_rows
 from everloop.loop.steps.trials import TrialRuns, candidate_run, study_place
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.fit import Fitted
@@ -56,12 +58,13 @@ def _rows(context: StepContext, schema: Schema) -> Outcome:
     nested = None
     if spec.validation.kind == "nested" and keep is None:
         nested = data.nested(spec, context.report, place)
+    fitted[0], streamed = on_all_rows(context, fitted[0], Examples(data.X, data.y))
     model = to_onnx(fitted[0].estimator, schema, data.X)
     outcome = _record(context, [*fitted, *_baseline(report)], model, data.metric)
     studied = {} if place is None else {"study": place.stem}
     validated = _validated(context, outcome, report, nested, data.metric)
     explained = attributed(context, fitted[0].estimator, schema, data.X)
-    return Outcome(outcome.result | studied | validated | explained)
+    return Outcome(outcome.result | studied | streamed | validated | explained)
 
 
 def _checkpoints(context: StepContext) -> Path:

@@ -41,11 +41,13 @@ class Candidate:
     estimators : for each task it can do, the scikit-learn class as ``module:Name``.
     preparation : function of a schema that returns the transformer in front, as ``module:name``.
     seeded : whether the estimator takes ``random_state``.
+    scales_target : whether ``fit`` learns a target of numbers with mean 0 and deviation 1.
     """
 
     estimators: ClassVar[dict[Task, str]] = {}
     preparation: ClassVar[str] = "everloop.train.preparation:one_hot"
     seeded: ClassVar[bool] = True
+    scales_target: ClassVar[bool] = False
 
     @property
     def tasks(self) -> frozenset[Task]:

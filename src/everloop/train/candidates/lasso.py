@@ -18,6 +18,8 @@ class Shrunk(Candidate):
     ``alpha = 1`` then makes every weight zero or nearly so, in whatever unit the target is.
     """
 
+    scales_target = True
+
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         return {"max_iter": 5_000}
 

@@ -25,6 +25,8 @@ class MultilayerPerceptron(Candidate):
         "multiclass": "sklearn.neural_network:MLPClassifier",
     }
 
+    scales_target = True
+
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         return {"max_iter": 200, "n_iter_no_change": 10}
 

@@ -29,24 +29,39 @@ class NaiveBayes(GraphClassifier):
 
     def fit(self, X: Any, y: np.ndarray) -> NaiveBayes:
         """Learn from n rows, dense or sparse, and their codes."""
+        self.__dict__.pop("sums_", None)
+        return self.partial_fit(X, y)
+
+    def partial_fit(self, X: Any, y: np.ndarray, classes: Any = None) -> NaiveBayes:
+        """Learn from more rows; the first call names all ``classes``, if some are still to come.
+
+        The model is the one that :meth:`fit` makes of all rows together.
+        """
         rows = dense(X)
-        self.classes_, counts = np.unique(y, return_counts=True)
-        self.n_features_in_ = rows.shape[1]
-        shape = (rows.shape[1], len(self.classes_))
-        self.squares_, self.slopes_ = np.zeros(shape), np.zeros(shape)
-        self.offsets_ = np.log(counts / counts.sum()).reshape(1, -1)
-        numbers = ~((rows == 0) | (rows == 1)).all(axis=0)
-        room = self.var_smoothing * max(float(rows.var(axis=0).max(initial=0.0)), 1e-12)
+        if not hasattr(self, "sums_"):
+            self.classes_ = np.unique(y if classes is None else classes)
+            self.n_features_in_ = rows.shape[1]
+            self.sums_ = _Sums(len(self.classes_), rows.shape[1])
         for place, code in enumerate(self.classes_):
-            of_class = rows[y == code]
-            mean, variance = of_class.mean(axis=0), of_class.var(axis=0) + room
+            self.sums_.add(place, rows[y == code])
+        self._settle(self.sums_)
+        return self
+
+    def _settle(self, sums: _Sums) -> None:
+        counts, numbers = sums.counts, sums.numbers
+        self.squares_, self.slopes_ = np.zeros((2, self.n_features_in_, len(counts)))
+        with np.errstate(divide="ignore"):
+            self.offsets_ = np.log(counts / counts.sum()).reshape(1, -1)
+        overall = sums.variance_of_all()
+        room = self.var_smoothing * max(float(overall.max(initial=0.0)), 1e-12)
+        for place, count in enumerate(counts):
+            mean, variance = sums.means[place], sums.variance(place) + room
             normal = -0.5 * (np.log(2 * np.pi * variance) + mean**2 / variance)
             self.squares_[:, place] = np.where(numbers, -0.5 / variance, 0.0)
-            share = (of_class.sum(axis=0) + self.alpha) / (len(of_class) + 2 * self.alpha)
+            share = (mean * count + self.alpha) / (count + 2 * self.alpha)
             level = np.log(np.where(numbers, 1.0, np.clip(share, 1e-300, None)))
             self.slopes_[:, place] = np.where(numbers, mean / variance, level)
             self.offsets_[0, place] += normal[numbers].sum()
-        return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         rows = dense(X)
@@ -59,3 +74,37 @@ class NaiveBayes(GraphClassifier):
         slopes = OnnxMatMul(X, self.slopes_, op_version=opset)
         joint = OnnxAdd(OnnxAdd(squares, slopes, op_version=opset), self.offsets_, op_version=opset)
         return OnnxSoftmax(joint, axis=1, op_version=opset)
+
+
+class _Sums:
+    """Rows, means and squared deviations of each class, put together as they come (Chan, 1979)."""
+
+    def __init__(self, classes: int, columns: int) -> None:
+        self.counts = np.zeros(classes)
+        self.means = np.zeros((classes, columns))
+        self.deviations = np.zeros((classes, columns))
+        self.numbers = np.zeros(columns, dtype=bool)  # columns that hold more than 0 and 1
+
+    def add(self, place: int, rows: np.ndarray) -> None:
+        """More rows of the class at ``place``."""
+        if not len(rows):
+            return
+        self.numbers |= ~((rows == 0) | (rows == 1)).all(axis=0)
+        before, mean = self.counts[place], rows.mean(axis=0)
+        total = before + len(rows)
+        away = mean - self.means[place]
+        self.means[place] += away * len(rows) / total
+        squares = len(rows) * rows.var(axis=0)
+        self.deviations[place] += squares + away**2 * before * len(rows) / total
+        self.counts[place] = total
+
+    def variance(self, place: int) -> np.ndarray:
+        """Of the columns within a class."""
+        return np.asarray(self.deviations[place] / max(self.counts[place], 1.0))
+
+    def variance_of_all(self) -> np.ndarray:
+        """Of the columns over all classes."""
+        shares = self.counts / max(self.counts.sum(), 1.0)
+        middle = shares @ self.means
+        between = shares @ (self.means - middle) ** 2
+        return np.asarray(self.deviations.sum(axis=0) / max(self.counts.sum(), 1.0) + between)
