@@ -113,8 +113,12 @@ def test_killed_with_the_work_done_but_not_recorded_nothing_is_doubled(folder: P
     whole(folder)
 
 
-@pytest.mark.parametrize("step", ["train", "register"])
-def test_killed_in_the_middle_of_a_step(folder: Path, step: str) -> None:
+@pytest.mark.parametrize(
+    ("step", "stream"), [("train", "false"), ("register", "false"), ("train", "true")]
+)
+def test_killed_in_the_middle_of_a_step(folder: Path, step: str, stream: str) -> None:
+    streamed = LOOP_FILE.replace("[train]", f"stream = {stream}\n[train]")
+    (folder / "everloop.toml").write_text(streamed)
     process = start(folder, "none")
     database = folder / ".everloop" / "everloop.db"
     wait_for(lambda: database.exists() and step in _begun(folder), every=0.005)
