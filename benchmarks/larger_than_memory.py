@@ -2,9 +2,9 @@
 
 ``python benchmarks/larger_than_memory.py --gigabytes 10 --memory 2`` writes a file of 10 GB and
 goes once round a loop over it, told that 2 GB of memory are free. It prints the seconds of each
-step and the peak memory of all processes of the cycle together (each page counted once, asked of the
-kernel five times a second), then what the same loop scores on a file of 100 MB by reference and
-at once. It fails when the peak is above the limit.
+step and the peak memory of all processes of the cycle together (each page counted once, as the
+kernel tells it five times a second), then what the same loop scores on a file of 100 MB by
+reference and at once. It fails when the peak is above the limit.
 """
 
 from __future__ import annotations
