@@ -16,7 +16,7 @@ def present_labels(target: pl.Series, allow_null: bool) -> pl.Series:
     """The labels that are there; refuses gaps unless they are allowed, and a single value."""
     if target.dtype.is_float():
         target = target.fill_nan(None)
-    if not allow_null and target.null_count():
+    if not allow_null and 0 < target.null_count() < len(target):
         refuse(
             target, target.is_null(), "a label in every row", fix="Leave out the rows without one."
         )

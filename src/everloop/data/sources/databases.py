@@ -82,7 +82,7 @@ def _located(address: str, base: Path) -> sa.URL:
         raise invalid(
             "data.source",
             shown(address),
-            f"a file that exists in {path.parent}",
+            f"a file that exists in {path.parent.resolve()}",
             code="missing_file",
         )
     return url.set(database=str(path))

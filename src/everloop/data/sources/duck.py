@@ -40,7 +40,7 @@ def _asked(address: str, query: str, base: Path) -> Iterator[Any]:
     path = base / name
     if name and not path.is_file():
         raise invalid(
-            "data.source", address, f"a file that exists in {path.parent}", code="missing_file"
+            "data.source", address, f"a file that exists in {path.parent.resolve()}", code="missing_file"
         )
     try:
         with duckdb.connect(str(path) if name else ":memory:", read_only=bool(name)) as connection:

@@ -105,7 +105,7 @@ def find_files(source: str, base: Path) -> list[Path]:
     raise invalid(
         "data.source",
         source,
-        f"a file that exists in {path.parent}",
+        f"a file that exists in {path.parent.resolve()}",
         code="missing_file",
         fix=f'Did you mean "{Path(source).with_name(guess)}"?' if guess else None,
     )

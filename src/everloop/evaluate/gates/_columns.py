@@ -20,7 +20,7 @@ def column_of(gate: Gate, frame: pl.DataFrame, name: str) -> pl.Series:
         raise invalid(
             FIELD,
             gate.text,
-            f"a column of the data after by, not {name}",
+            f"columns of the data, which have no {name}",
             code="unknown_column",
             fix=f'Did you mean "{guess}"?' if guess else None,
         )

@@ -68,7 +68,7 @@ def check_spec(
                 raise invalid(
                     FIELD,
                     gate.text,
-                    f"a column of the data after by, not {column}",
+                    f"columns of the data, which have no {column}",
                     code="unknown_column",
                     fix=f'Did you mean "{guess}"?' if guess else None,
                 )
