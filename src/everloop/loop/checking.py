@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import msgspec
@@ -13,11 +14,13 @@ from everloop.data.leaks import Leak, leaks
 from everloop.data.pinned import schema_text
 from everloop.data.schema import Kind, Schema, Task
 from everloop.data.streams.staying import bounded
+from everloop.errors import InvalidInput
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.dividing import check_validation_parts, divide, known_of
 from everloop.train.check import check_spec as check_train
+from everloop.train.loading import has_module
 from everloop.update.triggers import check_triggers
 
 
@@ -44,6 +47,12 @@ def check(folder: Path) -> Checked:
     check_evaluate(declaration.evaluate, inferred.schema.task, frame.columns)
     metric_of(declaration.evaluate, inferred.schema)
     parts, note = divide(frame, inferred.schema, declaration)
+    if declaration.train.space:
+        # Building an algorithm imports its library, which only a declared space is worth.
+        buildable = importlib.import_module("everloop.train.search.buildable")
+        buildable.check_spaces(
+            declaration.train, inferred.schema, len(parts.train), declaration.loop.seed
+        )
     _check_validation(frame[parts.train], inferred.schema, declaration)
     features = [(f.name, f.kind, len(f.levels) or None) for f in inferred.schema.features]
     return Checked(
@@ -52,9 +61,27 @@ def check(folder: Path) -> Checked:
         target=inferred.schema.target,
         rows=rows,
         features=features,
-        notes=[*_sampled(frame.height, rows), *inferred.notes, *([note] if note else [])],
+        notes=[
+            *_sampled(frame.height, rows),
+            *inferred.notes,
+            *([note] if note else []),
+            *_device_notes(declaration),
+        ],
         leaks=leaks(frame, inferred.schema, parts),
     )
+
+
+def _device_notes(declaration: Declaration) -> list[str]:
+    """That the device asked for is not here; elsewhere it may be."""
+    if declaration.train.device in ("auto", "cpu") or not has_module("torch"):
+        return []
+    # Seconds of import, which only a loop that names a device has to wait for.
+    device = importlib.import_module("everloop.train.torch.device")
+    try:
+        device.choose(declaration.train.device)
+    except InvalidInput as error:
+        return [error.message]
+    return []
 
 
 def _check_validation(train: pl.DataFrame, schema: Schema, declaration: Declaration) -> None:

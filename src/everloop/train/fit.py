@@ -263,5 +263,5 @@ def _none_fitted(names: list[str], failures: list[str]) -> InvalidInput:
         ", ".join(names),
         "at least one that can be fitted to this data",
         code="training_failed",
-        fix=failures[0] + "." if failures else None,
+        fix=failures[0].rstrip(".") + "." if failures else None,
     )

@@ -39,9 +39,8 @@ def _asked(address: str, query: str, base: Path) -> Iterator[Any]:
     name = address.partition("://")[2].removeprefix("/")
     path = base / name
     if name and not path.is_file():
-        raise invalid(
-            "data.source", address, f"a file that exists in {path.parent.resolve()}", code="missing_file"
-        )
+        expected = f"a file that exists in {path.parent.resolve()}"
+        raise invalid("data.source", address, expected, code="missing_file")
     try:
         with duckdb.connect(str(path) if name else ":memory:", read_only=bool(name)) as connection:
             connection.execute("SET file_search_path = ?", [str(base)])

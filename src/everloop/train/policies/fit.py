@@ -60,7 +60,7 @@ def fit_policies(
             ", ".join(chosen),
             "at least one that can learn in this environment",
             code="training_failed",
-            fix=failures[0] + "." if failures else None,
+            fix=failures[0].rstrip(".") + "." if failures else None,
         )
     tried.sort(key=lambda f: f.score or 0.0, reverse=True)
     return [*tried, _baseline(environment, seed)]

@@ -11,9 +11,9 @@ from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import TrialState, create_trial
 
 from everloop.data.schema import Schema
-from everloop.errors import invalid
 from everloop.extensions import pruners, samplers
 from everloop.train.candidates._base import Candidate
+from everloop.train.search.buildable import check_buildable
 from everloop.train.search.probing import Probe
 from everloop.train.search.records import Trial
 from everloop.train.search.samplers._base import Exhausted
@@ -66,18 +66,7 @@ class Arm:
         """Refuse parameters that the algorithm does not have."""
         probe = Probe(self.name)
         params = self.defaults | self._drawn(probe)
-        try:
-            self.candidate.build(schema, schema.task, seed, params)
-        except TypeError as error:
-            if not self.declared:
-                raise
-            raise invalid(
-                f"train.space.{self.name}",
-                sorted(self.declared),
-                "parameters of the algorithm",
-                code="bad_space",
-                fix=f"{error}.",
-            ) from None
+        check_buildable(self.name, self.candidate, schema, seed, params, self.declared)
 
     def ask(self, seed: int) -> Asked | None:
         """The next parameters; None when nothing is left to try."""

@@ -25,6 +25,13 @@ def fixed(declared: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in declared.items() if not isinstance(v, list | tuple | dict)}
 
 
+def first_of(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """One value of each parameter: the fixed one, the first of a list, the low end of a range."""
+    ends = {k: v["low"] for k, v in declared.items() if isinstance(v, dict)}
+    firsts = {k: v[0] for k, v in declared.items() if isinstance(v, list | tuple)}
+    return fixed(declared) | firsts | ends
+
+
 def draw(trial: Any, declared: Mapping[str, Any]) -> dict[str, Any]:
     """Values of the declared parameters, those with a choice drawn from ``trial``."""
     found = fixed(declared)
