@@ -21,8 +21,9 @@ _IN_FLOAT32 = ("sklearn.tree.", "sklearn.ensemble._forest", "sklearn.ensemble._g
 class OwnEstimator(Candidate):
     """A class with scikit-learn's ``fit`` and ``predict``.
 
-    Trees get categories as codes, all others scaled numbers and one-hot categories. A subclass of
-    :class:`Candidate` decides for itself.
+    Trees get categories as codes, all others scaled numbers and one-hot categories. Parameters that
+    ``[train.space]`` declares go to its constructor. A subclass of :class:`Candidate` decides for
+    itself.
     """
 
     def __init__(self, reference: str, cls: type) -> None:
@@ -37,7 +38,8 @@ class OwnEstimator(Candidate):
 
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
         takes_seed = "random_state" in inspect.signature(self.cls).parameters
-        return self.pipeline(schema, self.cls(**({"random_state": seed} if takes_seed else {})))
+        own = ({"random_state": seed} if takes_seed else {}) | params
+        return self.pipeline(schema, self.cls(**own))
 
     def pipeline(self, schema: Schema, estimator: Any) -> Any:
         modules = [base.__module__ for base in self.cls.__mro__]
@@ -65,6 +67,8 @@ class OwnFunction(Candidate):
         return frozenset({"regression", "binary", "multiclass", "quantile", "ranking", "anomaly"})
 
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
+        if params:
+            raise TypeError(f"{self.function.__name__}(data) takes no parameters")
         return OwnModel(self.function, schema, seed)
 
     def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
