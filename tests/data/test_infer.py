@@ -129,7 +129,7 @@ REFUSED = [
     (table(), {"id": "y"}, "invalid_value", "another column than data.target"),
     (table().head(2), {}, "too_few_rows", "got <2 rows>, expected at least 10 rows"),
     (table(y=[1] * N), {}, "constant_target", "got <only 1>"),
-    (table(y=[None] * N), {}, "mistyped_column", "row 1"),
+    (table(y=[None] * N), {}, "constant_target", "got <no value at all>"),
     (table(y=[0.5] * 3 + [float("nan")] + [1.5] * 96), {}, "mistyped_column", "row 4: got None"),
     (table(y=[f"n{i}" for i in range(N)]), {}, "too_many_classes", "100 classes"),
     (table(x=[1] * N), {}, "no_features", "one value only"),
