@@ -27,7 +27,7 @@ def command(folder: Path, out: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(schema)
         return
-    rows = [(f.name, f.kind, len(f.levels) or None, f.nullable) for f in schema.features]
+    rows = [(f.name, f.kind, f.vocabulary or None, f.nullable) for f in schema.features]
     table(("feature", "kind", "levels", "may be missing"), rows, title=f"target {schema.target}")
     if out is not None:
         say(f"{out.name} is written.")

@@ -12,6 +12,7 @@ from everloop.data.episodes import explore
 from everloop.data.forecast import lagged
 from everloop.data.infer import Inferred, infer_schema
 from everloop.data.pinned import pinned
+from everloop.data.schema import Tokens
 from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
 
@@ -38,16 +39,19 @@ def read_declared(spec: DataSpec, base: Path, seed: int = 0) -> pl.DataFrame:
     return lagged(frame, spec.target, spec.time, spec.forecast)
 
 
-def infer_declared(frame: pl.DataFrame, spec: DataSpec, base: Path) -> Inferred:
+def infer_declared(
+    frame: pl.DataFrame, spec: DataSpec, base: Path, tokens: Tokens = "words"
+) -> Inferred:
     """The schema of the rows: inferred, or pinned by a file in ``base`` that they must agree with.
 
-    An environment knows its states beforehand.
+    Texts are read as ``tokens``. An environment knows its states beforehand.
     """
     environment = environment_of(spec)
     if environment is None and spec.schema is not None:
-        return Inferred(pinned(frame, spec, base), [f"The schema is that of {spec.schema}."])
+        schema = pinned(frame, spec, base, tokens)
+        return Inferred(schema, [f"The schema is that of {spec.schema}."])
     if environment is None:
-        return _with_persistence(infer_schema(frame, spec), spec)
+        return _with_persistence(infer_schema(frame, spec, tokens=tokens), spec)
     note = f"{environment.name}: a policy chooses one of {environment.actions} actions."
     return Inferred(environment.schema, [note])
 

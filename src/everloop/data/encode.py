@@ -126,9 +126,9 @@ def _fill(block: NDArray[np.float64], series: pl.Series, feature: Feature) -> No
 def _fill_rows(block: NDArray[np.float64], values: pl.Series, feature: Feature) -> None:
     """Write a text, an image or a sequence, one row after the other."""
     if feature.kind == "text":
-        index = texts.word_index(feature.levels)
+        read = texts.text_reader(feature)
         for row, text in enumerate(values):
-            block[row] = texts.word_ids(text, index, feature.shape[0])
+            block[row] = read(text)
         return
     for row, value in enumerate(values.to_list()):
         try:

@@ -17,7 +17,7 @@ from everloop.data.columns import (
     parse_iso,
     refuse,
 )
-from everloop.data.schema import Feature, Schema, Task
+from everloop.data.schema import Feature, Schema, Task, Tokens
 from everloop.data.spec import DataSpec
 from everloop.data.stray import NUMBER_SHARE, refuse_stray_text, share
 from everloop.data.target import infer_task, present_labels
@@ -50,8 +50,9 @@ def infer_schema(
     task: Task | None = None,
     *,
     allow_null_target: bool = False,
+    tokens: Tokens = "words",
 ) -> Inferred:
-    """The schema of the training data ``df``.
+    """The schema of the training data ``df``; texts are read as ``tokens``.
 
     Numbers stay numbers; text that spells ISO dates is a datetime, sentences of five words and
     more are a text, bytes of images are images and lists of numbers sequences. Other text is a
@@ -76,7 +77,7 @@ def infer_schema(
     features = []
     keys = {spec.target, spec.time, spec.id, spec.group, *spec.ignore}
     for series in df.select([name for name in df.columns if name not in keys]):
-        found = _declared(series, spec) or _feature(series, spec)
+        found = _declared(series, spec, tokens) or _feature(series, spec, tokens)
         if isinstance(found, Feature):
             features.append(found)
             notes += _level_note(series, found, spec.max_levels)
@@ -180,14 +181,14 @@ def _check_keys(df: pl.DataFrame, spec: DataSpec) -> None:
         )
 
 
-def _declared(series: pl.Series, spec: DataSpec) -> Feature | str | None:
+def _declared(series: pl.Series, spec: DataSpec, tokens: Tokens) -> Feature | str | None:
     """What the spec says a column is; None when it says nothing."""
     if series.null_count() == len(series):
         return None
     if series.name in spec.categories:
         return _category(series, series.drop_nulls().n_unique(), spec)
     if series.name in spec.text:
-        return text_feature(series)
+        return text_feature(series, tokens)
     if series.name in spec.images or is_image(series):
         return image_feature(series, _size(spec))
     if series.name in spec.sequences:
@@ -202,7 +203,7 @@ def _size(spec: DataSpec) -> tuple[int, ...]:
     return size
 
 
-def _feature(series: pl.Series, spec: DataSpec) -> Feature | str:
+def _feature(series: pl.Series, spec: DataSpec, tokens: Tokens) -> Feature | str:
     """The feature that a column makes, or the reason why it makes none."""
     if series.dtype.is_float():
         series = series.fill_nan(None)
@@ -231,11 +232,13 @@ def _feature(series: pl.Series, spec: DataSpec) -> Feature | str:
             return "it numbers the rows"
         return Feature(series.name, "number", nullable=nullable)
     if is_text(series):
-        return _text_feature(series, distinct, spec)
+        return _text_feature(series, distinct, spec, tokens)
     return Feature(series.name, "datetime", nullable=nullable)
 
 
-def _text_feature(series: pl.Series, distinct: int, spec: DataSpec) -> Feature | str:
+def _text_feature(
+    series: pl.Series, distinct: int, spec: DataSpec, tokens: Tokens
+) -> Feature | str:
     text = as_text(series)
     if parse_iso(text.drop_nulls().head(1)).null_count() == 0:
         instants = parse_iso(text)
@@ -246,7 +249,7 @@ def _text_feature(series: pl.Series, distinct: int, spec: DataSpec) -> Feature |
             refuse(series, wrong, "an ISO date, as in the column's other values")
     refuse_stray_text(text)
     if is_prose(text, distinct):
-        return text_feature(text)
+        return text_feature(text, tokens)
     return _category(text, distinct, spec)
 
 

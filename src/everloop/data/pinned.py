@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from everloop.data.conform import conform
-from everloop.data.schema import Schema
+from everloop.data.schema import Schema, Tokens
 from everloop.data.spec import DataSpec
 from everloop.data.target import present_labels
 from everloop.errors import invalid
@@ -39,12 +39,12 @@ def read_schema(path: Path) -> Schema:
         raise invalid(path.name, f"<{error}>", "a schema", code="invalid_schema") from None
 
 
-def pinned(frame: pl.DataFrame, spec: DataSpec, base: Path) -> Schema:
+def pinned(frame: pl.DataFrame, spec: DataSpec, base: Path, tokens: Tokens = "words") -> Schema:
     """The schema that ``spec`` names, when ``frame`` and the loop file agree with it.
 
     Raises :class:`~everloop.errors.InvalidInput` for a column that is missing, extra or of
     another kind, a label that is missing or none of the classes, and a loop file that names
-    another target, time or id.
+    another target, time or id, or has texts read otherwise.
     """
     assert spec.schema is not None
     schema = read_schema(base / spec.schema)
@@ -52,6 +52,14 @@ def pinned(frame: pl.DataFrame, spec: DataSpec, base: Path) -> Schema:
         declared, written = getattr(spec, key), getattr(schema, key)
         if declared != written:
             raise invalid(f"data.{key}", declared, f"{written!r}, as {spec.schema} says")
+    for feature in schema.features:
+        if feature.kind == "text" and feature.tokens != tokens:
+            raise invalid(
+                "train.prepare.text",
+                f"<texts as {tokens}>",
+                f'"{feature.name}" as {feature.tokens}, as {spec.schema} says',
+                fix=f"everloop schema --out {spec.schema} writes it anew, without data.schema.",
+            )
     conform(frame, schema, training=True, ignore=_beside(frame, spec))
     present_labels(frame[schema.target], allow_null=False)
     return schema

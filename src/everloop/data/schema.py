@@ -11,8 +11,8 @@ boolean   1            0.0 or 1.0; NaN when missing
 category  1            index of the level in ``levels``; -1.0 for a missing or an unseen level
 datetime  3            month (1-12), weekday (Monday is 0), hour with its fraction (UTC); NaN
                        missing
-text      shape[0]     index of each word in ``levels``, in the order of the text;
-                       ``len(levels)`` for an unknown word, -1.0 after the last word
+text      shape[0]     number of each word, in the order of the text, -1.0 after the last; which
+                       number depends on ``tokens``, see :mod:`everloop.data.texts`
 image     h by w by c  pixels from 0 to 255, row by row, channels last; NaN when missing
 sequence  steps by c   the last ``steps`` values, channels last, at the end of the columns; NaN
                        before the first
@@ -51,6 +51,9 @@ Task = Literal[
 ]
 NUMERIC: frozenset[Task] = frozenset({"regression", "quantile", "ranking"})
 
+#: What a text is read as: known words, hashes of words, or pieces of a language model.
+Tokens = Literal["words", "hashed", "pieces"]
+
 WIDTH: dict[str, int] = {"number": 1, "boolean": 1, "category": 1, "datetime": 3}
 
 
@@ -62,6 +65,13 @@ class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
     levels: tuple[str, ...] = ()  # of a category, or the words of a text; most frequent first
     nullable: bool = False  # missing values were seen in training
     shape: tuple[int, ...] = ()  # of a text, an image or a sequence
+    tokens: Tokens = "words"  # of a text
+    buckets: int = 0  # that the words of a text are hashed into
+
+    @property
+    def vocabulary(self) -> int:
+        """How many different known words a text may have."""
+        return self.buckets or len(self.levels)
 
     @property
     def width(self) -> int:

@@ -7,11 +7,13 @@ from itertools import islice
 
 import polars as pl
 
+from everloop.data import minilm
 from everloop.data.columns import as_image, as_sequence, as_text
 from everloop.data.images import image_shape
-from everloop.data.schema import Feature
+from everloop.data.pieces import MAX_PIECES, WordPieces
+from everloop.data.schema import Feature, Tokens
 from everloop.data.sequences import MAX_STEPS, sequence_array
-from everloop.data.texts import MAX_LENGTH, vocabulary, words
+from everloop.data.texts import BUCKETS, MAX_LENGTH, vocabulary, words
 
 MAX_SIDE = 64  # pixels of an image, where no size is asked for
 PROSE_WORDS = 5  # text of so many words on average is read as text, not as a category
@@ -48,15 +50,22 @@ def is_sequence(series: pl.Series) -> bool:
     return series.dtype.is_nested() and inner.is_numeric()
 
 
-def text_feature(series: pl.Series) -> Feature | str:
-    """A text with its words."""
+def text_feature(series: pl.Series, tokens: Tokens = "words") -> Feature | str:
+    """A text with its words, or with the word pieces of a language model."""
     texts = as_text(series).drop_nulls().to_list()
+    nullable = series.null_count() > 0
+    if tokens == "pieces":
+        levels = minilm.vocabulary()
+        pieces = WordPieces(levels, MAX_PIECES)
+        longest = max(MAX_PIECES - pieces.ids(text).count(-1.0) for text in texts)
+        return Feature(series.name, "text", levels, nullable, (longest,), tokens)
+    longest = min(max(len(words(text)) for text in texts), MAX_LENGTH)
+    if tokens == "hashed":
+        return Feature(series.name, "text", (), nullable, (max(longest, 1),), tokens, BUCKETS)
     levels = vocabulary(texts)
     if not levels:
         return "no word is in two of its texts"
-    longest = max(len(words(text)) for text in texts)
-    shape = (min(longest, MAX_LENGTH),)
-    return Feature(series.name, "text", levels, series.null_count() > 0, shape)
+    return Feature(series.name, "text", levels, nullable, (longest,))
 
 
 def image_feature(series: pl.Series, size: tuple[int, ...]) -> Feature:
@@ -88,10 +97,7 @@ def sequence_feature(series: pl.Series) -> Feature | str:
 def size_note(series: pl.Series, feature: Feature) -> str | None:
     """A sentence on what is cut off or scaled, if anything is."""
     if feature.kind == "text":
-        longest = max(len(words(text)) for text in as_text(series).drop_nulls())
-        read = f"{len(feature.levels):,} words are known"
-        cut = f", only the first {MAX_LENGTH} of a text are read" if longest > MAX_LENGTH else ""
-        return f'Column "{feature.name}" is read as text: {read}{cut}.'
+        return f'Column "{feature.name}" is read as text: {_text_note(series, feature)}.'
     if feature.kind == "image":
         height, width, channels = feature.shape
         colour = "grey" if channels == 1 else "colour"
@@ -103,3 +109,14 @@ def size_note(series: pl.Series, feature: Feature) -> str | None:
             f"number{'s' if channels > 1 else ''}."
         )
     return None
+
+
+def _text_note(series: pl.Series, feature: Feature) -> str:
+    if feature.tokens == "pieces":
+        return f"the first {feature.shape[0]} word pieces of each, for a sentence embedding"
+    read = f"{feature.vocabulary:,} words are known"
+    if feature.tokens == "hashed":
+        read = f"its words are hashed into {feature.buckets:,} numbers"
+    longest = max(len(words(text)) for text in as_text(series).drop_nulls())
+    cut = f", only the first {MAX_LENGTH} of a text are read" if longest > MAX_LENGTH else ""
+    return read + cut

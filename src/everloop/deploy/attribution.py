@@ -80,9 +80,9 @@ def shapley(
     for i, row in enumerate(X):
         orders = [rng.permutation(d) for _ in range(rounds * len(used))]
         starts = np.tile(used, (rounds, 1))
-        for some in (orders, [order[::-1] for order in orders]):
-            values[i] += _entering(output, row, starts, some, spans)
-        values[i] /= 2 * len(orders)
+        both = orders + [order[::-1] for order in orders]
+        total = _entering(output, row, np.vstack([starts, starts]), both, spans)
+        values[i] = total / len(both)
     return Attribution(base, values, answers)
 
 
@@ -103,9 +103,17 @@ def _entering(
         for path, order in zip(paths, part, strict=True):
             for step, feature in enumerate(order, 1):
                 path[step:, spans[feature]] = row[spans[feature]]
-        answers = output(paths.reshape(-1, paths.shape[2])).reshape(len(part), d + 1)
+        asked = paths.reshape(-1, paths.shape[2])
+        answers = _few(output, asked) if 2**d < d * len(part) else output(asked)
+        answers = answers.reshape(len(part), d + 1)
         np.add.at(total, np.array(part), np.diff(answers, axis=1))
     return total
+
+
+def _few(output: Output, rows: Floats) -> Floats:
+    """The same answers, asked once of equal rows: few features leave few ways to mix two rows."""
+    different, at = np.unique(rows, axis=0, return_inverse=True)
+    return output(different)[at.ravel()]
 
 
 def _fewer(rows: Floats, most: int, rng: np.random.Generator) -> Floats:

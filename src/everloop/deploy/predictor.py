@@ -15,6 +15,7 @@ from everloop.deploy.package import MODEL, Package
 from everloop.errors import EverloopError, Integrity
 
 INPUT = "X"
+AT_ONCE = 256  # rows of texts, images or sequences, which widen to many numbers on their way
 
 
 class ModelFailure(EverloopError):
@@ -60,11 +61,15 @@ class Predictor:
             raise Integrity(f"{MODEL} cannot be loaded: {error}.", path=MODEL) from error
         self._outputs = self._check_signature()
         self._classes: Sequence[Any] = self.schema.classes
+        self._wide = any(feature.shape for feature in self.schema.features)
 
     def predict(self, X: npt.NDArray[np.float64]) -> Output:
-        """Answer for each row of ``X``. Raises :class:`ModelFailure`."""
+        """Answer for each row of ``X``, in bounded memory. Raises :class:`ModelFailure`."""
         try:
-            first, *rest = self._session.run(self._outputs, {INPUT: X})
+            if self._wide and len(X) > AT_ONCE:
+                first, *rest = self._in_parts(X)
+            else:
+                first, *rest = self._session.run(self._outputs, {INPUT: X})
         except Exception as error:  # onnxruntime raises bare types of its own
             raise ModelFailure(f"the model failed: {error}") from error
         numbers = rest[0] if rest else first
@@ -78,6 +83,11 @@ class Predictor:
         if self.schema.numeric:
             return Output(y, numbers)
         return Output(self._named(y), numbers)
+
+    def _in_parts(self, X: npt.NDArray[np.float64]) -> list[Any]:
+        starts = range(0, len(X), AT_ONCE)
+        parts = [self._session.run(self._outputs, {INPUT: X[i : i + AT_ONCE]}) for i in starts]
+        return [np.concatenate(same) for same in zip(*parts, strict=True)]
 
     def warm_up(self, rows: int = 1) -> None:
         """Answer rows of missing values once, so that the first caller does not pay for it."""

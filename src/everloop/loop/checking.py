@@ -42,7 +42,8 @@ def check(folder: Path) -> Checked:
     Raises :class:`~everloop.errors.EverloopError` for the first thing that is wrong.
     """
     declaration, frame, rows = _looked_at(folder)
-    inferred = infer_declared(frame, declaration.data, folder)
+    tokens = declaration.train.prepare.tokens
+    inferred = infer_declared(frame, declaration.data, folder, tokens)
     check_words(declaration, inferred.schema.task)
     check_evaluate(declaration.evaluate, inferred.schema.task, frame.columns)
     metric_of(declaration.evaluate, inferred.schema)
@@ -54,7 +55,7 @@ def check(folder: Path) -> Checked:
             declaration.train, inferred.schema, len(parts.train), declaration.loop.seed
         )
     _check_validation(frame[parts.train], inferred.schema, declaration)
-    features = [(f.name, f.kind, len(f.levels) or None) for f in inferred.schema.features]
+    features = [(f.name, f.kind, f.vocabulary or None) for f in inferred.schema.features]
     return Checked(
         loop=declaration.name,
         task=inferred.schema.task,
@@ -94,7 +95,8 @@ def _check_validation(train: pl.DataFrame, schema: Schema, declaration: Declarat
 def schema_of_data(folder: Path) -> Schema:
     """The schema of a loop's data, inferred or pinned. Raises as :func:`check`."""
     declaration, frame, _ = _looked_at(folder)
-    return infer_declared(frame, declaration.data, folder).schema
+    tokens = declaration.train.prepare.tokens
+    return infer_declared(frame, declaration.data, folder, tokens).schema
 
 
 def _looked_at(folder: Path) -> tuple[Declaration, pl.DataFrame, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from everloop.train.candidates._base import Candidate
 from everloop.train.check import chosen_candidates
 from everloop.train.decision import decided, decides
 from everloop.train.fitting import Report
+from everloop.train.preparation.embedding import TextEmbedding, reads_pieces
+from everloop.train.prepared import behind
 from everloop.train.search.space import fixed
 from everloop.train.spec import TrainSpec
 from everloop.train.training import Score, Training
@@ -86,7 +88,8 @@ def fit_candidates(
         :func:`everloop.train.search.study.facts` says of it), ``"candidate"`` (candidate, params,
         score, seconds), ``"failed"`` (candidate, error), ``"baseline"`` (strategy, score),
         ``"validation"`` (kind, rows: which rows chose, in words) and
-        ``"refit"`` (candidate, rows, seconds); of the fit on all rows, where the algorithm has
+        ``"refit"`` (candidate, rows, seconds); first of all, where a language model reads texts,
+        ``"embedded"`` (rows, seconds); of the fit on all rows, where the algorithm has
         epochs, ``"device"`` and ``"epoch"`` (candidate, epoch, loss, validation_loss).
     time_ordered : the rows are in order of time; then validation is on later rows.
     groups : for a ranking, which rows belong together, n codes.
@@ -101,6 +104,13 @@ def fit_candidates(
     fitted, with the reason of the first.
     """
     chosen = chosen_candidates(spec, schema.task)
+    embedding = None
+    if any(reads_pieces(feature) for feature in schema.features):
+        embedding = TextEmbedding()
+        started = time.perf_counter()
+        X = embedding.learn(X, y, schema, seed)
+        schema = embedding.schema_
+        report("embedded", {"rows": len(X), "seconds": time.perf_counter() - started})
     training = Training(
         X,
         y,
@@ -130,6 +140,8 @@ def fit_candidates(
     if best.estimator is None:
         best = _refit(training, spec, best, chosen[best.name], report, checkpoints)
         report("refit", {"candidate": best.name, "rows": len(X), "seconds": best.seconds})
+    if embedding is not None:
+        best = replace(best, estimator=behind(embedding, "embed", best.estimator))
     return [best, *tried[1:]]
 
 

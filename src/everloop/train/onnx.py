@@ -35,6 +35,7 @@ from everloop.train.preparation._wires import Wires
 OPSET = {"": 18, "ai.onnx.ml": 3}
 TOLERANCE = 1e-5  # of a probability; of a regression, times the largest answer
 CHECKED_ROWS = 512
+CHECKED_TEXTS = 32  # the same of rows that a language model reads, which takes its time
 WAY_OUT = "Use a built-in candidate, or an estimator that skl2onnx converts."
 
 
@@ -79,18 +80,22 @@ def exported_behind(stage: Transform, estimator: Any, schema: Schema) -> bytes:
     ``schema`` is that of the stage's input; the estimator gets that of its output.
     """
     own = load_model_from_string(estimator.export_onnx(getattr(stage, "schema_", schema)))
-    _register_converters(stage)
-    front: ModelProto = convert_sklearn(
-        stage,
-        initial_types=[("X", DoubleTensorType([None, schema.width]))],
-        target_opset=OPSET,
-    )
+    front = transform_graph(stage, schema.width)
     front.ir_version = own.ir_version = max(front.ir_version, own.ir_version)
     _same_opsets(front, own)
     first = compose.add_prefix(front, "prepare.", rename_inputs=False)
     second = compose.add_prefix(own, "model.", rename_outputs=False)
     wires = [(first.graph.output[0].name, second.graph.input[0].name)]
     return bytes(compose.merge_models(first, second, wires).SerializeToString())
+
+
+def transform_graph(transform: Transform, width: int | None) -> ModelProto:
+    """The graph of a transform alone, from ``X`` of ``width`` columns (None for any number)."""
+    _register_converters(transform)
+    model: ModelProto = convert_sklearn(
+        transform, initial_types=[("X", DoubleTensorType([None, width]))], target_opset=OPSET
+    )
+    return model
 
 
 def _same_opsets(front: ModelProto, own: ModelProto) -> None:
@@ -220,17 +225,18 @@ def _check_rows(schema: Schema, sample: np.ndarray | None) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     levels = np.array(
         [
-            len(f.levels) if f.kind in ("category", "text") else 0
+            f.vocabulary if f.kind in ("category", "text") else 0
             for f in schema.features
             for _ in range(f.width)
         ]
     )
+    count = CHECKED_TEXTS if any(f.tokens == "pieces" for f in schema.features) else CHECKED_ROWS
     if sample is None:
-        rows = rng.normal(0.0, 3.0, (CHECKED_ROWS, schema.width))
-        drawn = rng.integers(-1, np.maximum(levels, 1), (CHECKED_ROWS, schema.width))
+        rows = rng.normal(0.0, 3.0, (count, schema.width))
+        drawn = rng.integers(-1, np.maximum(levels, 1), (count, schema.width))
         rows = np.where(levels > 0, drawn, rows)
     else:
-        chosen = rng.choice(len(sample), min(CHECKED_ROWS, len(sample)), replace=False)
+        chosen = rng.choice(len(sample), min(count, len(sample)), replace=False)
         rows = np.asarray(sample, dtype=np.float64)[chosen]
     holes = np.where(levels > 0, -1.0, np.nan)
     return [rows, np.where(rng.random(rows.shape) < 0.2, holes, rows)]

@@ -51,12 +51,15 @@ class Prepared:
 
     def whole(self, estimator: Any) -> Any:
         """``estimator``, fitted on the prepared rows, as one over rows as they come."""
-        if self._stage is None:
-            return estimator
-        if hasattr(estimator, "export_onnx"):
-            return Behind(self._stage, estimator)
-        steps = estimator.steps if isinstance(estimator, Pipeline) else [("model", estimator)]
-        return Pipeline([("prepare", self._stage), *steps])
+        return estimator if self._stage is None else behind(self._stage, "prepare", estimator)
+
+
+def behind(stage: Any, name: str, estimator: Any) -> Any:
+    """A fitted estimator over what ``stage`` answers, as one over what ``stage`` takes."""
+    if hasattr(estimator, "export_onnx"):
+        return Behind(stage, estimator)
+    steps = estimator.steps if isinstance(estimator, Pipeline) else [("model", estimator)]
+    return Pipeline([(name, stage), *steps])
 
 
 class Behind(BaseEstimator):  # type: ignore[misc]

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from everloop.data.schema import Tokens
+
 
 class SearchSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How long to look for better hyper-parameters, and how; nothing given keeps the defaults."""
@@ -46,12 +48,20 @@ class PrepareSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     rare: float = 0.0  # levels with a smaller share of the rows become one level
     # cyclic: sine and cosine of month, weekday and hour
     dates: Literal["parts", "cyclic"] = "parts"
+    # tfidf: weights of words; hashing: of hashed words; embeddings: by a small language model
+    text: Literal["tfidf", "hashing", "embeddings"] = "tfidf"
     # which features to leave out, one method after another
     select: tuple[
         Literal["variance", "correlation", "mutual_information", "l1", "recursive", "permutation"],
         ...,
     ] = ()
     max_features: int | None = None  # that a selection keeps at most
+
+    @property
+    def tokens(self) -> Tokens:
+        """What texts are read as."""
+        words: dict[str, Tokens] = {"hashing": "hashed", "embeddings": "pieces"}
+        return words.get(self.text, "words")
 
 
 class ValidationSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

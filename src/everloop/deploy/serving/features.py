@@ -156,12 +156,10 @@ class TextReader(FeatureReader):
 
     def __init__(self, feature: Feature) -> None:
         super().__init__(feature)
-        self._index = texts.word_index(feature.levels)
+        self._read = texts.text_reader(feature)
 
     def columns(self, values: Sequence[Any]) -> Columns:
-        length = self.feature.shape[0]
-        rows = [texts.word_ids(value, self._index, length) for value in values]
-        return list(zip(*rows, strict=True))
+        return list(zip(*map(self._read, values), strict=True))
 
     def accepts(self, value: Any) -> bool:
         return value is None or isinstance(value, str)

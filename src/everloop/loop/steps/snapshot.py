@@ -79,7 +79,8 @@ def _labelled(context: StepContext) -> tuple[pl.DataFrame | None, dict[str, Any]
 
 def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) -> Outcome:
     declaration = context.declaration
-    inferred = infer_declared(frame, declaration.data, context.project.dir)
+    tokens = declaration.train.prepare.tokens
+    inferred = infer_declared(frame, declaration.data, context.project.dir, tokens)
     parts, note = divide(frame, inferred.schema, declaration)
     notes = [*inferred.notes, *([note] if note else [])]
     rows = np.concatenate([parts.train, parts.test])
@@ -181,7 +182,8 @@ def _with_new_rows(context: StepContext) -> Outcome:
             code="missing_column",
         )
     spec = _about(old, declaration.data)
-    infer_declared(new, spec, project.dir)  # the new rows must be sound on their own
+    tokens = declaration.train.prepare.tokens
+    infer_declared(new, spec, project.dir, tokens)  # the new rows must be sound on their own
     new = _aligned(new, old).join(old, on=old.columns, how="anti", nulls_equal=True)
     origin = {"base": champion.dataset, "source": source, "new_rows": new.height}
     if new.height == 0:
@@ -199,7 +201,7 @@ def _with_new_rows(context: StepContext) -> Outcome:
             f"the {unseen.height} old test rows and the last {tested} of {new.height} new rows test"
         )
     frame = pl.concat([train, test])
-    inferred = infer_declared(frame, spec, project.dir)
+    inferred = infer_declared(frame, spec, project.dir, tokens)
     return _freeze(context, frame, inferred.schema, train.height, how, inferred.notes, origin)
 
 

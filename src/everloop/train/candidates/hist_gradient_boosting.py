@@ -30,7 +30,7 @@ class HistGradientBoosting(ByQuantile):
         "quantile": "sklearn.ensemble:HistGradientBoostingRegressor",
     }
     quantile_arguments: ClassVar[dict[str, Any]] = {"loss": "quantile"}
-    preparation = "everloop.train.preparation:native_codes"
+    preparation = "everloop.train.preparation:dense_codes"
 
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for LightGBM

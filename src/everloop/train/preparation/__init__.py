@@ -4,7 +4,20 @@ Preparation is the first part of the fitted pipeline, so it travels inside the e
 serving sends the same ``X``, with NaN for a missing number and -1 for a missing or unseen level.
 """
 
-from everloop.train.preparation.fronts import filled_codes, native_codes, one_hot, one_hot_unscaled
+from everloop.train.preparation.fronts import (
+    dense_codes,
+    filled_codes,
+    native_codes,
+    one_hot,
+    one_hot_unscaled,
+)
 from everloop.train.preparation.missing import MissingFiller
 
-__all__ = ["MissingFiller", "filled_codes", "native_codes", "one_hot", "one_hot_unscaled"]
+__all__ = [
+    "MissingFiller",
+    "dense_codes",
+    "filled_codes",
+    "native_codes",
+    "one_hot",
+    "one_hot_unscaled",
+]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto, numpy_helper
 
 INT64, FLOAT, DOUBLE = TensorProto.INT64, TensorProto.FLOAT, TensorProto.DOUBLE
 
@@ -21,7 +21,14 @@ class Wires:
         self._scope, self._container = scope, container
 
     def add(self, kind: str, *inputs: str | np.ndarray, outputs: int = 1, **attributes: Any) -> str:
-        """The wire (the first of ``outputs``) that a node of ``kind`` answers on.
+        """The wire (the first of ``outputs``) that a node of ``kind`` answers on, see
+        :meth:`several`."""
+        return self.several(kind, *inputs, outputs=outputs, **attributes)[0]
+
+    def several(
+        self, kind: str, *inputs: str | np.ndarray, outputs: int, **attributes: Any
+    ) -> list[str]:
+        """The wires that a node of ``kind`` answers on.
 
         An array among ``inputs`` becomes a constant of its own type and shape. ``domain`` is
         ``"ai.onnx.ml"`` for operators of machine learning.
@@ -39,7 +46,7 @@ class Wires:
             name=self._scope.get_unique_operator_name(kind),
             **attributes,
         )
-        return str(made[0])
+        return [str(name) for name in made]
 
     def columns(self, X: str, columns: Sequence[int] | np.ndarray) -> str:
         """Some columns of a wire."""
@@ -55,6 +62,6 @@ class Wires:
 
     def _constant(self, value: np.ndarray) -> str:
         name = str(self._scope.get_unique_variable_name("prepare.constant"))
-        kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-        self._container.add_initializer(name, kind, value.shape, value.ravel().tolist())
+        tensor = numpy_helper.from_array(value)
+        self._container.add_initializer(name, tensor.data_type, value.shape, tensor)
         return name

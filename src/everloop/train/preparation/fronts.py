@@ -20,7 +20,7 @@ from everloop.train.preparation.single import Single
 from everloop.train.preparation.steps import ScaledSteps
 from everloop.train.preparation.texts import WordWeights
 
-TREE_WORDS = 512  # of a text that trees look at; they split on few, and more take memory
+TREE_WORDS = 512  # of a text that trees look at, the most frequent; they split on few
 
 
 def one_hot(schema: Schema) -> Any:
@@ -43,7 +43,7 @@ def one_hot_unscaled(schema: Schema) -> Any:
 def filled_codes(schema: Schema) -> Any:
     """For trees that cannot see NaN: numbers filled, categories as their codes, float32.
 
-    Of a text they see the weights of its 512 most frequent words.
+    Of a text they see the weights of its 512 most frequent words, or of all that are hashed.
     """
     if not _texts(schema):
         return MissingFiller(float32=True)
@@ -53,11 +53,19 @@ def filled_codes(schema: Schema) -> Any:
 def native_codes(schema: Schema) -> Any:
     """For trees that handle NaN themselves: as it comes, categories as their codes.
 
-    Of a text they see the weights of its 512 most frequent words.
+    Of a text they see what :func:`filled_codes` shows. Sparse when texts dominate.
     """
     if not _texts(schema):
         return MissingFiller(keep=True)
     return _with_words(schema, MissingFiller(keep=True))
+
+
+def dense_codes(schema: Schema) -> Any:
+    """The same, never sparse, for those that cannot read it: 4 kB a row of words, 33 kB of hashed
+    ones."""
+    if not _texts(schema):
+        return MissingFiller(keep=True)
+    return _with_words(schema, MissingFiller(keep=True), dense=True)
 
 
 def _linear(schema: Schema, scale: bool) -> ColumnTransformer:
@@ -83,16 +91,17 @@ def _linear(schema: Schema, scale: bool) -> ColumnTransformer:
 
 def _of_kind(feature: Feature) -> Any:
     if feature.kind == "text":
-        return WordWeights(len(feature.levels))
+        return WordWeights(feature.vocabulary)
     return Pixels() if feature.kind == "image" else ScaledSteps(feature.shape[1])
 
 
-def _with_words(schema: Schema, rest: Any) -> ColumnTransformer:
+def _with_words(schema: Schema, rest: Any, dense: bool = False) -> ColumnTransformer:
     steps: list[tuple[str, Any, list[int]]] = []
     others: list[int] = []
     for place, (feature, span) in enumerate(spans(schema)):
         if feature.kind == "text":
-            words = WordWeights(len(feature.levels), TREE_WORDS, dense=True)
+            most = None if feature.tokens == "hashed" else TREE_WORDS
+            words = WordWeights(feature.vocabulary, most, dense)
             steps.append((f"text.{place}", words, span))
         else:
             others += span

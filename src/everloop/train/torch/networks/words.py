@@ -19,7 +19,7 @@ class Words(nn.Module):
     def __init__(self, at: int, feature: Feature, size: int) -> None:
         super().__init__()
         self.at, self.length, self.size = at, feature.width, size
-        self.unknown = len(feature.levels)
+        self.unknown = feature.vocabulary
         self.embedding = nn.Embedding(self.unknown + 2, size, padding_idx=0)
         nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
