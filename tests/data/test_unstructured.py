@@ -148,9 +148,44 @@ def test_a_folder_of_images_is_a_table_labelled_by_folder(tmp_path):
     schema = infer_schema(frame, DataSpec("pets", "label")).schema
     assert [(f.name, f.shape) for f in schema.features] == [("image", (4, 3, 1))]
     assert schema.classes == ("cat", "dog")
+    for pattern in ("pets/*/", "pets/*", "pets/*/*.PNG", "pets/**/*.PNG"):
+        assert read_table(pattern, tmp_path).equals(frame), pattern
+    assert read_table("p*s/*/0?.PNG", tmp_path)["file"][0] == "pets/cat/00.PNG"
     (tmp_path / "pets" / "dog" / "99.png").write_bytes(b"no image")
     with pytest.raises(InvalidInput, match=r"dog/99\.png: got '?<8 bytes>'?, expected an image"):
         read_table("pets", tmp_path)
     (tmp_path / "pets" / "dog" / "99.png").write_bytes(png(1, 40, 40)[:900])
     with pytest.raises(InvalidInput, match=r"dog/99\.png: .*its pixels cannot be read"):
         read_table("pets", tmp_path)
+
+
+def shots(root, *names):
+    for i, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(png(i))
+
+
+def test_images_divided_into_train_and_test_keep_that_order(tmp_path):
+    shots(tmp_path, "d/test/cat/3.png", "d/test/dog/4.png", "d/train/cat/1.png")
+    shots(tmp_path, "d/train/dog/out/2.png", "d/.cache/x/9.png", "d/train/.hidden.png")
+    frame = read_table("d", tmp_path)
+    assert frame["file"].to_list() == [
+        "train/cat/1.png", "train/dog/out/2.png", "test/cat/3.png", "test/dog/4.png",
+    ]  # fmt: skip
+    assert frame["label"].to_list() == ["cat", "dog", "cat", "dog"]
+    assert read_table("d/train", tmp_path)["label"].to_list() == ["cat", "dog"]
+    assert read_table("d/t*/", tmp_path)["label"].to_list() == ["cat", "dog", "cat", "dog"]
+    shots(tmp_path, "d/test/bird/5.png")
+    with pytest.raises(InvalidInput, match=r"d: test: got 'bird', .* labels in train: cat, dog"):
+        read_table("d", tmp_path)
+
+
+def test_a_label_may_be_called_train(tmp_path):
+    shots(tmp_path, "v/train/1.png", "v/test/2.png")
+    assert read_table("v", tmp_path)["label"].to_list() == ["test", "train"]
+
+
+def test_images_without_a_folder_of_their_label_are_refused(tmp_path):
+    shots(tmp_path, "flat/1.png", "flat/2.png")
+    with pytest.raises(InvalidInput, match=r"a folder for each label, such as flat/cat/1\.png"):
+        read_table("flat", tmp_path)

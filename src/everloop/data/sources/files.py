@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from everloop.data.delimited import check_encoding, read_delimited
-from everloop.data.image_folders import is_image_folder, read_image_folder
+from everloop.data.image_folders import find_images, read_images
 from everloop.errors import InvalidInput, invalid, nearest
 
 KINDS = {
@@ -57,8 +57,8 @@ def read_files(source: str, base: Path, text: Collection[str] = ()) -> pl.DataFr
 
     Parameters
     ----------
-    source : a path or a glob pattern (``data/*.csv``, ``**`` crosses folders), or a folder of
-        images, see :func:`~everloop.data.image_folders.read_image_folder`.
+    source : a path or a glob pattern (``data/*.csv``, ``**`` crosses folders), or images in
+        folders, see :func:`~everloop.data.image_folders.find_images`.
     base : the folder that a relative source starts from.
     text : columns that stay text in CSV even where they look like numbers.
 
@@ -66,8 +66,8 @@ def read_files(source: str, base: Path, text: Collection[str] = ()) -> pl.DataFr
     not what its ending says, another encoding than UTF-8, a duplicate or unnamed column, a row of
     another length, and files whose columns differ.
     """
-    if is_image_folder(folder := base / Path(source).expanduser()):
-        return read_image_folder(folder)
+    if images := find_images(source, base):
+        return read_images(images)
     files = find_files(source, base)
     frames = [(path, _read(path, text)) for path in files]
     return frames[0][1] if len(frames) == 1 else _stack(frames)

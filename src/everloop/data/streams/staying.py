@@ -13,7 +13,7 @@ import polars as pl
 from everloop.data.addresses import OBJECTS, is_database, resolved, scheme
 from everloop.data.declared import read_declared
 from everloop.data.delimited import retyped
-from everloop.data.image_folders import is_image_folder
+from everloop.data.image_folders import find_images
 from everloop.data.sources.files import KINDS
 from everloop.data.sources.objects import available, found_keys, opened_store
 from everloop.data.spec import DataSpec
@@ -81,8 +81,8 @@ def _at_once(spec: DataSpec, base: Path) -> str:
         return "data.forecast looks back from each row"
     if spec.group is not None or spec.task == "ranking":
         return "whole groups are ranked"
-    if not is_database(spec.source) and is_image_folder(base / Path(spec.source).expanduser()):
-        return "data.source is a folder of images"
+    if not is_database(spec.source) and find_images(spec.source, base):
+        return "data.source names images"
     return ""
 
 

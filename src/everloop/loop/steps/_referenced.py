@@ -46,7 +46,8 @@ def referred(
     parts = table.parts()
     batches = with_added(table.batches(parts), added, spec.id)
     found = surveyed(batches, spec, seed)
-    inferred = infer_declared(found.sample, spec, context.project.dir)
+    tokens = context.declaration.train.prepare.tokens
+    inferred = infer_declared(found.sample, spec, context.project.dir, tokens)
     schema = inferred.schema
     rule = _rule(context, found, schema)
     columns = list(
