@@ -54,7 +54,9 @@ def to_onnx(estimator: Any, schema: Schema, sample: np.ndarray | None = None) ->
     name = _name(estimator)
     try:
         data = exported(estimator, schema)
-        session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except EverloopError:
         raise
     except Exception as error:

@@ -58,7 +58,9 @@ def fitted(name: str, **more):
 
 
 def session_of(best, schema, X):
-    return onnxruntime.InferenceSession(to_onnx(best.estimator, schema, X))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # as it is served
+    return onnxruntime.InferenceSession(to_onnx(best.estimator, schema, X), options)
 
 
 def test_vectors_are_those_of_the_original():

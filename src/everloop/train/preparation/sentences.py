@@ -163,6 +163,9 @@ def _session() -> Any:
     from everloop.train.onnx import transform_graph  # noqa: PLC0415
 
     graph = transform_graph(SentenceEncoder().fit(np.zeros((1, LONGEST))), None)
+    options = onnxruntime.SessionOptions()
+    # Threads that wait by spinning take the cores from whatever else is trained.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
