@@ -19,7 +19,7 @@ from everloop.train.check import find_candidate
 from everloop.train.fit import Fitted
 from everloop.train.streaming import Rows, fit_stream
 
-ROOM = 0.4  # of the memory, for the rows of a fit; libraries and batches take the rest
+BESIDE = 1_000_000_000  # bytes that libraries, the sample and batches take beside a fit's rows
 
 
 def on_all_rows(
@@ -35,7 +35,8 @@ def on_all_rows(
     if reference is None:
         return best, {}
     settings, schema = context.project.settings, schema_of(context)
-    room = ROOM * (settings.memory_bytes or available_bytes())
+    memory = settings.memory_bytes or available_bytes()
+    room = max(memory / 4, 0.8 * (memory - BESIDE))
     context.report("streaming", {"candidate": best.name, "rows": reference.train_rows})
     done = fit_stream(
         best.estimator,
