@@ -30,6 +30,7 @@ NESTED = {
     "train.validation": "ValidationSpec",
     "train.prepare": "PrepareSpec",
     "deploy.rollout": "RolloutSpec",
+    "deploy.serving": "ServingSpec",
     "monitor.performance": "PerformanceSpec",
 }
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from everloop.deploy.package import MANIFEST
 from everloop.deploy.packaging import materialise
+from everloop.deploy.spec import ServingSpec
 from everloop.deploy.state import (
     Arm,
     DesiredState,
@@ -34,9 +35,10 @@ from everloop.store.tables import endpoints
 
 
 class Rollout(msgspec.Struct, frozen=True):
-    """What is kept of an endpoint beside its model: the arms that answer."""
+    """What is kept of an endpoint beside its model: the arms that answer, and how."""
 
     arms: tuple[Arm, ...]
+    serving: ServingSpec = ServingSpec()
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     arms: tuple[Arm, ...]
     revision: int
     updated: int
+    serving: ServingSpec = ServingSpec()
 
     @property
     def champion(self) -> Arm:
@@ -94,20 +97,24 @@ class EndpointStore:
         arms: Sequence[Arm],
         actor: str,
         conn: sa.Connection | None = None,
+        serving: ServingSpec | None = None,
     ) -> int:
         """Let ``arms`` of ``model`` answer at ``name``; returns the endpoint's revision.
 
         The revision is one above the highest of all endpoints. Setting what is set already
-        changes and records nothing. With ``conn``, a connection of
-        :meth:`EventLog.transaction`, it happens in that transaction. Raises
+        changes and records nothing. ``serving`` None keeps what it was. With ``conn``, a
+        connection of :meth:`EventLog.transaction`, it happens in that transaction. Raises
         :class:`~everloop.errors.InvalidInput` for arms that cannot answer together.
         """
         check_name("endpoint", name)
-        rollout = Rollout(tuple(arms))
-        check_arms(rollout.arms)
+        check_arms(tuple(arms))
         with self._within(conn) as open_conn:
             before = _get(open_conn, name)
-            if before and (before.model, before.arms) == (model, rollout.arms):
+            kept = before.serving if before else ServingSpec()
+            rollout = Rollout(tuple(arms), kept if serving is None else serving)
+            if before and (before.model, before.arms, kept) == (
+                model, rollout.arms, rollout.serving,
+            ):  # fmt: skip
                 return before.revision
             revision = _newest_revision(open_conn) + 1
             row = {
@@ -140,7 +147,7 @@ class EndpointStore:
                     _fetch(endpoint.model, arm, registry, blobs, state / "packages")
             desired = DesiredState(
                 max((endpoint.revision for endpoint in found), default=0),
-                {e.name: EndpointState(e.model, e.arms) for e in found},
+                {e.name: EndpointState(e.model, e.arms, e.serving) for e in found},
             )
             if not path.exists() or read_state(path) != desired:
                 write_state(path, desired)
@@ -186,7 +193,7 @@ def _get(conn: sa.Connection, name: str) -> Endpoint | None:
 
 def _from_row(row: Any) -> Endpoint:
     rollout = msgspec.json.decode(row.rollout, type=Rollout)
-    return Endpoint(row.name, row.model, rollout.arms, row.revision, row.updated)
+    return Endpoint(row.name, row.model, rollout.arms, row.revision, row.updated, rollout.serving)
 
 
 def _newest_revision(conn: sa.Connection) -> int:

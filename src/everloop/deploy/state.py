@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from everloop.deploy.spec import ServingSpec
 from everloop.errors import Integrity, invalid
 
 Role = Literal["champion", "canary", "shadow"]
@@ -35,6 +36,7 @@ class EndpointState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str
     arms: tuple[Arm, ...]
+    serving: ServingSpec = ServingSpec()
 
 
 class DesiredState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ from everloop.data.addresses import check_address
 from everloop.data.environments import ACTION
 from everloop.data.forecast import check_forecast
 from everloop.data.spec import DataSpec
-from everloop.deploy.spec import DeploySpec
+from everloop.deploy.spec import DeploySpec, ServingSpec
 from everloop.durations import seconds
 from everloop.errors import InvalidInput, NotFound, invalid, nearest
 from everloop.evaluate.spec import EvaluateSpec
@@ -246,6 +246,7 @@ def _check_values(d: Declaration) -> None:
     if d.data.forecast is not None:
         check_forecast(d.data.forecast, d.data.time)
     _check_rollout(d.deploy)
+    _check_serving(d.deploy.serving)
     check_search(d.train)
     check_validation(d.train.validation, d.data.time, d.evaluate.group_by or d.data.group)
     if d.train.threshold == "cost" and d.evaluate.cost is None:
@@ -302,6 +303,14 @@ def _check_rollout(deploy: DeploySpec) -> None:
     if rollout.min_requests < 1:
         raise invalid("deploy.rollout.min_requests", rollout.min_requests, "1 or more")
     seconds(rollout.hold, "deploy.rollout.hold")
+
+
+def _check_serving(serving: ServingSpec) -> None:
+    least = {"concurrency": 1, "queue": 0, "deadline_ms": 0, "batch_ms": 0, "cache": 0}
+    for field, bound in least.items():
+        value = getattr(serving, field)
+        if value < bound:
+            raise invalid(f"deploy.serving.{field}", value, f"{bound} or more")
 
 
 def _check_holdout(d: Declaration) -> None:

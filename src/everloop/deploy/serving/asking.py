@@ -42,7 +42,7 @@ class Asking:
         """Predict at ``request.endpoint``; see :meth:`ask`. ``size`` is the body's, in bytes."""
         endpoint = request.endpoint
         assert endpoint is not None, "the route is for an endpoint"
-        call = Call(request.id, request.key, request.started, size)
+        call = Call(request.id, request.key, request.started, size, request.deadline)
         return await self.ask(endpoint, call, read, version)
 
     async def ask(

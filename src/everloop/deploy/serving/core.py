@@ -11,13 +11,16 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from everloop.data.segments import PredictionRecord
-from everloop.deploy.predictor import ModelFailure
-from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
+from everloop.deploy.predictor import ModelFailure, Output
+from everloop.deploy.serving.batching import Batcher, Matrix
+from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint, LoadedModel
 from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.journal import Journal
+from everloop.deploy.serving.limits import check_deadline
 from everloop.errors import EverloopError, InvalidInput
 
 INLINE_BYTES = 64 << 10  # a larger body is decoded beside the event loop
@@ -31,12 +34,16 @@ _log = logging.getLogger(__name__)
 
 
 class Call(NamedTuple):
-    """One request for predictions: its id, the key that picks the arm, when it came, its size."""
+    """One request for predictions: its id, the key that picks the arm, when it came, its size.
+
+    ``deadline`` : when the caller stops waiting, None where it does not say.
+    """
 
     request: str
     key: str
     started: float  # time.perf_counter()
     size: int  # bytes
+    deadline: float | None = None  # as started
 
 
 class Answer(NamedTuple):
@@ -64,9 +71,21 @@ class Core:
         The arm is that of the caller's key, unless the caller ``named`` one.
 
         Raises :class:`~everloop.errors.InvalidInput` for a request that the schema does not
-        allow (which is not logged) and
-        :class:`~everloop.deploy.predictor.ModelFailure` when the model fails (which is).
+        allow (which is not logged),
+        :class:`~everloop.deploy.predictor.ModelFailure` when the model fails (which is), and
+        :class:`~everloop.errors.Unavailable` when there is no place for it or no time.
         """
+        turns = endpoint.turns
+        call = _with_deadline(call, endpoint)
+        await turns.take(call.deadline)
+        try:
+            return await self._answer(endpoint, read, call, named)
+        finally:
+            turns.give()
+
+    async def _answer(
+        self, endpoint: LiveEndpoint, read: Read, call: Call, named: LiveArm | None
+    ) -> Answer:
         arm = endpoint.pick(call.key) if named is None else named
         try:
             if call.size > INLINE_BYTES:
@@ -86,13 +105,13 @@ class Core:
                 _record(endpoint.name, arm, rows, ids, call, ms, [], None, refusal)
             )
             arm = endpoint.champion
-        return await self._predict(endpoint.name, arm, rows, call)
+        return await self._predict(endpoint, arm, rows, call)
 
     async def shadow(self, endpoint: LiveEndpoint, arm: LiveArm, read: Read, call: Call) -> None:
         """Let a shadow answer a request that was answered before. Never raises."""
         try:
             rows = await self._beside(read, arm.model.reader)
-            await self._predict(endpoint.name, arm, rows, call._replace(started=_now()))
+            await self._predict(endpoint, arm, rows, call._replace(started=_now(), deadline=None))
         except (InvalidInput, ModelFailure) as error:
             if isinstance(error, InvalidInput):
                 arm.counts.add(0, 0.0, failed=True)
@@ -102,31 +121,57 @@ class Core:
         """Wait for the predictions under way."""
         self._pool.shutdown(wait=True)
 
-    async def _predict(self, endpoint: str, arm: LiveArm, rows: Rows, call: Call) -> Answer:
+    async def _predict(
+        self, endpoint: LiveEndpoint, arm: LiveArm, rows: Rows, call: Call
+    ) -> Answer:
         count = len(rows.X)
         ids = row_ids(rows.ids, call.request, count)
         model = arm.model
-        begun = _now()
+        check_deadline(call.deadline)
         try:
-            if model.is_slow(count):
-                y, probabilities = await self._beside(model.predictor.predict, rows.X)
-            else:
-                y, probabilities = model.predictor.predict(rows.X)
+            y, probabilities = await self._asked(endpoint, model, rows.X)
         except ModelFailure as error:
             ms = _ms_since(call.started)
             arm.counts.add(count, ms, failed=True)
-            self.journal.prediction(_record(endpoint, arm, rows, ids, call, ms, [], None, error))
+            self.journal.prediction(
+                _record(endpoint.name, arm, rows, ids, call, ms, [], None, error)
+            )
             await self.journal.committed()
-            raise _told(error, endpoint, arm, call) from None
+            raise _told(error, endpoint.name, arm, call) from None
         p = None if probabilities is None else probabilities.tolist()
         end = _now()
-        model.took(count, (end - begun) * 1000)
         ms = (end - call.started) * 1000
         arm.counts.add(count, ms)
-        self.journal.prediction(_record(endpoint, arm, rows, ids, call, ms, y, p))
+        self.journal.prediction(_record(endpoint.name, arm, rows, ids, call, ms, y, p))
         if self.journal.waits:
             await self.journal.committed()
         return Answer(y, p, ids, arm.version, arm.role)
+
+    async def _asked(self, endpoint: LiveEndpoint, model: LoadedModel, X: Matrix) -> Output:
+        """The model's answer, or the one it gave to the same rows before."""
+        cache = endpoint.cache
+        key = None if cache is None else cache.key(model.digest, X)
+        if cache is None or key is None:
+            return await self._run(endpoint, model, X)
+        found = cache.get(key)
+        if found is None:
+            found = await self._run(endpoint, model, X)
+            cache.put(key, found)
+        return found
+
+    async def _run(self, endpoint: LiveEndpoint, model: LoadedModel, X: Matrix) -> Output:
+        """At once when the model is quick; else beside the event loop, in batches."""
+        if not model.is_slow(len(X)):
+            return _timed(model, X)
+        if not endpoint.serving.batch_ms:
+            return await self._beside(partial(_timed, model), X)
+        return await self._batcher(model, endpoint.serving.batch_ms).predict(X)
+
+    def _batcher(self, model: LoadedModel, batch_ms: float) -> Batcher:
+        if model.batcher is None:
+            rows = partial(model.rows_within, batch_ms)
+            model.batcher = Batcher(partial(_timed, model), self._pool, rows, THREADS)
+        return model.batcher
 
     async def _beside(self, function: Callable[[A], T], argument: A) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, argument)
@@ -175,6 +220,23 @@ def _record(
         ms=ms,
         error=None if error is None else error.message,
     )
+
+
+def _with_deadline(call: Call, endpoint: LiveEndpoint) -> Call:
+    """The caller's deadline, or the endpoint's; the earlier of the two."""
+    most = endpoint.serving.deadline_ms
+    if not most:
+        return call
+    own = call.started + most / 1000
+    return call._replace(deadline=own if call.deadline is None else min(own, call.deadline))
+
+
+def _timed(model: LoadedModel, X: Matrix) -> Output:
+    """The model's answer; its time is learned, without what it waited for a thread."""
+    begun = _now()
+    found = model.predictor.predict(X)
+    model.took(len(X), (_now() - begun) * 1000)
+    return found
 
 
 _now = time.perf_counter

@@ -7,13 +7,19 @@ from hashlib import blake2b
 
 from everloop.deploy.attribution import Floats
 from everloop.deploy.predictor import Predictor
+from everloop.deploy.serving.batching import Batcher
+from everloop.deploy.serving.cache import AnswerCache
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.inputs import InputReader
+from everloop.deploy.serving.limits import Turns
+from everloop.deploy.spec import ServingSpec
 from everloop.deploy.state import Arm, Role
 from everloop.errors import NotFound
 
 _SPAN = float(1 << 64)
-SLOW_MS = 3.0
+SLOW_MS = 3.0  # longer than this the event loop should not stand still
+CALL_MS = 1.0  # a model that takes so long for one row is asked beside it, in batches
+MOST_ROWS = 4096
 
 
 class LoadedModel:
@@ -26,7 +32,9 @@ class LoadedModel:
         self.predictor = predictor
         self.reader = InputReader(predictor.schema)
         self.background = background  # that explanations are held against
+        self.batcher: Batcher | None = None  # made by the core when the model proves slow
         self._row_ms = row_ms
+        self._call_ms = row_ms
 
     @property
     def row_ms(self) -> float:
@@ -35,11 +43,17 @@ class LoadedModel:
 
     def is_slow(self, rows: int) -> bool:
         """Whether so many rows would hold up the event loop noticeably."""
-        return rows > 1 and rows * self._row_ms > SLOW_MS
+        return self._call_ms > CALL_MS or (rows > 1 and rows * self._row_ms > SLOW_MS)
+
+    def rows_within(self, ms: float) -> int:
+        """How many rows the model answers in so many milliseconds, 1 at least."""
+        return max(1, min(MOST_ROWS, int(ms / max(self._row_ms, 1e-6))))
 
     def took(self, rows: int, ms: float) -> None:
         """Learn the model's speed from an answer."""
         self._row_ms += 0.1 * (ms / rows - self._row_ms)
+        if rows == 1:
+            self._call_ms += 0.1 * (ms - self._call_ms)
 
 
 class LiveArm:
@@ -56,9 +70,18 @@ class LiveArm:
 class LiveEndpoint:
     """The arms of an endpoint. Never changed: a new desired state makes a new one."""
 
-    def __init__(self, name: str, model: str, arms: Sequence[LiveArm]) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        arms: Sequence[LiveArm],
+        serving: ServingSpec = ServingSpec(),  # noqa: B008 - frozen
+    ) -> None:
         self.name = name
         self.model = model
+        self.serving = serving
+        self.turns = Turns(serving.concurrency, serving.queue)
+        self.cache = AnswerCache(serving.cache) if serving.cache else None
         self.arms = arms
         self.shadows = [arm for arm in arms if arm.role == "shadow"]
         self.champion = next(arm for arm in arms if arm.role == "champion")

@@ -186,13 +186,15 @@ class Fleet:
 
     def _endpoint(self, name: str, wanted: EndpointState) -> LiveEndpoint:
         arms = [LiveArm(name, arm, self._model(arm.digest), self._counts) for arm in wanted.arms]
-        return LiveEndpoint(name, wanted.model, arms)
+        return LiveEndpoint(name, wanted.model, arms, wanted.serving)
 
     def _champion_alone(self, name: str, wanted: EndpointState) -> LiveEndpoint | None:
         """After a start, a canary or shadow that cannot be loaded must not cost the endpoint."""
         champion = [arm for arm in wanted.arms if arm.role == "champion"]
         try:
-            return self._endpoint(name, EndpointState(wanted.model, tuple(champion)))
+            return self._endpoint(
+                name, EndpointState(wanted.model, tuple(champion), wanted.serving)
+            )
         except EverloopError:
             return None
 

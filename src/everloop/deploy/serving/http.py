@@ -39,6 +39,8 @@ _STATUS_OF_CODE = {
     "unauthorized": 401,
     "method_not_allowed": 405,
     "slow_body": 408,
+    "overloaded": 429,
+    "deadline_exceeded": 504,
     "unsupported_encoding": 415,
     "unsupported_media_type": 415,
 }
@@ -80,6 +82,20 @@ class Request:
         """Who asks, for the choice of the version: the caller's own key, or this request's id."""
         given = self.headers.get(b"x-everloop-key")
         return self.id if given is None else given.decode("latin-1")
+
+    @property
+    def deadline(self) -> float | None:
+        """When the caller stops waiting: ``x-everloop-deadline-ms`` after the request came."""
+        given = self.headers.get(b"x-everloop-deadline-ms")
+        if given is None:
+            return None
+        if not given.isdigit() or len(given) > 9:
+            raise InvalidInput(
+                "x-everloop-deadline-ms: expected a whole number of milliseconds.",
+                code="invalid_header", path="x-everloop-deadline-ms",
+                got=given[:40].decode("latin-1"),
+            )  # fmt: skip
+        return self.started + int(given) / 1000
 
     def take_id(self, given: str | None) -> None:
         """The id that the body names, where no header did."""
@@ -181,7 +197,7 @@ def error_response(error: EverloopError, request: str) -> Response:
     response = Response(status, _encode(body), [JSON])
     if status == 401:
         response.headers.append((b"www-authenticate", b"Bearer"))
-    if status == 503:
+    if status in (429, 503):
         response.headers.append((b"retry-after", b"1"))
     return response
 

@@ -41,6 +41,7 @@ class Promote:
                 plan_arms(deployed(version), None, 0.0),
                 actor="controller",
                 conn=conn,
+                serving=declaration.deploy.serving,
             )
         revision = project.publish()
         applied = wait_applied(project, revision, APPLY_SECONDS)

@@ -187,7 +187,9 @@ class Rpc:
         tensors = _tensors(request)
         id = request_id((_given(context, "x-request-id") or request.id).encode())
         key = _given(context, "x-everloop-key") or id
-        call = Call(id, key, started, request.ByteSize())
+        left = context.time_remaining()
+        deadline = None if left is None else started + left
+        call = Call(id, key, started, request.ByteSize(), deadline)
         version = None if arm is None else arm.version
         read = partial(_read, tensors)
         answer, _, after = await self._asking.ask(endpoint, call, read, version)
