@@ -77,7 +77,10 @@ def test_each_candidate_and_each_trial_is_reproduced_by_its_scores(tmp_path):
     project, result = searched(tmp_path, 3)
     with project:
         loop = loop_of(project, "xor")
-        others = [c["run"] for c in result["candidates"][1:]]
+        table = {c["algorithm"]: c["run"] for c in result["candidates"][1:]}
+        mixed = carry_out(project, loop.reproduce(table.pop("ensemble"), wait=False))
+        assert mixed.verdict == "failed" and "reproduce those" in mixed.reason
+        others = list(table.values())
         trials = project.runs.search(None, "tags.trial IS NOT NULL", [], limit=50).items
         assert len(others) == 2 and len(trials) == 3
         for run in [*others, *(trial.id for trial in trials)]:

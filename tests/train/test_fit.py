@@ -9,6 +9,7 @@ from mixed import mixed
 from everloop.errors import InvalidInput
 from everloop.extensions import candidates
 from everloop.train.candidates._base import Candidate
+from everloop.train.candidates.linear_regression import LinearRegression
 from everloop.train.fit import fit_candidates
 from everloop.train.onnx import to_onnx
 from everloop.train.spec import SearchSpec, TrainSpec
@@ -41,11 +42,35 @@ def test_the_best_on_validation_comes_first_and_is_fitted_on_all_rows():
     assert seen[-1][1]["rows"] == len(X)
 
 
-def test_a_single_candidate_is_fitted_once_without_validation():
+@pytest.mark.parametrize("how", ["few rows", "kept", "many values"])
+def test_a_single_candidate_is_scored_where_that_is_quick_and_its_baseline_always(how, monkeypatch):
     X, y, schema = mixed("regression")
-    (only,) = fit_candidates(X, y, schema, TrainSpec(("linear_regression",)), None, 0, silent)
-    assert only.name == "linear_regression" and only.score is None
+    fits, seen = [], {}
+    fit = LinearRegression.fit
+    monkeypatch.setattr(LinearRegression, "fit", lambda *a: fits.append(len(a[2])) or fit(*a))
+    if how == "many values":
+        monkeypatch.setattr("everloop.train.fit.SCORED_VALUES", X.size - 1)
+    spec, keep = TrainSpec(("linear_regression",)), {} if how == "kept" else None
+    (only,) = fit_candidates(X, y, schema, spec, negative_error, 0, seen.__setitem__, keep=keep)
+    floor = seen["baseline"]["score"]
     assert only.estimator.predict(X).shape == y.shape
+    if how == "few rows":
+        assert only.score > floor and len(fits) == 6
+    else:
+        assert only.score is None and fits == [len(X)]
+
+
+def test_the_baseline_of_very_many_rows_reads_some_of_them(monkeypatch):
+    X, y, schema = mixed("regression", rows=30_000)
+    scored = []
+
+    def error(y, pred, proba):
+        scored.append(len(y))
+        return negative_error(y, pred, proba)
+
+    monkeypatch.setattr("everloop.train.baseline.MOST_ROWS", 10_000)
+    fit_candidates(X, y, schema, TrainSpec(("ridge",)), error, 0, silent, keep={"alpha": 1.0})
+    assert scored == [2_000]
 
 
 def test_the_same_seed_gives_the_same_answers():
@@ -63,7 +88,7 @@ def test_search_reports_each_trial_and_is_never_worse_than_the_defaults():
     trials = []
     spec = TrainSpec(("ridge",), SearchSpec(trials=6, timeout="1m"))
     report = lambda kind, event: trials.append(event) if kind == "trial" else None  # noqa: E731
-    (found,) = fit_candidates(X, y, schema, spec, negative_error, 0, report)
+    found, *_ = fit_candidates(X, y, schema, spec, negative_error, 0, report)
     assert len(trials) == 6
     assert trials[0]["params"] == {"alpha": 1.0}
     assert found.score == max(t["score"] for t in trials) >= trials[0]["score"]

@@ -14,7 +14,7 @@ from everloop.train.onnx import to_onnx
 from everloop.train.policies.fit import fit_policies
 from everloop.train.policies.linear import LinearPolicy
 from everloop.train.policies.table import QTable
-from everloop.train.spec import TrainSpec
+from everloop.train.spec import SearchSpec, TrainSpec
 
 
 def earned(environment: Environment, policy: QTable | LinearPolicy, episodes: int = 200) -> float:
@@ -120,3 +120,20 @@ def test_a_candidate_for_rows_is_refused() -> None:
         fit_policies(
             Environment("FrozenLake-v1"), TrainSpec(candidates=("lightgbm",)), 0, lambda *_: None
         )
+
+
+def test_a_search_over_policies_tries_parameters_and_keeps_the_best(tmp_path) -> None:
+    lake = Environment("FrozenLake-v1", {"is_slippery": False})
+    space = {"q_learning": {"episodes": 400, "epsilon": [0.01, 0.9]}}
+    spec = TrainSpec(("q_learning",), SearchSpec(trials=4), space=space)
+    seen: list[tuple[str, dict]] = []
+    told = lambda stage, facts: seen.append((stage, facts))  # noqa: E731
+    best, floor = fit_policies(lake, spec, 0, told, study=tmp_path / "s.jsonl")
+    trials = [facts for stage, facts in seen if stage == "trial"]
+    assert len(trials) == 4 and {t["params"]["episodes"] for t in trials} == {400}
+    assert best.score == max(t["score"] for t in trials) and floor.name == "random"
+    seen.clear()
+    again = fit_policies(lake, spec, 0, told, study=tmp_path / "s.jsonl")[0]
+    assert again.params == best.params and not [s for s, _ in seen if s == "trial"]
+    with pytest.raises(InvalidInput, match=r"train\.search\.workers.*1 where a policy learns"):
+        fit_policies(lake, TrainSpec(("q_learning",), SearchSpec(trials=2, workers=2)), 0, told)

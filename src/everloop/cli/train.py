@@ -33,6 +33,11 @@ from everloop.loop.project import Project
 @click.option("--budget", help="Search for so long, as 2m, over every usual algorithm.")
 @click.option("--trials", type=int, help="Search so many settings of the candidates.")
 @click.option("--validation", help="Which training rows choose, as k_fold or nested.")
+@click.option(
+    "--ensemble/--no-ensemble",
+    default=True,
+    help="Whether a search may answer with the mean of its best models.  [default: ensemble]",
+)
 @click.option("--name", help="Name of the model.  [default: the file's]")
 @project_options
 def command(
@@ -45,6 +50,7 @@ def command(
     budget: str | None,
     trials: int | None,
     validation: str | None,
+    ensemble: bool,
     name: str | None,
     folder: Path,
     loop_name: str | None,
@@ -69,6 +75,7 @@ def command(
                 metric=metric,
                 search={"timeout": budget, "trials": trials},
                 validation=validation,
+                ensemble=ensemble,
             )
             loop = Loop(project, declaration)
         if not as_json:

@@ -36,13 +36,15 @@ def declare_classic(
     metric: str | None = None,
     search: dict[str, Any] | None = None,
     validation: str | None = None,
+    ensemble: bool = True,
 ) -> Declaration:
     """Declare and record a loop over one file; what is not given is read off the data.
 
     ``search`` is a budget as in ``[train.search]``; with one, every usual algorithm is tried unless
-    ``candidates`` are named; ``validation`` is a kind as in ``[train.validation]``. A new version
-    replaces the champion when it is better on the same held-out rows; a loop file can ask for more
-    evidence with the gate ``"METRIC beats champion"``.
+    ``candidates`` are named; ``validation`` is a kind as in ``[train.validation]``; ``ensemble``
+    says whether the best trials may be mixed. A new version replaces the champion when it is
+    better on the same held-out rows; a loop file can ask for more evidence with the gate
+    ``"METRIC beats champion"``.
     """
     path = str(data.resolve())
     spec = DataSpec(source=path, target=target or "")
@@ -64,6 +66,7 @@ def declare_classic(
     asked = {key: value for key, value in (search or {}).items() if value is not None}
     usual = [] if asked else [DEFAULT_CANDIDATE[schema.task]]
     train: dict[str, Any] = {"candidates": list(candidates) or usual, "search": asked}
+    train["ensemble"] = ensemble
     if validation is not None:
         train["validation"] = {"kind": validation}
     declaration = from_dict(

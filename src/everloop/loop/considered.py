@@ -8,6 +8,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
+from everloop.train.spec import ENSEMBLE
 from everloop.update.situation import Considered
 
 LOOK_BACK = 50  # cycles
@@ -53,6 +54,7 @@ def trainable_rows(project: Project, declaration: Declaration, champion: ModelVe
 def found_params(project: Project, version: ModelVersion) -> dict[str, Any] | None:
     """The parameters that a search found for a version; None where they were the defaults."""
     searched = project.cycles.declaration(version.model).train.search.asked
+    searched = searched or version.algorithm == ENSEMBLE  # which has no defaults
     step = project.cycles.step(version.cycle or "", "train") if searched else None
     return dict((step.result or {})["params"]) if step is not None else None
 

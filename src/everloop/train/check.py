@@ -11,20 +11,22 @@ from everloop.train.bounds import check_search
 from everloop.train.candidates._base import Candidate
 from everloop.train.candidates.own import own_candidate
 from everloop.train.loading import is_reference
-from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
+from everloop.train.spec import ENSEMBLE, PrepareSpec, SearchSpec, TrainSpec
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
-# What a search takes on, in the order of what is learnt per second; those that are registered.
+# What a search takes on, in the order of what is learnt per second; of few rows and of many.
 PORTFOLIO = (
-    "lightgbm",
     "logistic_regression",
     "ridge",
     "extra_trees",
-    "random_forest",
-    "svm",
     "knn",
+    "svm",
+    "mlp",
+    "random_forest",
+    "lightgbm",
 )
+MANY_ROWS = 20_000  # from here on LightGBM comes first
 
 DEFAULTS: dict[Task, tuple[str, ...]] = {
     "quantile": ("linear_quantile", "lightgbm"),
@@ -33,11 +35,12 @@ DEFAULTS: dict[Task, tuple[str, ...]] = {
 }
 
 
-def default_candidates(task: Task, searched: bool = False) -> tuple[str, ...]:
+def default_candidates(task: Task, searched: bool = False, rows: int = 0) -> tuple[str, ...]:
     """What is tried when the loop file names nothing; more when there is time to search."""
     if searched and task in ("regression", "binary", "multiclass"):
         able = _names_for(task)
-        return tuple(name for name in PORTFOLIO if name in able)
+        order = PORTFOLIO if rows < MANY_ROWS else ("lightgbm", *PORTFOLIO[:-1])
+        return tuple(name for name in order if name in able)
     if task == "policy":
         return ("q_learning",)
     if task in DEFAULTS:
@@ -57,14 +60,14 @@ def find_candidate(name: str) -> Candidate:
     return found
 
 
-def chosen_candidates(spec: TrainSpec, task: Task) -> dict[str, Candidate]:
-    """The candidates of ``spec`` by name, each checked to do ``task``.
+def chosen_candidates(spec: TrainSpec, task: Task, rows: int = 0) -> dict[str, Candidate]:
+    """The candidates of ``spec`` by name, each checked to do ``task``; ``rows`` are to be fitted.
 
     Raises :class:`~everloop.errors.InvalidInput` for an unknown name or a candidate of another
     task.
     """
     found = {}
-    for name in spec.candidates or default_candidates(task, searched=spec.search.asked):
+    for name in spec.candidates or default_candidates(task, spec.search.asked, rows):
         candidate = find_candidate(name)
         if task not in candidate.tasks:
             raise invalid(
@@ -88,6 +91,9 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
             raise invalid(f"train.candidates[{i}]", name, 'a plain name or "module:Class"')
         if ":" not in name:
             candidates.get(name, f"train.candidates[{i}]")
+        if name == ENSEMBLE:
+            way_out = "Leave it out; train.ensemble = true makes one of a search's trials."
+            raise invalid(f"train.candidates[{i}]", name, "an algorithm", fix=way_out)
     if len(set(spec.candidates)) < len(spec.candidates):
         raise invalid("train.candidates", list(spec.candidates), "each candidate once")
     if task is not None:
@@ -148,4 +154,5 @@ def _check_words(search: SearchSpec) -> None:
 
 
 def _names_for(task: Task) -> list[str]:
-    return [name for name, candidate in candidates if task in candidate().tasks]
+    able = (name for name, candidate in candidates if task in candidate().tasks)
+    return [name for name in able if name != ENSEMBLE]

@@ -14,20 +14,25 @@ from everloop.data.schema import Schema
 from everloop.errors import EverloopError, InvalidInput, invalid
 from everloop.train.baseline import baseline
 from everloop.train.candidates._base import Candidate
-from everloop.train.check import chosen_candidates
+from everloop.train.check import chosen_candidates, find_candidate
 from everloop.train.decision import decided, decides
 from everloop.train.fitting import Report
 from everloop.train.preparation.embedding import TextEmbedding, reads_pieces
 from everloop.train.prepared import behind
 from everloop.train.search.space import fixed
-from everloop.train.spec import TrainSpec
+from everloop.train.spec import ENSEMBLE, TrainSpec
 from everloop.train.training import Score, Training
 from everloop.train.validation import Known, described
 
 if TYPE_CHECKING:
+    from everloop.train.search.answers import AnswerStore
     from everloop.train.search.records import Trial
 
 __all__ = ["Fitted", "Score", "fit_candidates"]
+
+
+SCORED_VALUES = 400_000  # of X, up to which a single candidate is fitted once more for its score
+BLENDED = ("regression", "binary", "multiclass")  # tasks whose answers have a mean
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Fitted:
     name, params : which candidate, and with which parameters.
     estimator : the pipeline over ``X`` fitted on all rows; None for all but the best.
     seconds : spent on it, search and validation included.
-    score : mean over the validation parts, greater is better; None when nothing was compared.
+    score : mean over the validation parts, greater is better; None when it was not scored.
     notes : warnings that fitting raised.
     prepared : what preparation did on all rows, and how probabilities and threshold were chosen;
         None when nothing was asked for.
@@ -74,8 +79,8 @@ def fit_candidates(
 
     They are compared on validation parts of these rows (see :func:`~everloop.train.validation.
     folds`), never on the holdout; then the best is fitted again on all rows. A single candidate
-    without a search is fitted once and its ``score`` is None, unless ``spec.validation`` asks for
-    parts to validate on.
+    without a search is scored only where that is quick, or where ``spec.validation`` asks for
+    parts to validate on; its ``score`` is None otherwise.
 
     Parameters
     ----------
@@ -86,11 +91,13 @@ def fit_candidates(
     seed : same seed, same rows: same models.
     report : called with what happened: ``"trial"`` (what
         :func:`everloop.train.search.study.facts` says of it), ``"candidate"`` (candidate, params,
-        score, seconds), ``"failed"`` (candidate, error), ``"baseline"`` (strategy, score),
-        ``"validation"`` (kind, rows: which rows chose, in words) and
-        ``"refit"`` (candidate, rows, seconds); first of all, where a language model reads texts,
-        ``"embedded"`` (rows, seconds); of the fit on all rows, where the algorithm has
-        epochs, ``"device"`` and ``"epoch"`` (candidate, epoch, loss, validation_loss).
+        score, seconds), ``"failed"`` (candidate, error), ``"ensemble"`` (whether it is chosen,
+        what the best trial alone scores on the rows that it scores on, and how sure it is that
+        it is better), ``"validation"`` (kind, rows: which rows chose, in words), ``"baseline"``
+        (strategy, score) and ``"refit"`` (candidate, rows, seconds); first of all, where a
+        language model reads texts, ``"embedded"`` (rows, seconds); of the fit on all rows,
+        where the algorithm has epochs, ``"device"`` and ``"epoch"`` (candidate, epoch, loss,
+        validation_loss).
     time_ordered : the rows are in order of time; then validation is on later rows.
     groups : for a ranking, which rows belong together, n codes.
     known : what divides the rows beside their order: times, groups, hashes.
@@ -103,7 +110,7 @@ def fit_candidates(
     Raises :class:`~everloop.errors.InvalidInput` for an unknown candidate, or when none can be
     fitted, with the reason of the first.
     """
-    chosen = chosen_candidates(spec, schema.task)
+    chosen = chosen_candidates(spec, schema.task, len(X))
     embedding = None
     if any(reads_pieces(feature) for feature in schema.features):
         embedding = TextEmbedding()
@@ -134,15 +141,24 @@ def fit_candidates(
     if tried[0].score is not None or decides(spec, schema):
         said = described(spec.validation, training.folds, time_ordered, training.known)
         report("validation", {"kind": spec.validation.kind, "rows": said})
-    if tried[0].score is not None and (floor := baseline(training)) is not None:
+    if (floor := _floor(training)) is not None:
         report("baseline", {"strategy": floor[0], "score": floor[1]})
     best = tried[0]
     if best.estimator is None:
-        best = _refit(training, spec, best, chosen[best.name], report, checkpoints)
+        candidate = chosen.get(best.name) or find_candidate(best.name)
+        best = _refit(training, spec, best, candidate, report, checkpoints)
         report("refit", {"candidate": best.name, "rows": len(X), "seconds": best.seconds})
     if embedding is not None:
         best = replace(best, estimator=behind(embedding, "embed", best.estimator))
     return [best, *tried[1:]]
+
+
+def _floor(training: Training) -> tuple[str, float] | None:
+    """The baseline; None too where rows that a single candidate is fitted on cannot be divided."""
+    try:
+        return baseline(training)
+    except InvalidInput:
+        return None
 
 
 def _searched(
@@ -152,10 +168,43 @@ def _searched(
     report: Report,
     place: Path | None,
 ) -> list[Fitted]:
-    """The best of each candidate's trials, best first."""
+    """The best of each candidate's trials, best first, and an ensemble of trials among them."""
     # Optuna takes most of a second to import, which only a search should pay for.
     study = importlib.import_module("everloop.train.search.study")
-    trials: list[Trial] = study.search(training, chosen, spec, report, place)
+    if not (spec.ensemble and training.schema.task in BLENDED):
+        trials: list[Trial] = study.search(training, chosen, spec, report, place)
+        return _best_of_each(study, trials, chosen, report)
+    answers = importlib.import_module("everloop.train.search.answers")
+    with answers.AnswerStore(place.with_suffix(".answers") if place else None) as store:
+        trials = study.search(training, chosen, spec, report, place, store)
+        tried = _best_of_each(study, trials, chosen, report)
+        return _with_ensemble(training, tried, trials, store, report)
+
+
+def _with_ensemble(
+    training: Training,
+    tried: list[Fitted],
+    trials: list[Trial],
+    store: AnswerStore,
+    report: Report,
+) -> list[Fitted]:
+    """With the ensemble in front when it is better than the best alone, else behind that."""
+    started = time.perf_counter()
+    blending = importlib.import_module("everloop.train.search.blending")
+    found = blending.blended(training, trials, store)
+    if found is None:
+        return tried
+    params, blend = found
+    ensemble = Fitted(ENSEMBLE, params, None, time.perf_counter() - started, blend.score)
+    _report_candidate(report, ensemble)
+    report(ENSEMBLE, {"chosen": blend.better, "alone": blend.single, "sure": blend.sure})
+    place = 0 if blend.better else 1
+    return [*tried[:place], ensemble, *tried[place:]]
+
+
+def _best_of_each(
+    study: Any, trials: list[Trial], chosen: dict[str, Candidate], report: Report
+) -> list[Fitted]:
     tried, failures = [], []
     for name in chosen:
         own = [trial for trial in trials if trial.candidate == name]
@@ -199,11 +248,14 @@ def _single(
     keep: dict[str, Any] | None,
     checkpoints: Path | None,
 ) -> list[Fitted]:
-    """The only candidate, fitted on all rows at once: there is nothing to choose between."""
+    """The only candidate: there is nothing to choose between, so its score is only to be told."""
     ((name, candidate),) = chosen.items()
     try:
         params = _defaults(training, name, candidate, spec) if keep is None else keep
-        unfitted = Fitted(name, params, None, 0.0, None)
+        score = None
+        if keep is None and candidate.quick and training.X.size <= SCORED_VALUES:
+            score = _score(training, candidate, params)
+        unfitted = Fitted(name, params, None, 0.0, score)
         fitted = _refit(training, spec, unfitted, candidate, report, checkpoints)
     except EverloopError:
         raise
@@ -211,6 +263,16 @@ def _single(
         raise _none_fitted([name], [_failed(report, name, error)]) from error
     _report_candidate(report, fitted)
     return [fitted]
+
+
+def _score(training: Training, candidate: Candidate, params: dict[str, Any]) -> float | None:
+    """None when some part cannot be fitted, as where a class has too few rows for all parts."""
+    try:
+        value = training.validate(candidate, params).score
+    except Exception:
+        return None
+    training.forget_parts()
+    return None if np.isnan(value) else value
 
 
 def _defaults(

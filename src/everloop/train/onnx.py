@@ -84,7 +84,7 @@ def exported_behind(stage: Transform, estimator: Any, schema: Schema) -> bytes:
     own = load_model_from_string(estimator.export_onnx(getattr(stage, "schema_", schema)))
     front = transform_graph(stage, schema.width)
     front.ir_version = own.ir_version = max(front.ir_version, own.ir_version)
-    _same_opsets(front, own)
+    same_opsets(front, own)
     first = compose.add_prefix(front, "prepare.", rename_inputs=False)
     second = compose.add_prefix(own, "model.", rename_outputs=False)
     wires = [(first.graph.output[0].name, second.graph.input[0].name)]
@@ -100,7 +100,7 @@ def transform_graph(transform: Transform, width: int | None) -> ModelProto:
     return model
 
 
-def _same_opsets(front: ModelProto, own: ModelProto) -> None:
+def same_opsets(front: ModelProto, own: ModelProto) -> None:
     """Say the later version of both; our steps' operators mean the same in all later ones."""
     versions: dict[str, int] = {}
     for one in (*front.opset_import, *own.opset_import):

@@ -8,6 +8,8 @@ import msgspec
 
 from everloop.data.schema import Tokens
 
+ENSEMBLE = "ensemble"  # the name of a mean of a search's trials
+
 
 class SearchSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How long to look for better hyper-parameters, and how; nothing given keeps the defaults."""
@@ -87,6 +89,8 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     candidates: tuple[str, ...] = ()  # names of algorithms, or "module:Class" of your own
     search: SearchSpec = SearchSpec()
     device: str = "auto"  # of networks: auto (a GPU when there is one), cpu, cuda, cuda:0, mps
+    # of the best trials of a search, when it is better than each alone; for classes and numbers
+    ensemble: bool = True
     space: dict[str, dict[str, Any]] = {}  # by candidate: values, lists or ranges of parameters
     validation: ValidationSpec = ValidationSpec()
     prepare: PrepareSpec = PrepareSpec()

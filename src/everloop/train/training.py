@@ -37,10 +37,18 @@ class Score(Protocol):
 
 @dataclass(frozen=True)
 class Validated:
-    """What validation found: the mean score, and the parameters that fitting settled itself."""
+    """What validation found.
+
+    Attributes
+    ----------
+    score : the mean over the parts.
+    settled : the parameters that fitting settled itself.
+    answers : to the rows of all parts, one part after another: m numbers, or probabilities m by k.
+    """
 
     score: float
     settled: dict[str, Any]
+    answers: np.ndarray
 
 
 class Training:
@@ -86,6 +94,24 @@ class Training:
             )
         return self._parts
 
+    def thinned(self, rows: int) -> Training:
+        """At most ``rows`` rows, in their order."""
+        step = -(-len(self.X) // rows)
+        if step <= 1:
+            return self
+        some = np.arange(0, len(self.X), step)
+        return Training(
+            self.X[::step],
+            self.y[::step],
+            self.schema,
+            self.score,
+            self.seed,
+            self.time_ordered,
+            None if self.groups is None else self.groups[some],
+            validation=self.validation,
+            known=self.known.of(some, 0),
+        )
+
     def validate(
         self,
         candidate: Candidate,
@@ -101,6 +127,7 @@ class Training:
         part, or within the fit when there is one part only.
         """
         values: list[float] = []
+        answers: list[np.ndarray] = []
         settled: list[dict[str, Any]] = []
         several = len(self.folds) > 1
         within: Prune = (lambda _step, value: prune(TIME_ONLY, value)) if several else prune
@@ -121,9 +148,10 @@ class Training:
             pred, proba = predict(estimator, self.X[rows], self.schema)
             extra = () if together is None else (together,)
             values.append(self.score(self.y[rows], pred, proba, *extra))
+            answers.append(pred if proba is None else proba)
             if several and number + 1 < len(self.folds) and prune(number, mean_score(values)):
                 raise Pruned
-        return Validated(mean_score(values), _middle(settled))
+        return Validated(mean_score(values), _middle(settled), np.concatenate(answers))
 
     def fit(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from everloop.data.declared import environment_of
 from everloop.data.encode import Examples
+from everloop.data.environments import Environment
 from everloop.errors import Conflict
 from everloop.evaluate.metrics import Metric
 from everloop.loop.steps._base import StepContext
@@ -23,11 +24,13 @@ from everloop.train.fitting import silent
 from everloop.train.onnx import to_onnx
 from everloop.train.policies.fit import BASELINE as RANDOM
 from everloop.train.policies.fit import fit_policies, random_return
+from everloop.train.policies.playing import Playing
 from everloop.train.search.arm import Arm
 from everloop.train.search.records import Trial
 from everloop.train.search.study import best_of, read_trials
 from everloop.train.search.workers._base import Job, run_job
-from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.train.spec import ENSEMBLE, SearchSpec, TrainSpec
+from everloop.train.training import Training
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,7 @@ def model_again(then: StepContext) -> bytes:
     trained, schema = then.results["train"], schema_of(then)
     spec = _alone(then, str(trained["algorithm"]))
     if schema.task == "policy":
-        environment = environment_of(then.declaration.data)
-        assert environment is not None, "the schema of a policy comes from its environment"
-        seed = then.declaration.loop.seed
+        environment, seed = _environment(then), then.declaration.loop.seed
         found = fit_policies(environment, spec, seed, then.report, keep=trained["params"])
         return to_onnx(found[0].estimator, schema)
     data = training_rows_of(then)
@@ -70,6 +71,11 @@ def candidate_again(then: StepContext, entry: dict[str, Any], metric: Metric) ->
     if name == BASELINE:
         floor = baseline(training)
         return Scored(entry["score"], None if floor is None else sign * floor[1])
+    if name == ENSEMBLE:
+        raise Conflict(
+            "run of an ensemble that was not chosen: its score comes from the answers of trials; "
+            "reproduce those."
+        )
     if then.declaration.train.search.asked:
         trials = [trial for trial in _trials(then) if trial.candidate == name]
         best = best_of(trials)
@@ -84,11 +90,11 @@ def trial_again(
     then: StepContext, trial: Trial, metric: Metric, data: TrainingRows | None = None
 ) -> Scored:
     """A trial with what its sampler chose; one that was stopped on its way goes as far."""
-    data = training_rows_of(then) if data is None else data
+    training = _where(then, trial.candidate, data)
     sign = 1.0 if metric.greater_is_better else -1.0
     candidate = find_candidate(trial.candidate)
     spec = then.declaration.train
-    arm = Arm(trial.candidate, candidate, spec, candidate.defaults(len(data.X)))
+    arm = Arm(trial.candidate, candidate, spec, candidate.defaults(len(training.X)))
     job = Job(trial.number, trial.candidate, arm.params_of(trial), spec.search.early_stopping)
     known, last = dict(trial.steps), max((step for step, _ in trial.steps), default=None)
     seen: dict[int, float] = {}
@@ -97,7 +103,7 @@ def trial_again(
         seen[step] = score
         return trial.state == "pruned" and step == last
 
-    done = run_job(data.training(_alone(then, trial.candidate)), job, stop, silent)
+    done = run_job(training, job, stop, silent)
     apart = max((abs(seen.get(step, np.inf) - value) for step, value in known.items()), default=0.0)
     if trial.state == "pruned" and last is not None:
         return Scored(sign * known[last], sign * seen.get(last, np.nan), float(apart), done.error)
@@ -122,10 +128,21 @@ def _trials(then: StepContext) -> list[Trial]:
         raise Conflict(f"study {study}: its file is gone, and its trials with it.") from None
 
 
-def _policy_return(then: StepContext, name: str, params: dict[str, Any]) -> float | None:
+def _where(then: StepContext, name: str, data: TrainingRows | None) -> Training:
+    """The rows that a trial was validated on, or the environment it was played in."""
+    if schema_of(then).task == "policy":
+        return Playing(_environment(then), then.declaration.loop.seed)
+    return (data or training_rows_of(then)).training(_alone(then, name))
+
+
+def _environment(then: StepContext) -> Environment:
     environment = environment_of(then.declaration.data)
     assert environment is not None, "the schema of a policy comes from its environment"
-    seed = then.declaration.loop.seed
+    return environment
+
+
+def _policy_return(then: StepContext, name: str, params: dict[str, Any]) -> float | None:
+    environment, seed = _environment(then), then.declaration.loop.seed
     if name == RANDOM:
         return random_return(environment, seed)
     return fit_policies(environment, _alone(then, name), seed, then.report, keep=params)[0].score

@@ -100,14 +100,18 @@ def _policy(context: StepContext, schema: Schema) -> Outcome:
     """A policy learns in its environment; the rows of the snapshot only show what it looks like."""
     environment = environment_of(context.declaration.data)
     assert environment is not None, "the schema of a policy comes from its environment"
+    spec, metric = _spec(context), default_metric("policy")
+    place = study_place(context, spec, metric)
     fitted = fit_policies(
         environment,
-        _spec(context),
+        spec,
         seed=context.declaration.loop.seed,
-        report=context.report,
+        report=TrialRuns(context, place, metric),
         keep=(context.cycle.cause.get("keep") or {}).get("params"),
+        study=place,
     )
-    return _record(context, fitted, to_onnx(fitted[0].estimator, schema), default_metric("policy"))
+    outcome = _record(context, fitted, to_onnx(fitted[0].estimator, schema), metric)
+    return Outcome(outcome.result | ({} if place is None else {"study": place.stem}))
 
 
 def _spec(context: StepContext) -> TrainSpec:

@@ -30,12 +30,14 @@ def study_place(context: StepContext, spec: TrainSpec, metric: Metric) -> Path |
     if not spec.search.asked:
         return None
     snapshot = context.results["snapshot"]
+    whole = type(spec)()
+    compared = msgspec.structs.replace(spec, search=whole.search, ensemble=whole.ensemble)
     asked = {
         "loop": context.declaration.name,
         "dataset": snapshot["dataset"],
         "rows": snapshot["train_rows"],
         "schema": snapshot["schema"],
-        "train": msgspec.to_builtins(msgspec.structs.replace(spec, search=type(spec.search)())),
+        "train": msgspec.to_builtins(compared),
         "early_stopping": spec.search.early_stopping,
         "metric": metric.name,
         "divided": [context.declaration.evaluate.group_by, context.declaration.evaluate.gap],

@@ -42,12 +42,14 @@ class Candidate:
     preparation : function of a schema that returns the transformer in front, as ``module:name``.
     seeded : whether the estimator takes ``random_state``.
     scales_target : whether ``fit`` learns a target of numbers with mean 0 and deviation 1.
+    quick : whether fitting a few thousand rows takes no longer than a second or two.
     """
 
     estimators: ClassVar[dict[Task, str]] = {}
     preparation: ClassVar[str] = "everloop.train.preparation:one_hot"
     seeded: ClassVar[bool] = True
     scales_target: ClassVar[bool] = False
+    quick: ClassVar[bool] = True
 
     @property
     def tasks(self) -> frozenset[Task]:

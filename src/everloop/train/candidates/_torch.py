@@ -34,6 +34,7 @@ class TorchCandidate(Candidate):
     reads: ClassVar[tuple[Kind, ...]] = ()
     seen: ClassVar[int] = SEEN
     widths: ClassVar[tuple[int, ...]] = (32, 64, 128)
+    quick: ClassVar[bool] = False
     estimators: ClassVar[dict[Task, str]] = {
         "regression": MODEL,
         "binary": MODEL,

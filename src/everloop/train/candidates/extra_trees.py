@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from everloop.data.schema import Task
 from everloop.extensions import candidates
@@ -11,10 +11,15 @@ from everloop.train.candidates._forest import Forest
 
 @candidates.register("extra_trees")
 class ExtraTrees(Forest):
-    """A forest whose split points are drawn at random too (Geurts, Ernst and Wehenkel, 2006)."""
+    """A forest whose split points are drawn at random too (Geurts, Ernst and Wehenkel, 2006).
+
+    Each tree reads all rows, unless they are more than 20,000.
+    """
 
     estimators: ClassVar[dict[Task, str]] = {
         "regression": "sklearn.ensemble:ExtraTreesRegressor",
         "binary": "sklearn.ensemble:ExtraTreesClassifier",
         "multiclass": "sklearn.ensemble:ExtraTreesClassifier",
     }
+    columns: ClassVar[dict[Task, Any]] = {"regression": 1.0}
+    bootstrap = False

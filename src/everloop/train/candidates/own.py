@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class OwnEstimator(Candidate):
     ``[train.space]`` declares go to its constructor. A subclass of :class:`Candidate` decides for
     itself.
     """
+
+    quick: ClassVar[bool] = False  # nobody knows
 
     def __init__(self, reference: str, cls: type) -> None:
         self.reference = reference
@@ -58,6 +60,8 @@ class OwnFunction(Candidate):
     ``data`` is a :class:`~everloop.train.own.TrainingData`; the model has ``predict`` (and
     ``predict_proba`` for classes) over the same ``X``.
     """
+
+    quick: ClassVar[bool] = False
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function

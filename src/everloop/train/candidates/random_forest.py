@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from everloop.data.schema import Task
 from everloop.extensions import candidates
@@ -18,3 +18,4 @@ class RandomForest(Forest):
         "binary": "sklearn.ensemble:RandomForestClassifier",
         "multiclass": "sklearn.ensemble:RandomForestClassifier",
     }
+    columns: ClassVar[dict[Task, Any]] = {"regression": 0.33}

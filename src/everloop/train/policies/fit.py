@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from everloop.data.environments import Environment
 from everloop.data.episodes import CHOOSING, returns, seeds
-from everloop.data.schema import Schema
 from everloop.errors import EverloopError, invalid
 from everloop.train.candidates._base import Candidate
 from everloop.train.check import chosen_candidates
 from everloop.train.fit import Fitted
-from everloop.train.fitting import Fitting, Report
+from everloop.train.fitting import Report
+from everloop.train.policies.playing import EPISODES, Playing, check_alone
+from everloop.train.search.space import fixed
 from everloop.train.spec import TrainSpec
 
-EPISODES = 200  # that choose between policies; none of them is met in learning or in the test
 BASELINE = "random"
-NOTHING = np.zeros((0, 0))
 
 
 def fit_policies(
@@ -28,23 +29,29 @@ def fit_policies(
     seed: int,
     report: Report,
     keep: dict[str, Any] | None = None,
+    study: Path | None = None,
 ) -> list[Fitted]:
     """Let the candidates of ``spec`` learn; best first, by mean return over new episodes.
 
     Random actions are the last entry, ``"random"``, for comparison. ``keep`` are parameters of a
-    single candidate, found before. ``report`` is called as by
+    single candidate, found before. Where ``spec`` asks for a search, each trial is a policy that
+    learned with other parameters, kept in the file ``study``. ``report`` is called as by
     :func:`~everloop.train.fit.fit_candidates`.
 
     Raises :class:`~everloop.errors.InvalidInput` for a candidate that is no policy, or when none
     can learn here.
     """
     chosen = chosen_candidates(spec, "policy")
-    schema = environment.schema
+    playing = Playing(environment, seed)
+    settings = {n: c.defaults(0) | fixed(spec.space.get(n, {})) for n, c in chosen.items()}
+    if keep is not None:
+        settings = dict.fromkeys(chosen, keep)
+    elif spec.search.asked:
+        settings |= _searched(playing, chosen, spec, report, study)
     tried, failures = [], []
     for name, candidate in chosen.items():
-        params = candidate.defaults(0) if keep is None else keep
         try:
-            fitted = _learn(name, candidate, params, environment, schema, seed, report)
+            fitted = _learn(name, candidate, settings[name], playing, report)
         except EverloopError:
             raise
         except Exception as error:
@@ -66,21 +73,29 @@ def fit_policies(
     return [*tried, _baseline(environment, seed)]
 
 
-def _learn(
-    name: str,
-    candidate: Candidate,
-    params: dict[str, Any],
-    environment: Environment,
-    schema: Schema,
-    seed: int,
+def _searched(
+    playing: Playing,
+    chosen: dict[str, Candidate],
+    spec: TrainSpec,
     report: Report,
+    place: Path | None,
+) -> dict[str, dict[str, Any]]:
+    """The best parameters of each candidate of which a trial came to an end."""
+    check_alone(spec.search)
+    # Optuna takes most of a second to import, which only a search should pay for.
+    study = importlib.import_module("everloop.train.search.study")
+    trials = study.search(playing, chosen, spec, report, place)
+    best = {n: study.best_of([t for t in trials if t.candidate == n]) for n in chosen}
+    return {name: trial.params for name, trial in best.items() if trial is not None}
+
+
+def _learn(
+    name: str, candidate: Candidate, params: dict[str, Any], playing: Playing, report: Report
 ) -> Fitted:
     started = time.perf_counter()
-    estimator = candidate.build(schema, "policy", seed, params)
-    around = Fitting(environment=environment, report=report)
-    candidate.fit(estimator, NOTHING, NOTHING, around)
-    earned = returns(environment, estimator.predict, seeds(CHOOSING, EPISODES, seed))
-    return Fitted(name, params, estimator, time.perf_counter() - started, float(earned.mean()))
+    policy = playing.learn(candidate, params, report)
+    earned = playing.earned(policy)
+    return Fitted(name, params, policy, time.perf_counter() - started, earned)
 
 
 def _baseline(environment: Environment, seed: int) -> Fitted:

@@ -15,6 +15,7 @@ from everloop.store.clock import now_ms
 from everloop.train.candidates._base import Candidate
 from everloop.train.fitting import Report
 from everloop.train.search.allocation import next_candidate
+from everloop.train.search.answers import AnswerStore
 from everloop.train.search.arm import Arm, Asked
 from everloop.train.search.budget import UNBOUNDED, Budget
 from everloop.train.search.journal import Journal
@@ -32,6 +33,7 @@ def search(
     spec: TrainSpec,
     report: Report,
     place: Path | None = None,
+    answers: AnswerStore | None = None,
 ) -> list[Trial]:
     """All trials of the study, those of earlier sessions too.
 
@@ -43,6 +45,7 @@ def search(
     place : the file that keeps the study; what is in it is taken up. None keeps nothing.
     report : called with ``"trial"`` for each that ended, ``"recalled"`` for each that an earlier
         session left.
+    answers : keeps what the best trials answered; None keeps nothing.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     arms = {}
@@ -52,7 +55,8 @@ def search(
     with Journal(place) as journal:
         workers = make_workers(training, spec.search, report)
         try:
-            return Study(arms, spec.search, training.seed, journal, workers, report).run()
+            seed = training.seed
+            return Study(arms, spec.search, seed, journal, workers, report, answers).run()
         finally:
             workers.close()
 
@@ -75,7 +79,9 @@ class Study:
         journal: Journal,
         workers: Workers,
         report: Report,
+        answers: AnswerStore | None = None,
     ) -> None:
+        self.answers = answers
         self.arms, self.spec, self.seed = arms, spec, seed
         self.journal, self.workers, self.report = journal, workers, report
         self.running: dict[int, tuple[str, Asked]] = {}
@@ -120,7 +126,8 @@ class Study:
             return True
         self.journal.started(number, name)
         self.running[number] = name, asked
-        self.workers.start(Job(number, name, asked.params, self.spec.early_stopping))
+        wanted = self.answers is not None
+        self.workers.start(Job(number, name, asked.params, self.spec.early_stopping, wanted))
         return True
 
     def _finish(self) -> None:
@@ -150,6 +157,9 @@ class Study:
         self.journal.ended(trial)
         self.arms[name].tell(asked, trial)
         self.trials.append(trial)
+        if self.answers is not None and done.answers is not None:
+            scores = {t.number: float(t.score or 0.0) for t in self.trials if t.usable}
+            self.answers.keep(done.number, done.answers, scores)
         self.report("trial", facts(trial))
 
     def _decide(self, number: int, step: int, score: float) -> bool:

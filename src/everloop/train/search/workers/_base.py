@@ -33,6 +33,7 @@ class Job:
     candidate: str
     params: dict[str, Any]
     early_stopping: bool
+    answers: bool = False  # whether its answers to the validation rows are wanted
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Done:
     score: float | None = None
     settled: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    answers: np.ndarray | None = None
 
 
 class Workers(ABC):
@@ -74,7 +76,7 @@ def run_job(training: Training, job: Job, prune: Prune, report: Report) -> Done:
     """One trial to its end, in this process."""
     began = time.perf_counter()
     state: State = "failed"
-    score, settled, error = None, {}, None
+    score, settled, error, answers = None, {}, None, None
     try:
         found = training.validate(
             find_candidate(job.candidate),
@@ -85,10 +87,12 @@ def run_job(training: Training, job: Job, prune: Prune, report: Report) -> Done:
         )
         if np.isfinite(found.score):
             state, score, settled = "complete", float(found.score), found.settled
+            answers = found.answers if job.answers else None
         else:
             error = "the validation rows could not be scored"
     except Pruned:
         state = "pruned"
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}".rstrip(": ")
-    return Done(job.number, state, time.perf_counter() - began, score, settled, error)
+    spent = time.perf_counter() - began
+    return Done(job.number, state, spent, score, settled, error, answers)
