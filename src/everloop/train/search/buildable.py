@@ -60,7 +60,7 @@ def _refused(name: str, got: Any, fix: str) -> InvalidInput:
 def _silent(built: Any) -> list[str]:
     """The parameters of an estimator that takes any other in silence (LightGBM); else nothing."""
     steps = getattr(built, "steps", None)
-    model = steps[-1][1] if steps else built
+    model = steps[-1][1] if isinstance(steps, list) else built  # a policy counts its steps
     taken = inspect.signature(type(model).__init__).parameters.values()
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken):
         return []
