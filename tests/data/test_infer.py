@@ -160,9 +160,3 @@ def test_missing_labels_may_be_allowed():
     df = table(y=[None, True, False, True] * 25)
     schema = infer_schema(df, DataSpec("d", "y"), allow_null_target=True).schema
     assert schema.classes == (False, True)
-
-
-def test_several_labels_a_row_are_refused_until_they_can_be_learnt() -> None:
-    frame = pl.DataFrame({"x": range(40), "y": ["a", "b"] * 20})
-    with pytest.raises(InvalidInput, match="one loop for each label"):
-        infer_schema(frame, DataSpec("f.csv", "y"), "multilabel")

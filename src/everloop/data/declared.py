@@ -11,10 +11,12 @@ from everloop.data.environments import Environment
 from everloop.data.episodes import explore
 from everloop.data.forecast import lagged
 from everloop.data.infer import Inferred, infer_schema
+from everloop.data.multilabel import canonical, combine
 from everloop.data.pinned import pinned
 from everloop.data.schema import Tokens
 from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
+from everloop.errors import invalid
 
 
 def environment_of(spec: DataSpec) -> Environment | None:
@@ -33,10 +35,34 @@ def read_declared(spec: DataSpec, base: Path, seed: int = 0) -> pl.DataFrame:
     environment = environment_of(spec)
     if environment is not None:
         return explore(environment, seed)
-    frame = read_table(spec.source, base, query=spec.query)
+    frame = with_target(read_table(spec.source, base, query=spec.query), spec)
     if spec.forecast is None or spec.time is None:
         return frame
     return lagged(frame, spec.target, spec.time, spec.forecast)
+
+
+def with_target(frame: pl.DataFrame, spec: DataSpec) -> pl.DataFrame:
+    """Rows of a source with the target as one column, whatever form it has there.
+
+    Columns of labels, and lists of them, become texts; without labels of anomalies there is a
+    column of nulls, which labels that come later fill. Raises
+    :class:`~everloop.errors.InvalidInput` for values that are no labels.
+    """
+    if spec.labels:
+        return combine(frame, spec.labels, spec.target)
+    there = spec.target in frame.columns
+    if spec.unlabelled:
+        if there:
+            raise invalid(
+                "data.target",
+                "<nothing>",
+                f'the name of the column of labels, as there is one called "{spec.target}"',
+                fix=f'Set data.target = "{spec.target}", or rename the column.',
+            )
+        return frame.with_columns(pl.lit(None, pl.Boolean).alias(spec.target))
+    if there and spec.task == "multilabel":
+        return frame.with_columns(canonical(frame[spec.target]))
+    return frame
 
 
 def infer_declared(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from everloop.data import images, sequences, texts
 from everloop.data.columns import as_kind, as_text, refuse, wrong_value
+from everloop.data.multilabel import known_labels, matrix
 from everloop.data.schema import Feature, Schema
 from everloop.errors import invalid
 
@@ -44,7 +45,9 @@ def encode(df: pl.DataFrame, schema: Schema) -> NDArray[np.float64]:
 def encode_target(df: pl.DataFrame, schema: Schema) -> NDArray[Any]:
     """The labels, shape (rows,): int64 codes into ``schema.classes``, float64 for regression.
 
-    Raises :class:`~everloop.errors.InvalidInput` for a missing label and an unknown class.
+    Of several labels a row 0 and 1, shape (rows, k). Of anomalies -1 where the label is not
+    known. Raises :class:`~everloop.errors.InvalidInput` for another missing label and an unknown
+    class.
     """
     if schema.target not in df.columns:
         raise invalid(
@@ -55,7 +58,13 @@ def encode_target(df: pl.DataFrame, schema: Schema) -> NDArray[Any]:
             path=f"$.{schema.target}",
         )
     target = as_target(df[schema.target], schema)
+    if schema.task == "anomaly":
+        known = dict(zip(schema.classes, range(len(schema.classes)), strict=True))
+        found = target.replace_strict(known, default=None, return_dtype=pl.Int64)
+        return found.fill_null(-1).to_numpy()
     refuse(target, target.is_null(), "a label", fix="Leave out the rows without one.")
+    if schema.task == "multilabel":
+        return matrix(target, schema.classes)
     if not schema.classes:
         return target.to_numpy()
     codes = dict(zip(schema.classes, range(len(schema.classes)), strict=True))
@@ -76,7 +85,8 @@ class Examples:
 def encode_batches(batches: Iterable[pl.DataFrame], rows: int, schema: Schema) -> Examples:
     """Labelled ``rows`` that come in batches; only one of them is held beside the numbers."""
     X = np.empty((rows, schema.width))
-    y = np.empty(rows, dtype=np.int64 if schema.classes else np.float64)
+    shape = (rows, len(schema.classes)) if schema.task == "multilabel" else (rows,)
+    y = np.empty(shape, dtype=np.int64 if schema.classes else np.float64)
     first = 0
     for batch in batches:
         span = slice(first, first + batch.height)
@@ -92,6 +102,8 @@ def as_target(series: pl.Series, schema: Schema) -> pl.Series:
     """
     if schema.numeric:
         return as_kind(series, "number")
+    if schema.task == "multilabel":
+        return known_labels(series, schema.classes)
     first = schema.classes[0]
     if isinstance(first, bool):
         return as_kind(series, "boolean")

@@ -17,6 +17,7 @@ from everloop.data.columns import (
     parse_iso,
     refuse,
 )
+from everloop.data.multilabel import check_labels
 from everloop.data.schema import Feature, Schema, Task, Tokens
 from everloop.data.spec import DataSpec
 from everloop.data.stray import NUMBER_SHARE, refuse_stray_text, share
@@ -70,8 +71,7 @@ def infer_schema(
         raise invalid(
             "data", f"<{df.height} rows>", f"at least {MIN_ROWS} rows", code="too_few_rows"
         )
-    target = present_labels(df[spec.target], allow_null_target)
-    decided, classes = infer_task(target, task or spec.task)
+    decided, classes = _task(df[spec.target], spec, task or spec.task, allow_null_target)
     _check_keys(df, spec)
     notes: list[str] = []
     features = []
@@ -92,13 +92,15 @@ def infer_schema(
             code="no_features",
             fix=" ".join(notes) or None,
         )
-    if classes and not isinstance(classes[0], str | bool):
+    if spec.unlabelled:
+        notes.append(_labels_note(df[spec.target]))
+    elif classes and not isinstance(classes[0], str | bool):
         notes.append(
             f'Target "{spec.target}" is read as {len(classes)} classes, as it holds few different '
             "whole numbers."
         )
     read = {spec.target, spec.time, spec.id, spec.group, *(f.name for f in features)}
-    ignored = tuple(name for name in df.columns if name not in read)
+    ignored = tuple(name for name in (*df.columns, *spec.labels) if name not in read)
     schema = Schema(
         tuple(features),
         spec.target,
@@ -111,6 +113,27 @@ def infer_schema(
         _quantiles(spec) if decided == "quantile" else (),
     )
     return Inferred(schema, notes)
+
+
+def _task(
+    target: pl.Series, spec: DataSpec, task: Task | None, allow_null: bool
+) -> tuple[Task, tuple[str | int | float | bool, ...]]:
+    """The task and its classes; without labels of anomalies these are false and true."""
+    if spec.unlabelled:
+        return "anomaly", (False, True)
+    labels = present_labels(target, allow_null, multilabel=task == "multilabel")
+    decided, classes = infer_task(labels, task)
+    if not spec.labels:
+        return decided, classes
+    check_labels(labels, spec.labels)
+    return decided, spec.labels  # in the order of the loop file
+
+
+def _labels_note(target: pl.Series) -> str:
+    known = len(target) - target.null_count()
+    if known == 0:
+        return "No row has a label: what needs one is not enough evidence until feedback comes."
+    return f"{known:,} of {len(target):,} rows have labels, by feedback; they only judge."
 
 
 def _quantiles(spec: DataSpec) -> tuple[float, ...]:

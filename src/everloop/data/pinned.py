@@ -61,7 +61,9 @@ def pinned(frame: pl.DataFrame, spec: DataSpec, base: Path, tokens: Tokens = "wo
                 fix=f"everloop schema --out {spec.schema} writes it anew, without data.schema.",
             )
     conform(frame, schema, training=True, ignore=_beside(frame, spec))
-    present_labels(frame[schema.target], allow_null=False)
+    if not spec.unlabelled:
+        several = schema.task == "multilabel"
+        present_labels(frame[schema.target], allow_null=False, multilabel=several)
     return schema
 
 

@@ -27,7 +27,8 @@ regression, ranking                 ``y``, a number
 quantile                            ``y``, the middle one, and ``quantiles`` in ascending order
 binary, multiclass, anomaly,        ``label``, a code into ``classes``, and ``probabilities``
 policy                              n by k (anomaly: classes are false and true)
-multilabel                          ``label`` n by k of 0 and 1, and ``probabilities`` n by k
+multilabel                          ``label`` n by k of 0 and 1, and ``probabilities`` n by k,
+                                    each label's own (the classes are the labels)
 ==================================  =========================================================
 """
 
@@ -53,6 +54,8 @@ NUMERIC: frozenset[Task] = frozenset({"regression", "quantile", "ranking"})
 
 #: What a text is read as: known words, hashes of words, or pieces of a language model.
 Tokens = Literal["words", "hashed", "pieces"]
+SEPARATOR = ";"  # between several labels of a row where they are one text
+UNLABELLED = "anomaly"  # the target's name where the data has no labels
 
 WIDTH: dict[str, int] = {"number": 1, "boolean": 1, "category": 1, "datetime": 3}
 

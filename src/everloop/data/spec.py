@@ -14,7 +14,7 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where the data is and what its columns mean."""
 
     source: str  # path or glob beside the loop file, s3://, gs://, az://, or a database's URL
-    target: str  # the column to predict
+    target: str  # the column to predict; a list of columns of 0 and 1 is a label each
     query: str | None = None  # the SQL that reads a database
     # whether rows stay where they are and are read in passes; auto: when they outgrow the memory
     stream: bool | Literal["auto"] = "auto"
@@ -30,6 +30,8 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     image_size: tuple[int, ...] = ()  # height and width to scale images to
     sequences: tuple[str, ...] = ()  # columns of JSON lists; lists are found without it
     task: Task | None = None  # what is predicted; read off the target without it
+    labels: tuple[str, ...] = ()  # columns of 0 and 1, a label each; they become the target
+    unlabelled: bool = False  # of the task anomaly: the source has no labels, feedback may
     group: str | None = None  # of a ranking: the column whose rows are ranked together
     quantiles: tuple[float, ...] = ()  # of the task quantile; 0.1, 0.5 and 0.9 without it
     forecast: ForecastSpec | None = None  # each row is given the target's past

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from everloop.data.columns import as_number, as_text, is_text, refuse
+from everloop.data.multilabel import canonical, check_labels, distinct_labels, holds_lists
 from everloop.data.schema import NUMERIC, Task
 from everloop.data.stray import refuse_stray_text
 from everloop.errors import invalid
@@ -12,7 +13,7 @@ from everloop.errors import invalid
 MAX_NUMBER_CLASSES = 20  # more distinct whole numbers than this are regressed
 
 
-def present_labels(target: pl.Series, allow_null: bool) -> pl.Series:
+def present_labels(target: pl.Series, allow_null: bool, multilabel: bool = False) -> pl.Series:
     """The labels that are there; refuses gaps unless they are allowed, and a single value."""
     if target.dtype.is_float():
         target = target.fill_nan(None)
@@ -20,7 +21,7 @@ def present_labels(target: pl.Series, allow_null: bool) -> pl.Series:
         refuse(
             target, target.is_null(), "a label in every row", fix="Leave out the rows without one."
         )
-    if is_text(target):
+    if is_text(target) and not multilabel:
         refuse_stray_text(target, role="target")
     present = target.drop_nulls()
     if present.n_unique() < 2:
@@ -39,14 +40,19 @@ def infer_task(
     target: pl.Series, task: Task | None
 ) -> tuple[Task, tuple[str | int | float | bool, ...]]:
     """The task and, unless it is regression, the classes in ascending order."""
-    if task == "multilabel":
+    if holds_lists(target) and task is None:
         raise invalid(
-            "data.task",
-            task,
-            "a task that can be trained",
-            code="not_supported",
-            fix="Make one loop for each label: its column is the target of a binary task.",
+            f'target "{target.name}"',
+            "<lists of texts>",
+            "one value in each row",
+            code="mistyped_column",
+            fix='Set data.task = "multilabel" to learn each label of the lists.',
         )
+    if task == "multilabel":
+        plain = canonical(target)
+        labels = distinct_labels(plain)
+        check_labels(plain, labels)
+        return "multilabel", labels
     if task in NUMERIC:
         as_number(target)
         return task, ()

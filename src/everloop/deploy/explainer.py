@@ -20,7 +20,16 @@ from everloop.deploy.predictor import Predictor
 from everloop.errors import InvalidInput, NotFound
 
 EXPLAINED: frozenset[str] = frozenset(
-    {"regression", "ranking", "quantile", "binary", "multiclass", "anomaly", "policy"}
+    {
+        "regression",
+        "ranking",
+        "quantile",
+        "binary",
+        "multiclass",
+        "multilabel",
+        "anomaly",
+        "policy",
+    }
 )
 
 
@@ -62,8 +71,8 @@ def explain(
     check_task(schema)
     y, p = predictor.predict(X)
     classes = schema.classes
-    taken = schema.task == "policy"
-    if (len(classes) == 2 and not taken) or p is None or not classes:
+    one_of_two = len(classes) == 2 and schema.task not in ("policy", "multilabel")
+    if one_of_two or p is None or not classes:
         chosen = np.full(len(X), len(classes) - 1)
     else:
         chosen = np.asarray(p).argmax(axis=1)

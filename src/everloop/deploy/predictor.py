@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,8 @@ class ModelFailure(EverloopError):
 class Output(NamedTuple):
     """``y``: a class or a float per row; ``probabilities``: (n, classes), None for regression.
 
-    Of a model of quantiles, ``probabilities`` are those, (n, quantiles).
+    Of several labels a row ``y`` is a list of them per row. Of a model of quantiles,
+    ``probabilities`` are those, (n, quantiles).
     """
 
     y: list[Any]
@@ -62,6 +64,7 @@ class Predictor:
         self._outputs = self._check_signature()
         self._classes: Sequence[Any] = self.schema.classes
         self._wide = any(feature.shape for feature in self.schema.features)
+        self._several = self.schema.task == "multilabel"
 
     def predict(self, X: npt.NDArray[np.float64]) -> Output:
         """Answer for each row of ``X``, in bounded memory. Raises :class:`ModelFailure`."""
@@ -75,14 +78,14 @@ class Predictor:
         numbers = rest[0] if rest else first
         if not _all_finite(numbers):
             raise ModelFailure("the model answered a number that is not finite")
-        y = first.ravel().tolist()
+        y = first.tolist() if self._several else first.ravel().tolist()
         if len(y) != len(X):
             raise ModelFailure(f"the model gave {len(y)} answers for {len(X)} rows")
         if not rest:
             return Output(y, None)
         if self.schema.numeric:
             return Output(y, numbers)
-        return Output(self._named(y), numbers)
+        return Output(self._listed(y) if self._several else self._named(y), numbers)
 
     def _in_parts(self, X: npt.NDArray[np.float64]) -> list[Any]:
         starts = range(0, len(X), AT_ONCE)
@@ -102,6 +105,10 @@ class Predictor:
             return [classes[label] for label in labels]
         except IndexError:
             raise ModelFailure(f"the model answered a class beyond {len(self._classes)}") from None
+
+    def _listed(self, labels: list[list[int]]) -> list[Any]:
+        """The labels that each row has, in the order of the schema."""
+        return [list(compress(self._classes, row)) for row in labels]
 
     def _check_signature(self) -> list[str]:
         (*inputs,) = self._session.get_inputs()

@@ -13,9 +13,14 @@ class Answers:
 
     Attributes
     ----------
-    pred : codes into ``schema.classes`` (int64) or floats, n.
+    pred : codes into ``schema.classes`` (int64) or floats, n; of several labels a row 0 and 1,
+        n by k.
     proba : probabilities, n by k in the order of ``schema.classes``; None for regression.
     """
 
     pred: np.ndarray
     proba: np.ndarray | None = None
+
+    def on(self, rows: np.ndarray) -> Answers:
+        """Those to some of the rows, by numbers or n booleans."""
+        return Answers(self.pred[rows], None if self.proba is None else self.proba[rows])

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from everloop.data.encode import encode
+from everloop.data.multilabel import matrix
 from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
@@ -48,6 +49,8 @@ class PackagedModel:
                 with_levels(np.concatenate(quantiles), schema) if quantiles else None,
             )
         proba = np.concatenate([part.probabilities for part in parts])
+        if schema.task == "multilabel":
+            return Answers(matrix(values, schema.classes), _in_classes(proba, own, schema))
         code = {label: index for index, label in enumerate(schema.classes)}
         # A label that the comparison does not know is always wrong: -1 matches no class.
         pred = np.asarray([code.get(value, -1) for value in values], dtype=np.int64)
@@ -82,6 +85,8 @@ def asker(model: PackagedModel, schema: Schema) -> Callable[[npt.NDArray[np.floa
             found = output.probabilities
             levels = None if found is None else with_levels(found, schema)
             return Answers(np.asarray(output.y, dtype=np.float64), levels)
+        if schema.task == "multilabel":
+            return Answers(matrix(output.y, schema.classes), output.probabilities)
         pred = np.asarray([codes.get(label, -1) for label in output.y], dtype=np.int64)
         return Answers(pred, output.probabilities)
 

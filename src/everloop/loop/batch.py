@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.conform import conform
+from everloop.data.multilabel import texts
 from everloop.data.quantiles import values_and_levels
 from everloop.errors import invalid
 from everloop.loop.answers import PackagedModel
@@ -19,6 +20,7 @@ from everloop.registry.models import ModelVersion
 def predict_frame(project: Project, frame: pl.DataFrame, version: ModelVersion) -> pl.DataFrame:
     """``y_pred`` (and ``probability`` of it, for classes) for each row of ``frame``, in its order.
 
+    Of several labels a row ``y_pred`` is a text such as ``a;b`` and each label has its probability.
     The id column comes first when the model has one and the frame holds it. Raises
     :class:`~everloop.errors.InvalidInput` when the columns do not fit the model's schema.
     """
@@ -34,6 +36,11 @@ def predict_frame(project: Project, frame: pl.DataFrame, version: ModelVersion) 
             quantiles, _ = values_and_levels(answers.proba)
             for q, values in zip(schema.quantiles, quantiles.T, strict=True):
                 columns[f"q{q:g}"] = values
+    elif schema.task == "multilabel":
+        assert answers.proba is not None
+        columns["y_pred"] = texts(answers.pred, schema.classes)
+        for label, values in zip(schema.classes, answers.proba.T, strict=True):
+            columns[f"probability of {label}"] = values
     else:
         columns["y_pred"] = [schema.classes[code] for code in answers.pred]
         if answers.proba is not None:

@@ -20,6 +20,7 @@ from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.dividing import check_validation_parts, divide, known_of
 from everloop.train.check import check_spec as check_train
+from everloop.train.check import check_unlabelled
 from everloop.train.loading import has_module
 from everloop.update.triggers import check_triggers
 
@@ -45,6 +46,8 @@ def check(folder: Path) -> Checked:
     tokens = declaration.train.prepare.tokens
     inferred = infer_declared(frame, declaration.data, folder, tokens)
     check_words(declaration, inferred.schema.task)
+    if declaration.data.unlabelled:
+        check_unlabelled(declaration.train)
     check_evaluate(declaration.evaluate, inferred.schema.task, frame.columns)
     metric_of(declaration.evaluate, inferred.schema)
     parts, note = divide(frame, inferred.schema, declaration)

@@ -17,6 +17,8 @@ import msgspec
 from everloop.data.addresses import check_address
 from everloop.data.environments import ACTION
 from everloop.data.forecast import check_forecast
+from everloop.data.multilabel import COMBINED
+from everloop.data.schema import UNLABELLED
 from everloop.data.spec import DataSpec
 from everloop.deploy.spec import DeploySpec, ServingSpec
 from everloop.durations import seconds
@@ -129,7 +131,7 @@ def from_dict(raw: dict[str, Any], default_name: str = "loop") -> LoopFile:
             code="missing_key",
         )
     sections = dict(raw)
-    sections["data"] = _with_environment(raw["data"])
+    sections["data"] = _with_target(_with_environment(raw["data"]))
     sections["loop"] = {"name": _safe_name(default_name), **raw.get("loop", {})}
     parts = {name: _section(name, cls, sections.get(name, {})) for name, cls in SECTIONS.items()}
     declaration = Declaration(**parts)  # type: ignore[arg-type]
@@ -147,6 +149,21 @@ def _with_environment(data: dict[str, Any]) -> dict[str, Any]:
         if data.get(key, value) != value:
             raise invalid(f"data.{key}", data[key], f"no {key} beside data.environment")
     return {"feedback": False} | data | implied
+
+
+def _with_target(data: dict[str, Any]) -> dict[str, Any]:
+    """A list as the target names a label each; anomalies need no target at all."""
+    target = data.get("target")
+    if isinstance(target, list):
+        if "labels" in data:
+            raise invalid("data.target", target, "a name beside data.labels, or no data.labels")
+        data = {key: value for key, value in data.items() if key != "target"}
+        data["labels"] = target
+    if data.get("labels"):
+        return {"target": COMBINED, "task": "multilabel"} | data
+    if target is None and data.get("task") == "anomaly":
+        return {"target": UNLABELLED, "unlabelled": True} | data
+    return data
 
 
 def to_dict(declaration: Declaration) -> dict[str, Any]:
@@ -276,6 +293,7 @@ def _check_monitor(d: Declaration) -> None:
 
 def _check_keys_of_rows(data: DataSpec) -> None:
     roles = {"target": data.target, "time": data.time, "id": data.id}
+    _check_labels(data)
     seen: dict[str, str] = {}
     for role, column in roles.items():
         if column is None:
@@ -285,6 +303,26 @@ def _check_keys_of_rows(data: DataSpec) -> None:
         if column in data.ignore:
             raise invalid("data.ignore", column, f"columns other than data.{role}")
         seen[column] = role
+
+
+def _check_labels(data: DataSpec) -> None:
+    if data.labels and data.task != "multilabel":
+        raise invalid("data.task", data.task, '"multilabel", as data.labels are given')
+    if data.labels and len(set(data.labels)) < max(len(data.labels), 2):
+        raise invalid(
+            "data.labels",
+            list(data.labels),
+            "two or more different columns",
+            fix="One label alone is the target of a binary task.",
+        )
+    for role, column in (("time", data.time), ("id", data.id), ("group", data.group)):
+        if column is not None and column in data.labels:
+            raise invalid(f"data.{role}", column, "a column other than those of data.labels")
+    for column in data.ignore:
+        if column in data.labels:
+            raise invalid("data.ignore", column, "columns other than those of data.labels")
+    if data.unlabelled and data.task != "anomaly":
+        raise invalid("data.unlabelled", True, "the task anomaly beside it")
 
 
 def _check_rollout(deploy: DeploySpec) -> None:

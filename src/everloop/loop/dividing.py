@@ -35,7 +35,7 @@ def divide(
         gap=spec.gap,
     )
     in_file_order = schema.time is None and (spec.split == "last" or spec.train_rows is not None)
-    if not schema.numeric and in_file_order:
+    if not schema.numeric and not declaration.data.unlabelled and in_file_order:
         target = frame[schema.target]
         if min(target[parts.test].n_unique(), target[parts.train].n_unique()) < 2:
             share = len(parts.test) / frame.height

@@ -194,6 +194,8 @@ def _baseline(project: Project, champion: ModelVersion) -> Baseline | None:
     if step is None or step.result is None:
         return None
     name = step.result["metric"]
+    if not get_metric(name).needs_labels:
+        return None  # nothing was known about right and wrong
     tested = step.result["metrics"][name]
     if get_metric(name).greater_is_better:
         return Baseline(name, tested["value"], tested["low"], tested["high"])

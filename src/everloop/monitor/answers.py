@@ -15,7 +15,7 @@ from everloop.data.schema import Schema
 from everloop.monitor.control import Spending
 from everloop.monitor.episodes import Episode, follow
 from everloop.monitor.inputs import feature_frame
-from everloop.monitor.labels import answer_codes
+from everloop.monitor.labels import answer_codes, present
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.performance import Baseline, Performance, Score, measure
 from everloop.monitor.profile import Floats
@@ -89,7 +89,7 @@ def scored_rows(
     rows = log.predictions(endpoint, start, end, schema=schema)
     y = log.codes(endpoint, rows["id"], schema)
     pred = answer_codes(rows["y"], schema)
-    known = np.isfinite(y) & np.isfinite(pred)
+    known = present(y) & present(pred)
     wide = len(schema.classes or schema.quantiles)
     given = (rows["p"].list.len() == wide).fill_null(False).to_numpy()
     proba = None

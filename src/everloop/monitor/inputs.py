@@ -19,7 +19,7 @@ from everloop.monitor.episodes import Episodes, follow
 from everloop.monitor.findings import Drift, find_drift, find_faults
 from everloop.monitor.labels import answer_codes
 from everloop.monitor.parts import FEATURE
-from everloop.monitor.profile import Floats, Profile, profile
+from everloop.monitor.profile import Floats, Profile, label_counts, profile
 from everloop.monitor.quality._base import Fault
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, alert_id
@@ -98,6 +98,8 @@ def feature_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
 
 def answers_of(rows: pl.DataFrame, schema: Schema) -> Floats:
     """One number per row that says what was answered, as :func:`profile` takes it."""
+    if schema.task == "multilabel":
+        return label_counts(answer_codes(rows["y"], schema))
     if schema.task != "binary":
         return answer_codes(rows["y"], schema)
     last = rows["p"].list.last().cast(pl.Float64).to_numpy().astype(np.float64)

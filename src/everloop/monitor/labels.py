@@ -9,14 +9,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from everloop.data.multilabel import from_json, texts
 from everloop.data.schema import Schema
 
 
 def label_codes(labels: pl.Series, schema: Schema) -> NDArray[np.float64]:
     """JSON texts as class codes or numbers; NaN for none and for what is no label of the task.
 
-    ``1``, ``1.0``, ``"1"`` and, for classes false and true, ``true`` all find their class.
+    ``1``, ``1.0``, ``"1"`` and, for classes false and true, ``true`` all find their class. Of
+    several labels a row they are n by k of 0 and 1, or of NaN.
     """
+    if schema.task == "multilabel":
+        return _several(labels, schema)
     if schema.numeric:
         return _numbers(labels.str.strip_chars('"'))
     texts = labels.drop_nulls().unique().to_list()
@@ -31,6 +35,8 @@ def label_codes(labels: pl.Series, schema: Schema) -> NDArray[np.float64]:
 def target_column(labels: pl.Series, schema: Schema) -> pl.Series:
     """JSON texts as the target column of a training frame; null where it is no label."""
     codes = label_codes(labels, schema)
+    if schema.task == "multilabel":
+        return pl.Series(labels.name, texts(codes, schema.classes), dtype=pl.String)
     if schema.numeric:
         return pl.Series(codes).fill_nan(None)
     kind = type(schema.classes[0])
@@ -41,7 +47,12 @@ def target_column(labels: pl.Series, schema: Schema) -> pl.Series:
 
 
 def answer_codes(answers: pl.Series, schema: Schema) -> NDArray[np.float64]:
-    """Logged answers as class codes or numbers; NaN where there is none."""
+    """Logged answers as class codes or numbers; NaN where there is none.
+
+    Of several labels a row n by k, as :func:`label_codes`: the log keeps each row's as JSON.
+    """
+    if schema.task == "multilabel":
+        return _several(answers, schema)
     if schema.numeric:
         return _numbers(answers)
     values = answers.drop_nulls().unique().to_list()
@@ -51,6 +62,20 @@ def answer_codes(answers: pl.Series, schema: Schema) -> NDArray[np.float64]:
         .to_numpy()
         .astype(np.float64)
     )
+
+
+def present(codes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows have a label at all, n."""
+    finite = np.isfinite(codes)
+    return finite if finite.ndim == 1 else np.asarray(finite.all(axis=1))
+
+
+def _several(values: pl.Series, schema: Schema) -> NDArray[np.float64]:
+    if values.dtype != pl.String:  # a version of another task answered, or nobody
+        return np.full((len(values), len(schema.classes)), np.nan)
+    known = {text: from_json(text, schema.classes) for text in values.unique()}
+    rows = [known[text] for text in values]
+    return np.array(rows).reshape(len(values), len(schema.classes))
 
 
 def _numbers(values: pl.Series) -> NDArray[np.float64]:

@@ -169,7 +169,10 @@ class PredictionLog:
         return _training_frame(together(in_order(found)), schema)
 
     def codes(self, endpoint: str, ids: pl.Series, schema: Schema) -> NDArray[np.float64]:
-        """The label of each id: class code or number; NaN where none has come."""
+        """The label of each id: class code or number; NaN where none has come.
+
+        Of several labels a row, a row of 0 and 1 for each id.
+        """
         return label_codes(self._label_of(endpoint, ids), schema)
 
     def counts(self, endpoint: str, since: int = 0) -> dict[int, tuple[int, int]]:

@@ -136,7 +136,8 @@ def profile(frame: pl.DataFrame, schema: Schema, answers: Floats | None = None) 
     frame : rows with the schema's features; one that is absent counts as all missing. With the
         schema's time column present rows are taken in its order, else in the order given.
     answers : one value per row *of any set of rows*: the probability of the last class, the class
-        code of a multiclass model, or the number predicted. Held-out rows, not training rows.
+        code of a multiclass model, how many labels a row has, or the number predicted. Held-out
+        rows, not training rows.
     """
     frame = by_time(frame, schema.time)
     features = {f.name: _sketch(frame, f) for f in schema.features}
@@ -152,6 +153,12 @@ def sketch_answers(answers: Floats, schema: Schema) -> Sketch:
         return sketch_number(values)
     codes = np.where(np.isfinite(values), values, -2).astype(np.int64)
     return _from_codes(codes, tuple(str(c) for c in schema.classes), ())
+
+
+def label_counts(labels: Floats) -> Floats:
+    """How many labels each row has, of n by k of 0 and 1: what answers of several labels are
+    profiled by. NaN where a row has NaN."""
+    return np.asarray(labels.sum(axis=1), dtype=np.float64)
 
 
 def sketch_number(values: Floats) -> NumberSketch:

@@ -13,7 +13,8 @@ MOST_ROWS = 100_000
 def baseline(training: Training) -> tuple[str, float] | None:
     """The strategy and its mean validation score; None for a task that has no such answer.
 
-    ``majority`` answers the most frequent class and the shares of all, ``mean`` the mean, ``last``
+    ``majority`` answers the most frequent class (of each label whether most rows have it) and the
+    shares of all, ``mean`` the mean, ``last``
     (rows in order of time) the last value that was known before the validation rows, and
     ``persistence`` (a forecast) the newest value that was known for each row.
 
@@ -23,7 +24,7 @@ def baseline(training: Training) -> tuple[str, float] | None:
     task = training.schema.task
     if training.schema.persistence is not None:
         return _persistence(training, training.schema.persistence)
-    if task not in ("regression", "binary", "multiclass"):
+    if task not in ("regression", "binary", "multiclass", "multilabel"):
         return None
     values = []
     for fit_rows, rows in training.folds:
@@ -31,6 +32,10 @@ def baseline(training: Training) -> tuple[str, float] | None:
         if task == "regression":
             known = y[-1] if training.time_ordered else y.mean()
             answer, proba = np.full(n, float(known)), None
+        elif task == "multilabel":
+            shares = y.mean(axis=0)
+            proba = np.tile(shares, (n, 1))
+            answer = (proba >= 0.5).astype(np.int64)
         else:
             shares = np.bincount(y.astype(np.int64), minlength=len(training.schema.classes)) / len(
                 y

@@ -13,6 +13,7 @@ from everloop.train.candidates.own import own_candidate
 from everloop.train.loading import is_reference
 from everloop.train.spec import ENSEMBLE, PrepareSpec, SearchSpec, TrainSpec
 
+CLASSIFIED: tuple[Task, ...] = ("binary", "multiclass", "multilabel")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 # What a search takes on, in the order of what is learnt per second; of few rows and of many.
@@ -37,7 +38,7 @@ DEFAULTS: dict[Task, tuple[str, ...]] = {
 
 def default_candidates(task: Task, searched: bool = False, rows: int = 0) -> tuple[str, ...]:
     """What is tried when the loop file names nothing; more when there is time to search."""
-    if searched and task in ("regression", "binary", "multiclass"):
+    if searched and task in ("regression", "binary", "multiclass", "multilabel"):
         able = _names_for(task)
         order = PORTFOLIO if rows < MANY_ROWS else ("lightgbm", *PORTFOLIO[:-1])
         return tuple(name for name in order if name in able)
@@ -123,14 +124,34 @@ def check_fits(spec: TrainSpec, task: Task) -> None:
 
     Raises :class:`~everloop.errors.InvalidInput`.
     """
-    if spec.threshold != 0.5 and task != "binary":
+    if spec.threshold != 0.5 and task not in ("binary", "multilabel"):
         raise invalid("train.threshold", spec.threshold, f"none for the task {task}")
+    if spec.threshold == "cost" and task == "multilabel":
+        raise invalid("train.threshold", "cost", 'a probability, or "metric", for several labels')
     kind = spec.validation.kind
-    if kind == "stratified" and task not in ("binary", "multiclass"):
+    if kind == "stratified" and task not in CLASSIFIED:
         expected = f"another kind for the task {task}, which has no classes"
         raise invalid("train.validation.kind", kind, expected)
     if kind != "auto" and task == "policy":
         raise invalid("train.validation.kind", kind, '"auto", as a policy has no rows')
+
+
+def check_unlabelled(spec: TrainSpec) -> None:
+    """Without labels nothing can be compared: one candidate, with the parameters it is given.
+
+    Raises :class:`~everloop.errors.InvalidInput`.
+    """
+    fix = "Name data.target, the column of labels, to choose by it."
+    names = spec.candidates or default_candidates("anomaly")
+    if len(names) > 1:
+        expected = "one candidate, as no labels tell which is better"
+        raise invalid("train.candidates", list(names), expected, fix=fix)
+    if spec.search.asked:
+        expected = "no search, as no labels tell which parameters are better"
+        raise invalid("train.search", "<a search>", expected, fix=fix)
+    if spec.validation.kind != "auto":
+        expected = '"auto", as no labels are there to validate by'
+        raise invalid("train.validation.kind", spec.validation.kind, expected, fix=fix)
 
 
 def _check_prepare(prepare: PrepareSpec) -> None:

@@ -9,6 +9,7 @@ from onnx import ModelProto, TensorProto, helper, load_model_from_string, numpy_
 
 from everloop.data.schema import Schema
 from everloop.train.calibration import TINY, Calibrated, Map
+from everloop.train.label_thresholds import ThresholdedLabels
 from everloop.train.onnx import exported
 from everloop.train.threshold import Thresholded
 
@@ -75,6 +76,15 @@ def exported_thresholded(model: Thresholded, schema: Schema) -> bytes:
     one = tail.add("Gather", "probabilities", np.array(1, dtype=np.int64), axis=1)
     over = tail.add("Not", tail.add("Less", one, np.array([model.threshold])))
     tail.add("Cast", over, name="label", to=TensorProto.INT64)
+    return tail.bytes()
+
+
+def exported_thresholds(model: ThresholdedLabels, schema: Schema) -> bytes:
+    """The graph of the estimator with each label decided by its threshold."""
+    tail = _Tail(exported(model.estimator, schema), "undecided")
+    tail.add("Identity", tail.outputs["probabilities"], name="probabilities")
+    below = tail.add("Less", "probabilities", np.asarray(model.thresholds)[None, :])
+    tail.add("Cast", tail.add("Not", below), name="label", to=TensorProto.INT64)
     return tail.bytes()
 
 

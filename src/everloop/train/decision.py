@@ -8,6 +8,7 @@ import numpy as np
 
 from everloop.data.schema import Schema
 from everloop.train.calibration import Calibrated, calibrate
+from everloop.train.label_thresholds import ThresholdedLabels, choose_thresholds
 from everloop.train.spec import TrainSpec
 from everloop.train.threshold import Thresholded, cheapest_threshold, choose_threshold
 from everloop.train.training import Training
@@ -15,9 +16,9 @@ from everloop.train.training import Training
 
 def decides(spec: TrainSpec, schema: Schema) -> bool:
     """Whether something is to be learned from, or set for, validation predictions."""
-    able = schema.task in ("binary", "multiclass")
-    cut = spec.threshold != 0.5 and schema.task == "binary"
-    return able and (spec.calibrate != "none" or cut)
+    calibrates = spec.calibrate != "none" and schema.task in ("binary", "multiclass")
+    cut = spec.threshold != 0.5 and schema.task in ("binary", "multilabel")
+    return calibrates or cut
 
 
 def decided(
@@ -28,6 +29,15 @@ def decided(
     ``proba`` are out-of-fold probabilities of ``rows``, in the order of the schema's classes.
     """
     facts: dict[str, Any] = {}
+    if training.schema.task == "multilabel":
+        labels = [str(label) for label in training.schema.classes]
+        cuts = np.full(len(labels), 0.5)
+        if isinstance(spec.threshold, str):
+            cuts = choose_thresholds(proba, training.y[rows], training.score)
+        else:
+            cuts[:] = spec.threshold
+        facts["threshold"] = dict(zip(labels, cuts.tolist(), strict=True))
+        return ThresholdedLabels(estimator, cuts), facts
     seen = np.asarray(estimator.classes_).astype(np.int64)
     y, known = training.y[rows], proba[:, seen]
     if spec.calibrate != "none" and len(seen) > 1:

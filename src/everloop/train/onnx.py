@@ -2,8 +2,9 @@
 
 The graph takes ``X`` (double, n by width). It answers ``y`` (double, n) for regression, ``label``
 (int64, n; a code into ``schema.classes``) and ``probabilities`` (double, n by k in the order of
-``schema.classes``) for classification. Linear models are computed in double precision; trees
-compare in the precision they were trained in and sum their leaves in single precision.
+``schema.classes``) for classification; of several labels a row both are n by k. Linear models are
+computed in double precision; trees compare in the precision they were trained in and sum their
+leaves in single precision.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def same_opsets(front: ModelProto, own: ModelProto) -> None:
 
 def _convert(estimator: Any, schema: Schema) -> ModelProto:
     _register_converters(estimator)
-    classifier = not schema.numeric
+    classifier = not schema.numeric and schema.task != "multilabel"
     model: ModelProto = convert_sklearn(
         estimator,
         name="everloop",
@@ -123,7 +124,11 @@ def _convert(estimator: Any, schema: Schema) -> ModelProto:
     outputs = [f"model.{output.name}" for output in model.graph.output]
     _rename(model, {output.name: f"model.{output.name}" for output in model.graph.output})
     del model.graph.output[:]
-    if classifier:
+    if schema.task == "multilabel":
+        _add(model, "Cast", [outputs[0]], "probabilities", to=TensorProto.DOUBLE)
+        add_labels(model, np.full(len(schema.classes), 0.5))
+        _output(model, "probabilities", TensorProto.DOUBLE, ["rows", len(schema.classes)])
+    elif classifier:
         _classifier_outputs(model, outputs, np.asarray(estimator.classes_), len(schema.classes))
     else:
         _add(model, "Cast", [outputs[0]], "y.double", to=TensorProto.DOUBLE)
@@ -147,6 +152,15 @@ def _classifier_outputs(
         _constant(model, "probabilities.place", place)
         _add(model, "MatMul", [known, "probabilities.place"], "probabilities")
     _output(model, "probabilities", TensorProto.DOUBLE, ["rows", count])
+
+
+def add_labels(model: ModelProto, thresholds: np.ndarray) -> None:
+    """``label`` n by k: 1 where ``probabilities`` reach each label's threshold."""
+    _constant(model, "label.threshold", np.asarray(thresholds, dtype=np.float64)[None, :])
+    _add(model, "Less", ["probabilities", "label.threshold"], "label.below")
+    _add(model, "Not", ["label.below"], "label.reached")
+    _add(model, "Cast", ["label.reached"], "label", to=TensorProto.INT64)
+    _output(model, "label", TensorProto.INT64, ["rows", len(thresholds)])
 
 
 def _add(model: ModelProto, kind: str, inputs: list[str], output: str, **attrs: Any) -> None:
@@ -254,14 +268,21 @@ def _compare(name: str, estimator: Any, session: Any, rows: np.ndarray, schema: 
     else:
         assert proba is not None
         worst = float(np.abs(answers[1] - proba).max())
-        ranked = np.sort(proba, axis=1)
-        tie = ranked[:, -1] - ranked[:, -2] <= 2 * TOLERANCE
-        if hasattr(estimator, "threshold"):
-            tie = np.abs(proba[:, 1] - estimator.threshold) <= 2 * TOLERANCE
-        if np.any((answers[0] != pred) & ~tie):
+        if np.any((answers[0] != pred) & ~_ties(estimator, proba, schema)):
             raise _refused(name, "the converted model gives other labels")
     if not worst <= TOLERANCE:
         raise _refused(name, f"the converted model differs by {worst:.2g} (at most {TOLERANCE:g})")
+
+
+def _ties(estimator: Any, proba: np.ndarray, schema: Schema) -> np.ndarray:
+    """Where rounding may decide the label: n rows, or n by k of several labels."""
+    if schema.task == "multilabel":
+        cuts = np.asarray(getattr(estimator, "thresholds", 0.5))
+        return np.asarray(np.abs(proba - cuts) <= 2 * TOLERANCE)
+    if hasattr(estimator, "threshold"):
+        return np.asarray(np.abs(proba[:, 1] - estimator.threshold) <= 2 * TOLERANCE)
+    ranked = np.sort(proba, axis=1)
+    return np.asarray(ranked[:, -1] - ranked[:, -2] <= 2 * TOLERANCE)
 
 
 def _name(estimator: Any) -> str:

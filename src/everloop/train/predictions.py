@@ -15,8 +15,13 @@ def predict(estimator: Any, X: np.ndarray, schema: Schema) -> tuple[np.ndarray, 
 
     Returns ``(values, None)`` for regression and ranking, ``(middle, quantiles and their levels)``
     for quantiles and ``(codes, probabilities)`` for classification, probabilities n by k in the
-    order of ``schema.classes``, 0 for a class that was not in training.
+    order of ``schema.classes``, 0 for a class that was not in training. Of several labels a row
+    both are n by k, the first of 0 and 1.
     """
+    if schema.task == "multilabel":
+        own = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+        cuts = getattr(estimator, "thresholds", 0.5)
+        return (own >= cuts).astype(np.int64), own
     if schema.task == "quantile":
         quantiles = np.asarray(estimator.predict(X), dtype=np.float64)
         return quantiles[:, quantiles.shape[1] // 2], with_levels(quantiles, schema)

@@ -95,6 +95,6 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     validation: ValidationSpec = ValidationSpec()
     prepare: PrepareSpec = PrepareSpec()
     calibrate: Literal["none", "auto", "platt", "isotonic"] = "none"  # of probabilities
-    # of the second of two classes; chosen on validation rows: "metric" by evaluate.metric, "cost"
-    # by what [evaluate.cost] says in money
+    # of the second of two classes, or of every label; chosen on validation rows: "metric" by
+    # evaluate.metric, "cost" by what [evaluate.cost] says in money
     threshold: float | str = 0.5

@@ -88,14 +88,18 @@ def choose_threshold(proba: np.ndarray, y: np.ndarray, score: ScoreOf) -> float:
     ----------
     proba : m by 2. y : m codes. score : of ``(y, pred, proba)``, greater is better.
     """
-    # Between two scores that occurred, so that rounding moves no row across.
-    ordered = np.unique(proba[:, 1])
-    between = (ordered[1:] + ordered[:-1]) / 2
-    place = np.linspace(0, len(between) - 1, min(CUTS, len(between))).round().astype(int)
-    cuts = np.append(between[place], 0.5)
+    cuts = np.append(between_scores(proba[:, 1]), 0.5)
     values = np.array([score(y, (proba[:, 1] >= cut).astype(np.int64), proba) for cut in cuts])
     values[np.isnan(values)] = -np.inf
     if values[-1] >= values.max():
         return 0.5
     best = np.sort(cuts[values >= values.max() - 1e-12])
     return float(best[len(best) // 2])
+
+
+def between_scores(scores: np.ndarray) -> np.ndarray:
+    """Some thresholds between two scores that occurred, so that rounding moves no row across."""
+    ordered = np.unique(scores)
+    between = (ordered[1:] + ordered[:-1]) / 2
+    place = np.linspace(0, len(between) - 1, min(CUTS, len(between))).round().astype(int)
+    return np.asarray(between[place])

@@ -29,7 +29,30 @@ class Node:
 
 def ensemble(nodes: list[Node], targets: int) -> dict[str, Any]:
     """Attributes of ``TreeEnsembleRegressor``; tree ``t`` adds to the score ``t % targets``."""
-    leaves = [n for n in nodes if n.mode == "LEAF"]
+    leaves = [(n, n.tree % targets, n.value) for n in nodes if n.mode == "LEAF"]
+    return _attributes(nodes, leaves, targets)
+
+
+def shared_ensemble(
+    nodes: list[Node], values: dict[tuple[int, int], np.ndarray], targets: int
+) -> dict[str, Any]:
+    """The same of trees that add to every score: ``values`` of a leaf by its tree and node.
+
+    A value of 0 adds nothing and is left out, but for one of each leaf.
+    """
+    leaves = [
+        (node, target, float(value))
+        for node in nodes
+        if node.mode == "LEAF"
+        for target, value in enumerate(values[node.tree, node.id])
+        if value != 0.0 or target == 0
+    ]
+    return _attributes(nodes, leaves, targets)
+
+
+def _attributes(
+    nodes: list[Node], leaves: list[tuple[Node, int, float]], targets: int
+) -> dict[str, Any]:
     columns = {
         "nodes_treeids": [n.tree for n in nodes],
         "nodes_nodeids": [n.id for n in nodes],
@@ -38,13 +61,13 @@ def ensemble(nodes: list[Node], targets: int) -> dict[str, Any]:
         "nodes_truenodeids": [n.left for n in nodes],
         "nodes_falsenodeids": [n.right for n in nodes],
         "nodes_missing_value_tracks_true": [n.missing_left for n in nodes],
-        "target_treeids": [n.tree for n in leaves],
-        "target_nodeids": [n.id for n in leaves],
-        "target_ids": [n.tree % targets for n in leaves],
+        "target_treeids": [n.tree for n, _, _ in leaves],
+        "target_nodeids": [n.id for n, _, _ in leaves],
+        "target_ids": [target for _, target, _ in leaves],
     }
     values = {
         "nodes_values_as_tensor": [n.value if n.mode != "LEAF" else 0.0 for n in nodes],
-        "target_weights_as_tensor": [n.value for n in leaves],
+        "target_weights_as_tensor": [value for _, _, value in leaves],
     }
     tensors = {
         k: numpy_helper.from_array(np.array(v, dtype=np.float64), k) for k, v in values.items()

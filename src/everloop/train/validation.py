@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from everloop.data.multilabel import strata
 from everloop.data.splits.by_time import stretches
 from everloop.data.splits.hashing import Hashes, fraction, salted
 from everloop.data.splits.k_fold import dealt, parts_by_hash
@@ -78,7 +79,8 @@ def folds(
         return _whole(known.together, seed)
     order = np.random.default_rng(seed).permutation(len(y))
     if classification:
-        order = order[np.argsort(y[order], kind="stable")]
+        codes = strata(y)[0] if y.ndim == 2 else y
+        order = order[np.argsort(codes[order], kind="stable")]
     # Dealt round like cards, rows sorted by class fall on every part alike.
     part = np.empty(len(y), dtype=np.int64)
     part[order] = np.arange(len(y)) % AUTO_FOLDS
@@ -178,7 +180,8 @@ def _by_hash(kind: str, y: np.ndarray, spec: ValidationSpec, known: Known) -> li
         count = 1
     elif kind == "stratified":
         part, count = dealt(known.hashes, y, spec.folds), spec.folds
-        rarest = int(np.unique(y, return_counts=True)[1].min())
+        codes = strata(y)[0] if y.ndim == 2 else y
+        rarest = int(np.unique(codes, return_counts=True)[1].min())
         if rarest < count:
             most = f"at most {rarest}, the training rows of the rarest class"
             raise invalid(f"{FIELD}.folds", count, most)

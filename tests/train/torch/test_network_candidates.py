@@ -116,3 +116,17 @@ def test_weights_count():
     weights = np.where(y == 1, 1.0, 1e-6)
     estimator = fitted("torch_mlp", X, y, schema, Fitting(weights=weights), epochs=3)
     assert np.mean(estimator.predict(X) == 1) > 0.95
+
+
+def test_a_network_learns_several_labels_at_once():
+    X, y, schema = images(200)
+    bright = (np.nan_to_num(X, nan=100.0).mean(axis=1) > 110).astype(np.int64)
+    both = np.column_stack([(y == 1).astype(np.int64), bright])
+    schema = Schema(schema.features, "labels", "multilabel", ("one", "bright"))
+    estimator = fitted("cnn", X, both, schema, epochs=8)
+    pred, known = predict(estimator, X, schema)
+    assert np.mean(pred == both) > 0.8
+    session = onnxruntime.InferenceSession(to_onnx(estimator, schema, X))
+    label, probabilities = session.run(["label", "probabilities"], {"X": X})
+    np.testing.assert_allclose(probabilities, known, atol=2e-6)
+    np.testing.assert_array_equal(label, pred)

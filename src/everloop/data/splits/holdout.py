@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.encode import encode_target
+from everloop.data.multilabel import strata
 from everloop.data.schema import Schema
 from everloop.data.splits._base import Split, groups_of, millis
 from everloop.data.splits.by_time import latest_share, newest
@@ -114,12 +115,12 @@ def _random(
             ends = hashes.min() if not chosen.any() else hashes.max()
             chosen ^= hashes == ends  # the group at the edge
     else:
-        labels = encode_target(df, schema) if schema.classes else np.zeros(df.height, np.int64)
-        for label in np.unique(labels, axis=0):
-            members = np.flatnonzero(_equal(labels, label))
+        labels, kept = _strata(df, schema)
+        for label in np.unique(labels):
+            members = np.flatnonzero(labels == label)
             chosen[members] = _of_class(hashes[members], chosen[members], share, exact)
-        if schema.classes:
-            same = f", {'' if exact else 'about '}the same share of each class"
+        if kept:
+            same = f", {'' if exact else 'about '}the same share of {kept}"
     if not chosen.any():
         raise invalid("evaluate.holdout", share, f"a larger share of the {df.height} rows")
     return Split(
@@ -129,9 +130,16 @@ def _random(
     )
 
 
-def _equal(labels: np.ndarray, label: np.ndarray) -> np.ndarray:
-    same = np.asarray(labels == label)
-    return np.all(same, axis=1) if same.ndim == 2 else same
+def _strata(df: pl.DataFrame, schema: Schema) -> tuple[np.ndarray, str]:
+    """A code for each row, and what rows of one code share, in words."""
+    if not schema.classes:
+        return np.zeros(df.height, np.int64), ""
+    labels = encode_target(df, schema)
+    if labels.ndim == 1:
+        return labels, "" if np.all(labels < 0) else "each class"
+    codes, rare = strata(labels)
+    alone = f" ({rare:,} rare ones count as one)" if rare else ""
+    return codes, f"each combination of labels{alone}"
 
 
 def _of_class(hashes: np.ndarray, chosen: np.ndarray, share: float, exact: bool) -> np.ndarray:

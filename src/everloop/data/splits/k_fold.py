@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.encode import encode_target
+from everloop.data.multilabel import strata
 from everloop.data.schema import Schema
 from everloop.data.splits._base import Rows, Split, groups_of
 from everloop.data.splits.hashing import Hashes, fraction, row_hash
@@ -67,7 +68,8 @@ def parts_by_hash(hashes: Hashes, folds: int) -> Rows:
 
 
 def dealt(hashes: Hashes, y: np.ndarray, folds: int) -> Rows:
-    """Rows sorted by class and hash, dealt round like cards."""
+    """Rows sorted by class (or combination of labels) and hash, dealt round like cards."""
+    y = strata(y)[0] if y.ndim == 2 else y
     part = np.empty(len(y), dtype=np.int64)
     part[np.lexsort((hashes, y))] = np.arange(len(y)) % folds
     return part

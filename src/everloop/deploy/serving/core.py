@@ -47,13 +47,24 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What one arm answered. ``p`` : probabilities by row and class, None for regression."""
+    """What one arm answered. ``p`` : probabilities by row and class, None for regression.
+
+    ``labels`` : of several labels a row their names, in the order of ``p``.
+    """
 
     y: list[Any]
     p: list[list[float]] | None
     ids: list[str]
     version: int
     arm: str
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def shares(self) -> list[Any] | None:
+        """``p`` as JSON has it: of several labels a row by label, else in the order of classes."""
+        if self.p is None or self.labels is None:
+            return self.p
+        return [dict(zip(self.labels, row, strict=True)) for row in self.p]
 
 
 class Core:
@@ -145,7 +156,7 @@ class Core:
         self.journal.prediction(_record(endpoint.name, arm, rows, ids, call, ms, y, p))
         if self.journal.waits:
             await self.journal.committed()
-        return Answer(y, p, ids, arm.version, arm.role)
+        return Answer(y, p, ids, arm.version, arm.role, model.labels)
 
     async def _asked(self, endpoint: LiveEndpoint, model: LoadedModel, X: Matrix) -> Output:
         """The model's answer, or the one it gave to the same rows before."""

@@ -31,6 +31,8 @@ class LoadedModel:
         self.digest = digest
         self.predictor = predictor
         self.reader = InputReader(predictor.schema)
+        several = predictor.schema.task == "multilabel"
+        self.labels = tuple(map(str, predictor.schema.classes)) if several else None
         self.background = background  # that explanations are held against
         self.batcher: Batcher | None = None  # made by the core when the model proves slow
         self._row_ms = row_ms

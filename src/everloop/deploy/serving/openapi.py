@@ -90,6 +90,7 @@ def record_schema(reader: InputReader, many: bool = False) -> dict[str, Any]:
 
 
 def _predict(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
+    reader = endpoint.champion.model.reader
     record, columns = _ref(f"{name}.record"), _ref(f"{name}.columns")
     records = {"type": "array", "items": record, "minItems": 1}
     wrapped = {"type": "object", "properties": {"records": records}, "required": ["records"]}
@@ -97,11 +98,8 @@ def _predict(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
         "type": "object",
         "required": ["y_pred"],
         "properties": {
-            "y_pred": {"type": "array", "items": _label(endpoint.champion.model.reader.schema)},
-            "probabilities": {
-                "type": "array",
-                "items": {"type": "array", "items": {"type": "number"}},
-            },
+            "y_pred": {"type": "array", "items": _label(reader.schema)},
+            "probabilities": {"type": "array", "items": _shares(reader.schema)},
             "id": {"type": "array", "items": {"type": "string"}},
             "version": {"type": "integer"},
         },
@@ -154,7 +152,19 @@ def _feedback(name: str, schema: Schema) -> dict[str, Any]:
 
 
 def _label(schema: Schema) -> dict[str, Any]:
+    if schema.task == "multilabel":
+        one = {"enum": list(schema.classes)}
+        return {"type": "array", "items": one, "uniqueItems": True}
     return {"enum": list(schema.classes)} if schema.classes else {"type": "number"}
+
+
+def _shares(schema: Schema) -> dict[str, Any]:
+    """Probabilities of one row: by label where there are several, else in the order of classes."""
+    number = {"type": "number"}
+    if schema.task != "multilabel":
+        return {"type": "array", "items": number}
+    labels = [str(label) for label in schema.classes]
+    return {"type": "object", "properties": dict.fromkeys(labels, number), "required": labels}
 
 
 def _errors() -> dict[str, Any]:

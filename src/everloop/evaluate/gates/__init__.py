@@ -5,6 +5,7 @@ from everloop.evaluate.gates import (
     beats_champion,
     behaviour,
     better_than,
+    champion_agreement,
     gap,
     latency,
     named_slice,
@@ -16,7 +17,7 @@ from everloop.evaluate.gates import (
     threshold,
     worst_slices,
 )
-from everloop.evaluate.gates._base import Evidence, Gate, GateResult, Verdict
+from everloop.evaluate.gates._base import Evidence, Gate, GateResult, Verdict, too_little
 from everloop.evaluate.gates._parse import parse_gate
 from everloop.evaluate.gates.check import check_spec, chosen_gates, chosen_metric
 from everloop.evaluate.gates.peculiar import peculiarities
@@ -33,6 +34,7 @@ __all__ = [
     "behaviour",
     "better_than",
     "bless",
+    "champion_agreement",
     "check_gates",
     "check_spec",
     "chosen_gates",
@@ -48,5 +50,6 @@ __all__ = [
     "selection_rate",
     "size",
     "threshold",
+    "too_little",
     "worst_slices",
 ]

@@ -10,7 +10,6 @@ import polars as pl
 from everloop.data.schema import Feature
 from everloop.errors import invalid, nearest
 from everloop.evaluate.gates._base import FIELD, Evidence, Gate
-from everloop.evaluate.gates._slices import narrowed
 
 NOISE = 0.1  # standard deviations of the column
 MOST_ROWS = 5_000  # asked again for each change
@@ -23,7 +22,7 @@ def thinned(evidence: Evidence) -> Evidence:
         return evidence
     rows = np.zeros(n, dtype=bool)
     rows[np.random.default_rng(evidence.seed).choice(n, MOST_ROWS, replace=False)] = True
-    return replace(narrowed(evidence, rows), champion=None)
+    return replace(evidence.on(rows), champion=None)
 
 
 def feature_of(gate: Gate, evidence: Evidence, name: str, kinds: tuple[str, ...] = ()) -> Feature:

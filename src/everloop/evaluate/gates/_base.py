@@ -23,7 +23,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
@@ -62,7 +62,7 @@ class Evidence:
     leaks : level (leak or suspect) and sentence of what leaks into training; None when nobody
         looked.
     costs : of each answer, true classes by answered ones. groups : codes of rows ranked together.
-    seed : of resampling.
+    seed : of resampling. unit : what the rows are, in words.
     """
 
     schema: Schema
@@ -77,6 +77,32 @@ class Evidence:
     costs: np.ndarray | None = None
     groups: np.ndarray | None = None
     seed: int = 0
+    unit: str = "rows"
+
+    @property
+    def labelled(self) -> Evidence:
+        """The rows whose label is known, of anomalies; of other tasks all are."""
+        if self.schema.task != "anomaly" or not np.any(self.y < 0):
+            return self
+        return replace(self.on(self.y >= 0), unit="labelled rows")
+
+    def on(self, rows: np.ndarray) -> Evidence:
+        """The same evidence on some of its rows, n booleans."""
+        champion = self.champion
+        return replace(
+            self,
+            frame=self.frame.filter(rows),
+            y=self.y[rows],
+            challenger=self.challenger.on(rows),
+            champion=None if champion is None else champion.on(rows),
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
+    @property
+    def of_champion(self) -> Evidence:
+        """The champion's answers in the challenger's place."""
+        assert self.champion is not None
+        return replace(self, challenger=self.champion, champion=None)
 
     def bound(self, metric: Metric) -> Metric:
         """``metric`` with these costs and groups."""
@@ -147,6 +173,12 @@ class Gate(ABC):
         return _compares(self.text)
 
     @property
+    def needs_labels(self) -> bool:
+        """Whether only rows with a label can tell."""
+        metric: Metric | None = getattr(self, "metric", None)
+        return metric is not None and metric.needs_labels
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the data that it reads."""
         return ()
@@ -171,7 +203,8 @@ class Gate(ABC):
 
 
 def _compares(sentence: str) -> bool:
-    return sentence.endswith("champion") or " champion by " in sentence
+    between = " champion by " in sentence or " with champion " in sentence
+    return between or sentence.endswith("champion")
 
 
 def bounded(value: float, low: float, high: float, sign: str, bound: float) -> Verdict:
@@ -196,7 +229,7 @@ def too_little(metric: Metric, evidence: Evidence) -> str | None:
     """Why the holdout cannot judge by ``metric``; None when it can."""
     y = evidence.y
     if len(y) < MIN_ROWS:
-        return f"the holdout has {len(y)} rows; {MIN_ROWS} are needed"
+        return f"the holdout has {len(y)} {evidence.unit}; {MIN_ROWS} are needed"
     if evidence.schema.task == "binary":
         counts = np.bincount(y, minlength=2)
         if counts.min() < MIN_OF_A_CLASS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +11,6 @@ import polars as pl
 from scipy.special import ndtri
 
 from everloop.data.schema import Feature
-from everloop.evaluate.answers import Answers
 from everloop.evaluate.gates._base import MIN_ROWS, Evidence, too_little
 from everloop.evaluate.metrics import Metric
 
@@ -42,26 +41,9 @@ class Judged:
     n: int
 
 
-def narrowed(evidence: Evidence, rows: np.ndarray) -> Evidence:
-    """The same evidence on some of its rows."""
-
-    def of(answers: Answers) -> Answers:
-        proba = None if answers.proba is None else answers.proba[rows]
-        return Answers(answers.pred[rows], proba)
-
-    return replace(
-        evidence,
-        frame=evidence.frame.filter(pl.Series(rows)),
-        y=evidence.y[rows],
-        challenger=of(evidence.challenger),
-        champion=None if evidence.champion is None else of(evidence.champion),
-        groups=None if evidence.groups is None else evidence.groups[rows],
-    )
-
-
 def judged(metric: Metric, evidence: Evidence, part: Slice, level: float) -> Judged:
     """The metric on a slice, with a two-sided interval that is wrong with chance ``level``."""
-    own = narrowed(evidence, part.rows)
+    own = evidence.on(part.rows)
     metric = own.bound(metric)
     answers = own.challenger
     value = metric.function(own.y, answers.pred, answers.proba)
@@ -73,7 +55,7 @@ def judged(metric: Metric, evidence: Evidence, part: Slice, level: float) -> Jud
 
 def value_on(metric: Metric, evidence: Evidence, part: Slice) -> float:
     """The metric on a slice, on a sample where it is large; NaN where nothing can be said."""
-    own = narrowed(evidence, _thinned(part.rows))
+    own = evidence.on(_thinned(part.rows))
     if too_little(metric, own):
         return float("nan")
     answers = own.challenger

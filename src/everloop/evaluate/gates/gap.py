@@ -20,7 +20,7 @@ from everloop.evaluate.gates._base import (
 )
 from everloop.evaluate.gates._champion import metric_in
 from everloop.evaluate.gates._columns import groups_of, listed
-from everloop.evaluate.gates._slices import Judged, Slice, judged, narrowed
+from everloop.evaluate.gates._slices import Judged, Slice, judged
 from everloop.evaluate.metrics import Metric
 from everloop.extensions import gates
 
@@ -64,7 +64,7 @@ class Gap(Gate):
     def check(self, evidence: Evidence) -> GateResult:
         names, codes = groups_of(self, evidence.frame, self.by)
         parts = [Slice(f"{name!r}", "", codes == i) for i, name in enumerate(names)]
-        large = [p for p in parts if not too_little(self.metric, narrowed(evidence, p.rows))]
+        large = [p for p in parts if not too_little(self.metric, evidence.on(p.rows))]
         by = " and ".join(self.by)
         if len(large) < 2:
             small = min(parts, key=lambda p: int(p.rows.sum()), default=None)

@@ -20,7 +20,6 @@ from everloop.evaluate.gates._base import (
 )
 from everloop.evaluate.gates._champion import metric_in
 from everloop.evaluate.gates._columns import column_of
-from everloop.evaluate.gates._slices import narrowed
 from everloop.evaluate.metrics import Metric, estimate
 from everloop.extensions import gates
 
@@ -54,7 +53,7 @@ class NamedSlice(Gate):
         check_metric_task(self.metric, task, FIELD)
 
     def check(self, evidence: Evidence) -> GateResult:
-        own = narrowed(evidence, self._rows(column_of(self, evidence.frame, self.column)))
+        own = evidence.on(self._rows(column_of(self, evidence.frame, self.column)))
         reason = too_little(self.metric, own)
         if reason:
             detail = f"Where {self.column} is {self.value}, {reason}."

@@ -44,7 +44,7 @@ def check_gates(
     results = [
         gate.result("not_enough_evidence", unanswered)
         if unanswered is not None and gate.compares
-        else gate.check(evidence)
+        else gate.check(evidence.labelled if gate.needs_labels else evidence)
         for gate in gates
     ]
     return with_words(together(results), gates, spec)

@@ -10,7 +10,8 @@ is. It is stateless. To add one, write a class in a file of its own and register
         def rows(self, y, pred, proba):
             return (y == pred)[:, None].astype(float)
 
-Obligations. ``function`` takes n codes or floats and, where ``needs_probabilities`` is set,
+Obligations. ``function`` takes n codes or floats (of several labels a row, n by k of 0 and 1) and,
+where ``needs_probabilities`` is set,
 probabilities n by k (for the task quantile: the quantiles, then
 their levels, n by 2q); it answers NaN where the metric
 has no value (``undefined`` says why), and never raises for valid input. ``draws`` answers how
@@ -49,6 +50,7 @@ class Metric:
     tasks : what it can judge.
     greater_is_better : False for errors and losses.
     needs_probabilities : whether ``proba`` must be given.
+    needs_labels : False for what answers alone tell; ``y`` is then not read.
     bounds : smallest and largest possible value; None where there is none.
     same_as : another name of the same number, which reports show instead.
     """
@@ -56,6 +58,7 @@ class Metric:
     tasks: ClassVar[frozenset[Task]] = CLASSIFICATION
     greater_is_better: ClassVar[bool] = True
     needs_probabilities: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = True
     bounds: ClassVar[tuple[float | None, float | None]] = (0.0, 1.0)
     same_as: ClassVar[str | None] = None
 

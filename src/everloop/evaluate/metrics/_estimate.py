@@ -15,6 +15,7 @@ DEFAULTS: dict[Task, str] = {
     "regression": "rmse",
     "binary": "roc_auc",
     "multiclass": "accuracy",
+    "multilabel": "f1_micro",
     "policy": "mean_return",
     "quantile": "pinball",
     "ranking": "ndcg",

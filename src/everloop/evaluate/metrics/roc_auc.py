@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from everloop.evaluate.answers import Answers
-from everloop.evaluate.metrics._base import Metric, one_class
+from everloop.evaluate.metrics._base import CLASSIFICATION, Metric, one_class
+from everloop.evaluate.metrics._labels import MULTILABEL, no_label_varies, varying
 from everloop.extensions import metrics
 
 DRAWS = 10_000
@@ -18,14 +19,16 @@ class RocAuc(Metric):
     """The chance that a random positive row scores above a random negative one, ties half.
 
     By ranks. With more than two classes: each class against the rest, averaged over the classes
-    that occur. The variance, and the covariance of two models on the same rows, is that of
-    DeLong, DeLong and Clarke-Pearson (1988), through the placements of Sun and Xu (2014).
+    that occur; of several labels a row the mean of the labels'. The variance, and the covariance
+    of two models on the same rows, is that of DeLong, DeLong and Clarke-Pearson (1988), through
+    the placements of Sun and Xu (2014).
     """
 
+    tasks = CLASSIFICATION | MULTILABEL
     needs_probabilities = True
 
     def undefined(self, y: np.ndarray) -> str | None:
-        return one_class(y)
+        return no_label_varies(y) if y.ndim == 2 else one_class(y)
 
     def function(self, y: np.ndarray, pred: np.ndarray, proba: np.ndarray | None) -> float:
         assert proba is not None
@@ -46,6 +49,10 @@ class RocAuc(Metric):
 
 def _auc_and_influence(y: np.ndarray, proba: np.ndarray) -> tuple[float, np.ndarray]:
     """The area, and by how much each row moves it; the squares sum to DeLong's variance."""
+    if y.ndim == 2:
+        labels = [_binary(y[:, c] == 1, proba[:, c]) for c in varying(y)]
+        area = float(np.mean([value for value, _ in labels]))
+        return area, np.mean([influence for _, influence in labels], axis=0)
     k = proba.shape[1]
     codes = [1] if k == 2 else [c for c in range(k) if 0 < np.sum(y == c) < len(y)]
     parts = [_binary(y == c, proba[:, c]) for c in codes]
@@ -55,9 +62,9 @@ def _auc_and_influence(y: np.ndarray, proba: np.ndarray) -> tuple[float, np.ndar
 
 def _binary(positive: np.ndarray, score: np.ndarray) -> tuple[float, np.ndarray]:
     m, n = int(positive.sum()), int((~positive).sum())
-    ranks = _midranks(score)
-    below = (ranks[positive] - _midranks(score[positive])) / n
-    above = 1.0 - (ranks[~positive] - _midranks(score[~positive])) / m
+    ranks = midranks(score)
+    below = (ranks[positive] - midranks(score[positive])) / n
+    above = 1.0 - (ranks[~positive] - midranks(score[~positive])) / m
     area = float(below.mean())
     influence = np.empty(len(score))
     influence[positive] = (below - area) / np.sqrt(m * max(m - 1, 1))
@@ -65,7 +72,7 @@ def _binary(positive: np.ndarray, score: np.ndarray) -> tuple[float, np.ndarray]
     return area, influence
 
 
-def _midranks(values: np.ndarray) -> np.ndarray:
+def midranks(values: np.ndarray) -> np.ndarray:
     """Ranks from 1; equal values share the mean of theirs."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)

@@ -83,6 +83,18 @@ class Confusion(msgspec.Struct, frozen=True):
     counts: list[list[int]]
 
 
+class LabelScore(msgspec.Struct, frozen=True):
+    """One of several labels on the held-out rows; what has no value is None."""
+
+    label: str
+    rows: int  # that have it
+    answered: int  # that were answered with it
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    roc_auc: float | None
+
+
 class Slice(msgspec.Struct, frozen=True):
     """Rows that share a value, and how good the answers are among them."""
 
@@ -119,6 +131,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     training: TrainingPart | None = None
     curves: list[Chart] = []
     confusion: Confusion | None = None
+    labels: list[LabelScore] = []  # of several labels a row
     slices: Slices | None = None
     importances: list[Importance] = []
     shapley: Attributions | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from everloop.evaluate.metrics import Metric
 from everloop.evaluate.report._base import Chart, Confusion, Report, TrainingPart
 from everloop.evaluate.report.curves import curves
 from everloop.evaluate.report.data import data_part
+from everloop.evaluate.report.labels import label_scores
 from everloop.evaluate.report.numbers import spread
 from everloop.evaluate.report.slices import slices
 
@@ -89,6 +90,9 @@ def build_report(facts: Facts) -> Report:
         return otherwise
 
     nothing: list[Importance] = []
+    whole, facts = facts, _labelled(facts)
+    if len(whole.y) and not len(facts.y):
+        left.append("curves, confusion, slices, importances: no held-out row has a label")
     important = part("importances", lambda: _importances(facts), nothing)
     return Report(
         model=facts.model,
@@ -100,10 +104,11 @@ def build_report(facts: Facts) -> Report:
         verdict=facts.verdict,
         reason=facts.reason,
         tested=dict(facts.tested),
-        data=part("data", lambda: _data(facts), None),
+        data=part("data", lambda: _data(whole), None),
         training=part("training", lambda: _training(facts), None),
         curves=part("curves", lambda: _curves(facts), []),
         confusion=part("confusion", lambda: _confusion(facts), None),
+        labels=part("labels", lambda: label_scores(facts.schema, facts.y, facts.answers), []),
         slices=part("slices", lambda: _slices(facts), None),
         importances=important,
         shapley=part("Shapley values", facts.shapley, None),
@@ -114,6 +119,20 @@ def build_report(facts: Facts) -> Report:
             for name, fact in dict(facts.training.get("prepared") or {}).items()
         ],
         left_out=left,
+    )
+
+
+def _labelled(facts: Facts) -> Facts:
+    """The rows whose label is known; of anomalies not all are."""
+    if facts.schema.task != "anomaly" or not np.any(facts.y < 0):
+        return facts
+    known = facts.y >= 0
+    return replace(
+        facts,
+        X=facts.X[known],
+        frame=facts.frame.filter(known),
+        y=facts.y[known],
+        answers=facts.answers.on(known),
     )
 
 
@@ -162,6 +181,7 @@ def _confusion(facts: Facts) -> Confusion | None:
         or facts.schema.task == "policy"
         or y.ndim != 1
         or not 1 < len(classes) <= MOST_CLASSES
+        or not len(y)
     ):
         return None
     k = len(classes)
@@ -171,7 +191,7 @@ def _confusion(facts: Facts) -> Confusion | None:
 
 
 def _slices(facts: Facts) -> Any:
-    if facts.schema.task == "policy":
+    if facts.schema.task == "policy" or not len(facts.y):
         return None
     return slices(
         facts.schema, facts.frame, facts.y, facts.answers, facts.metric, facts.groups, facts.seed
@@ -179,7 +199,7 @@ def _slices(facts: Facts) -> Any:
 
 
 def _importances(facts: Facts) -> list[Importance]:
-    if len(facts.schema.features) > IMPORTANT_WIDTH or len(facts.schema.features) < 2:
+    if not len(facts.y) or not 1 < len(facts.schema.features) <= IMPORTANT_WIDTH:
         return []
     return permutation_importance(
         facts.ask,
@@ -202,12 +222,14 @@ def _dependence(facts: Facts, important: list[Importance]) -> list[Dependence]:
 
 
 def _output(facts: Facts) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """The prediction, or the probability of the last class."""
+    """The prediction, the probability of the last class, or how many labels are expected."""
 
     def output(X: NDArray[np.float64]) -> NDArray[np.float64]:
         answers = facts.ask(X)
         if facts.schema.numeric or answers.proba is None:
             return answers.pred.astype(np.float64)
+        if answers.pred.ndim == 2:
+            return np.asarray(answers.proba.sum(axis=1), dtype=np.float64)
         return answers.proba[:, -1].astype(np.float64)
 
     return output

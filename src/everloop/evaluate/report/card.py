@@ -75,6 +75,17 @@ def _metrics(report: Report) -> list[str]:
         low, high = m.get("low"), m.get("high")
         interval = "" if low is None or high is None else f"{low:.4g} to {high:.4g}"
         out.append(f"| {name} | {m['value']:.4g} | {interval} |")
+    return [*out, *_labels(report)]
+
+
+def _labels(report: Report) -> list[str]:
+    if not report.labels:
+        return []
+    out = ["", "| label | rows | precision | recall | F1 |", "| --- | --- | --- | --- | --- |"]
+    for one in report.labels:
+        numbers = (one.precision, one.recall, one.f1)
+        shown = " | ".join("" if v is None else f"{v:.4g}" for v in numbers)
+        out.append(f"| {one.label} | {one.rows:,} | {shown} |")
     return out
 
 

@@ -14,7 +14,7 @@ from everloop.evaluate.report._base import Chart, Curve
 POINTS = 150
 BINS = 10
 MOST_CLASSES = 4
-CLASSES = ("binary", "multiclass", "anomaly")
+CLASSES = ("binary", "multiclass", "multilabel", "anomaly")
 
 
 def curves(
@@ -36,14 +36,20 @@ def curves(
         )
     if schema.numeric:
         return _of_numbers(schema, frame, y, answers, seed)
-    if answers.proba is None or y.ndim != 1 or schema.task not in CLASSES:
+    if answers.proba is None or schema.task not in CLASSES or not len(y):
         return []
-    if len(schema.classes) == 2:
+    if schema.task == "multilabel":
+        counts = y.sum(axis=0)
+        shown = {str(schema.classes[c]): int(c) for c in np.argsort(-counts)[:MOST_CLASSES]}
+    elif len(schema.classes) == 2:
         shown = {str(schema.classes[1]): 1}
     else:
         counts = np.bincount(y[y >= 0], minlength=len(schema.classes))
         shown = {str(schema.classes[c]): int(c) for c in np.argsort(-counts)[:MOST_CLASSES]}
-    truths = {name: (y == code, answers.proba[:, code]) for name, code in shown.items()}
+    truths = {
+        name: (y[:, code] == 1 if y.ndim == 2 else y == code, answers.proba[:, code])
+        for name, code in shown.items()
+    }
     some = {n: pair for n, pair in truths.items() if 0 < pair[0].sum() < len(y)}
     if not some:
         return []

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from everloop.data.multilabel import matrix
 from everloop.data.schema import Feature, Schema
 from everloop.evaluate.fairness.groups import plain
 from everloop.evaluate.report._base import Column, DataPart
@@ -90,6 +91,11 @@ def _target(
                 (f"{q:.0%} quantile", float(first.quantile(q) or 0), float(second.quantile(q) or 0))
             )
         return out
+    if schema.task == "multilabel":
+        shares = [matrix(s, schema.classes).mean(axis=0) for s in (a, b)]
+        return [
+            (str(n), float(p), float(q)) for n, p, q in zip(schema.classes, *shares, strict=True)
+        ]
     x, y = a.cast(pl.String), b.cast(pl.String)
     named = [str(c).lower() if isinstance(c, bool) else str(c) for c in schema.classes]
     return [(n, _mean(x == n), _mean(y == n)) for n in named[:MOST_CLASSES]]

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.encode import encode_batches
+from everloop.data.multilabel import check_both
 from everloop.data.schema import Schema
 from everloop.data.splits import group_codes
 from everloop.errors import invalid
@@ -19,7 +20,7 @@ from everloop.evaluate.metrics import Metric
 from everloop.loop.dividing import known_of
 from everloop.loop.steps._base import Report, StepContext
 from everloop.loop.steps._challenger import schema_of
-from everloop.train.check import check_fits
+from everloop.train.check import check_fits, check_unlabelled
 from everloop.train.fit import Fitted, fit_candidates
 from everloop.train.nested import NestedEstimate, nested_estimate
 from everloop.train.spec import TrainSpec
@@ -77,7 +78,12 @@ def training_rows_of(context: StepContext) -> TrainingRows:
     check_fits(context.declaration.train, schema.task)
     rows = int(context.results["snapshot"]["train_rows"])
     data = encode_batches(_batches(context), rows, schema)
-    if not schema.numeric and len(np.unique(data.y)) < 2:
+    if schema.task == "multilabel":
+        check_both(data.y, schema.classes, "the training rows")
+    elif context.declaration.data.unlabelled:
+        check_unlabelled(context.declaration.train)
+        data.y[:] = -1  # labels of the rows that somebody looked at judge, and teach nothing
+    elif not schema.numeric and len(np.unique(data.y)) < 2:
         raise invalid(schema.target, "one class in the training rows", "two or more classes")
     return TrainingRows(
         X=data.X,

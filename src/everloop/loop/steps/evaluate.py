@@ -20,8 +20,9 @@ from everloop.evaluate.gates import (
     check_gates,
     chosen_gates,
     peculiarities,
+    too_little,
 )
-from everloop.evaluate.metrics import estimate, get_metric, metric_names
+from everloop.evaluate.metrics import Metric, estimate, get_metric, metric_names
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.answers import PackagedModel
 from everloop.loop.playing import judged_answers, ranked_together, truth
@@ -30,6 +31,7 @@ from everloop.loop.served import served_latency_ms
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._blessing import write_blessing
 from everloop.loop.steps._challenger import challenger, test_rows
+from everloop.loop.steps._unlabelled import WITHOUT_LABELS, unlabelled_notes
 from everloop.registry.models import ModelVersion
 
 
@@ -53,29 +55,28 @@ def judge(
     context: StepContext, model: PackagedModel, holdout: pl.DataFrame, schema: Schema
 ) -> Outcome:
     """Metrics with intervals, the comparison with the champion, and every gate's verdict."""
-    spec, seed = context.declaration.evaluate, context.declaration.loop.seed
+    spec = context.declaration.evaluate
     metric = metric_of(spec, schema)
     champion = _other_champion(context)
     answers, unanswered = _champions_answers(context, champion, holdout, schema)
     evidence = _evidence(context, model, holdout, schema, answers)
-    y, ours = evidence.y, evidence.challenger
+    known = evidence.labelled
     gates = chosen_gates(spec, schema.task)
     results = check_gates(gates, evidence, spec, unanswered)
     result: dict[str, Any] = {
-        "metric": metric.name,
-        "metrics": _metrics(schema, evidence, ours, spec),
-        "rows": len(y),
-        "unit": "episodes" if schema.task == "policy" else "held-out rows",
+        **_judged_by(metric, evidence),
+        "metrics": _metrics(schema, evidence, spec),
         "gates": [msgspec.to_builtins(r) for r in results],
         "champion": None if champion is None else champion.version,
-        "notes": peculiarities(evidence),
+        "notes": [*peculiarities(evidence), *unlabelled_notes(context, evidence)],
     }
     if schema.task == "policy":
-        result["returns"] = [round(float(value), 4) for value in ours.pred]
+        result["returns"] = [round(float(value), 4) for value in evidence.challenger.pred]
     if answers is not None:
-        result["champion_metrics"] = _metrics(schema, evidence, answers, spec)
+        result["champion_metrics"] = _metrics(schema, evidence.of_champion, spec)
+    if known.champion is not None and result["metric"] == metric.name:
         result["comparison"] = msgspec.to_builtins(
-            compare(evidence.bound(metric), y, ours, answers, seed)
+            compare(known.bound(metric), known.y, known.challenger, known.champion, known.seed)
         )
     # To train is to register: only `run` and `update` ask whether the version is worth it.
     asked = [r for r in results if context.cycle.cause["kind"] != "train" or not r.compares]
@@ -83,6 +84,20 @@ def judge(
     result["blessing"] = write_blessing(context, bless(results), champion)
     result["asks"] = [r.detail for r in blessing.asks]
     return Outcome(result, _end(blessing))
+
+
+def _judged_by(metric: Metric, evidence: Evidence) -> dict[str, Any]:
+    """The metric that stands for the version, and on how many rows of which kind it is known.
+
+    Where too few rows have labels it is the share that is flagged.
+    """
+    known = evidence.labelled
+    if known is evidence:
+        unit = "episodes" if evidence.schema.task == "policy" else "held-out rows"
+        return {"metric": metric.name, "rows": len(evidence.y), "unit": unit}
+    if too_little(metric, known) is None:
+        return {"metric": metric.name, "rows": len(known.y), "unit": "labelled held-out rows"}
+    return {"metric": WITHOUT_LABELS, "rows": len(evidence.y), "unit": "held-out rows"}
 
 
 def _evidence(
@@ -146,16 +161,16 @@ def _champions_answers(
     )
 
 
-def _metrics(
-    schema: Schema, evidence: Evidence, answers: Answers, spec: EvaluateSpec
-) -> dict[str, dict[str, Any]]:
+def _metrics(schema: Schema, evidence: Evidence, spec: EvaluateSpec) -> dict[str, dict[str, Any]]:
     """Every metric of the task; a second name of the same number only where it was asked for."""
     out = {}
     for name in metric_names(schema.task):
         metric = evidence.bound(get_metric(name))
         if name != spec.metric and (metric.same_as or (name == "cost" and spec.cost is None)):
             continue
-        value = estimate(metric, evidence.y, answers.pred, answers.proba, evidence.seed)
+        rows = evidence.labelled if metric.needs_labels else evidence
+        answers = rows.challenger
+        value = estimate(metric, rows.y, answers.pred, answers.proba, rows.seed)
         if np.isfinite(value.value):
             out[name] = msgspec.to_builtins(value)
     return out

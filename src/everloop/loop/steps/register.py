@@ -18,7 +18,7 @@ from everloop.deploy.packaging import store_package, write_package
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import challenger, schema_of, test_rows, training_rows
 from everloop.loop.watching import REFERENCE
-from everloop.monitor.profile import profile
+from everloop.monitor.profile import label_counts, profile
 from everloop.store.clock import now_ms
 
 EVALUATION = "evaluation.json"
@@ -88,6 +88,8 @@ def _reference(context: StepContext, schema: Schema, rows: pl.DataFrame) -> byte
     with challenger(context) as model:
         answers = model.answers(test_rows(context))
     shown = answers.pred.astype(np.float64)
+    if schema.task == "multilabel":
+        shown = label_counts(shown)
     if schema.task == "binary" and answers.proba is not None:
         shown = answers.proba[:, -1].astype(np.float64)
     return profile(rows, schema, shown).to_json()

@@ -10,7 +10,7 @@ import numpy as np
 from everloop.errors import Conflict, NotFound, invalid
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.costs import metric_of
-from everloop.evaluate.metrics import Metric, default_metric
+from everloop.evaluate.metrics import Metric, default_metric, get_metric
 from everloop.loop.answers import PackagedModel
 from everloop.loop.declaration import from_dict
 from everloop.loop.playing import judged_answers, ranked_together, truth
@@ -23,6 +23,7 @@ from everloop.loop.steps._again import (
 )
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._challenger import challenger, schema_of, test_rows
+from everloop.loop.steps._unlabelled import WITHOUT_LABELS
 from everloop.tracking.records import Run
 
 TOLERANCE = 1e-6  # of a probability or score, and of a number as a share of the numbers' spread
@@ -80,16 +81,21 @@ def _model(then: StepContext, metric: Metric) -> dict[str, Any]:
     trained, frame, schema = then.results["train"], test_rows(then), schema_of(then)
     again = {"algorithm": trained["algorithm"], "model": then.project.blobs.put(model_again(then))}
     y, groups = truth(frame, schema, then.declaration), ranked_together(frame, schema)
+    known = y >= 0 if schema.task == "anomaly" else np.ones(len(y), dtype=bool)
+    if not known.any():
+        metric, known = get_metric(WITHOUT_LABELS), ~known
     sign = 1.0 if metric.greater_is_better else -1.0
+    together = None if groups is None else groups[known]
 
     def asked(model: PackagedModel) -> tuple[Answers, float]:
         answers = judged_answers(model, frame, schema, then.declaration)
-        return answers, sign * metric.score(y, answers.pred, answers.proba, groups)
+        seen = answers.on(known)
+        return answers, sign * metric.score(y[known], seen.pred, seen.proba, together)
 
     with challenger(replace(then, results=then.results | {"train": again})) as model:
         now, score = asked(model)
     result: dict[str, Any] = {"kind": "model", "algorithm": trained["algorithm"]}
-    result |= {"metric": metric.name, "rows": len(y), "now": score}
+    result |= {"metric": metric.name, "rows": int(known.sum()), "now": score}
     try:
         with challenger(then) as model:
             before, result["then"] = asked(model)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.columns import as_instant
-from everloop.data.declared import infer_declared, read_declared
+from everloop.data.declared import infer_declared, read_declared, with_target
 from everloop.data.leaks import leaks
 from everloop.data.merge import newer_over
 from everloop.data.schema import Schema
@@ -172,7 +172,7 @@ def _with_new_rows(context: StepContext) -> Outcome:
         )
     old = project.datasets.load(champion.dataset)
     old_train = _trained_rows(context, champion.cycle)
-    new = read_table(source, project.dir)
+    new = with_target(read_table(source, project.dir), declaration.data)
     missing = [c for c in old.columns if c not in new.columns]
     if missing:
         raise invalid(

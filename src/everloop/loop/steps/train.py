@@ -19,6 +19,7 @@ from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of
 from everloop.loop.steps._fitting import training_rows_of
 from everloop.loop.steps._streamed import on_all_rows
+from everloop.loop.steps._unlabelled import stability
 from everloop.loop.steps.trials import TrialRuns, candidate_run, study_place
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.fit import Fitted
@@ -64,7 +65,8 @@ def _rows(context: StepContext, schema: Schema) -> Outcome:
     studied = {} if place is None else {"study": place.stem}
     validated = _validated(context, outcome, report, nested, data.metric)
     explained = attributed(context, fitted[0].estimator, schema, data.X)
-    return Outcome(outcome.result | studied | streamed | validated | explained)
+    steady = stability(context, data, spec, fitted[0])
+    return Outcome(outcome.result | studied | streamed | validated | explained | steady)
 
 
 def _checkpoints(context: StepContext) -> Path:

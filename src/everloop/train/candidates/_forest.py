@@ -29,7 +29,7 @@ class Forest(Candidate):
     bootstrap: ClassVar[bool] = True
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
-        outputs = len(schema.classes) if schema.task == "multiclass" else 1
+        outputs = len(schema.classes) if schema.task in ("multiclass", "multilabel") else 1
         a_leaf = LEAF_BYTES + CLASS_BYTES * outputs
         leaves = MODEL_BYTES // (int(params.get("n_estimators", 100)) * a_leaf)
         return {

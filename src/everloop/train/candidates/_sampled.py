@@ -24,7 +24,9 @@ class Sampled(Candidate):
 
 
 def _first_of_each(y: np.ndarray) -> np.ndarray:
-    """A row of every class, so that a rare one does not vanish with the sample."""
+    """A row of every class or label, so that a rare one does not vanish with the sample."""
     if not np.issubdtype(y.dtype, np.integer):
         return np.zeros(0, dtype=np.int64)
+    if y.ndim == 2:
+        return np.unique(y.argmax(axis=0))
     return np.asarray(np.unique(y, return_index=True)[1])

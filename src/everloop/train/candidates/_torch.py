@@ -39,6 +39,7 @@ class TorchCandidate(Candidate):
         "regression": MODEL,
         "binary": MODEL,
         "multiclass": MODEL,
+        "multilabel": MODEL,
     }
 
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:

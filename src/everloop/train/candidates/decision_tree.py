@@ -17,6 +17,7 @@ class DecisionTree(Candidate):
         "regression": "sklearn.tree:DecisionTreeRegressor",
         "binary": "sklearn.tree:DecisionTreeClassifier",
         "multiclass": "sklearn.tree:DecisionTreeClassifier",
+        "multilabel": "everloop.train.estimators.label_trees:DecisionTreeLabels",
     }
     preparation = "everloop.train.preparation:filled_codes"
 

@@ -20,6 +20,7 @@ class ExtraTrees(Forest):
         "regression": "sklearn.ensemble:ExtraTreesRegressor",
         "binary": "sklearn.ensemble:ExtraTreesClassifier",
         "multiclass": "sklearn.ensemble:ExtraTreesClassifier",
+        "multilabel": "everloop.train.estimators.label_trees:ExtraTreesLabels",
     }
     columns: ClassVar[dict[Task, Any]] = {"regression": 1.0}
     bootstrap = False

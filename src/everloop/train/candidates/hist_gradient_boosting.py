@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
+from everloop.train.candidates._by_label import ByLabel
 from everloop.train.candidates._quantiles import ByQuantile
 from everloop.train.fitting import Fitting
 
@@ -17,7 +18,7 @@ FEW_ROWS = 20_000  # below this, threads wait for each other longer than they wo
 
 
 @candidates.register("hist_gradient_boosting")
-class HistGradientBoosting(ByQuantile):
+class HistGradientBoosting(ByQuantile, ByLabel):
     """``F ← F + η tree(-∂loss/∂F)`` on histograms of 255 bins (Friedman, 2001; Ke et al., 2017).
 
     Missing values are native; of more than 10,000 rows, a tenth says when to stop.

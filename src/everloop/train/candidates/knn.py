@@ -20,6 +20,7 @@ class NearestNeighbours(Sampled):
         "regression": "everloop.train.estimators.neighbours:NeighboursRegressor",
         "binary": "everloop.train.estimators.neighbours:NeighboursClassifier",
         "multiclass": "everloop.train.estimators.neighbours:NeighboursClassifier",
+        "multilabel": "everloop.train.estimators.neighbours:NeighboursLabels",
     }
     seeded = False
 

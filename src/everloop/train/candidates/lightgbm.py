@@ -11,6 +11,7 @@ from joblib import cpu_count
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
+from everloop.train.candidates._by_label import ByLabel
 from everloop.train.candidates._quantiles import ByQuantile
 from everloop.train.fitting import Fitting, Pruned
 
@@ -19,7 +20,7 @@ ASK_EVERY = 10  # rounds, whether the trial is worth going on with
 
 
 @candidates.register("lightgbm")
-class LightGBM(ByQuantile):
+class LightGBM(ByQuantile, ByLabel):
     """Boosting on histograms with leaf-wise growth (Ke et al., 2017). Missing values are native.
 
     Quantiles by the pinball loss; rankings by LambdaRank (Burges, 2010), whole groups at a time.

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import Candidate
+from everloop.train.candidates._by_label import ByLabel
 
 
 @candidates.register("logistic_regression")
-class LogisticRegression(Candidate):
+class LogisticRegression(ByLabel):
     """``min_w ||w||²/2 + C Σ -log p(yᵢ|xᵢ)`` with ``p = softmax(Xw + b)`` on scaled numbers.
 
     What ``make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)`` is.

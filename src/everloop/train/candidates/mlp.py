@@ -23,6 +23,7 @@ class MultilayerPerceptron(Candidate):
         "regression": "sklearn.neural_network:MLPRegressor",
         "binary": "sklearn.neural_network:MLPClassifier",
         "multiclass": "sklearn.neural_network:MLPClassifier",
+        "multilabel": "everloop.train.estimators.label_network:PerceptronLabels",
     }
 
     scales_target = True

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 from everloop.data.schema import Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import Candidate
+from everloop.train.candidates._by_label import ByLabel
 
 
 @candidates.register("naive_bayes")
-class NaiveBayes(Candidate):
+class NaiveBayes(ByLabel):
     """``p(c|x) ∝ p(c) Πⱼ p(xⱼ|c)``, numbers normal, levels counted (Duda and Hart, 1973)."""
 
     estimators: ClassVar[dict[Task, str]] = {

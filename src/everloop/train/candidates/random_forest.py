@@ -17,5 +17,6 @@ class RandomForest(Forest):
         "regression": "sklearn.ensemble:RandomForestRegressor",
         "binary": "sklearn.ensemble:RandomForestClassifier",
         "multiclass": "sklearn.ensemble:RandomForestClassifier",
+        "multilabel": "everloop.train.estimators.label_trees:RandomForestLabels",
     }
     columns: ClassVar[dict[Task, Any]] = {"regression": 0.33}

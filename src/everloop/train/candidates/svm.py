@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 from everloop.data.schema import Task
 from everloop.extensions import candidates
+from everloop.train.candidates._by_label import ByLabel
 from everloop.train.candidates._sampled import Sampled
 
 
 @candidates.register("svm")
-class SupportVectorMachine(Sampled):
+class SupportVectorMachine(Sampled, ByLabel):
     """``min_w ||w||²/2 + C Σ max(0, 1 - yᵢ f(xᵢ))``, radial kernel (Cortes and Vapnik, 1995).
 
     Probabilities by Platt (1999). Of more than 4,000 rows a sample is learned from.

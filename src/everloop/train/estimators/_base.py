@@ -7,7 +7,7 @@ a file of its own; the exporter finds every subclass by itself.
 Obligations. ``fit`` learns attributes that end in ``_`` and returns self. ``graph`` takes a wire
 of double values (n rows) and returns one, built of ``skl2onnx.algebra`` operators with
 ``op_version=opset``: the answers n by 1 of a regressor, the probabilities n by k in the order of
-``classes_`` of a classifier.
+``classes_`` of a classifier, or those of the k labels, which ``n_labels_`` counts.
 """
 
 from __future__ import annotations
@@ -48,10 +48,29 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
 
+class GraphLabels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Answers each label's own probability, n by k; fitted on n by k of 0 and 1.
+
+    A subclass brings ``predict_proba``, its own or scikit-learn's.
+    """
+
+    n_labels_: int
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The labels that are more likely than not, n by k of 0 and 1."""
+        return np.asarray(self.predict_proba(X) >= 0.5).astype(np.int64)
+
+    def graph(self, X: Any, opset: int) -> Any:
+        """The operator that answers what :meth:`predict_proba` does."""
+        raise NotImplementedError
+
+
 def register() -> None:
     """Make skl2onnx convert every subclass that was imported."""
     for cls in _subclasses(GraphRegressor):
         update_registered_converter(cls, f"Everloop{cls.__name__}", _number_shape, _convert_number)
+    for cls in _subclasses(GraphLabels):
+        update_registered_converter(cls, f"Everloop{cls.__name__}", _labels_shape, _convert_number)
     for cls in _subclasses(GraphClassifier):
         update_registered_converter(
             cls,
@@ -66,6 +85,10 @@ def class_shape(operator: Any) -> None:
     """Outputs of a classifier: a label, and the probabilities of its classes."""
     operator.outputs[0].type = Int64TensorType([None])
     operator.outputs[1].type = DoubleTensorType([None, len(operator.raw_operator.classes_)])
+
+
+def _labels_shape(operator: Any) -> None:
+    operator.outputs[0].type = DoubleTensorType([None, operator.raw_operator.n_labels_])
 
 
 def _number_shape(operator: Any) -> None:

@@ -30,7 +30,8 @@ class IsolationForest(GraphClassifier):
 
     Liu, Ting and Zhou (2008). The answer is ``p = 1 / (1 + exp(-(s - t) / σ))``: above one half
     where the score is above the threshold ``t``, which a share ``contamination`` of the training
-    rows exceeds. With labels that share is theirs; the labels are read for nothing else.
+    rows exceeds. Where every row has a label that share is theirs; labels are read for nothing
+    else.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class IsolationForest(GraphClassifier):
         self.contamination, self.random_state = contamination, random_state
 
     def fit(self, X: Any, y: np.ndarray | None = None) -> IsolationForest:
-        """Learn from n rows; ``y`` (1: an anomaly) sets the share that is called one."""
+        """Learn from n rows; ``y`` (1: an anomaly, -1: unknown) sets the share called one."""
         rows = dense(X)
         self.classes_, self.n_features_in_ = np.array([0, 1]), rows.shape[1]
         self.trees_ = Trees(
@@ -52,7 +53,9 @@ class IsolationForest(GraphClassifier):
             max_samples=min(self.max_samples, len(rows)),
             random_state=self.random_state,
         ).fit(rows)
-        share = self.contamination if y is None or not np.any(y) else float(np.mean(y))
+        # Labels of some rows alone are of those that somebody looked at: no share of all.
+        known = y is not None and np.any(y) and not np.any(np.asarray(y) < 0)
+        share = float(np.mean(y)) if y is not None and known else self.contamination
         scores = self.scores(rows)
         self.threshold_ = float(np.quantile(scores, 1.0 - min(share, 0.5)))
         self.spread_ = max(float(scores.std()), 1e-6) / MARGIN

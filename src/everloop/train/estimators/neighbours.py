@@ -17,7 +17,12 @@ from skl2onnx.algebra.onnx_ops import (
     OnnxTopK,
 )
 
-from everloop.train.estimators._base import DOUBLE, GraphClassifier, GraphRegressor
+from everloop.train.estimators._base import (
+    DOUBLE,
+    GraphClassifier,
+    GraphLabels,
+    GraphRegressor,
+)
 from everloop.train.estimators._distances import dense, squared, squared_graph
 
 AT_A_TIME = 2_000  # rows whose distances are held together
@@ -82,6 +87,22 @@ class NeighboursClassifier(_Neighbours, GraphClassifier):
         """Remember n rows and their codes."""
         self.classes_ = np.unique(y)
         self._remember(X, (np.asarray(y)[:, None] == self.classes_).astype(np.float64))
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        return self._means(X)
+
+
+class NeighboursLabels(_Neighbours, GraphLabels):
+    """Shares of each label among the nearest rows."""
+
+    def __init__(self, n_neighbors: int = 15) -> None:
+        self.n_neighbors = n_neighbors
+
+    def fit(self, X: Any, y: np.ndarray) -> NeighboursLabels:
+        """Remember n rows and their labels, n by k of 0 and 1."""
+        self.n_labels_ = y.shape[1]
+        self._remember(X, np.asarray(y, dtype=np.float64))
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, compose, helper, load_model_from_string, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from sklearn.base import BaseEstimator
 
 from everloop.data.schema import Schema
+from everloop.train.estimators._side_by_side import side_by_side
 from everloop.train.loading import load
 
 
@@ -40,7 +41,7 @@ class Quantiles(BaseEstimator):  # type: ignore[misc]
         """``y``, the middle one, and ``quantiles``."""
         single = Schema(schema.features, schema.target, "regression")
         export = load("everloop.train.onnx:exported")
-        model, outputs = _side_by_side([export(part, single) for part in self.parts])
+        model, outputs = side_by_side([export(part, single) for part in self.parts])
         graph, count = model.graph, len(self.parts)
         rows = []
         for name in outputs:
@@ -63,18 +64,3 @@ class Quantiles(BaseEstimator):  # type: ignore[misc]
         graph.output.append(helper.make_tensor_value_info("y", double, ["rows"]))
         graph.output.append(helper.make_tensor_value_info("quantiles", double, ["rows", count]))
         return bytes(model.SerializeToString())
-
-
-def _side_by_side(models: list[bytes]) -> tuple[ModelProto, list[str]]:
-    """All graphs as one over the same ``X``, and the names of their first outputs."""
-    parts = [
-        compose.add_prefix(load_model_from_string(m), f"part{i}.", rename_inputs=False)
-        for i, m in enumerate(models)
-    ]
-    outputs = [part.graph.output[0].name for part in parts]
-    whole = parts[0]
-    del whole.graph.output[:]
-    for part in parts[1:]:
-        whole.graph.node.extend(part.graph.node)
-        whole.graph.initializer.extend(part.graph.initializer)
-    return whole, outputs

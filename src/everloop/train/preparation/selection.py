@@ -10,6 +10,7 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 from sklearn.linear_model import LassoLarsIC, LogisticRegression
 
+from everloop.data.multilabel import strata
 from everloop.data.schema import Feature, Schema
 from everloop.train.preparation._step import NUMERIC_KINDS, Step, known_medians, spans
 from everloop.train.preparation._wires import Wires
@@ -69,6 +70,8 @@ class Selection(Step):
 
     def learn(self, X: np.ndarray, y: np.ndarray, schema: Schema, seed: int) -> np.ndarray:
         self.dropped_: list[dict[str, str]] = []
+        if y.ndim == 2:  # features are judged by how they tell combinations of labels apart
+            y = strata(y)[0]
         rows = np.random.default_rng(seed).permutation(len(X))[:ROWS]
         left = spans(schema)
         for method in self.methods:

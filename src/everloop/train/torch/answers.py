@@ -63,6 +63,27 @@ class Classes(Answer):
         return torch.argmax(probabilities, dim=1), probabilities
 
 
+class Labels(Answer):
+    """Any number of labels: a sigmoid each, and the sum of their log losses."""
+
+    names = ("label", "probabilities")
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        self.outputs = len(schema.classes)
+
+    def targets(self, y: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(y, dtype=np.float32))
+
+    def losses(self, raw: Tensor, targets: Tensor) -> Tensor:
+        each = functional.binary_cross_entropy_with_logits(raw, targets, reduction="none")
+        return each.sum(dim=1)
+
+    def forward(self, raw: Tensor) -> tuple[Tensor, ...]:
+        probabilities = torch.sigmoid(raw.double())
+        return (probabilities >= 0.5).long(), probabilities
+
+
 class Number(Answer):
     """A number, learned by its squared error in standard deviations of the target."""
 
@@ -91,9 +112,10 @@ class Number(Answer):
         return (raw.squeeze(1).double() * self.deviation + self.mean,)
 
 
-ANSWERS: dict[Task, type[Classes] | type[Number]] = {
+ANSWERS: dict[Task, type[Classes] | type[Labels] | type[Number]] = {
     "binary": Classes,
     "multiclass": Classes,
+    "multilabel": Labels,
     "regression": Number,
 }
 

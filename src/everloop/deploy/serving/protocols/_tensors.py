@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from everloop.data.schema import Feature, Schema
+from everloop.data.schema import SEPARATOR, Feature, Schema
 from everloop.deploy.serving.core import Answer
 from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.errors import InvalidInput, invalid, nearest
@@ -137,10 +137,13 @@ def read_tensors(tensors: Sequence[Tensor], reader: InputReader) -> Rows:
 
 
 def outputs(answer: Answer, schema: Schema) -> dict[str, Tensor]:
-    """The tensors of an answer, by name."""
+    """The tensors of an answer, by name; several labels of a row are one text, ``a;b``."""
     rows = len(answer.y)
     datatype = answer_type(schema)
-    y = answer.y if datatype == BYTES else np.array(answer.y, dtype=DTYPES[datatype])
+    if schema.task == "multilabel":
+        y: Any = [SEPARATOR.join(labels) for labels in answer.y]
+    else:
+        y = answer.y if datatype == BYTES else np.array(answer.y, dtype=DTYPES[datatype])
     found = {PREDICT: Tensor(PREDICT, datatype, (rows,), y)}
     if answer.p is not None:
         p = np.array(answer.p, dtype=np.float64)

@@ -26,7 +26,7 @@ class Label(msgspec.Struct, forbid_unknown_fields=True):
     """One item of feedback."""
 
     id: str | int
-    label: str | int | float | bool
+    label: str | int | float | bool | list[str]
 
 
 _labels = msgspec.json.Decoder(list[Label])
@@ -100,10 +100,24 @@ def _check_label(label: Any, schema: Schema, path: str) -> None:
         if isinstance(label, bool) or not isinstance(label, int | float):
             raise invalid(path, label, "a number", code="mistyped_label", path=path)
         return
+    if schema.task == "multilabel":
+        _check_several(label, schema, path)
+        return
     same = (label == c and isinstance(label, bool) is isinstance(c, bool) for c in schema.classes)
     if not any(same):
         shown = ", ".join(repr(c) for c in schema.classes[:10])
         raise invalid(path, label, f"one of the classes {shown}", code="unknown_class", path=path)
+
+
+def _check_several(label: Any, schema: Schema, path: str) -> None:
+    """A list of labels, empty where the row has none."""
+    if not isinstance(label, list):
+        raise invalid(path, label, "a list of labels", code="mistyped_label", path=path)
+    for place, one in enumerate(label):
+        if one not in schema.classes:
+            shown = ", ".join(repr(c) for c in schema.classes[:10])
+            at = f"{path}[{place}]"
+            raise invalid(at, one, f"one of the labels {shown}", code="unknown_class", path=at)
 
 
 def _read(body: bytes, reader: InputReader) -> Rows:
@@ -113,7 +127,7 @@ def _read(body: bytes, reader: InputReader) -> Rows:
 def _shaped(answer: Answer, parts: tuple[str, ...]) -> dict[str, Any]:
     shaped: dict[str, Any] = {"y_pred": answer.y}
     if "probabilities" in parts and answer.p is not None:
-        shaped["probabilities"] = answer.p
+        shaped["probabilities"] = answer.shares
     if "quantiles" in parts and answer.p is not None:
         shaped["quantiles"] = answer.p
     if "id" in parts:

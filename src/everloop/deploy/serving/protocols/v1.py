@@ -138,12 +138,12 @@ def _answers(answer: Answer, signature: str) -> list[Any]:
     if signature != PROBABILITIES:
         expected = ", ".join((*LABELS, PROBABILITIES))
         raise invalid("$.signature_name", signature, f"one of {expected}")
-    if answer.p is None:
+    if answer.shares is None:
         raise InvalidInput(
             f"$.signature_name: got {signature!r}, but the model answers numbers.",
             code="no_probabilities", path="$.signature_name",
         )  # fmt: skip
-    return answer.p
+    return answer.shares
 
 
 def _endpoint(request: Request) -> LiveEndpoint:
@@ -177,7 +177,8 @@ def _signature(schema: Schema) -> dict[str, Any]:
     }
     first = schema.classes[0] if schema.classes else 0.0
     dtype = {str: "DT_STRING", bool: "DT_BOOL", int: "DT_INT64"}.get(type(first), "DT_DOUBLE")
-    outputs = {"predictions": _tensor("predictions", dtype, ())}
+    shape = (-1,) if schema.task == "multilabel" else ()  # any number of labels
+    outputs = {"predictions": _tensor("predictions", dtype, shape)}
     return {"inputs": inputs, "outputs": outputs, "method_name": "tensorflow/serving/predict"}
 
 
