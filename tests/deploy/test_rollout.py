@@ -1,75 +1,21 @@
-"""The canary's guard: right at every look, quick when a version is broken."""
+"""The arms of each kind of rollout, and the confidence sequences under its guards."""
 
 from __future__ import annotations
 
 import math
 
-import msgspec
 import numpy as np
 import pytest
 
-from everloop.deploy.rollout import ALPHA, Counts, Deployed, judge, plan_arms, rate_interval
+from everloop.deploy.bandit import best_chance, shares_of
+from everloop.deploy.checked import changed
+from everloop.deploy.rates import Counts, excess, rate_interval
+from everloop.deploy.rollout import Deployed, plan_arms, promoted_arms, stages
 from everloop.deploy.spec import RolloutSpec
 from everloop.deploy.state import Arm
 from everloop.errors import InvalidInput
 
-SPEC = RolloutSpec(kind="canary", max_error_rate=0.02, min_requests=100)
-OLD, NEW = Deployed(1, "a" * 64), Deployed(2, "b" * 64)
-
-
-def test_a_canary_that_always_fails_is_stopped_within_a_dozen_requests():
-    champion = Counts(200, 0)
-    verdicts = [judge(Counts(n, n), champion, SPEC).verdict for n in range(30)]
-    assert verdicts[0] == "continue"
-    assert "fail" in verdicts[:12]
-    assert verdicts[-1] == "fail"
-
-
-def test_a_sound_canary_passes_at_min_requests_and_not_before():
-    champion = Counts(2000, 1)
-    assert judge(Counts(99, 0), champion, SPEC).verdict == "continue"
-    at = judge(Counts(100, 0), champion, SPEC)
-    assert (at.verdict, at.proven) == ("pass", False)
-    late = judge(Counts(5000, 3), Counts(50_000, 30), SPEC)
-    assert (late.verdict, late.proven) == ("pass", True)
-    assert late.excess_low <= late.excess <= late.excess_high <= 0.02
-
-
-def test_a_rate_beyond_the_bound_that_may_be_chance_goes_on():
-    judged = judge(Counts(100, 4), Counts(1000, 0), SPEC)
-    assert judged.verdict == "continue"
-    assert "may be chance" in judged.reason
-
-
-def test_a_champion_that_fails_as_much_excuses_the_canary():
-    assert judge(Counts(300, 60), Counts(3000, 600), SPEC).verdict == "pass"
-    assert judge(Counts(300, 60), Counts(3000, 0), SPEC).verdict == "fail"
-
-
-def test_without_a_champion_the_bound_is_absolute():
-    assert judge(Counts(100, 50), Counts(0, 0), SPEC).verdict == "fail"
-    assert judge(Counts(100, 0), Counts(0, 0), SPEC).verdict == "pass"
-
-
-def test_no_guard_never_fails():
-    spec = msgspec.structs.replace(SPEC, guard="none")
-    assert judge(Counts(99, 99), Counts(0, 0), spec).verdict == "continue"
-    assert judge(Counts(100, 100), Counts(0, 0), spec).verdict == "pass"
-
-
-def test_looking_after_every_request_rolls_back_sound_canaries_rarely():
-    """The canary is exactly as bad as allowed: the hardest case that must not be refused."""
-    rng = np.random.default_rng(7)
-    failed = 0
-    for _ in range(120):
-        canary = np.cumsum(rng.random(1500) < 0.03)
-        champion = np.cumsum(rng.random(1500) < 0.01)
-        looks = np.unique(np.geomspace(5, 1499, 40).astype(int)).tolist()
-        failed += any(
-            judge(Counts(n, int(canary[n])), Counts(n, int(champion[n])), SPEC).verdict == "fail"
-            for n in looks
-        )
-    assert failed / 120 <= ALPHA
+OLD, NEW, OTHER = (Deployed(n, letter * 64) for n, letter in ((1, "a"), (2, "b"), (3, "c")))
 
 
 def test_the_interval_covers_the_rate_at_all_looks_together():
@@ -91,8 +37,8 @@ def test_the_interval_holds_the_seen_rate_and_is_finite(counts):
 
 
 def test_counts_that_cannot_be_are_refused():
-    with pytest.raises(InvalidInput, match="errors <= requests"):
-        judge(Counts(1, 2), Counts(0, 0), SPEC)
+    with pytest.raises(InvalidInput, match="hits <= trials"):
+        excess(Counts(1, 2), Counts(0, 0), 0.05)
 
 
 def test_plans_of_arms():
@@ -100,7 +46,59 @@ def test_plans_of_arms():
     assert plan_arms(OLD, NEW, 0.0) == (Arm(1, "a" * 64),)
     assert plan_arms(OLD, NEW, 1.0) == (Arm(2, "b" * 64),)
     assert plan_arms(OLD, OLD, 0.5) == (Arm(1, "a" * 64),)
-    both = plan_arms(OLD, NEW, 0.05)
-    assert [(a.version, a.role, a.weight) for a in both] == [(1, "champion", 0.95), (2, "canary", 0.05)]  # fmt: skip  # noqa: E501
     with pytest.raises(InvalidInput, match="share from 0 to 1"):
         plan_arms(OLD, NEW, 1.1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "new", "expected"),
+    [
+        (
+            RolloutSpec(kind="canary", steps=(0.25, 1.0)),
+            [NEW],
+            [[(1, "champion", 0.75), (2, "canary", 0.25)]],
+        ),
+        (RolloutSpec(kind="shadow"), [NEW], [[(1, "champion", 1.0), (2, "shadow", 0.0)]]),
+        (RolloutSpec(kind="blue_green"), [NEW], [[(1, "champion", 1.0), (2, "standby", 0.0)]]),
+        (
+            RolloutSpec(kind="blue_green", guards=("disagreement",)),
+            [NEW],
+            [[(1, "champion", 1.0), (2, "shadow", 0.0)]],
+        ),
+        (
+            RolloutSpec(kind="ab", share=0.5),
+            [NEW, OTHER],
+            [[(1, "champion", 0.5), (2, "variant", 0.25), (3, "variant", 0.25)]],
+        ),
+    ],
+)  # fmt: skip
+def test_stages_of_each_kind(spec, new, expected):
+    found = [[(a.version, a.role, a.weight) for a in arms] for arms in stages(spec, OLD, new)]
+    assert found == expected
+
+
+def test_only_blue_green_keeps_the_old_version_loaded():
+    arms = promoted_arms(RolloutSpec(kind="blue_green"), NEW, OLD)
+    assert [(a.version, a.role, a.weight) for a in arms] == [(2, "champion", 1.0), (1, "standby", 0.0)]  # fmt: skip  # noqa: E501
+    assert promoted_arms(RolloutSpec(kind="canary"), NEW, OLD) == (Arm(2, "b" * 64),)
+    assert promoted_arms(RolloutSpec(kind="blue_green"), NEW, None) == (Arm(2, "b" * 64),)
+
+
+def test_a_rollout_is_changed_field_by_field():
+    spec = changed(RolloutSpec(hold="5m"), {"kind": "shadow"})
+    assert (spec.kind, spec.hold) == ("shadow", "5m")
+    with pytest.raises(InvalidInput, match=r"rollout\.kind") as refused:
+        changed(RolloutSpec(), {"kind": "shadows"})
+    assert refused.value.path == "rollout.kind"
+    with pytest.raises(InvalidInput, match="stepps"):
+        changed(RolloutSpec(), {"stepps": [1.0]})
+
+
+def test_a_bandit_gives_the_best_most_and_no_one_nothing():
+    chances = best_chance([Counts(200, 60), Counts(200, 20), Counts(10, 5)])
+    assert chances.sum() == pytest.approx(1.0)
+    assert chances.argmax() == 1 and chances[1] > 0.9
+    shares = shares_of(chances)
+    assert sum(shares) == pytest.approx(1.0, abs=1e-3) and min(shares) >= 0.009
+    even = best_chance([Counts(0, 0)] * 4)
+    assert even == pytest.approx(0.25, abs=0.02)

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from loop_stream import Traffic, carry_out, declaration, running, write_rows
 
 import everloop as el
-from everloop.deploy.serving.standing import Standing, remove_standing, write_standing
+from everloop.deploy.rollouts import Wish
+from everloop.deploy.serving.standing import Standing, write_standing
 from everloop.errors import Conflict, InvalidInput
 from everloop.loop.cycles import Cycle
 from everloop.loop.engine import Engine, is_free
@@ -214,8 +215,11 @@ def test_an_engine_that_closes_leaves_the_cycle_to_the_next_one(canary: Loop) ->
     left = project.cycles.get(cycle.id)
     assert (left.state, left.finished) == ("running", None)
     assert weights(project) == [0.5, 0.5]
-    remove_standing(project.serving_dir)
+    rollout = project.rollouts.of_cycle(cycle.id)
+    assert rollout is not None and (rollout.state, rollout.stage) == ("running", 0)
+    project.rollouts.ask(rollout.id, Wish("promote", "me", "sure"))
     assert carry_out(project, left).verdict == "promoted"
+    assert project.rollouts.get(rollout.id).reason == "decided by me: sure"
     assert [(a.version, a.weight) for a in project.endpoints.get("flow").arms] == [(2, 1.0)]
 
 

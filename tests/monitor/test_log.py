@@ -276,7 +276,7 @@ def test_an_empty_log_answers_with_the_columns(log: PredictionLog) -> None:
     assert log.predictions("flights", schema=SCHEMA).columns[-4:] == list(SCHEMA.names)
     assert log.labelled("flights", SCHEMA).columns[-1] == "late"
     assert log.labels("flights").height == 0
-    assert log.counts("flights") == {}
+    assert list(log.fresh("flights")) == []
 
 
 def test_types_that_change_between_parts_follow_the_schema(
@@ -302,14 +302,22 @@ def test_a_feature_called_like_a_field_of_the_log_stays_apart(
     assert log.labelled("flights", schema).to_dicts() == [{"id": "a", "version": 42.0, "y": 3.25}]
 
 
-def test_requests_are_counted_by_version(log: PredictionLog, plane: Plane) -> None:
+def test_what_is_new_is_read_part_by_part(log: PredictionLog, plane: Plane) -> None:
     plane.predict(["a", "b"], [1, 2], request="r1", at=50)
+    log.ship()
     plane.predict(["c"], [3], request="r2", version=2, arm="canary", at=60, y=[], error="broken")
-    plane.predict(["c"], [3], request="r3", version=2, arm="canary", at=60)
     plane.predict(["c"], [3], request="r3", version=3, arm="shadow", at=60)
     log.ship()
-    assert log.counts("flights") == {1: (1, 0), 2: (2, 1)}
-    assert log.counts("flights", since=55) == {2: (2, 1)}
+    parts = dict(log.fresh("flights"))
+    assert [frame["request"].to_list() for frame in parts.values()] == [["r1", "r1"], ["r2", "r3"]]
+    first, second = parts
+    ((number, rows),) = log.fresh("flights", after=first)
+    assert number == second > first
+    assert rows.select("version", "arm", "error").rows() == [
+        (2, "canary", "broken"),
+        (3, "shadow", None),
+    ]
+    assert [frame.height for _, frame in log.fresh("flights", since=55)] == [0, 2]
 
 
 def test_the_next_event_after_a_gap_is_found(log: PredictionLog, plane: Plane) -> None:

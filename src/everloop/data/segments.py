@@ -38,7 +38,7 @@ class PredictionRecord(msgspec.Struct, gc=False, kw_only=True):
     request: str
     endpoint: str
     version: int
-    arm: Literal["champion", "canary", "shadow"]
+    arm: Literal["champion", "canary", "variant", "shadow", "standby"]
     ids: list[str]
     times: list[int | None] | None  # ms, UTC; None when the request names no time
     columns: dict[str, Any]  # feature -> the values as they were sent

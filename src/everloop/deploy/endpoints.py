@@ -34,7 +34,7 @@ from everloop.store.events import EventLog
 from everloop.store.tables import endpoints
 
 
-class Rollout(msgspec.Struct, frozen=True):
+class Arms(msgspec.Struct, frozen=True):
     """What is kept of an endpoint beside its model: the arms that answer, and how."""
 
     arms: tuple[Arm, ...]
@@ -111,7 +111,7 @@ class EndpointStore:
         with self._within(conn) as open_conn:
             before = _get(open_conn, name)
             kept = before.serving if before else ServingSpec()
-            rollout = Rollout(tuple(arms), kept if serving is None else serving)
+            rollout = Arms(tuple(arms), kept if serving is None else serving)
             if before and (before.model, before.arms, kept) == (
                 model, rollout.arms, rollout.serving,
             ):  # fmt: skip
@@ -192,7 +192,7 @@ def _get(conn: sa.Connection, name: str) -> Endpoint | None:
 
 
 def _from_row(row: Any) -> Endpoint:
-    rollout = msgspec.json.decode(row.rollout, type=Rollout)
+    rollout = msgspec.json.decode(row.rollout, type=Arms)
     return Endpoint(row.name, row.model, rollout.arms, row.revision, row.updated, rollout.serving)
 
 
@@ -201,9 +201,7 @@ def _newest_revision(conn: sa.Connection) -> int:
     return newest or 0
 
 
-def _payload(
-    before: Endpoint | None, model: str, rollout: Rollout, revision: int
-) -> dict[str, Any]:
+def _payload(before: Endpoint | None, model: str, rollout: Arms, revision: int) -> dict[str, Any]:
     return {
         "model": model,
         "revision": revision,

@@ -1,59 +1,13 @@
-"""The guard of a canary: is it worse than the champion, by evidence that one may look at any time?
-
-Requests fail or they do not, so each arm's failures are Bernoulli trials. With the mixture over a
-Beta(1, 1) prior, the likelihood ratio after ``n`` requests with ``s`` failures ::
-
-    M(p) = B(s + 1, n - s + 1) / (p**s * (1 - p)**(n - s))
-
-is a nonnegative martingale with mean 1 when ``p`` is the true rate, so that by Ville's inequality
-it ever reaches ``1 / alpha`` with a probability of at most ``alpha``. The rates with
-``M(p) < 1 / alpha`` are therefore a confidence sequence: it holds at all looks together, and
-stopping because of what one saw does no harm. It needs the two counts and no memory of the looks.
-
-H. Robbins, "Statistical methods related to the law of the iterated logarithm", Annals of
-Mathematical Statistics 41 (1970); S. R. Howard, A. Ramdas, J. McAuliffe, J. Sekhon,
-"Time-uniform, nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49 (2021).
-"""
+"""What a rollout puts behind an endpoint, stage by stage."""
 
 from __future__ import annotations
 
-from math import lgamma, log
-from typing import Literal, NamedTuple
-
-import msgspec
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from everloop.deploy.spec import RolloutSpec
-from everloop.deploy.state import Arm, check_arms
+from everloop.deploy.state import Arm, Role, check_arms
 from everloop.errors import invalid
-
-ALPHA = 0.05  # chance of rolling back a canary that is not worse, over all looks together
-
-Verdict = Literal["continue", "pass", "fail"]
-
-
-class Counts(NamedTuple):
-    """Requests answered by an arm since the step began, and how many of them failed."""
-
-    requests: int
-    errors: int
-
-
-class Judgement(msgspec.Struct, frozen=True):
-    """What the guard found, with its numbers; rates are shares of requests from 0 to 1.
-
-    ``excess`` is the canary's error rate less the champion's, and lies between ``excess_low`` and
-    ``excess_high`` with the confidence ``1 - ALPHA`` at all looks together. ``proven`` says that
-    a pass is shown by the interval, not only by the absence of evidence against it.
-    """
-
-    verdict: Verdict
-    reason: str
-    canary: Counts
-    champion: Counts
-    excess: float
-    excess_low: float
-    excess_high: float
-    proven: bool
 
 
 class Deployed(NamedTuple):
@@ -75,101 +29,42 @@ def plan_arms(champion: Deployed, canary: Deployed | None, weight: float) -> tup
         return (Arm(champion.version, champion.digest),)
     if weight == 1.0:
         return (Arm(canary.version, canary.digest),)
+    return plan_shares(champion, {canary: weight}, "canary")
+
+
+def plan_shares(champion: Deployed, shares: dict[Deployed, float], role: Role) -> tuple[Arm, ...]:
+    """The arms when each new version has a share of its own, and the champion the rest."""
+    rest = 1.0 - sum(shares.values())
     arms = (
-        Arm(champion.version, champion.digest, 1.0 - weight),
-        Arm(canary.version, canary.digest, weight, "canary"),
+        Arm(champion.version, champion.digest, rest),
+        *(Arm(new.version, new.digest, share, role) for new, share in shares.items()),
     )
     check_arms(arms)
     return arms
 
 
-def judge(canary: Counts, champion: Counts, spec: RolloutSpec) -> Judgement:
-    """Judge a canary by the counts so far; call it as often as you like.
+def stages(spec: RolloutSpec, champion: Deployed, new: Sequence[Deployed]) -> list[tuple[Arm, ...]]:
+    """What each stage of a rollout puts behind the endpoint; the promotion comes after the last.
 
-    ``fail`` once the canary's error rate is shown to exceed the champion's by more than
-    ``spec.max_error_rate``; ``pass`` once it has answered ``spec.min_requests`` and its rate is
-    seen within that bound; else ``continue``. A champion that answered nothing counts as one
-    without failures.
+    >>> spec = RolloutSpec(kind="canary", steps=(0.1, 0.5, 1.0))
+    >>> old, fresh = Deployed(1, "a" * 64), Deployed(2, "b" * 64)
+    >>> [[arm.weight for arm in arms] for arms in stages(spec, old, [fresh])]
+    [[0.9, 0.1], [0.5, 0.5]]
     """
-    _check("canary", canary)
-    _check("champion", champion)
-    bound = spec.max_error_rate
-    low, high = rate_interval(canary, ALPHA / 2)
-    base_low, base_high = rate_interval(champion, ALPHA / 2) if champion.requests else (0.0, 0.0)
-    excess = _rate(canary) - _rate(champion)
-    excess_low, excess_high = low - base_high, high - base_low
-    verdict: Verdict = "continue"
-    if spec.guard != "none" and excess_low > bound:
-        verdict = "fail"
-    elif canary.requests >= spec.min_requests and (excess <= bound or spec.guard == "none"):
-        verdict = "pass"
-    return Judgement(
-        verdict=verdict,
-        reason=_reason(verdict, canary, champion, spec, excess_low),
-        canary=canary,
-        champion=champion,
-        excess=excess,
-        excess_low=excess_low,
-        excess_high=excess_high,
-        proven=verdict == "pass" and excess_high <= bound,
-    )
+    if spec.kind == "canary":
+        return [plan_shares(champion, {new[0]: w}, "canary") for w in spec.steps if w < 1.0]
+    if spec.kind in ("ab", "bandit"):
+        even = spec.share / len(new)
+        return [plan_shares(champion, dict.fromkeys(new, even), "variant")]
+    compared = spec.kind == "shadow" or "disagreement" in spec.watch
+    role: Role = "shadow" if compared else "standby"
+    return [plan_shares(champion, dict.fromkeys(new, 0.0), role)]
 
 
-def rate_interval(counts: Counts, alpha: float) -> tuple[float, float]:
-    """The confidence sequence of an error rate at these counts (see the module's text).
-
-    >>> low, high = rate_interval(Counts(100, 0), 0.05)
-    >>> (low, round(high, 3))
-    (0.0, 0.073)
-    """
-    n, s = counts
-    if n == 0:
-        return 0.0, 1.0
-    seen = s / n
-    low = 0.0 if s == 0 else _root(counts, alpha, 0.0, seen)
-    high = 1.0 if s == n else _root(counts, alpha, 1.0, seen)
-    return low, high
-
-
-def _root(counts: Counts, alpha: float, outside: float, inside: float) -> float:
-    """Where M crosses 1 / alpha between a rate that is refuted and the one that was seen."""
-    n, s = counts
-    # log M(p) >= -log(alpha), sorted by what depends on p
-    limit = lgamma(s + 1) + lgamma(n - s + 1) - lgamma(n + 2) + log(alpha)
-    for _ in range(60):
-        middle = (outside + inside) / 2
-        if middle in (outside, inside):
-            break
-        if s * log(middle) + (n - s) * log(1.0 - middle) <= limit:
-            outside = middle
-        else:
-            inside = middle
-    return outside
-
-
-def _rate(counts: Counts) -> float:
-    return counts.errors / counts.requests if counts.requests else 0.0
-
-
-def _check(field: str, counts: Counts) -> None:
-    if not 0 <= counts.errors <= counts.requests:
-        raise invalid(field, tuple(counts), "0 <= errors <= requests")
-
-
-def _reason(
-    verdict: Verdict, canary: Counts, champion: Counts, spec: RolloutSpec, excess_low: float
-) -> str:
-    seen = (
-        f"the canary failed on {canary.errors} of {canary.requests} requests, "
-        f"the champion on {champion.errors} of {champion.requests}"
-    )
-    if verdict == "fail":
-        return (
-            f"{seen}: its error rate is higher by at least {excess_low:.1%}, "
-            f"more than the allowed {spec.max_error_rate:.1%}"
-        )
-    if verdict == "pass":
-        return f"{seen}: no sign that it is worse by more than {spec.max_error_rate:.1%}"
-    if canary.requests < spec.min_requests:
-        return f"{seen}: waiting for {spec.min_requests} requests"
-    return f"{seen}: more than allowed so far, but it may be chance"
+def promoted_arms(
+    spec: RolloutSpec, champion: Deployed, before: Deployed | None
+) -> tuple[Arm, ...]:
+    """The arms once a version has won; a blue/green rollout keeps the old one loaded."""
+    if spec.kind == "blue_green" and before is not None and before.version != champion.version:
+        return plan_shares(champion, {before: 0.0}, "standby")
+    return plan_arms(champion, None, 0.0)

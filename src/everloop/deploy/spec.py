@@ -6,16 +6,34 @@ from typing import Literal
 
 import msgspec
 
+Kind = Literal["direct", "blue_green", "canary", "shadow", "ab", "bandit"]
+
 
 class RolloutSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How a new version takes over the traffic."""
 
-    kind: Literal["direct", "canary"] = "direct"  # at once, or in steps beside the champion
-    steps: tuple[float, ...] = (0.05, 0.25, 1.0)  # share of the traffic at each step, rising
-    guard: Literal["error_rate", "none"] = "error_rate"  # what can roll a canary back
-    max_error_rate: float = 0.02  # above the champion's; more than this rolls back
-    min_requests: int = 100  # requests answered by the canary that a step waits for
+    kind: Kind = "direct"  # how the new version meets the traffic, beside the champion or at once
+    steps: tuple[float, ...] = (0.05, 0.25, 1.0)  # a canary's share at each step, rising
+    share: float = 0.5  # of the traffic for the new versions together, in ab and bandit
+    guard: Literal["error_rate", "none"] = "error_rate"  # what can roll back when guards is empty
+    guards: tuple[str, ...] = ()  # what can roll back: error_rate, latency, shift, and others
+    max_error_rate: float = 0.02  # failed requests above the champion's; more rolls back
+    max_latency: float = 2.0  # times the champion's median and p99; more rolls back
+    max_p99_ms: float = 0.0  # a bound of the p99 latency by itself; 0 for none
+    max_shift: float = 0.1  # of the answers, as total variation from the champion's
+    max_disagreement: float = 0.1  # rows that a shadow answers otherwise than the champion
+    max_wrong: float = 0.02  # wrong answers by their labels, above the champion's
+    tolerance: float = 0.0  # how far a number may lie from another and count as the same
+    min_requests: int = 100  # requests answered by the new version that a step waits for
     hold: str = "60s"  # a step waits no longer than this for them
+    keep: str = "10m"  # how long blue_green keeps the old version loaded
+
+    @property
+    def watch(self) -> tuple[str, ...]:
+        """The guards that watch this rollout."""
+        if self.guards:
+            return self.guards
+        return () if self.guard == "none" else (self.guard,)
 
 
 class ServingSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from everloop.data.forecast import check_forecast
 from everloop.data.multilabel import COMBINED
 from everloop.data.schema import UNLABELLED
 from everloop.data.spec import DataSpec
+from everloop.deploy.checked import check_rollout
 from everloop.deploy.spec import DeploySpec, ServingSpec
 from everloop.durations import seconds
 from everloop.errors import InvalidInput, NotFound, invalid, nearest
@@ -262,7 +262,7 @@ def _check_values(d: Declaration) -> None:
     _check_keys_of_rows(d.data)
     if d.data.forecast is not None:
         check_forecast(d.data.forecast, d.data.time)
-    _check_rollout(d.deploy)
+    check_rollout(d.deploy.rollout)
     _check_serving(d.deploy.serving)
     check_search(d.train)
     check_validation(d.train.validation, d.data.time, d.evaluate.group_by or d.data.group)
@@ -323,24 +323,6 @@ def _check_labels(data: DataSpec) -> None:
             raise invalid("data.ignore", column, "columns other than those of data.labels")
     if data.unlabelled and data.task != "anomaly":
         raise invalid("data.unlabelled", True, "the task anomaly beside it")
-
-
-def _check_rollout(deploy: DeploySpec) -> None:
-    rollout = deploy.rollout
-    steps = rollout.steps
-    rising = all(a < b for a, b in pairwise(steps))
-    if not steps or not rising or not all(0 < s <= 1 for s in steps) or steps[-1] != 1.0:
-        raise invalid(
-            "deploy.rollout.steps",
-            list(steps),
-            "rising shares of (0, 1], the last 1.0",
-            fix="For example [0.05, 0.25, 1.0].",
-        )
-    if not 0 <= rollout.max_error_rate < 1:
-        raise invalid("deploy.rollout.max_error_rate", rollout.max_error_rate, "a share in [0, 1)")
-    if rollout.min_requests < 1:
-        raise invalid("deploy.rollout.min_requests", rollout.min_requests, "1 or more")
-    seconds(rollout.hold, "deploy.rollout.hold")
 
 
 def _check_serving(serving: ServingSpec) -> None:

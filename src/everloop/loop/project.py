@@ -11,6 +11,7 @@ from everloop.data.versions import DatasetStore
 from everloop.deploy.endpoints import EndpointStore
 from everloop.deploy.package import Package, read_package
 from everloop.deploy.packaging import materialise
+from everloop.deploy.rollouts import RolloutStore
 from everloop.deploy.serving.standing import Standing, read_standing
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
@@ -54,6 +55,7 @@ class Project:
         self.events = EventLog(self.db, self.keys)
         self.datasets = DatasetStore(self.db, self.blobs)
         self.endpoints = EndpointStore(self.db, self.events)
+        self.rollouts = RolloutStore(self.db, self.events)
         self.registry = ModelStore(self.db, self.events, serving=self.endpoints.serving)
         self.webhooks = WebhookStore(
             self.db, self.events, Vault(self.keys), allowed_hosts(settings.webhook_hosts)

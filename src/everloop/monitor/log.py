@@ -175,27 +175,19 @@ class PredictionLog:
         """
         return label_codes(self._label_of(endpoint, ids), schema)
 
-    def counts(self, endpoint: str, since: int = 0) -> dict[int, tuple[int, int]]:
-        """``{version: (requests, failed)}`` of requests that came at ``since`` (ms) or later."""
-        where = log_parts.c.created >= since
-        names = ["request", "version", "arm", "at", "error"]
-        seen = [
-            from_parquet(self.blobs.get(part.digest), names).filter(
-                pl.col("at") >= since, pl.col("arm") != "shadow"
-            )
-            for part in self._parts(endpoint, "predictions", where)
-        ]
-        if not seen:
-            return {}
-        counted = (
-            pl.concat(seen)
-            .group_by("version")
-            .agg(
-                requests=pl.col("request").n_unique(),
-                failed=pl.col("request").filter(pl.col("error").is_not_null()).n_unique(),
-            )
-        )
-        return {row["version"]: (row["requests"], row["failed"]) for row in counted.to_dicts()}
+    def fresh(
+        self, endpoint: str, after: int = 0, since: int = 0
+    ) -> Iterator[tuple[int, pl.DataFrame]]:
+        """The parts numbered above ``after``, one at a time, each with its number.
+
+        Of them the rows of requests that came at ``since`` (ms) or later, failed ones and shadows'
+        too, with ``id, request, version, arm, at, y, latency, error``.
+        """
+        names = ["id", "request", "version", "arm", "at", "y", "latency", "error"]
+        where = (log_parts.c.part > after, log_parts.c.created >= since)
+        for part in self._parts(endpoint, "predictions", *where):
+            rows = from_parquet(self.blobs.get(part.digest), names)
+            yield part.number, rows.filter(pl.col("at") >= since)
 
     def next_time(self, endpoint: str, start: int) -> int | None:
         """The first event time at or after ``start``, or None."""

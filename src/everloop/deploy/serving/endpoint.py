@@ -89,7 +89,7 @@ class LiveEndpoint:
         self.champion = next(arm for arm in arms if arm.role == "champion")
         # The canary has the low end of the range: a key that it answers stays with it when its
         # weight rises.
-        self._others = [arm for arm in arms if arm.role == "canary" and arm.weight > 0.0]
+        self._others = [arm for arm in arms if arm is not self.champion and arm.weight > 0.0]
 
     def arm(self, version: int) -> LiveArm:
         """The arm of a version that the caller names. Raises NotFound."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from everloop.deploy.rollout import plan_arms
+from everloop.deploy.rollout import promoted_arms
+from everloop.loop.rollouts import deployed
 from everloop.loop.steps._applied import wait_applied
 from everloop.loop.steps._base import End, Outcome, StepContext
-from everloop.loop.steps.deploy import deployed
+from everloop.loop.steps.deploy import rollout_of
 from everloop.store.clock import now_ms
 
 APPLY_SECONDS = 15.0
@@ -19,10 +20,16 @@ class Promote:
 
     def run(self, context: StepContext) -> Outcome:
         project, declaration = context.project, context.declaration
-        version = project.registry.version(declaration.name, context.version)
+        number = context.results.get("deploy", {}).get("winner", context.version)
+        version = project.registry.version(declaration.name, number)
+        watched = "rollout" in context.results.get("deploy", {})
         before = project.registry.alias(declaration.name, "champion")
         if context.cycle.cause["kind"] == "train" and before not in (None, version.version):
             return Outcome({}, End("registered", _stays(version.version, before)))
+        old = None if before is None else project.registry.version(declaration.name, before)
+        arms = promoted_arms(
+            rollout_of(context), deployed(version), deployed(old) if old and watched else None
+        )
         with project.events.transaction() as conn:
             project.registry.set_alias(
                 declaration.name,
@@ -38,7 +45,7 @@ class Promote:
             project.endpoints.set_rollout(
                 declaration.endpoint,
                 declaration.name,
-                plan_arms(deployed(version), None, 0.0),
+                arms,
                 actor="controller",
                 conn=conn,
                 serving=declaration.deploy.serving,

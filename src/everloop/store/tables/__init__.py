@@ -2,7 +2,7 @@
 
 from everloop.store.tables._base import metadata
 from everloop.store.tables.data import datasets
-from everloop.store.tables.deploy import endpoints
+from everloop.store.tables.deploy import endpoints, rollouts
 from everloop.store.tables.events import event_head, events
 from everloop.store.tables.loop import cycle_steps, cycles, loops
 from everloop.store.tables.monitor import alerts, log_offsets, log_parts, windows
@@ -65,6 +65,7 @@ __all__ = [
     "model_versions",
     "models",
     "moves",
+    "rollouts",
     "run_clients",
     "run_datasets",
     "run_inputs",
