@@ -32,6 +32,7 @@ NESTED = {
     "deploy.rollout": "RolloutSpec",
     "deploy.serving": "ServingSpec",
     "monitor.performance": "PerformanceSpec",
+    "monitor.log": "LogSpec",
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from everloop.durations import seconds
 from everloop.errors import invalid, nearest
 
 PREFIX = "EVERLOOP_"
@@ -34,6 +35,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory : what a step of a cycle may take, as ``2GB``; empty means what the machine, or the
         container, has free. Data that outgrows it is read in passes.
     log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.
+    log_max_mb : what the data plane's own log may take on its disk before the control plane has
+        taken it, in megabytes; past it predictions are answered and not logged.
+    log_segment_mb : size at which a file of that log is closed and the next begun, in megabytes.
+    log_segment_age : age, as ``1h``, at which the next record begins a new file.
     grpc_port : port on which predictions are answered over gRPC too; 0 serves none.
     max_body_mb : largest request body that a server reads, in megabytes.
     max_artifact_mb : largest artifact, or part of one, that a server takes, in megabytes.
@@ -50,6 +55,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: str = ""
     memory: str = ""
     log_fsync: str = "interval"
+    log_max_mb: float = 10_000.0
+    log_segment_mb: float = 64.0
+    log_segment_age: str = "1h"
     grpc_port: int = 0
     max_body_mb: float = 16.0
     max_artifact_mb: float = 10_000.0
@@ -65,7 +73,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return int(float(found[1]) * 1000 ** ("KMGT".index(found[2].upper()) + 1))
 
 
-_NUMBERS = {"max_body_mb": 1024, "max_artifact_mb": 1_000_000}  # and what they may be at most
+_NUMBERS = {  # and what they may be at most
+    "max_body_mb": 1024,
+    "max_artifact_mb": 1_000_000,
+    "log_max_mb": 100_000_000,
+    "log_segment_mb": 1024,
+}
 
 
 def load_settings(
@@ -107,6 +120,7 @@ def _checked(values: dict[str, Any]) -> Settings:
     settings = Settings(**values)
     if settings.log_fsync not in ("always", "interval", "never"):
         raise invalid("settings.log_fsync", settings.log_fsync, "always, interval or never")
+    seconds(settings.log_segment_age, "settings.log_segment_age")
     if settings.access not in ("token", "network"):
         raise invalid("settings.access", settings.access, "token or network")
     if settings.memory and not _SIZE.fullmatch(settings.memory):

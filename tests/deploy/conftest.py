@@ -18,6 +18,7 @@ from everloop.deploy.state import (
     Arm,
     DesiredState,
     EndpointState,
+    LogRules,
     package_path,
     state_path,
     write_state,
@@ -103,9 +104,11 @@ class Project:
     def mixed(self) -> str:
         return self.package(onnx_bytes(logistic(MIXED.width), MIXED.width), MIXED)
 
-    def want(self, **endpoints: list[Arm]) -> int:
+    def want(self, log: LogRules | None = None, **endpoints: list[Arm]) -> int:
         self.revision += 1
-        states = {name: EndpointState("flights", tuple(arms)) for name, arms in endpoints.items()}
+        states = {
+            name: EndpointState("flights", tuple(arms), log=log) for name, arms in endpoints.items()
+        }
         write_state(state_path(self.state), DesiredState(self.revision, states))
         return self.revision
 

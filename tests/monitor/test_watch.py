@@ -83,7 +83,7 @@ class Stream:
             encode_record(
                 PredictionRecord(
                     at=times[-1],
-                    request=str(day),
+                    request=f"{day} of {n}",
                     endpoint="e",
                     version=1,
                     arm="champion",

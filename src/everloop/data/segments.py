@@ -11,6 +11,7 @@ Only the standard library and msgspec are imported here: the data plane writes t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import threading
@@ -46,6 +47,7 @@ class PredictionRecord(msgspec.Struct, gc=False, kw_only=True):
     p: list[list[float]] | None
     ms: float  # from the request's arrival to the answer
     error: str | None = None
+    rate: float = 1.0  # share of the rows that is kept; each kept one stands for 1 / rate
 
 
 class FeedbackRecord(msgspec.Struct, gc=False, kw_only=True):
@@ -70,23 +72,34 @@ class SegmentWriter:
     ----------
     folder : made when missing.
     prefix : start of the files' names, such as ``"predictions"``.
-    max_bytes : a segment that has reached this size is closed and the next one begun.
+    max_bytes, max_age : a segment that has reached this size, or is that many seconds old when
+        a record comes, is closed and the next one begun.
     fsync : make :meth:`append` wait for the disk each time. Left off, call :meth:`sync` for
         many appends together (group commit).
+
+    Its segment is locked (``flock``) while it may grow, see :func:`is_open`.
 
     The first append of a writer begins a new segment. An append either is in the file whole when
     it returns or raises ``OSError`` and leaves no trace that a reader would stumble over.
     """
 
     def __init__(
-        self, folder: Path, prefix: str, max_bytes: int = 64 << 20, fsync: bool = False
+        self,
+        folder: Path,
+        prefix: str,
+        max_bytes: int = 64 << 20,
+        fsync: bool = False,
+        max_age: float = float("inf"),
     ) -> None:
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._prefix = prefix
         self._max_bytes = max_bytes
+        self._max_age = max_age
         self._fsync = fsync
         self._fd = -1
+        self._ends = 0.0
+        self.written = 0  # bytes, to all its segments
         self._size = 0
         self._stamp = 0
         self._dirty = False
@@ -99,21 +112,24 @@ class SegmentWriter:
         """Hand one record to the operating system before returning."""
         record = _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
         with self._lock:
-            if self._fd < 0 or self._size >= self._max_bytes:
+            if self._fd < 0 or self._size >= self._max_bytes or time.monotonic() >= self._ends:
                 self._begin()
             self._write(record)
             self._dirty = True
         if self._fsync:
             self.sync()
 
-    def sync(self) -> None:
-        """Wait until everything appended before the call is on the disk."""
+    def sync(self, closed: bool = False) -> None:
+        """Wait until everything appended before the call is on the disk.
+
+        With ``closed`` only what lies in segments that are no longer written.
+        """
         with self._syncing:
             with self._lock:
                 full, self._full = self._full, []
                 # A duplicate stays valid when a rotation closes the original meanwhile.
-                current = os.dup(self._fd) if self._dirty and self._fd >= 0 else -1
-                self._dirty = False
+                current = os.dup(self._fd) if self._dirty and self._fd >= 0 and not closed else -1
+                self._dirty = self._dirty and closed
             try:
                 for fd in (*full, *([current] if current >= 0 else [])):
                     os.fsync(fd)
@@ -131,6 +147,7 @@ class SegmentWriter:
 
     def _begin(self) -> None:
         if self._fd >= 0:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
             self._full.append(self._fd)
             self._fd = -1
         # Two segments of this writer never get one stamp; the random part parts the processes.
@@ -138,7 +155,8 @@ class SegmentWriter:
         path = self._folder / f"{self._prefix}-{self._stamp:020d}-{os.urandom(4).hex()}{SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
-        self._size = 0
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._size, self._ends = 0, time.monotonic() + self._max_age
         self.path = path
         self._write(MAGIC)
         self._sync_folder()
@@ -152,6 +170,7 @@ class SegmentWriter:
             self._take_back(done)
             raise
         self._size += done
+        self.written += done
 
     def _take_back(self, written: int) -> None:
         """Remove half a record; where that fails too, nothing may follow it in this segment."""
@@ -175,6 +194,21 @@ class SegmentWriter:
 def list_segments(folder: Path, prefix: str = "") -> list[Path]:
     """The segments in a folder, oldest first; an absent folder holds none."""
     return sorted(path for path in Path(folder).glob(f"{prefix}*{SUFFIX}") if path.is_file())
+
+
+def is_open(path: Path) -> bool:
+    """Whether a living writer may still append to the segment."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def read_segment(path: Path, offset: int = 0) -> Iterator[tuple[bytes, int]]:

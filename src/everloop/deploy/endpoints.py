@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from everloop.deploy.state import (
     Arm,
     DesiredState,
     EndpointState,
+    LogRules,
     check_arms,
     read_state,
     state_path,
@@ -132,13 +133,20 @@ class EndpointStore:
             )  # fmt: skip
         return revision
 
-    def publish(self, state: Path, registry: ModelStore, blobs: Blobs) -> DesiredState:
+    def publish(
+        self,
+        state: Path,
+        registry: ModelStore,
+        blobs: Blobs,
+        log: Mapping[str, LogRules] | None = None,
+    ) -> DesiredState:
         """Write the desired state below ``state`` for the data plane of this machine.
 
         Each package is brought there first, so that the file never names one that is missing.
-        Publishers take turns, and a newer state is never overwritten by an older one.
+        Publishers take turns, and a newer state is never overwritten by an older one. ``log``
+        says what may be logged, by endpoint.
         """
-        path = state_path(state)
+        path, rules = state_path(state), log or {}
         with _turn(path):
             with self.db.read() as conn:
                 found = _all(conn)
@@ -147,7 +155,10 @@ class EndpointStore:
                     _fetch(endpoint.model, arm, registry, blobs, state / "packages")
             desired = DesiredState(
                 max((endpoint.revision for endpoint in found), default=0),
-                {e.name: EndpointState(e.model, e.arms, e.serving) for e in found},
+                {
+                    e.name: EndpointState(e.model, e.arms, e.serving, rules.get(e.name))
+                    for e in found
+                },
             )
             if not path.exists() or read_state(path) != desired:
                 write_state(path, desired)

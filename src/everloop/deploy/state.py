@@ -32,12 +32,26 @@ class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Role = "champion"
 
 
+class LogRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the data plane does to a record before it is written: see ``[monitor.log]``.
+
+    ``ids`` says whether the ids of rows are hashed too.
+    """
+
+    mask: tuple[str, ...] = ()
+    hash: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    ids: bool = False
+    sample: float = 1.0
+
+
 class EndpointState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The arms of one endpoint; the weights of those that answer callers add up to 1."""
 
     model: str
     arms: tuple[Arm, ...]
     serving: ServingSpec = ServingSpec()
+    log: LogRules | None = None
 
 
 class DesiredState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from everloop.evaluate.costs import metric_of
 from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.dividing import check_validation_parts, divide, known_of
+from everloop.loop.hiding import check_columns, hidden_notes
 from everloop.train.check import check_spec as check_train
 from everloop.train.check import check_unlabelled
 from everloop.train.loading import has_module
@@ -50,6 +51,7 @@ def check(folder: Path) -> Checked:
         check_unlabelled(declaration.train)
     check_evaluate(declaration.evaluate, inferred.schema.task, frame.columns)
     metric_of(declaration.evaluate, inferred.schema)
+    check_columns(declaration.monitor.log, inferred.schema)
     parts, note = divide(frame, inferred.schema, declaration)
     if declaration.train.space:
         # Building an algorithm imports its library, which only a declared space is worth.
@@ -70,6 +72,7 @@ def check(folder: Path) -> Checked:
             *inferred.notes,
             *([note] if note else []),
             *_device_notes(declaration),
+            *hidden_notes(declaration.monitor.log, inferred.schema),
         ],
         leaks=leaks(frame, inferred.schema, parts),
     )

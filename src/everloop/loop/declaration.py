@@ -24,6 +24,7 @@ from everloop.deploy.spec import DeploySpec, ServingSpec
 from everloop.durations import seconds
 from everloop.errors import InvalidInput, NotFound, invalid, nearest
 from everloop.evaluate.spec import EvaluateSpec
+from everloop.loop.hiding import check_log
 from everloop.monitor.spec import MonitorSpec
 from everloop.settings import Settings, load_settings
 from everloop.train.bounds import check_search, check_validation
@@ -274,6 +275,7 @@ def _check_values(d: Declaration) -> None:
     if d.monitor.performance is not None:
         seconds(d.monitor.performance.labels_after, "monitor.performance.labels_after")
     _check_monitor(d)
+    check_log(d.monitor.log, d.data)
     if not 0 < d.monitor.false_alarm_rate < 1:
         raise invalid("monitor.false_alarm_rate", d.monitor.false_alarm_rate, "a share in (0, 1)")
     seconds(d.update.cooldown, "update.cooldown")

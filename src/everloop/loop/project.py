@@ -13,8 +13,10 @@ from everloop.deploy.package import Package, read_package
 from everloop.deploy.packaging import materialise
 from everloop.deploy.rollouts import RolloutStore
 from everloop.deploy.serving.standing import Standing, read_standing
+from everloop.deploy.state import LogRules
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
+from everloop.loop.hiding import rules_of
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.watch import Watch
 from everloop.monitor.windows import WindowStore
@@ -148,11 +150,27 @@ class Project:
 
     def publish(self) -> int:
         """Write the desired state for the data plane from the database; returns its revision."""
-        return self.endpoints.publish(self.state, self.registry, self.blobs).revision
+        rules = self.log_rules()
+        return self.endpoints.publish(self.state, self.registry, self.blobs, rules).revision
+
+    def log_rules(self) -> dict[str, LogRules]:
+        """What may be logged, by endpoint, where a loop says so."""
+        found = {}
+        for name in self.cycles.loop_names():
+            declared = self.cycles.declaration(name)
+            rules = rules_of(declared.monitor.log, declared.data.id)
+            if rules is not None:
+                found[declared.endpoint] = rules
+        return found
 
     def serving(self) -> Standing | None:
         """The data plane that runs on this folder, or None."""
         return read_standing(self.serving_dir)
+
+    def planes(self) -> list[Standing]:
+        """Every data plane that is known to run."""
+        own = self.serving()
+        return [] if own is None else [own]
 
     def supervisor(self) -> dict[str, str] | None:
         """Addresses of the ``everloop up`` that runs on this folder, or None."""

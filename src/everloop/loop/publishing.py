@@ -35,8 +35,9 @@ def pin(project: Project, model: str, port: int) -> Path:
     version = project.registry.resolve(model)
     folder, _ = project.package(version)
     arm = Arm(version=version.version, digest=folder.name)
+    rules = project.log_rules().get(version.model)
     state = DesiredState(
-        revision=1, endpoints={version.model: EndpointState(version.model, (arm,))}
+        revision=1, endpoints={version.model: EndpointState(version.model, (arm,), log=rules)}
     )
     path = project.serving_dir / f"pinned-{port}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

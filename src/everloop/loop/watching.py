@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from everloop.data.pseudonyms import PURPOSE
 from everloop.data.schema import Schema
 from everloop.errors import Conflict
 from everloop.evaluate.costs import metric_of
@@ -15,11 +16,14 @@ from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.considered import found_params, last_considered, trainable_rows
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
+from everloop.loop.hiding import profile_as_logged, schema_as_logged
+from everloop.loop.losses import tell_losses
 from everloop.loop.project import Project
 from everloop.loop.steps import PLANS
 from everloop.memory import give_back
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile, read_profile
+from everloop.monitor.spec import LogSpec
 from everloop.monitor.windows import Alert
 from everloop.registry.models import ModelVersion
 from everloop.update.decide import Decision, decide, needs_probe
@@ -47,6 +51,7 @@ class Reference(msgspec.Struct, frozen=True):
     schema: Schema
     profile: Profile
     baseline: Baseline | None
+    log: LogSpec  # that schema and profile are as logged by
 
 
 # One champion's reference per loop; the identity of its profile marks what was seen.
@@ -67,7 +72,8 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
     if champion is None or not newest:
         return Looked(0, [], Decision("none", "No update: there is no champion yet."))
     shipped = project.log.ship()
-    reference = _reference(project, champion)
+    tell_losses(project, declaration)
+    reference = _reference(project, champion, declaration.monitor.log)
     project.watch.tick(
         declaration.endpoint,
         reference.schema,
@@ -176,14 +182,19 @@ def _refuse(acting: _Acting, decision: Decision) -> Cycle | None:
         return None
 
 
-def _reference(project: Project, champion: ModelVersion) -> Reference:
+def _reference(project: Project, champion: ModelVersion, log: LogSpec) -> Reference:
     key = (str(project.dir), champion.model)
     known = _references.get(key)
     digest = champion.package_digest()
-    if known is None or known.digest != digest:
+    if known is None or (known.digest, known.log) != (digest, log):
         folder, package = project.package(champion)
         profile = read_profile((folder / REFERENCE).read_bytes())
-        known = Reference(digest, package.schema, profile, _baseline(project, champion))
+        schema = package.schema
+        if log.hidden:
+            secret = project.keys.derive(PURPOSE)
+            schema = schema_as_logged(schema, log, secret)
+            profile = profile_as_logged(profile, schema, log, secret)
+        known = Reference(digest, schema, profile, _baseline(project, champion), log)
         _references[key] = known
     return known
 

@@ -83,10 +83,18 @@ def measure_window(
 
 
 def scored_rows(
-    log: PredictionLog, endpoint: str, schema: Schema, start: int, end: int
+    log: PredictionLog,
+    endpoint: str,
+    schema: Schema,
+    start: int,
+    end: int,
+    hidden: frozenset[str] = frozenset(),
 ) -> ScoredRows:
-    """The rows of ``[start, end)`` that were answered and whose labels have come, by time."""
-    rows = log.predictions(endpoint, start, end, schema=schema)
+    """The rows of ``[start, end)`` that were answered and whose labels have come, by time.
+
+    ``hidden`` features are null.
+    """
+    rows = log.predictions(endpoint, start, end, schema=schema, hidden=hidden)
     y = log.codes(endpoint, rows["id"], schema)
     pred = answer_codes(rows["y"], schema)
     known = present(y) & present(pred)

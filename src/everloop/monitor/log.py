@@ -9,6 +9,7 @@ prediction came first; of several labels for an id the last one counts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,7 @@ from everloop.monitor.selection import (
     features_of,
     in_order,
     last_of_each,
+    once_each,
     together,
 )
 from everloop.monitor.shipping import Shipper
@@ -102,14 +104,16 @@ class PredictionLog:
         end: int | None = None,
         shadow: bool = False,
         schema: Schema | None = None,
+        hidden: frozenset[str] = frozenset(),
     ) -> pl.DataFrame:
         """Rows with event times in ``[start, end)`` (ms), by time.
 
         Columns: ``id, time, version, arm, y, p, latency, error`` and the features; a feature with
         one of these names is called ``x.NAME``. With a ``schema`` there are exactly its features,
-        each of its kind's type. Rows of shadow versions only when asked for.
+        each of its kind's type, the ``hidden`` ones null. Rows of shadow versions only when
+        asked for. A request that came twice, as a caller's second try does, counts once.
         """
-        selection = Selection(start, end, shadow, schema=schema)
+        selection = Selection(start, end, shadow, schema=schema, hidden=hidden)
         found = self._rows(endpoint, selection)
         frame = together(found) if found else _nothing(selection)
         if schema is not None:
@@ -142,6 +146,7 @@ class PredictionLog:
         exclude: Sequence[tuple[int, int]] = (),
         since: int | None = None,
         newest: int | None = None,
+        hidden: frozenset[str] = frozenset(),
     ) -> pl.DataFrame:
         """Predicted rows whose labels have come, shaped like the training frame, by time.
 
@@ -149,9 +154,11 @@ class PredictionLog:
         type, and the target. ``until`` and ``since`` bound the event time; rows in an ``exclude``
         window (``[start, end)``, ms) are left out. An id that was asked about twice appears once,
         as it was the last time. Labels that are no class of the schema are left out. ``newest``:
-        parts before those with so many answered rows are not read.
+        parts before those with so many answered rows are not read. ``hidden`` features are null.
         """
-        selection = Selection(since, until, exclude=exclude, meta=("id", "time"), schema=schema)
+        selection = Selection(
+            since, until, exclude=exclude, meta=("id", "time"), schema=schema, hidden=hidden
+        )
         parts = self._keys(endpoint, selection, newest)
         if not parts:
             none = target_column(pl.Series(dtype=pl.String), schema).alias(_TARGET)
@@ -229,12 +236,13 @@ class PredictionLog:
 
     def _rows(self, endpoint: str, selection: Selection) -> list[pl.DataFrame]:
         """The parts that hold any of the rows, by time."""
+        twice = replace(selection, meta=(*selection.meta, "request"))
         found = [
             rows
             for part in self._overlapping(endpoint, selection)
-            if (rows := selection.read(self.blobs.get(part.digest))).height
+            if (rows := twice.read(self.blobs.get(part.digest))).height
         ]
-        return in_order(found) if found else []
+        return in_order(once_each(found)) if found else []
 
     def _keys(
         self, endpoint: str, selection: Selection, newest: int | None

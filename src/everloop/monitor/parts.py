@@ -1,7 +1,8 @@
 """Records of the data plane as columns: what a Parquet part of the log looks like.
 
 ``predictions`` parts hold one row per predicted row: ``id``, ``time`` (of the event, ms), ``at``
-(of the request, ms), ``request``, ``version``, ``arm``, ``y``, ``p``, ``latency``, ``error``, and
+(of the request, ms), ``request``, ``version``, ``arm``, ``rate`` (the share of rows that was kept:
+each stands for ``1 / rate``), ``y``, ``p``, ``latency``, ``error``, and
 each feature under its name after ``x.``, so that no feature can be taken for one of the others.
 ``feedback`` parts hold ``id``, ``at`` and ``label``, the label as JSON text, since ``1``, ``"1"``
 and ``true`` are three labels.
@@ -38,6 +39,7 @@ def prediction_frame(records: Sequence[PredictionRecord]) -> pl.DataFrame:
         meta["request"] += [record.request] * n
         meta["version"] += [record.version] * n
         meta["arm"] += [record.arm] * n
+        meta["rate"] += [record.rate] * n
         meta["p"] += _padded(record.p, n)
         meta["latency"] += [record.ms] * n
         meta["error"] += [record.error] * n
@@ -56,6 +58,7 @@ _PREDICTION_TYPES: dict[str, Any] = {
     "request": pl.String,
     "version": pl.Int64,
     "arm": pl.String,
+    "rate": pl.Float64,
     "p": pl.List(pl.Float64),
     "latency": pl.Float64,
     "error": pl.String,

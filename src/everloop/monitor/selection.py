@@ -32,6 +32,7 @@ class Selection:
     exclude : windows, ``[start, end)`` in ms, that are left out.
     meta : the columns beside the features.
     schema : exactly its features, each of its kind's type; without one, whatever was sent.
+    hidden : features that the log does not tell, which count as missing.
     """
 
     start: int | None = None
@@ -40,6 +41,7 @@ class Selection:
     exclude: Sequence[tuple[int, int]] = ()
     meta: tuple[str, ...] = META
     schema: Schema | None = None
+    hidden: frozenset[str] = frozenset()
 
     def read(self, part: bytes, features: bool = True) -> pl.DataFrame:
         """The rows of one part; features under their prefixed names, when they are wanted."""
@@ -49,7 +51,7 @@ class Selection:
         sent = [n for n in rows.collect_schema().names() if n.startswith(FEATURE)]
         if self.schema is None:
             return rows.select(*self.meta, *sent).collect()
-        wanted = {FEATURE + name for name in self.schema.names}
+        wanted = {FEATURE + name for name in self.schema.names if name not in self.hidden}
         found = rows.select(*self.meta, *(n for n in sent if n in wanted)).collect()
         return found.select(self.meta).hstack([_typed(found, f) for f in self.schema.features])
 
@@ -71,6 +73,25 @@ def last_of_each(keys: pl.DataFrame) -> pl.Series:
     rows = by_time(keys.with_row_index("row"), "time")
     last = rows.filter(rows["id"].is_last_distinct())["row"]
     return pl.repeat(False, keys.height, eager=True).scatter(last, True)
+
+
+def once_each(parts: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """The parts without ``request``, and without rows that another with the same one repeats.
+
+    A row is known by its request, its id and whether a shadow answered it; what is held of it
+    meanwhile is eight bytes.
+    """
+    row = pl.struct("request", "id", pl.col("arm") == "shadow")
+    keys = pl.concat([part.select(key=row.hash()) for part in parts])["key"]
+    kept = [part.drop("request") for part in parts]
+    first = keys.is_first_distinct()
+    if first.all():
+        return kept
+    start, found = 0, []
+    for part in kept:
+        found.append(part.filter(first[start : start + part.height]))
+        start += part.height
+    return [part for part in found if part.height]
 
 
 def in_order(parts: list[pl.DataFrame]) -> list[pl.DataFrame]:

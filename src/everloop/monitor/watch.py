@@ -74,6 +74,20 @@ class Watch:
         self._seen[endpoint] = state
         return new
 
+    def raise_alert(self, alert: Alert) -> bool:
+        """Keep an alert that is not about a window's rows; False when it was raised before."""
+        with self.events.transaction() as conn:
+            new = self.windows.add(conn, alert)
+            if new:
+                self.events.append(
+                    conn,
+                    actor="monitor",
+                    kind="alert.raised",
+                    subject=f"endpoint:{alert.endpoint}",
+                    payload=_told(alert),
+                )
+        return new
+
     def release(self, endpoint: str, start: int, actor: str) -> None:
         """Take a window out of quarantine, and record who said so."""
         with self.events.transaction() as conn:

@@ -17,7 +17,7 @@ from everloop.store.tables import alerts, windows
 
 MAX_PAGE = 1000
 
-AlertKind = Literal["quality", "drift", "performance"]
+AlertKind = Literal["quality", "drift", "performance", "log"]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,7 +198,7 @@ class WindowStore:
         )
         updates = [name for name in values if name not in ("endpoint", "start")]
         conn.execute(upsert(windows, ["endpoint", "start"], updates), values)
-        return [alert for alert in found if self._add(conn, alert)]
+        return [alert for alert in found if self.add(conn, alert)]
 
     def release(self, conn: sa.Connection, endpoint: str, start: int, by: str) -> None:
         """Take a window out of quarantine: a person says that its rows are sound after all."""
@@ -218,7 +218,8 @@ class WindowStore:
         conn.execute(sa.update(alerts).where(unlinked).values(cycle=cycle))
 
     @staticmethod
-    def _add(conn: sa.Connection, alert: Alert) -> bool:
+    def add(conn: sa.Connection, alert: Alert) -> bool:
+        """Keep an alert; False when there is one of its id."""
         values = {f: getattr(alert, f) for f in Alert.__struct_fields__}
         values["evidence"] = msgspec.json.encode(alert.evidence).decode()
         added = insert_or_ignore(alerts).values(values).returning(alerts.c.id)

@@ -107,6 +107,7 @@ def probe_update(
     min_gain: float,
     divide: Divide = _nothing,
     group_by: str | None = None,
+    hidden: frozenset[str] = frozenset(),
 ) -> Worth:
     """Whether an update would have been worth it in the newest sound windows.
 
@@ -119,15 +120,16 @@ def probe_update(
     exclude : quarantined windows, which neither train nor judge.
     divide, group_by : what the rows of the history are divided by for validation, and a column
         that it wants beside those of the schema.
+    hidden : features that the log does not tell.
     """
     spans = [
         (window.start, window.end)
         for window in situation.windows
         if window.start >= trained_until and not window.quarantined
     ][-WINDOWS:]
-    recent = _together([scored_rows(log, endpoint, schema, *span) for span in spans])
+    recent = _together([scored_rows(log, endpoint, schema, *span, hidden) for span in spans])
     until = spans[0][0] if spans else situation.now
-    rows = _history(log, endpoint, schema, known, until, exclude, group_by)
+    rows = _history(log, endpoint, schema, known, until, exclude, group_by, hidden)
     divided = divide(rows)
     examples = encode_batches(_let_go(rows), sum(batch.height for batch in rows), schema)
     history = History(examples.X, examples.y, divided)
@@ -147,6 +149,7 @@ def _history(
     until: int,
     exclude: list[tuple[int, int]],
     group_by: str | None,
+    hidden: frozenset[str],
 ) -> list[pl.DataFrame]:
     """The newest rows labelled before ``until``, typed alike; the log's word is the newer."""
     columns = [c for c in (schema.id, schema.time) if c] + [*schema.names, schema.target]
@@ -154,7 +157,9 @@ def _history(
     old = conform(known.select(present), schema)
     if group_by is not None and group_by in known.columns and group_by not in old.columns:
         old = old.with_columns(known[group_by])
-    new = log.labelled(endpoint, schema, until=until, exclude=exclude, newest=MAX_ROWS)
+    new = log.labelled(
+        endpoint, schema, until=until, exclude=exclude, newest=MAX_ROWS, hidden=hidden
+    )
     rows = by_time(newer_over(old, new, schema.id), schema.time).tail(MAX_ROWS)
     return list(rows.iter_slices(BATCH))
 

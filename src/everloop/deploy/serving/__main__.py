@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from everloop.deploy.serving.server import Options, serve
+from everloop.durations import seconds
 from everloop.errors import EverloopError, InvalidInput, invalid
 from everloop.settings import load_settings, state_dir
 
@@ -44,6 +45,9 @@ def options(arguments: list[str]) -> Options:
         open_network=settings.access == "network",
         log=given.log,
         fsync=settings.log_fsync,  # type: ignore[arg-type]
+        segment_bytes=int(settings.log_segment_mb * 1e6),
+        segment_age=seconds(settings.log_segment_age, "settings.log_segment_age"),
+        log_bytes=int(settings.log_max_mb * 1e6),
         max_body=int(settings.max_body_mb * 1e6),
         watch_stdin=given.watch_stdin,
         as_json=given.json,

@@ -126,7 +126,8 @@ class Core:
         except (InvalidInput, ModelFailure) as error:
             if isinstance(error, InvalidInput):
                 arm.counts.add(0, 0.0, failed=True)
-            _log.warning("shadow %s of %r: %s", arm.version, endpoint.name, error)
+            said = error.code if self.journal.hides(endpoint.name) else error.message
+            _log.warning("shadow %s of %r: %s", arm.version, endpoint.name, said)
 
     def close(self) -> None:
         """Wait for the predictions under way."""
@@ -148,7 +149,7 @@ class Core:
                 _record(endpoint.name, arm, rows, ids, call, ms, [], None, error)
             )
             await self.journal.committed()
-            raise _told(error, endpoint.name, arm, call) from None
+            raise self._told(error, endpoint.name, arm, call) from None
         p = None if probabilities is None else probabilities.tolist()
         end = _now()
         ms = (end - call.started) * 1000
@@ -184,19 +185,20 @@ class Core:
             model.batcher = Batcher(partial(_timed, model), self._pool, rows, THREADS)
         return model.batcher
 
+    def _told(self, error: ModelFailure, endpoint: str, arm: LiveArm, call: Call) -> ModelFailure:
+        """The failure in full to the server's log, and without its inside to the caller."""
+        cause = None if self.journal.hides(endpoint) else error
+        _log.error(
+            "request %s: version %d of %r failed",
+            call.request, arm.version, endpoint, exc_info=cause,
+        )  # fmt: skip
+        return ModelFailure(
+            f"Version {arm.version} of the model failed on this request.",
+            fix="The request is well formed; see the server's log for the reason.",
+        )
+
     async def _beside(self, function: Callable[[A], T], argument: A) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, argument)
-
-
-def _told(error: ModelFailure, endpoint: str, arm: LiveArm, call: Call) -> ModelFailure:
-    """The failure in full to the server's log, and without its inside to the caller."""
-    _log.error(
-        "request %s: version %d of %r failed", call.request, arm.version, endpoint, exc_info=error
-    )
-    return ModelFailure(
-        f"Version {arm.version} of the model failed on this request.",
-        fix="The request is well formed; see the server's log for the reason.",
-    )
 
 
 def row_ids(given: list[str | None] | None, request: str, count: int) -> list[str]:

@@ -77,12 +77,24 @@ class Counts(Collector):
     def __init__(self) -> None:
         self.versions: dict[tuple[str, int, str], VersionCounts] = {}
         self.responses: dict[tuple[str, int], int] = {}
-        self.log_lost = 0  # rows whose record could not be written
+        self.log_losses: dict[tuple[str, str], int] = {}  # rows not logged: (endpoint, reason)
         self.shadows_dropped = 0  # requests that a shadow did not see, since it was behind
         self.revision = 0  # of the desired state that is applied
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
+
+    @property
+    def log_lost(self) -> int:
+        """Rows that were answered and not logged."""
+        return sum(self.log_losses.values())
+
+    def losses_by_endpoint(self) -> dict[str, dict[str, int]]:
+        """Endpoint -> reason -> rows that were answered and not logged."""
+        found: dict[str, dict[str, int]] = {}
+        for (endpoint, reason), rows in self.log_losses.items():
+            found.setdefault(endpoint, {})[reason] = rows
+        return found
 
     def of(self, endpoint: str, version: int, role: str) -> VersionCounts:
         """The counts of a version at an endpoint in a role; they outlive its deployment."""
@@ -116,6 +128,12 @@ class Counts(Collector):
         yield CounterMetricFamily(
             "everloop_prediction_log_lost", "Rows answered and not logged.", self.log_lost
         )
+        shed = CounterMetricFamily(
+            "everloop_prediction_log_shed", "The same, by reason.", labels=("endpoint", "reason")
+        )
+        for (endpoint, reason), rows in list(self.log_losses.items()):
+            shed.add_metric((endpoint, reason), rows)
+        yield shed
         yield CounterMetricFamily(
             "everloop_shadow_dropped", "Requests a shadow did not see.", self.shadows_dropped
         )

@@ -20,7 +20,14 @@ from everloop.deploy.package import read_manifest, read_package
 from everloop.deploy.predictor import Predictor
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint, LoadedModel
-from everloop.deploy.state import DesiredState, EndpointState, package_path, read_state
+from everloop.deploy.serving.redaction import Redaction, read_key
+from everloop.deploy.state import (
+    DesiredState,
+    EndpointState,
+    LogRules,
+    package_path,
+    read_state,
+)
 from everloop.errors import EverloopError, Integrity, NotFound, Unavailable, nearest
 from everloop.registry.signing import Keys
 
@@ -41,6 +48,7 @@ class Fleet:
     wanted : the names in the newest state that could be read.
     started : whether the first state has been tried.
     on_applied : called after each try.
+    on_rules : told what may be logged of each endpoint, before a request can meet a new one.
     """
 
     def __init__(self, state: Path, path: Path, counts: Counts) -> None:
@@ -50,12 +58,14 @@ class Fleet:
         self.errors: dict[str, str] = {}
         self.started = False
         self.on_applied: Callable[[], None] | None = None
+        self.on_rules: Callable[[dict[str, Redaction]], None] | None = None
         self._state = state
         self._path = path
         self._counts = counts
         self._models: dict[str, LoadedModel] = {}
         self.wanted: set[str] = set()
         self._unloaded: frozenset[str] = frozenset()
+        self._rules: dict[str, Redaction] = {}
         self._refreshing = asyncio.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._next_try = 0.0
@@ -152,6 +162,8 @@ class Fleet:
             self.revision = self._counts.revision = state.revision
         for name in errors.keys() - self.errors.keys():
             _log.error("endpoint %r: %s", name, errors[name])
+        if self.on_rules is not None:
+            self.on_rules(self._rules)
         self.endpoints, self.errors = fresh, errors
         if self.on_applied is not None:
             self.on_applied()
@@ -180,6 +192,11 @@ class Fleet:
                 kept = self.endpoints.get(name) or self._champion_alone(name, wanted)
                 if kept is not None:
                     fresh[name] = kept
+        self._rules = {
+            name: self._redaction(name, wanted.log, errors)
+            for name, wanted in state.endpoints.items()
+            if wanted.log is not None
+        }
         used = {arm.model.digest for live in fresh.values() for arm in live.arms}
         self._models = {digest: m for digest, m in self._models.items() if digest in used}
         return fresh, errors, state
@@ -187,6 +204,16 @@ class Fleet:
     def _endpoint(self, name: str, wanted: EndpointState) -> LiveEndpoint:
         arms = [LiveArm(name, arm, self._model(arm.digest), self._counts) for arm in wanted.arms]
         return LiveEndpoint(name, wanted.model, arms, wanted.serving)
+
+    def _redaction(self, name: str, rules: LogRules, errors: dict[str, str]) -> Redaction:
+        """Without the key for its hashes an endpoint answers, and logs masks in their place."""
+        key = None
+        if rules.hash or rules.ids:
+            try:
+                key = read_key(self._state / "keys")
+            except EverloopError as error:
+                errors.setdefault(name, f"values cannot be hashed: {error.message}")
+        return Redaction(rules, key)
 
     def _champion_alone(self, name: str, wanted: EndpointState) -> LiveEndpoint | None:
         """After a start, a canary or shadow that cannot be loaded must not cost the endpoint."""

@@ -4,12 +4,18 @@
 requests that wait for it), ``interval`` once a second, ``never`` when the system sees fit. In
 each case a record is with the operating system before the reply leaves, so that it survives the
 end of this process.
+
+An answer never waits for a log that cannot be written. When the folder holds ``limit`` bytes that
+nobody has taken away, when the disk refuses, or when it has not answered for ``STALL_S`` seconds,
+rows are shed and counted in ``counts.log_losses``, from which the control plane raises an alert.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -18,11 +24,18 @@ from everloop.data.segments import (
     PredictionRecord,
     SegmentWriter,
     encode_record,
+    list_segments,
 )
 from everloop.deploy.serving.counts import Counts
+from everloop.deploy.serving.redaction import Redaction
 from everloop.errors import Unavailable
 
 INTERVAL_S = 1.0
+STALL_S = 2.0
+KINDS = ("predictions", "feedback")
+
+Fsync = Literal["always", "interval", "never"]
+Reason = Literal["full", "failed", "stalled", "unsynced"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,37 +43,84 @@ _log = logging.getLogger(__name__)
 class Journal:
     """Writes below ``folder``, in ``predictions/`` and ``feedback/``.
 
-    A prediction is answered also when it cannot be logged; its rows are counted in
-    ``counts.log_lost``. Feedback that cannot be kept is refused instead.
+    A prediction is answered also when it cannot be logged. Feedback that cannot be kept is
+    refused instead, since its sender can send it again.
+
+    Parameters
+    ----------
+    max_bytes, max_age : of a segment; see :class:`~everloop.data.segments.SegmentWriter`.
+    limit : bytes that the folder may hold.
+
+    Attributes
+    ----------
+    on_loss : called at most once a second, after rows were lost.
     """
 
     def __init__(
         self,
         folder: Path,
         counts: Counts,
-        fsync: Literal["always", "interval", "never"] = "interval",
+        fsync: Fsync = "interval",
         max_bytes: int = 64 << 20,
+        max_age: float = 3600.0,
+        limit: int = 10 << 30,
     ) -> None:
         self.waits = fsync == "always"
+        self.on_loss: Callable[[], None] | None = None
         self._fsync = fsync
         self._counts = counts
-        self._predictions = SegmentWriter(folder / "predictions", "predictions", max_bytes)
-        self._feedback = SegmentWriter(folder / "feedback", "feedback", max_bytes)
+        self._folder = folder
+        self._limit = limit
+        self._predictions, self._feedback = self._writers = [
+            SegmentWriter(folder / kind, kind, max_bytes, max_age=max_age) for kind in KINDS
+        ]
+        self._rules: dict[str, Redaction] = {}
+        self._found = _size(folder)  # when the folder was last looked at
+        self._written = 0  # by this process until then
         self._next_commit: asyncio.Future[None] | None = None
         self._committer: asyncio.Task[None] | None = None
+        self._syncing_since: float | None = None
+        self._told = 0
         self._failing = False
 
+    @property
+    def used(self) -> int:
+        """Bytes that the folder holds, as far as is known without looking."""
+        return self._found - self._written + self._predictions.written + self._feedback.written
+
+    def obey(self, rules: dict[str, Redaction]) -> None:
+        """Apply these rules by endpoint from now on."""
+        self._rules = rules
+
+    def hides(self, endpoint: str) -> bool:
+        """Whether values of an endpoint's requests must not be written anywhere."""
+        rules = self._rules.get(endpoint)
+        return rules is not None and rules.hides
+
     def prediction(self, record: PredictionRecord) -> None:
-        """Hand a record to the operating system. Never raises."""
+        """Hand a record to the operating system. Never raises, never waits for a hung disk."""
+        rows = len(record.ids)
         try:
+            if (rules := self._rules.get(record.endpoint)) is not None:
+                kept = rules.prediction(record)
+                if kept is None:
+                    return
+                record = kept
+            if (reason := self._shut()) is not None:
+                self._lose(record.endpoint, rows, reason, "it is shut")
+                return
             self._predictions.append(encode_record(record))
             self._failing = False
         except Exception as error:  # whatever the disk or a value does, the caller is answered
-            self._lose(len(record.ids), error)
+            self._lose(record.endpoint, rows, "failed", str(error))
 
     def feedback(self, record: FeedbackRecord) -> None:
         """Keep labels. Raises :class:`~everloop.errors.Unavailable` when they cannot be kept."""
+        if (rules := self._rules.get(record.endpoint)) is not None:
+            record = rules.feedback(record)
         try:
+            if (reason := self._shut()) is not None:
+                raise OSError(f"the log is {reason}")
             self._feedback.append(encode_record(record))
             if self.waits:
                 self._feedback.sync()
@@ -72,28 +132,59 @@ class Journal:
             ) from None
 
     async def committed(self) -> None:
-        """Under ``always``: return once what was written before this call is on the disk."""
-        if not self.waits:
+        """Under ``always``: return once what was written before this call is on the disk.
+
+        A disk that does not say so within ``STALL_S`` seconds is waited for no longer.
+        """
+        if not self.waits or self._stalled():
             return
         if self._next_commit is None:
             self._next_commit = asyncio.get_running_loop().create_future()
             if self._committer is None or self._committer.done():
                 self._committer = asyncio.create_task(self._commit())
-        await asyncio.shield(self._next_commit)
+        done, _ = await asyncio.wait((self._next_commit,), timeout=STALL_S)
+        if not done:
+            self._lose("", 1, "unsynced", "the disk does not answer")
 
     async def run(self) -> None:
-        """Under ``interval``: bring the logs to the disk each second until cancelled."""
-        while self._fsync == "interval":
+        """Each second until cancelled: to the disk under ``interval``, and tell what was lost."""
+        async with asyncio.TaskGroup() as together:
+            together.create_task(self._keep())
+            together.create_task(self._tell())
+
+    async def _keep(self) -> None:
+        while True:
             await asyncio.sleep(INTERVAL_S)
-            await self._sync()
+            if not self.waits:
+                await self._sync(closed=self._fsync == "never")
+            written = sum(writer.written for writer in self._writers)
+            self._found, self._written = await asyncio.to_thread(_size, self._folder), written
+
+    async def _tell(self) -> None:
+        """Beside :meth:`_keep`, which a disk that hangs holds up."""
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            if self.on_loss is not None and self._counts.log_lost > self._told:
+                self._told = self._counts.log_lost
+                self.on_loss()
 
     def close(self) -> None:
         """Bring everything to the disk."""
-        for writer in (self._predictions, self._feedback):
+        for writer in self._writers:
             try:
                 writer.close()
             except OSError as error:
                 _log.error("the log cannot be brought to the disk: %s", error)
+
+    def _shut(self) -> Reason | None:
+        """Why nothing may be written now."""
+        if self.used >= self._limit:
+            return "full"
+        return "stalled" if self._stalled() else None
+
+    def _stalled(self) -> bool:
+        since = self._syncing_since
+        return since is not None and time.monotonic() - since > STALL_S
 
     async def _commit(self) -> None:
         while (waiting := self._next_commit) is not None:
@@ -101,15 +192,34 @@ class Journal:
             await self._sync()
             waiting.set_result(None)
 
-    async def _sync(self) -> None:
+    async def _sync(self, closed: bool = False) -> None:
+        self._syncing_since = time.monotonic()
         try:
-            await asyncio.to_thread(self._predictions.sync)
-            await asyncio.to_thread(self._feedback.sync)
+            await asyncio.to_thread(self._sync_writers, closed)
         except OSError as error:
-            self._lose(0, error)
+            self._lose("", 0, "failed", str(error))
+        finally:
+            self._syncing_since = None
 
-    def _lose(self, rows: int, error: Exception) -> None:
-        self._counts.log_lost += rows
+    def _sync_writers(self, closed: bool) -> None:
+        for writer in self._writers:
+            writer.sync(closed)
+
+    def _lose(self, endpoint: str, rows: int, reason: Reason, why: str) -> None:
+        losses = self._counts.log_losses
+        losses[endpoint, reason] = losses.get((endpoint, reason), 0) + rows
         if not self._failing:  # say it once, not at each request
             self._failing = True
-            _log.error("the prediction log cannot be written: %s", error)
+            _log.error("the prediction log cannot be written (%s): %s", reason, why)
+
+
+def _size(folder: Path) -> int:
+    """Bytes in the segments below a folder."""
+    total = 0
+    for kind in KINDS:
+        for path in list_segments(folder / kind):
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                continue  # taken away meanwhile
+    return total

@@ -60,6 +60,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     fsync: Literal["always", "interval", "never"] = "interval"
     max_body: int = 16 << 20
     segment_bytes: int = 64 << 20
+    segment_age: float = 3600.0  # seconds
+    log_bytes: int = 10 << 30
     watch_stdin: bool = False
     as_json: bool = False  # the ready line
 
@@ -74,11 +76,13 @@ async def serve(options: Options) -> None:
     _check_free(options.host, options.port)
     counts = Counts()
     journal = Journal(
-        options.log or options.state / "log", counts, options.fsync, options.segment_bytes
-    )
+        options.log or options.state / "log", counts, options.fsync,
+        options.segment_bytes, options.segment_age, options.log_bytes,
+    )  # fmt: skip
     core = Core(journal)
     shadows = Shadows(core, counts)
     fleet = Fleet(options.state, options.desired or state_path(options.state), counts)
+    fleet.on_rules = journal.obey
     await fleet.refresh()
     explaining = Explaining(options.max_body)
     asking = Asking(core, shadows, options.max_body)
@@ -100,9 +104,11 @@ async def serve(options: Options) -> None:
     if options.desired is None:
 
         def tell() -> None:
-            write_standing(folder, Standing(os.getpid(), url, fleet.revision, fleet.errors))
+            lost = counts.losses_by_endpoint()
+            said = Standing(os.getpid(), url, fleet.revision, fleet.errors, lost)
+            write_standing(folder, said)
 
-        fleet.on_applied = tell
+        fleet.on_applied = journal.on_loss = tell
         tell()
     print(_ready_line(url, fleet, options.as_json), flush=True)
     try:

@@ -21,6 +21,7 @@ class Standing(msgspec.Struct, frozen=True):
     url: str
     revision: int
     errors: dict[str, str] = {}
+    log_lost: dict[str, dict[str, int]] = {}  # rows not logged: endpoint -> reason -> count
 
 
 def write_standing(folder: Path, standing: Standing) -> None:

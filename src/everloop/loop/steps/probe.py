@@ -78,6 +78,7 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
         declaration.update.min_gain,
         lambda frames: known_of(frames, schema, declaration),
         declaration.evaluate.group_by,
+        declaration.monitor.log.hidden,
     )
 
 

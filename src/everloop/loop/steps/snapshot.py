@@ -71,7 +71,8 @@ def _labelled(context: StepContext) -> tuple[pl.DataFrame | None, dict[str, Any]
     schema = project.package(champion)[1].schema
     endpoint = context.declaration.endpoint
     quarantined = project.windows.quarantined(endpoint)
-    labelled = project.log.labelled(endpoint, schema, exclude=quarantined)
+    hidden = context.declaration.monitor.log.hidden
+    labelled = project.log.labelled(endpoint, schema, exclude=quarantined, hidden=hidden)
     origin["log_rows"] = labelled.height
     origin["quarantined"] = [list(window) for window in quarantined]
     return (labelled if labelled.height else None), origin

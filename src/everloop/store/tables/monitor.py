@@ -46,7 +46,7 @@ alerts = sa.Table(
     sa.Column("id", sa.String(64), primary_key=True),  # of (endpoint, window, kind, feature)
     sa.Column("endpoint", sa.String(255), nullable=False),
     sa.Column("window", Millis, nullable=False),
-    sa.Column("kind", sa.String(32), nullable=False),  # quality, drift, performance
+    sa.Column("kind", sa.String(32), nullable=False),  # quality, drift, performance, log
     sa.Column("severity", sa.String(16), nullable=False),
     sa.Column("feature", sa.String(255)),
     sa.Column("summary", sa.Text, nullable=False),

@@ -1,0 +1,60 @@
+"""Rows that a data plane answered and could not log, as an alert."""
+
+from __future__ import annotations
+
+from everloop.durations import milliseconds
+from everloop.loop.declaration import Declaration
+from everloop.loop.project import Project
+from everloop.monitor.windows import Alert, alert_id
+from everloop.store.clock import now_ms
+
+REASONS = {
+    "full": "its log holds as much as log_max_mb allows",
+    "failed": "its disk refused them",
+    "stalled": "its disk did not answer",
+    "unsynced": "its disk did not confirm them",
+}
+
+
+def tell_losses(project: Project, declaration: Declaration) -> Alert | None:
+    """Raise an alert when rows were lost since the last one; at most one in a window.
+
+    Windows are those of the monitors, by the clock: what was lost has no event time.
+    """
+    endpoint, now = declaration.endpoint, now_ms()
+    lost = _lost(project, endpoint)
+    total = sum(lost.values())
+    if not total:
+        return None
+    width = milliseconds(declaration.monitor.window, "monitor.window")
+    told = project.windows.alerts(endpoint, kind="log", limit=1)
+    if told and told[0].evidence["total"] == total:
+        return None
+    window = now // width * width
+    alert = Alert(
+        id=alert_id(endpoint, window, "log", None),
+        endpoint=endpoint,
+        window=window,
+        kind="log",
+        severity="critical",
+        feature=None,
+        summary=f"{total} rows were answered and not logged: {_why(lost)}",
+        evidence={"total": total, "lost": lost},
+        at=now,
+    )
+    return alert if project.watch.raise_alert(alert) else None
+
+
+def _lost(project: Project, endpoint: str) -> dict[str, int]:
+    """Reason -> rows, of every data plane that says what it lost."""
+    found: dict[str, int] = {}
+    for standing in project.planes():
+        for name in (endpoint, ""):  # what is lost beside any endpoint concerns each
+            for reason, rows in standing.log_lost.get(name, {}).items():
+                found[reason] = found.get(reason, 0) + rows
+    return {reason: rows for reason, rows in found.items() if rows}
+
+
+def _why(lost: dict[str, int]) -> str:
+    most = max(lost, key=lost.__getitem__)
+    return f"the data plane says that {REASONS.get(most, most)}."
