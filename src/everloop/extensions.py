@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from everloop.errors import invalid, nearest
@@ -69,8 +70,14 @@ class Registry(Generic[T]):
         if not self._loaded:
             self._loaded = True
             importlib.import_module(self._builtin)
-            for point in entry_points(group="everloop.extensions"):
+            for point in _installed():
                 point.load()
+
+
+@lru_cache
+def _installed() -> tuple[EntryPoint, ...]:
+    """What other packages offer; looking through all of them takes its time."""
+    return tuple(entry_points(group="everloop.extensions"))
 
 
 candidates: Registry[Any] = Registry("candidate", "everloop.train.candidates")

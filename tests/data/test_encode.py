@@ -129,3 +129,22 @@ def test_ten_times_the_rows_cost_no_more_steps():
     assert encode(frame(1_000), schema).shape == (1_000, 22)
     few, many = frame(5_000), frame(50_000)
     assert calls(lambda: encode(many, schema)) <= 1.1 * calls(lambda: encode(few, schema))
+
+
+def test_a_table_of_numbers_is_encoded_as_its_columns_are() -> None:
+    frame = pl.DataFrame(
+        {
+            "z": [1.5, None, float("nan"), -0.0],
+            "a": pl.Series([3, None, -1, 2**40], dtype=pl.Int64),
+            "f": pl.Series([0.1, 0.2, None, 1e30], dtype=pl.Float32),
+        }
+    )
+    schema = Schema(tuple(Feature(n, "number") for n in "afz"), "y", "regression")
+    X = encode(frame, schema)
+    assert X.flags.c_contiguous and X.flags.writeable
+    for i, name in enumerate("afz"):
+        alone = Schema((Feature(name, "number"), Feature("c", "category", ("k",))), "y", "binary")
+        column = encode(frame.with_columns(c=pl.lit("k")), alone)[:, :1]
+        np.testing.assert_array_equal(X[:, i : i + 1], column)
+    with pytest.raises(InvalidInput, match=r'column "z" row 2.*a finite number'):
+        encode(frame.with_columns(z=pl.Series([0.0, math.inf, 0.0, 0.0])), schema)

@@ -128,6 +128,16 @@ def test_rows_on_both_sides() -> None:
     assert found(twice, how="random") == []  # equal rows have equal hashes: they stay together
 
 
+def test_rows_that_are_alike_in_their_first_columns_only_are_no_leak() -> None:
+    rng = np.random.default_rng(4)
+    few = pl.DataFrame(rng.random((N, 3)) < 0.5, ["a", "b", "c"])
+    rest = pl.DataFrame({"x": rng.normal(size=N), "y": rng.random(N) < 0.5})
+    frame = few.hstack(rest)
+    assert found(frame, how="last") == []
+    (leak,) = found(pl.concat([frame, frame.head(N // 2)]), how="last")
+    assert leak.check == "duplicates"
+
+
 def test_equal_rows_of_few_values_are_no_leak() -> None:
     rng = np.random.default_rng(3)
     frame = pl.DataFrame(rng.random((N, 4)) < 0.5, ["a", "b", "c", "y"])

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from everloop.data.infer import infer_schema
+from everloop.data.schema import Feature, Schema
 from everloop.data.spec import DataSpec
 from everloop.data.versions import DatasetStore
 from everloop.errors import Integrity, NotFound
@@ -66,3 +67,22 @@ def test_what_is_not_there_or_damaged(store, tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(Integrity):
         store.load(digest)
+
+
+def test_rows_just_kept_and_rows_read_back_are_the_same(store, database, blobs):
+    digest = store.snapshot(DF, "d", SCHEMA, {}).digest
+    fresh, later = (list(s.batches(digest, 17, 8)) for s in (store, DatasetStore(database, blobs)))
+    assert [b.height for b in fresh] == [b.height for b in later] == [8, 8, 1]
+    assert pl.concat(fresh).equals(pl.concat(later))
+    assert pl.concat(list(store.batches(digest, 17, 8))).equals(DF[:17])  # and once more
+
+
+def test_different_values_of_many_rows_are_estimated(store):
+    rows = 200_000
+    frame = pl.DataFrame({"x": range(rows), "y": [i % 7 for i in range(rows)], "b": [True] * rows})
+    schema = Schema((Feature("x", "number"),), "y", "regression")
+    found = store.snapshot(frame, "d", schema, {}).statistics
+    assert found["x"].estimated and found["x"].distinct == pytest.approx(rows, rel=0.05)
+    assert (found["x"].low, found["x"].high, found["x"].mean) == (0.0, rows - 1, (rows - 1) / 2)
+    assert found["y"].distinct == pytest.approx(7, abs=0.5)
+    assert not found["b"].estimated and found["b"].distinct == 1

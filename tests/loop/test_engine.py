@@ -15,9 +15,12 @@ from everloop.deploy.rollouts import Wish
 from everloop.deploy.serving.standing import Standing, write_standing
 from everloop.errors import Conflict, InvalidInput
 from everloop.loop.cycles import Cycle
-from everloop.loop.engine import Engine, is_free
+from everloop.loop.engine import Engine
+from everloop.loop.lock import is_free
 from everloop.loop.loop import Loop, loop_of, loops_of
 from everloop.loop.project import Project
+from everloop.loop.steps import StepContext
+from everloop.loop.steps.register import Register
 from everloop.monitor.watch import DAY
 from everloop.store.clock import now_ms
 from everloop.store.tables import log_parts
@@ -284,3 +287,18 @@ def test_predictions_do_not_change_with_the_way_of_running(project: Project) -> 
     assert versions[0].dataset == versions[1].dataset
     first, second = (project.package(v)[0] / "model.onnx" for v in versions)
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_cycle_begun_before_snapshots_profiled_is_registered_all_the_same(
+    project: Project,
+) -> None:
+    """A step's result is read as it was recorded, also by an everloop that records more."""
+    champion = project.registry.alias("flow", "champion")
+    before = project.registry.version("flow", champion or 0)
+    steps = {s.step: s.result or {} for s in project.cycles.steps(before.cycle or "")}
+    files = dict(steps["snapshot"].pop("about_training"))
+    context = StepContext(
+        project, project.cycles.get(before.cycle or ""), project.cycles.declaration("flow"), steps
+    )
+    assert Register().run(context).result["digest"] == before.digest
+    assert before.files["background.npy"] == files["background.npy"]

@@ -119,3 +119,24 @@ def test_rows_are_taken_by_time() -> None:
 def test_what_is_no_profile_is_refused() -> None:
     with pytest.raises(Integrity, match=r"profile\.json"):
         read_profile(b'{"rows": "many"}')
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_values_are_kept_while_they_are_few(extra: int) -> None:
+    values = np.random.default_rng(0).permutation(np.repeat(np.arange(EXACT + extra), 3) / 7)
+    sketch = sketch_number(values)
+    assert sketch.exact is not bool(extra)
+    if not extra:
+        assert sketch.points == tuple(np.arange(EXACT) / 7)
+        assert sketch.upto == tuple(range(3, 3 * EXACT + 1, 3))
+
+
+def test_a_profile_does_not_depend_on_the_order_its_columns_are_done_in() -> None:
+    frame = pl.DataFrame(
+        {"n": [float(i % 5) for i in range(600)], "c": ["a", "b", None] * 200, "b": [True] * 600}
+    )
+    whole = profile(frame, SCHEMA)
+    assert list(whole.features) == list(SCHEMA.names)
+    for feature in SCHEMA.features:
+        alone = Schema((feature,), "y", "regression", time="t")
+        assert profile(frame, alone).features[feature.name] == whole.features[feature.name]

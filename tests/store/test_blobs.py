@@ -171,3 +171,15 @@ def test_no_message_shows_a_password() -> None:
     with pytest.raises(InvalidInput) as refused:
         Blobs("weird://me:hunter2@bucket/x")
     assert "hunter2" not in str(refused.value.to_dict())
+
+
+def test_a_file_with_the_content_is_verified_again_when_it_changes(store: Blobs) -> None:
+    digest = store.put(b"data" * 1000)
+    for _ in range(2):
+        with store.file(digest) as path:
+            assert path.read_bytes() == b"data" * 1000
+    damage(store, digest, b"atad" * 1000)
+    with pytest.raises(Integrity), store.file(digest):
+        pass
+    with pytest.raises(NotFound), store.file(MISSING):
+        pass

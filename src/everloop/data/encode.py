@@ -25,6 +25,9 @@ def encode(df: pl.DataFrame, schema: Schema) -> NDArray[np.float64]:
     Columns are found by name; others are left out. Raises
     :class:`~everloop.errors.InvalidInput` for a missing column or a value of another kind.
     """
+    plain = _all_numbers(df, schema)
+    if plain is not None:
+        return plain
     X = np.empty((df.height, schema.width), dtype=np.float64)
     position = 0
     for feature in schema.features:
@@ -116,6 +119,21 @@ def as_target(series: pl.Series, schema: Schema) -> pl.Series:
     unknown = labels.is_not_null() & ~labels.is_in(list(schema.classes))
     refuse(series, unknown, f"one of the classes {_some(schema.classes)}")
     return labels
+
+
+def _all_numbers(df: pl.DataFrame, schema: Schema) -> NDArray[np.float64] | None:
+    """The matrix of a table of nothing but numbers, all at once; None where that may not be.
+
+    A missing value is NaN; a wrong one is left to the way by columns, which says where it is.
+    """
+    names = schema.names
+    if any(f.kind != "number" or f.name not in df.columns for f in schema.features):
+        return None
+    some = df.select(names)
+    if not all(dtype.is_numeric() for dtype in some.dtypes):
+        return None
+    X: NDArray[np.float64] = some.cast(pl.Float64).to_numpy(order="c", writable=True)
+    return None if np.isinf(X).any() else X
 
 
 def _fill(block: NDArray[np.float64], series: pl.Series, feature: Feature) -> None:

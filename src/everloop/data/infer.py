@@ -9,7 +9,6 @@ import msgspec
 import polars as pl
 
 from everloop.data.columns import (
-    as_boolean,
     as_instant,
     as_number,
     as_text,
@@ -73,6 +72,33 @@ def infer_schema(
         )
     decided, classes = _task(df[spec.target], spec, task or spec.task, allow_null_target)
     _check_keys(df, spec)
+    features, notes = _features(df, spec, tokens)
+    if spec.unlabelled:
+        notes.append(_labels_note(df[spec.target]))
+    elif classes and not isinstance(classes[0], str | bool):
+        notes.append(
+            f'Target "{spec.target}" is read as {len(classes)} classes, as it holds few different '
+            "whole numbers."
+        )
+    read = {spec.target, spec.time, spec.id, spec.group, *(f.name for f in features)}
+    schema = Schema(
+        features=features,
+        target=spec.target,
+        task=decided,
+        classes=classes,
+        id=spec.id,
+        time=spec.time,
+        ignored=tuple(name for name in (*df.columns, *spec.labels) if name not in read),
+        group=spec.group,
+        quantiles=_quantiles(spec) if decided == "quantile" else (),
+    )
+    return Inferred(schema, notes)
+
+
+def _features(
+    df: pl.DataFrame, spec: DataSpec, tokens: Tokens
+) -> tuple[tuple[Feature, ...], list[str]]:
+    """The features that the columns make, and what is to be said about them."""
     notes: list[str] = []
     features = []
     keys = {spec.target, spec.time, spec.id, spec.group, *spec.ignore}
@@ -92,27 +118,7 @@ def infer_schema(
             code="no_features",
             fix=" ".join(notes) or None,
         )
-    if spec.unlabelled:
-        notes.append(_labels_note(df[spec.target]))
-    elif classes and not isinstance(classes[0], str | bool):
-        notes.append(
-            f'Target "{spec.target}" is read as {len(classes)} classes, as it holds few different '
-            "whole numbers."
-        )
-    read = {spec.target, spec.time, spec.id, spec.group, *(f.name for f in features)}
-    ignored = tuple(name for name in (*df.columns, *spec.labels) if name not in read)
-    schema = Schema(
-        tuple(features),
-        spec.target,
-        decided,
-        classes,
-        spec.id,
-        spec.time,
-        ignored,
-        spec.group,
-        _quantiles(spec) if decided == "quantile" else (),
-    )
-    return Inferred(schema, notes)
+    return tuple(features), notes
 
 
 def _task(
@@ -241,27 +247,36 @@ def _feature(series: pl.Series, spec: DataSpec, tokens: Tokens) -> Feature | str
         pl.Object,
     ):
         return f"values of type {series.dtype} are not read"
-    distinct = series.drop_nulls().n_unique()
-    if distinct == 1 and not nullable:
+    if not nullable and _constant(series):
         return f"it has one value only, {series[0]!r}"
     if listed:
         return sequence_feature(series)
     if series.dtype == pl.Boolean:
-        as_boolean(series)
         return Feature(series.name, "boolean", nullable=nullable)
     if series.dtype.is_numeric():
         as_number(series)
-        if _COUNTERS.match(series.name) and distinct == len(series) and series.dtype.is_integer():
+        if _numbers_rows(series):
             return "it numbers the rows"
         return Feature(series.name, "number", nullable=nullable)
     if is_text(series):
-        return _text_feature(series, distinct, spec, tokens)
+        return _text_feature(series, spec, tokens)
     return Feature(series.name, "datetime", nullable=nullable)
 
 
-def _text_feature(
-    series: pl.Series, distinct: int, spec: DataSpec, tokens: Tokens
-) -> Feature | str:
+def _constant(series: pl.Series) -> bool:
+    """Whether all values are one; a second one ends the search where it can."""
+    if series.dtype.is_numeric() or series.dtype.is_temporal():
+        return bool(series.min() == series.max())
+    return series.n_unique() == 1 if series.dtype.is_nested() else bool((series == series[0]).all())
+
+
+def _numbers_rows(series: pl.Series) -> bool:
+    """Whether a column that is called so counts the rows."""
+    called = _COUNTERS.match(series.name) and series.dtype.is_integer()
+    return bool(called) and series.drop_nulls().n_unique() == len(series)
+
+
+def _text_feature(series: pl.Series, spec: DataSpec, tokens: Tokens) -> Feature | str:
     text = as_text(series)
     if parse_iso(text.drop_nulls().head(1)).null_count() == 0:
         instants = parse_iso(text)
@@ -271,6 +286,7 @@ def _text_feature(
             wrong = instants.is_null() & text.is_not_null()
             refuse(series, wrong, "an ISO date, as in the column's other values")
     refuse_stray_text(text)
+    distinct = text.drop_nulls().n_unique()
     if is_prose(text, distinct):
         return text_feature(text, tokens)
     return _category(text, distinct, spec)

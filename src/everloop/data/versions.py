@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import msgspec
 import polars as pl
@@ -25,10 +23,17 @@ from everloop.store.tables import datasets
 _ROW_GROUP = 1 << 17
 _BATCH = 1 << 15
 _REFERENCE = "reference"  # in the stored origin
+_READ_CELLS = 1 << 22  # read at once for batches: a row group of up to 32 columns
+_HELD_BYTES = 1 << 29  # of a snapshot just made, whose rows need not be read to train
+_COUNTED = 100_000  # rows from which different values are estimated, not counted
 
 
 class ColumnStatistics(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one column of a snapshot holds; ``low``, ``high`` and ``mean`` of numbers only."""
+    """What one column of a snapshot holds; ``low``, ``high`` and ``mean`` of numbers only.
+
+    Of many rows ``distinct`` is an estimate (HyperLogLog of Flajolet et al., 2007: within 2 or
+    3 %), and ``estimated`` says so.
+    """
 
     type: str
     missing: int
@@ -36,6 +41,7 @@ class ColumnStatistics(msgspec.Struct, frozen=True, omit_defaults=True):
     low: float | None = None
     high: float | None = None
     mean: float | None = None
+    estimated: bool = False
 
 
 class DatasetVersion(msgspec.Struct, frozen=True):
@@ -61,6 +67,7 @@ class DatasetStore:
     def __init__(self, db: Database, blobs: Blobs) -> None:
         self._db = db
         self._blobs = blobs
+        self._fresh: dict[str, pl.DataFrame] = {}
 
     def snapshot(
         self, df: pl.DataFrame, name: str, schema: Schema, origin: dict[str, Any]
@@ -68,10 +75,12 @@ class DatasetStore:
         """Keep ``df`` and say where it came from (``origin``, anything that JSON can hold).
 
         The same rows give the same digest; when they are kept already, the version made first is
-        returned as it is.
+        returned as it is. This process holds the rows until it has read them by :meth:`batches`,
+        or makes the next snapshot.
         """
-        statistics = {s.name: _statistics(s) for s in df}
-        return self._keep(df, name, df.height, schema, statistics, origin)
+        version = self._keep(df, name, df.height, schema, _statistics(df), origin)
+        self._fresh = {version.digest: df} if df.estimated_size() <= _HELD_BYTES else {}
+        return version
 
     def refer(
         self,
@@ -100,24 +109,28 @@ class DatasetStore:
         origin: dict[str, Any],
         footer: dict[str, str] | None = None,
     ) -> DatasetVersion:
-        with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
-            path = Path(scratch) / "snapshot.parquet"
-            df.write_parquet(path, compression="zstd", row_group_size=_ROW_GROUP, metadata=footer)
-            row = {
-                "name": name,
-                "rows": rows,
-                "schema": _text(schema),
-                "statistics": _text(statistics),
-                "origin": _text(origin),
-                "created": now_ms(),
-            }
-            insert = insert_or_ignore(datasets)
+        row = {
+            "name": name,
+            "rows": rows,
+            "schema": _text(schema),
+            "statistics": _text(statistics),
+            "origin": _text(origin),
+            "created": now_ms(),
+        }
+        insert = insert_or_ignore(datasets)
 
-            def write(conn: sa.Connection, digests: Sequence[str]) -> str:
-                conn.execute(insert, {"digest": digests[0], **row})
-                return digests[0]
+        def write(conn: sa.Connection, digests: Sequence[str]) -> str:
+            conn.execute(insert, {"digest": digests[0], **row})
+            return digests[0]
 
-            digest = refer(self._db, self._blobs, lambda: [self._blobs.put_file(path)], write)
+        with self._blobs.receive() as file:
+            df.write_parquet(
+                cast("IO[bytes]", file),
+                compression="zstd",
+                row_group_size=_ROW_GROUP,
+                metadata=footer,
+            )
+            digest = refer(self._db, self._blobs, lambda: [self._blobs.keep(file)], write)
         return self.get(digest)
 
     def load(self, digest: str, first: int = 0, rows: int | None = None) -> pl.DataFrame:
@@ -131,15 +144,20 @@ class DatasetStore:
 
     def batches(self, digest: str, rows: int, size: int = _BATCH) -> Iterator[pl.DataFrame]:
         """The first ``rows`` rows of a snapshot, ``size`` at a time. Raises as :meth:`load`."""
+        fresh = self._fresh.pop(digest, None)
+        if fresh is not None:
+            yield from fresh.head(rows).iter_slices(size)
+            return
         with self._table(digest) as table:
-            for first in range(0, rows, size):
-                yield table.slice(first, min(size, rows - first)).collect()
+            width = max(len(table.collect_schema()), 1)
+            # Each row group is decoded once, where it is small enough to be held.
+            most = max(min(_READ_CELLS // width, _ROW_GROUP) // size, 1) * size
+            for first in range(0, rows, most):
+                yield from table.slice(first, min(most, rows - first)).collect().iter_slices(size)
 
     @contextmanager
     def _table(self, digest: str) -> Iterator[pl.LazyFrame]:
-        with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
-            path = Path(scratch) / "snapshot.parquet"
-            self._blobs.fetch(digest, path)
+        with self._blobs.file(digest) as path:
             yield pl.scan_parquet(path, glob=False, cache=False)
 
     def get(self, digest: str) -> DatasetVersion:
@@ -167,17 +185,23 @@ class DatasetStore:
             return [_version(row) for row in conn.execute(query.limit(limit))]
 
 
-def _statistics(series: pl.Series) -> ColumnStatistics:
-    missing, kind = series.null_count(), str(series.dtype)
-    distinct = series.drop_nulls().n_unique() if not series.dtype.is_nested() else 0
-    if not series.dtype.is_numeric() or missing == len(series):
-        return ColumnStatistics(kind, missing, distinct)
-    numbers = series.cast(pl.Float64)
-    low, high, mean = (
-        float(value) if isinstance(value, float) else None
-        for value in (numbers.min(), numbers.max(), numbers.mean())
-    )
-    return ColumnStatistics(kind, missing, distinct, low, high, mean)
+def _statistics(df: pl.DataFrame) -> dict[str, ColumnStatistics]:
+    return {series.name: _of_column(series) for series in df}
+
+
+def _of_column(series: pl.Series) -> ColumnStatistics:
+    missing, kind, present = series.null_count(), str(series.dtype), series.drop_nulls()
+    plain = series.dtype.is_numeric() or series.dtype == pl.String
+    estimated = plain and len(series) > _COUNTED
+    distinct = 0
+    if not series.dtype.is_nested():
+        counted = present.approx_n_unique() if estimated else present.n_unique()
+        distinct = int(counted)  # type: ignore[arg-type]
+    low = high = mean = None
+    if series.dtype.is_numeric() and len(present):
+        numbers = (present.min(), present.max(), present.mean())
+        low, high, mean = (float(value) for value in numbers)  # type: ignore[arg-type]
+    return ColumnStatistics(kind, missing, distinct, low, high, mean, estimated)
 
 
 def _text(value: Any) -> str:

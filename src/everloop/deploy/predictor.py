@@ -67,7 +67,22 @@ class Predictor:
         self._several = self.schema.task == "multilabel"
 
     def predict(self, X: npt.NDArray[np.float64]) -> Output:
-        """Answer for each row of ``X``, in bounded memory. Raises :class:`ModelFailure`."""
+        """Answer for each row of ``X``. Raises :class:`ModelFailure`."""
+        first, numbers = self.arrays(X)
+        y = first.tolist()
+        if self._several:
+            return Output(self._listed(y), numbers)
+        return Output(y if self.schema.numeric else self._named(y), numbers)
+
+    def arrays(
+        self, X: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.floating[Any]] | None]:
+        """The same as arrays; a class is its code into ``schema.classes``, or its text.
+
+        Of several labels a row, 0 or 1 for each of the classes.
+
+        Raises :class:`ModelFailure`.
+        """
         try:
             if self._wide and len(X) > AT_ONCE:
                 first, *rest = self._in_parts(X)
@@ -78,14 +93,10 @@ class Predictor:
         numbers = rest[0] if rest else first
         if not _all_finite(numbers):
             raise ModelFailure("the model answered a number that is not finite")
-        y = first.tolist() if self._several else first.ravel().tolist()
-        if len(y) != len(X):
-            raise ModelFailure(f"the model gave {len(y)} answers for {len(X)} rows")
-        if not rest:
-            return Output(y, None)
-        if self.schema.numeric:
-            return Output(y, numbers)
-        return Output(self._listed(y) if self._several else self._named(y), numbers)
+        count = len(first) if self._several else first.size
+        if count != len(X):
+            raise ModelFailure(f"the model gave {count} answers for {len(X)} rows")
+        return first if self._several else first.ravel(), rest[0] if rest else None
 
     def _in_parts(self, X: npt.NDArray[np.float64]) -> list[Any]:
         starts = range(0, len(X), AT_ONCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from everloop.data.multilabel import matrix
 from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
-from everloop.deploy.predictor import Predictor
+from everloop.deploy.predictor import ModelFailure, Predictor
 from everloop.evaluate.answers import Answers
 
 BATCH = 16_384  # rows at a time, so that memory stays bounded
@@ -38,23 +39,18 @@ class PackagedModel:
         own = self.package.schema
         schema = schema or own
         parts = [
-            self.predictor.predict(encode(frame[i : i + BATCH], own))
+            self.predictor.arrays(encode(frame[i : i + BATCH], own))
             for i in range(0, frame.height, BATCH)
         ]
-        values = [value for part in parts for value in part.y]
+        y = np.concatenate([first for first, _ in parts]) if parts else np.empty(0)
+        beside = [numbers for _, numbers in parts if numbers is not None]
         if schema.numeric:
-            quantiles = [part.probabilities for part in parts if part.probabilities is not None]
-            return Answers(
-                np.asarray(values, dtype=np.float64),
-                with_levels(np.concatenate(quantiles), schema) if quantiles else None,
-            )
-        proba = np.concatenate([part.probabilities for part in parts])
+            quantiles = with_levels(np.concatenate(beside), schema) if beside else None
+            return Answers(y.astype(np.float64), quantiles)
+        proba = _in_classes(np.concatenate(beside), own, schema)
         if schema.task == "multilabel":
-            return Answers(matrix(values, schema.classes), _in_classes(proba, own, schema))
-        code = {label: index for index, label in enumerate(schema.classes)}
-        # A label that the comparison does not know is always wrong: -1 matches no class.
-        pred = np.asarray([code.get(value, -1) for value in values], dtype=np.int64)
-        return Answers(pred, _in_classes(proba, own, schema))
+            return Answers(_in_classes(y.astype(np.float64), own, schema).astype(np.int64), proba)
+        return Answers(_codes(y, own, schema), proba)
 
     @property
     def size(self) -> int:
@@ -91,6 +87,18 @@ def asker(model: PackagedModel, schema: Schema) -> Callable[[npt.NDArray[np.floa
         return Answers(pred, output.probabilities)
 
     return ask
+
+
+def _codes(y: npt.NDArray[Any], own: Schema, schema: Schema) -> npt.NDArray[np.int64]:
+    """Answers as codes into the classes of ``schema``; what is none of them is -1, always wrong."""
+    code = {label: index for index, label in enumerate(schema.classes)}
+    if y.dtype.kind not in "iu":
+        return np.asarray([code.get(label, -1) for label in y.tolist()], dtype=np.int64)
+    if y.size and y.max() >= len(own.classes):
+        raise ModelFailure(f"the model answered a class beyond {len(own.classes)}")
+    known = np.asarray([code.get(label, -1) for label in own.classes], dtype=np.int64)
+    codes: npt.NDArray[np.int64] = known[y]
+    return codes
 
 
 def _in_classes(

@@ -10,12 +10,10 @@ that another process creates is picked up by whoever holds the lock.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import threading
 import time
 import uuid
-from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
@@ -25,6 +23,7 @@ from everloop.errors import Conflict, EverloopError, InvalidInput
 from everloop.extensions import executors
 from everloop.loop.cycles import Cycle
 from everloop.loop.executors import Executor, WorkerLost
+from everloop.loop.lock import take
 from everloop.loop.project import Project
 from everloop.loop.running import run_step
 from everloop.loop.steps import CONTROLLER_STEPS, End, Interrupted, Outcome, Report, silent
@@ -41,9 +40,10 @@ class Engine:
     cycles of the same folder, or this process those of another one.
     """
 
-    def __init__(self, project: Project, executor: str = "subprocess") -> None:
+    def __init__(self, project: Project, executor: str | Executor = "subprocess") -> None:
         self.project = project
-        self.executor: Executor = executors.get(executor)(project.dir)
+        made = executors.get(executor)(project.dir) if isinstance(executor, str) else executor
+        self.executor: Executor = made
         self.report: Report = silent
         self._lock_file: TextIO | None = None
         self._running: dict[str, str] = {}  # cycle -> the workflow that runs it
@@ -54,7 +54,7 @@ class Engine:
         """Take the lock, recover what was under way, and be ready for cycles."""
         global _current
         self.report = report or silent
-        self._lock_file = _take(_lock_path(self.project))
+        self._lock_file = take(self.project)
         if _current is not None:
             self._lock_file.close()
             raise Conflict("controller: this process runs the cycles of another folder.")
@@ -259,31 +259,6 @@ def _evidence(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "rollout": results.get("deploy", {}).get("steps"),
     }
     return {key: value for key, value in keep.items() if value is not None}
-
-
-def is_free(project: Project) -> bool:
-    """Whether no process runs the cycles of the folder at this moment."""
-    try:
-        _take(_lock_path(project)).close()
-    except Conflict:
-        return False
-    return True
-
-
-def _lock_path(project: Project) -> Path:
-    return project.state / "controller.lock"
-
-
-def _take(path: Path) -> TextIO:
-    file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise Conflict(
-            "controller: another process runs the cycles of this folder.", code="controller_busy"
-        ) from None
-    return file
 
 
 def _config(project: Project) -> DBOSConfig:

@@ -14,11 +14,13 @@ from everloop.errors import Conflict, NotFound, invalid
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.declaration import Declaration, load_file
+from everloop.loop.executors.subprocess import SubprocessExecutor
 from everloop.loop.following import Progress, follow
+from everloop.loop.lock import is_free
 from everloop.loop.project import Project
 from everloop.loop.reports import report_file
 from everloop.loop.status import LoopStatus, read_status
-from everloop.loop.steps import PLANS
+from everloop.loop.steps import CONTROLLER_STEPS, PLANS
 from everloop.loop.watching import Looked, look
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
@@ -281,19 +283,23 @@ class Loop:
 
         Should that process end first, the cycle is carried on here.
         """
-        # Two thirds of a second of imports that only a process that runs cycles should pay for.
-        engine_module = importlib.import_module("everloop.loop.engine")
         store, key = self.project.cycles, cycle.id
         while cycle.finished is None and cycle.state != "waiting":
-            engine = engine_module.Engine(self.project)
+            executor = SubprocessExecutor(self.project.dir)
+            if not CONTROLLER_STEPS.issuperset(cycle.plan) and is_free(self.project):
+                executor.warm()  # its imports overlap with the engine's
+            # Two thirds of a second of imports that only a process that runs cycles should pay for.
+            engine_module = importlib.import_module("everloop.loop.engine")
+            engine = engine_module.Engine(self.project, executor)
             try:
                 engine.launch(report=on_progress)
             except Conflict:
+                executor.close()
                 cycle = follow(
                     lambda: (store.get(key), store.steps(key)),
                     on_progress,
                     _POLL_SECONDS,
-                    lambda: bool(engine_module.is_free(self.project)),
+                    lambda: is_free(self.project),
                 )
                 continue
             try:

@@ -8,6 +8,7 @@ the step is run again by the next controller.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import queue
@@ -20,8 +21,10 @@ from typing import Any
 import msgspec
 
 from everloop.errors import EverloopError
+from everloop.extensions import candidates
 from everloop.loop.project import Project
 from everloop.loop.running import run_step
+from everloop.loop.steps import MODULES
 from everloop.memory import give_back
 
 
@@ -34,17 +37,23 @@ def main() -> int:
     os.dup2(2, 1)
     jobs: queue.Queue[dict[str, str]] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
-    threading.Thread(target=_import_ahead, daemon=True).start()
     with Project.open(folder) as project:
+        threading.Thread(target=_import_ahead, args=(project,), daemon=True).start()
         while True:
             _answer(project, jobs.get(), channel)
             give_back()
 
 
-def _import_ahead() -> None:
-    """The slow imports of later steps, while the first step waits for the disk."""
-    for name in ("sklearn.pipeline", "sklearn.linear_model", "onnxruntime"):
-        importlib.import_module(name)
+def _import_ahead(project: Project) -> None:
+    """The slow imports of the usual steps and algorithms, while the first step awaits the disk."""
+    for name in ("snapshot", "train", "evaluate", "register"):
+        importlib.import_module(MODULES[name])
+    # What is wrong with a candidate is for the step to say.
+    with contextlib.suppress(EverloopError, ImportError):
+        for loop in project.cycles.loop_names():
+            for name in project.cycles.declaration(loop).train.candidates:
+                for place in candidates.get(name).estimators.values():
+                    importlib.import_module(place.partition(":")[0])
 
 
 def _read_jobs(jobs: queue.Queue[dict[str, str]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class BlockEstimate(NamedTuple):
     freedom: int
 
 
-def rows_per_draw(codes: NDArray[np.int64], levels: int) -> float:
+def rows_per_draw(codes: NDArray[np.signedinteger[Any]], levels: int) -> float:
     """Design effect of the shares of ``codes`` (0 … levels-1, rows in time order), at least 1.
 
     The variance of the shares over blocks of consecutive rows, with the covariance of

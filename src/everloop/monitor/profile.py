@@ -11,6 +11,8 @@ only some hundred independent ones, and a test that forgets it cries wolf.
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -26,6 +28,7 @@ from everloop.monitor.signals import signal
 
 POINTS = 129  # quantiles kept of a number; an empirical distribution is known to 1/128 between them
 EXACT = 512  # a number with no more distinct values than this keeps all of them
+THREADS = 2  # NumPy sorts without holding the interpreter
 PREDICTION = "(prediction)"  # the name under which answers are profiled and alerted
 
 Floats = NDArray[np.float64]
@@ -140,7 +143,9 @@ def profile(frame: pl.DataFrame, schema: Schema, answers: Floats | None = None) 
         rows, not training rows.
     """
     frame = by_time(frame, schema.time)
-    features = {f.name: _sketch(frame, f) for f in schema.features}
+    with ThreadPoolExecutor(THREADS) as pool:
+        sketches = pool.map(partial(_sketch, frame), schema.features)
+        features = {f.name: s for f, s in zip(schema.features, sketches, strict=True)}
     return Profile(
         frame.height, features, None if answers is None else sketch_answers(answers, schema)
     )
@@ -164,22 +169,25 @@ def label_counts(labels: Floats) -> Floats:
 def sketch_number(values: Floats) -> NumberSketch:
     """The sketch of float64 ``values`` in time order; NaN is missing, infinities are set apart."""
     finite = np.isfinite(values)
-    kept = values[finite]
+    kept = values if finite.all() else values[finite]
     missing = int(np.isnan(values).sum())
     infinite = len(values) - len(kept) - missing
     if not len(kept):
         return NumberSketch(0, missing, infinite, 0.0, 0.0, (), (), ())
     ordered = np.sort(kept)
-    points = ordered[np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)]
-    exact = len(points) <= EXACT
-    if not exact:
+    points = _distinct(ordered, EXACT)
+    exact = points is not None
+    if points is None:
         index = np.linspace(0, len(ordered) - 1, POINTS).round().astype(np.int64)
         points = np.unique(ordered[index])
     below = np.searchsorted(ordered, points, side="left")
     upto = np.searchsorted(ordered, points, side="right")
     edges = np.unique(ordered[np.linspace(0, len(ordered) - 1, 11).astype(np.int64)[1:-1]])
     # Odd codes are values at an edge, so that a number which is mostly 0 has levels too.
-    codes = np.searchsorted(edges, kept, side="left") + np.searchsorted(edges, kept, side="right")
+    codes = np.zeros(len(kept), dtype=np.int8)
+    for edge in edges:
+        codes += kept > edge
+        codes += kept >= edge
     return NumberSketch(
         n=len(kept),
         missing=missing,
@@ -193,6 +201,18 @@ def sketch_number(values: Floats) -> NumberSketch:
         rows_per_draw=rows_per_draw(codes, 2 * len(edges) + 1),
         missing_per_draw=_missing_per_draw(np.isnan(values)),
     )
+
+
+def _distinct(ordered: Floats, most: int) -> Floats | None:
+    """The different values of ``ordered``; None when they are more than ``most``."""
+    found: list[float] = []
+    at = 0
+    while at < len(ordered):
+        if len(found) == most:
+            return None
+        found.append(ordered[at])
+        at = int(np.searchsorted(ordered, ordered[at], side="right"))
+    return np.array(found)
 
 
 def sketch_category(column: pl.Series, levels: tuple[str, ...]) -> CategorySketch:

@@ -68,6 +68,7 @@ class Blobs:
         self._store = _open(url)
         # Of a local store: files are renamed into place instead of being written twice.
         self._root = self._store.prefix if isinstance(self._store, LocalStore) else None
+        self._verified: dict[str, tuple[int, int, int]] = {}  # of a local store, see `file`
 
     def put(self, data: bytes) -> str:
         """Keep ``data``; returns its digest. Content that is there is not written again."""
@@ -152,6 +153,26 @@ class Blobs:
             with suppress(FileNotFoundError):
                 Path(name).unlink()
             raise
+
+    @contextmanager
+    def file(self, digest: str) -> Iterator[Path]:
+        """A file with the content of an object, verified; to be read, and within the block only.
+
+        Of a local store it is the object itself, hashed when this process first sees it as it is
+        now; of any other a copy. Raises as :meth:`get`.
+        """
+        if self._root is None:
+            with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
+                self.fetch(digest, copy := Path(scratch) / digest)
+                yield copy
+            return
+        path = self._root / _key(digest)
+        with self._errors(digest), path.open("rb") as file:
+            seen = _stamp(os.fstat(file.fileno()))
+            if self._verified.get(digest) != seen:
+                _verify(digest, hashlib.file_digest(file, "sha256").hexdigest())
+                self._verified[digest] = seen
+        yield path
 
     def read(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes of an object from ``start`` up to and without ``end``, in pieces.
@@ -297,6 +318,11 @@ def _name(path: str) -> str:
 def _stored(meta: Any) -> Stored:
     updated = int(meta["last_modified"].timestamp() * 1000)
     return Stored(_name(meta["path"]), meta["size"], updated)
+
+
+def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
+    """What changes when a file does."""
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _earlier(found: Stored, before: int | None) -> bool:

@@ -60,12 +60,16 @@ class Incoming:
             descriptor, self.path = _locked_file(folder)
         self.file = os.fdopen(descriptor, "w+b")
 
-    def write(self, data: bytes) -> None:
-        """Add ``data``. Raises :class:`~everloop.errors.Unavailable` (``disk_full``)."""
+    def write(self, data: bytes) -> int:
+        """Add ``data``; returns its length, as a file does.
+
+        Raises :class:`~everloop.errors.Unavailable` (``disk_full``).
+        """
         with disk_full():
             self.file.write(data)
         self._hash.update(data)
         self.size += len(data)
+        return len(data)
 
     def digest(self) -> str:
         """The sha256 of what was written, all of it now handed to the operating system."""

@@ -8,6 +8,7 @@ from skl2onnx.common.data_types import DoubleTensorType
 
 from everloop.data.schema import Feature, Schema
 from everloop.train import onnx as export
+from everloop.train.preparation import MissingFiller
 from everloop.train.preparation.stage import Stage
 from everloop.train.spec import PrepareSpec
 
@@ -182,3 +183,13 @@ def test_december_lies_beside_january():
     ]
     near, far = np.linalg.norm(months[0] - months[1]), np.linalg.norm(months[0] - months[2])
     assert near < 0.6 < 1.9 < far
+
+
+def test_medians_of_columns_with_holes_are_exact_and_those_of_others_near() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400_000, 2))
+    X[::7, 0] = np.nan
+    fill = MissingFiller().fit(X)
+    assert fill.statistics_[0] == np.nanmedian(X[:, 0])
+    assert fill.statistics_[1] == pytest.approx(np.median(X[:, 1]), abs=0.02)
+    assert np.isnan(MissingFiller(keep=True).fit(X).statistics_).tolist() == [True, False]

@@ -16,6 +16,7 @@ from everloop.extensions import leak_checks
 _NAME = re.compile(r"(^|[_\W])(id|ids|key|uuid|guid|nr|number|index)$|[a-z]I[dD]$", re.IGNORECASE)
 _UNIQUE = 0.9  # of the rows have a value of their own: the column numbers rows
 _MANY = 0.02  # different values a row: the column numbers things, by its name
+_GLANCE = 1_000  # values that most columns of fractions show themselves by
 _TELLS = 0.1  # strength from which it is said
 _DEVIATIONS = 4.0  # from chance, on the test rows
 
@@ -48,7 +49,7 @@ class TellingId(LeakCheck):
 def _numbers(series: pl.Series) -> str | None:
     """What the column counts; None when it is no id."""
     series = series.drop_nulls()
-    if series.dtype.is_float() and not bool((series == series.round(0)).all()):
+    if series.dtype.is_float() and not (_whole(series.head(_GLANCE)) and _whole(series)):
         return None
     if series.is_empty() or series.dtype.is_nested():
         return None
@@ -61,6 +62,10 @@ def _numbers(series: pl.Series) -> str | None:
     if _NAME.search(series.name) and distinct > max(20, _MANY * len(series)):
         return f"is an id by its name ({distinct:,} values)"
     return None
+
+
+def _whole(series: pl.Series) -> bool:
+    return bool((series == series.round(0)).all())
 
 
 def _chance(sides: Sides) -> float:

@@ -23,6 +23,7 @@ one that is a function of means over rows should be a :class:`MomentMetric`, whi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -139,21 +140,30 @@ class MomentMetric(Metric):
         columns = [self.rows(y, a.pred, a.proba) for a in answers]
         width = columns[0].shape[1]
         table = np.column_stack([np.ones(len(y)), *columns])
+        seed = int(rng.integers(2**62))
         if len(y) > BLOCKS:
-            order = rng.permutation(len(y))
+            order = _shuffled(len(y), seed)
             starts = np.linspace(0, len(y), BLOCKS, endpoint=False).astype(np.int64)
             table = np.add.reduceat(table[order], starts, axis=0)
-        sums = _resampled_sums(table, rng)
+        sums = _times_drawn(len(table), seed) @ table
         means = sums[:, 1:] / sums[:, :1]
         parts = [means[:, j * width : (j + 1) * width] for j in range(len(answers))]
         return np.column_stack([self.of_means(part) for part in parts])
 
 
-def _resampled_sums(table: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    n = len(table)
-    chosen = rng.integers(0, n, (RESAMPLES, n)) + np.arange(RESAMPLES)[:, None] * n
-    counts = np.bincount(chosen.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n)
-    return np.asarray(counts.astype(np.float64) @ table)
+# The metrics of one evaluation share their seed, and so may share what it makes.
+@lru_cache(maxsize=1)
+def _shuffled(n: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(n)
+
+
+@lru_cache(maxsize=1)
+def _times_drawn(n: int, seed: int) -> np.ndarray:
+    """How often each of n rows is drawn in each resample, ``RESAMPLES`` by n."""
+    chosen = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
+    chosen += np.arange(RESAMPLES)[:, None] * n
+    counts = np.bincount(chosen.ravel(), minlength=RESAMPLES * n)
+    return counts.reshape(RESAMPLES, n).astype(np.float64)
 
 
 def column(values: np.ndarray) -> np.ndarray:

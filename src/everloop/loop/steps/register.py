@@ -8,17 +8,15 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import polars as pl
 
-from everloop.data.encode import encode
 from everloop.data.schema import Schema
-from everloop.deploy.attribution import BACKGROUND, BACKGROUND_ROWS, background_rows
 from everloop.deploy.package import Package
 from everloop.deploy.packaging import store_package, write_package
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import challenger, schema_of, test_rows, training_rows
+from everloop.loop.steps._reference import keep_reference
 from everloop.loop.watching import REFERENCE
-from everloop.monitor.profile import label_counts, profile
+from everloop.monitor.profile import label_counts, read_profile, sketch_answers
 from everloop.store.clock import now_ms
 
 EVALUATION = "evaluation.json"
@@ -49,11 +47,9 @@ class Register:
             dataset=snapshot["dataset"],
             metrics=metrics,
         )
-        rows = training_rows(context)
         files = {
             "model.onnx": project.blobs.get(train["model"]),
-            REFERENCE: _reference(context, schema, rows),
-            **_background(rows, schema),
+            **_reference(context, schema),
             **{n: project.blobs.get(d) for n, d in tested.get("report", {}).items()},
             EVALUATION: msgspec.json.format(msgspec.json.encode(tested, order="sorted")),
         }
@@ -83,8 +79,11 @@ class Register:
 STEP = Register()
 
 
-def _reference(context: StepContext, schema: Schema, rows: pl.DataFrame) -> bytes:
+def _reference(context: StepContext, schema: Schema) -> dict[str, bytes]:
     """Features as in training; answers as on the held-out rows, which the model has not seen."""
+    blobs, snapshot = context.project.blobs, context.results["snapshot"]
+    # None of rows that stay where they are, nor in a cycle that an older version began.
+    kept = snapshot.get("about_training") or keep_reference(blobs, training_rows(context), schema)
     with challenger(context) as model:
         answers = model.answers(test_rows(context))
     shown = answers.pred.astype(np.float64)
@@ -92,15 +91,10 @@ def _reference(context: StepContext, schema: Schema, rows: pl.DataFrame) -> byte
         shown = label_counts(shown)
     if schema.task == "binary" and answers.proba is not None:
         shown = answers.proba[:, -1].astype(np.float64)
-    return profile(rows, schema, shown).to_json()
-
-
-def _background(rows: pl.DataFrame, schema: Schema) -> dict[str, bytes]:
-    """A few training rows, which the data plane holds an explained row against."""
-    if not rows.height or not set(schema.names) <= set(rows.columns):  # a policy has no rows
-        return {}
-    some = rows.sample(min(BACKGROUND_ROWS, rows.height), seed=0)
-    return {BACKGROUND: background_rows(encode(some, schema))}
+    files = {name: blobs.get(digest) for name, digest in kept.items()}
+    features = read_profile(files[REFERENCE])
+    whole = msgspec.structs.replace(features, prediction=sketch_answers(shown, schema))
+    return {**files, REFERENCE: whole.to_json()}
 
 
 def _log_metrics(context: StepContext, run: str, metrics: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from everloop.errors import invalid
 from everloop.evaluate.gates import chosen_gates
 from everloop.loop.dividing import divide
 from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps._reference import keep_reference
 from everloop.loop.steps._referenced import referred
 
 MIN_HOLDOUT = 30  # fewer new rows than this are judged together with the old held-out rows
@@ -99,14 +101,19 @@ def _freeze(
     notes: list[str],
     origin: dict[str, Any],
 ) -> Outcome:
-    rows = np.arange(frame.height)
-    found = leaks(frame, schema, Split(rows[:train_rows], rows[train_rows:], how))
-    version = context.project.datasets.snapshot(
-        frame.select(_kept(context, frame, schema)), context.declaration.name, schema, origin
-    )
+    rows, project = np.arange(frame.height), context.project
+    kept = frame.select(_kept(context, frame, schema))
+    with ThreadPoolExecutor(1) as beside:  # writing waits for the disk
+        written = beside.submit(
+            project.datasets.snapshot, kept, context.declaration.name, schema, origin
+        )
+        about = keep_reference(project.blobs, frame.head(train_rows), schema)
+        found = leaks(frame, schema, Split(rows[:train_rows], rows[train_rows:], how))
+        version = written.result()
     return Outcome(
         {
             "dataset": version.digest,
+            "about_training": about,
             "rows": frame.height,
             "train_rows": train_rows,
             "test_rows": frame.height - train_rows,

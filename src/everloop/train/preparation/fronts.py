@@ -68,7 +68,7 @@ def dense_codes(schema: Schema) -> Any:
     return _with_words(schema, MissingFiller(keep=True), dense=True)
 
 
-def _linear(schema: Schema, scale: bool) -> ColumnTransformer:
+def _linear(schema: Schema, scale: bool) -> Any:
     numbers, categories, levels = [], [], []
     steps: list[tuple[str, Any, list[int]]] = []
     for place, (feature, span) in enumerate(spans(schema)):
@@ -85,6 +85,8 @@ def _linear(schema: Schema, scale: bool) -> ColumnTransformer:
     if numbers:
         fill = MissingFiller()
         front = make_pipeline(fill, StandardScaler()) if scale else fill
+        if len(numbers) == schema.width:
+            return front  # nothing to divide, and nothing to copy for it
         steps.insert(0, ("number", front, numbers))
     return ColumnTransformer(steps)
 

@@ -9,6 +9,8 @@ import numpy as np
 from everloop.train.preparation._base import Transform
 from everloop.train.preparation._wires import FLOAT, Wires
 
+SAMPLE = 100_000
+
 
 class MissingFiller(Transform):
     """Put the training median in the place of NaN.
@@ -23,6 +25,8 @@ class MissingFiller(Transform):
     Attributes
     ----------
     statistics_ : one value a column, float64; NaN where NaN is kept, 0 for a column of only NaN.
+        Of a column without NaN it is the median of some 100,000 evenly spread rows: what training
+        never needed is there for serving alone.
     """
 
     def __init__(self, keep: bool = False, float32: bool = False) -> None:
@@ -31,12 +35,13 @@ class MissingFiller(Transform):
 
     def fit(self, X: np.ndarray, y: Any = None) -> MissingFiller:
         """Learn the medians of ``X``, float64 of n rows and d columns."""
-        missing = np.isnan(X)
+        missing = np.isnan(X).any(axis=0)
+        some = X[:: max(len(X) // SAMPLE, 1)]
         self.statistics_ = np.array(
-            [_median(x[~gone]) for x, gone in zip(X.T, missing.T, strict=True)]
+            [_median(x if gone else s) for x, s, gone in zip(X.T, some.T, missing, strict=True)]
         )
         if self.keep:
-            self.statistics_[missing.any(axis=0)] = np.nan
+            self.statistics_[missing] = np.nan
         self.n_features_in_ = self.width_ = X.shape[1]
         return self
 
@@ -54,4 +59,5 @@ class MissingFiller(Transform):
 
 
 def _median(values: np.ndarray) -> float:
+    values = values[~np.isnan(values)]
     return float(np.median(values)) if len(values) else 0.0
