@@ -73,7 +73,10 @@ def exported(estimator: Any, schema: Schema) -> bytes:
     if hasattr(estimator, "export_onnx"):
         own: bytes = estimator.export_onnx(schema)
         return own
-    converted: bytes = _convert(estimator, schema).SerializeToString()
+    model = _convert(estimator, schema)
+    # skl2onnx lists them in the order of a set: the same model shall be the same bytes.
+    model.opset_import.sort(key=lambda one: one.domain)
+    converted: bytes = model.SerializeToString()
     return converted
 
 
