@@ -17,12 +17,13 @@ from everloop.train.fitting import Fitting
 from everloop.train.predictions import predict
 
 TASKS = ("regression", "binary", "multiclass")
-OTHER_ROWS = {"item_based", "matrix_factorisation"}  # users and items: tested in test_recommend
+# Users and items, and members of a search: tested in test_recommend and test_ensemble.
+ELSEWHERE = {"item_based", "matrix_factorisation", "ensemble"}
 PAIRS = [
     (task, name)
     for task in TASKS
     for name, candidate in candidates
-    if task in candidate().tasks and name not in OTHER_ROWS
+    if task in candidate().tasks and name not in ELSEWHERE
     if not getattr(candidate, "reads", ())  # images, texts: tested in train/torch
 ]
 EXACT = {"linear_regression", "ridge", "logistic_regression"}
