@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from everloop.loop.cycles import Cycle as Cycle
     from everloop.loop.declaration import Declaration as Declaration
     from everloop.loop.declaration import from_dict as from_dict
+    from everloop.loop.direct import promote as promote
     from everloop.loop.exporting import export as export
     from everloop.loop.initial import initialise
     from everloop.loop.loop import Loop as Loop
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from everloop.loop.moving import export_mlflow as export_mlflow
     from everloop.loop.moving import import_mlflow as import_mlflow
     from everloop.loop.project import Project as Project
+    from everloop.loop.registering import register as register
     from everloop.tracking.client.frames import runs as runs
     from everloop.tracking.client.start import start_run as start_run
 
@@ -56,6 +58,8 @@ _HOME = {
     "import_mlflow": "everloop.loop.moving",
     "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",
+    "promote": "everloop.loop.direct",
+    "register": "everloop.loop.registering",
     "runs": "everloop.tracking.client.frames",
     "start_run": "everloop.tracking.client.start",
 }

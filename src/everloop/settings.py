@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ``localhost, hooks.internal``; all others must be public and speak HTTPS.
     move_places : hosts and folders that imports and exports asked for over HTTP may reach, as
         ``mlflow.internal, /srv/mlflow``; without, only public hosts that speak HTTPS.
+    skops_types : types that a skops file may name beside those that skops itself trusts, as
+        ``my_steps.Clip, sklearn.tree._tree.Tree``.
     """
 
     database_url: str = ""
@@ -63,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_artifact_mb: float = 10_000.0
     webhook_hosts: str = ""
     move_places: str = ""
+    skops_types: str = ""
 
     @property
     def memory_bytes(self) -> int | None:

@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "runs": ("List, show and search what was logged.", "Tracking"),
     "experiments": ("List, add, delete and restore experiments.", "Tracking"),
     "artifacts": ("List, fetch and store files of runs.", "Tracking"),
+    "register": ("Bring in a model that was made elsewhere.", "Registry"),
     "models": ("Show models; point aliases, set stages, delete.", "Registry"),
     "webhooks": ("Tell others of what changes in the registry.", "Registry"),
     "import": ("Move in from MLflow.", "Moving"),

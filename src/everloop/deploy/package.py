@@ -23,6 +23,7 @@ FORMAT = 1
 MANIFEST = "package.toml"
 SIGNATURE = "package.sig"
 MODEL = "model.onnx"
+ONNX = "onnx"
 MAX_MANIFEST = 16 << 20
 
 
@@ -34,7 +35,10 @@ class PackageFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The contents of ``package.toml``. ``created`` is in ms UTC, ``model`` the registered name."""
+    """The contents of ``package.toml``. ``created`` is in ms UTC, ``model`` the registered name.
+
+    ``runtime`` names what answers: see :mod:`everloop.deploy.runtimes`.
+    """
 
     format: int = FORMAT
     model: str
@@ -42,6 +46,7 @@ class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     algorithm: str
     created: int
     schema: Schema
+    runtime: str = ONNX
     run: str | None = None
     dataset: str | None = None
     metrics: dict[str, float] = {}
@@ -112,6 +117,8 @@ def check_file_name(path: str) -> None:
 def to_toml_values(package: Package) -> dict[str, Any]:
     """The package as TOML can hold it: absent values are left out."""
     values: dict[str, Any] = msgspec.to_builtins(package)
+    if package.runtime == ONNX:  # the default: a package is the same as before it had a name
+        del values["runtime"]
     return {key: value for key, value in values.items() if value is not None}
 
 

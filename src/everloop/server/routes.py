@@ -23,6 +23,7 @@ from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.evaluate.report._base import Report
 from everloop.loop.cycles import Cycle
+from everloop.loop.direct import Promoted
 from everloop.loop.watching import Looked
 from everloop.registry.models import Model, ModelVersion
 from everloop.registry.webhooks.records import Webhook
@@ -40,6 +41,7 @@ from everloop.server.api import (
     models,
     moves,
     records,
+    registering,
     reports,
     runs,
     serving,
@@ -176,6 +178,12 @@ REGISTRY = (
     Route("POST", MODEL + "/versions", models.create_version, "write",
           "Add a version that is known by its source", body=models.NewVersion,
           answer=ModelVersion, status=201),
+    Route("POST", MODEL + "/register", registering.register, "write",
+          "Register a model that was made elsewhere", body=registering.RegisterBody,
+          answer=ModelVersion, status=201, slow=True),
+    Route("POST", VERSION + "/promote", registering.promote, "write",
+          "Let a version answer at an endpoint at once", body=registering.PromoteBody,
+          answer=Promoted, slow=True),
     Route("GET", VERSION, models.version, "read", "A version", answer=ModelVersion),
     Route("GET", VERSION + "/report", reports.of_version, "read",
           "A version's report as JSON, as a page or as a model card", answer=Report,

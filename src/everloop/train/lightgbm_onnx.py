@@ -47,6 +47,14 @@ def tree_attributes(model: Any) -> dict[str, Any]:
     objective = str(dump.get("objective", "custom")).split(" ")[0]
     if objective not in _PLAIN:
         raise invalid("objective", objective, "one of " + ", ".join(_PLAIN), code="not_exportable")
+    return trees_of(dump)
+
+
+def trees_of(dump: dict[str, Any]) -> dict[str, Any]:
+    """The same of what ``Booster.dump_model`` tells, whatever the objective makes of the scores.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a split or a leaf with no counterpart.
+    """
     nodes: list[Node] = []
     for number, tree in enumerate(dump["tree_info"]):
         nodes += _flatten(tree["tree_structure"], number)
@@ -63,6 +71,11 @@ def _flatten(root: dict[str, Any], tree: int) -> list[Node]:
         if parent is not None:
             setattr(parent, side, node.id)
         if "split_feature" not in source:
+            if source.get("leaf_features"):
+                raise invalid(
+                    "linear_tree", True, "leaves that are numbers", code="not_exportable",
+                    fix="Leave linear_tree out.",
+                )  # fmt: skip
             node.value = float(source["leaf_value"])
             continue
         if source["decision_type"] != "<=":
@@ -73,6 +86,11 @@ def _flatten(root: dict[str, Any], tree: int) -> list[Node]:
                 code="not_exportable",
                 fix="Leave categorical_feature out; categories arrive as codes.",
             )
+        if source["missing_type"] == "Zero":
+            raise invalid(
+                "zero_as_missing", True, "missing values that are none", code="not_exportable",
+                fix="Leave zero_as_missing out.",
+            )  # fmt: skip
         node.mode, node.value = "BRANCH_LEQ", float(source["threshold"])
         node.feature = int(source["split_feature"])
         as_zero = source["missing_type"] == "None"

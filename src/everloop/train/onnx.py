@@ -97,7 +97,7 @@ def exported_behind(stage: Transform, estimator: Any, schema: Schema) -> bytes:
 
 def transform_graph(transform: Transform, width: int | None) -> ModelProto:
     """The graph of a transform alone, from ``X`` of ``width`` columns (None for any number)."""
-    _register_converters(transform)
+    register_converters(transform)
     model: ModelProto = convert_sklearn(
         transform, initial_types=[("X", DoubleTensorType([None, width]))], target_opset=OPSET
     )
@@ -115,7 +115,7 @@ def same_opsets(front: ModelProto, own: ModelProto) -> None:
 
 
 def _convert(estimator: Any, schema: Schema) -> ModelProto:
-    _register_converters(estimator)
+    register_converters(estimator)
     classifier = not schema.numeric and schema.task != "multilabel"
     model: ModelProto = convert_sklearn(
         estimator,
@@ -186,7 +186,8 @@ def _output(model: ModelProto, name: str, kind: int, shape: list[str | int]) -> 
     model.graph.output.append(helper.make_tensor_value_info(name, kind, shape))
 
 
-def _register_converters(estimator: Any) -> None:
+def register_converters(estimator: Any) -> None:
+    """Teach skl2onnx our own steps, and what of others it has no converter for."""
     for transform in _subclasses(Transform):
         update_registered_converter(
             transform,

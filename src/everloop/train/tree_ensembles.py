@@ -103,7 +103,9 @@ def class_converter(attributes: Attributes) -> Callable[[Any, Any, Any], None]:
     def convert(scope: Any, operator: Any, container: Any) -> None:
         raw = _raw_scores(scope, operator, container, attributes)
         label, probabilities = (output.full_name for output in operator.outputs)
-        classes = [int(c) for c in operator.raw_operator.classes_]
+        named = np.asarray(operator.raw_operator.classes_)
+        # Classes that are no whole numbers are answered with their places.
+        classes = [int(c) for c in (named if named.dtype.kind in "iub" else range(len(named)))]
         if len(classes) == 2:
             positive, negative, minus = (
                 scope.get_unique_variable_name(n) for n in ("positive", "negative", "minus")
