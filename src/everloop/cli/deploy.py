@@ -30,6 +30,8 @@ def command(
     An older VERSION is a rollback. NAME/3 or NAME@ALIAS is a version of a model that no loop
     looks after: it answers at once.
     """
+    if not version.isdecimal() and "/" not in version and "@" not in version:
+        raise click.BadParameter(f"got {version!r}, expected 3, NAME/3 or NAME@ALIAS.")
     if not version.isdecimal():
         _promote(folder, version, endpoint, as_json)
         return
