@@ -24,6 +24,7 @@ ROWS = (
     ("files", "artifacts"),
     ("uploads", "unfinished uploads"),
     ("blobs", "stored files"),
+    ("log_rows", "rows of prediction logs"),
 )
 UNITS = ("B", "kB", "MB", "GB", "TB")
 

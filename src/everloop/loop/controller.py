@@ -18,6 +18,7 @@ from everloop.loop.watching import look
 log = logging.getLogger("everloop.controller")
 TICK_SECONDS = 0.5
 LOOK_EVERY = 10  # ticks between two looks at the monitors
+TIDY_EVERY = 120  # ticks between two looks at what the prediction logs keep
 
 
 class Controller:
@@ -58,6 +59,8 @@ class Controller:
                 self.engine.pick_up()
                 if self.automatic and tick % LOOK_EVERY == 0:
                     self._look()
+                if self.automatic and tick % TIDY_EVERY == 1:
+                    self.project.tidy_log("controller")
             except EverloopError as error:
                 log.warning("%s", error.message)
             except Exception:

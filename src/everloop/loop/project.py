@@ -14,9 +14,11 @@ from everloop.deploy.packaging import materialise
 from everloop.deploy.rollouts import RolloutStore
 from everloop.deploy.serving.standing import Standing, read_standing
 from everloop.deploy.state import LogRules
+from everloop.durations import milliseconds
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.hiding import rules_of
+from everloop.monitor.keeping import LogKeeper
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.watch import Watch
 from everloop.monitor.windows import WindowStore
@@ -71,6 +73,7 @@ class Project:
         self.cycles = CycleStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
         self.windows = WindowStore(self.db)
+        self.log_keeper = LogKeeper(self.db, self.blobs, self.events)
         self.watch = Watch(self.db, self.log, self.events)
 
     @classmethod
@@ -119,7 +122,8 @@ class Project:
         on_progress: Progress | None = None,
     ) -> Collected:
         """Free what was deleted more than ``older_than`` milliseconds ago, and unused blobs."""
-        return collect(
+        log_rows = self.tidy_log(actor, dry_run=dry_run)
+        done = collect(
             self.db,
             self.blobs,
             self.events,
@@ -128,6 +132,24 @@ class Project:
             dry_run=dry_run,
             on_progress=on_progress,
         )
+        done.log_rows = log_rows
+        return done
+
+    def tidy_log(self, actor: str, *, dry_run: bool = False) -> int:
+        """Delete what of the prediction logs is past ``monitor.log.keep``, merge small parts, and
+        delete shipped segments of this machine; returns the rows deleted."""
+        rows = 0
+        for name in self.cycles.loop_names():
+            declared = self.cycles.declaration(name)
+            if keep := declared.monitor.log.keep:
+                age = milliseconds(keep, "monitor.log.keep")
+                expired = self.log_keeper.expire(declared.endpoint, age, actor, dry_run=dry_run)
+                rows += expired.rows
+            if not dry_run:
+                self.log_keeper.compact(declared.endpoint)
+        if not dry_run:
+            self.log.purge()
+        return rows
 
     # -- packages --------------------------------------------------------------------------------
 

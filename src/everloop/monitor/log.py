@@ -76,6 +76,10 @@ class PredictionLog:
         """Bring what the data plane wrote into the store; returns the number of rows and labels."""
         return self._shipper.ship()
 
+    def purge(self) -> int:
+        """Delete local segments that are shipped and closed; returns their number."""
+        return self._shipper.purge()
+
     # -- read ------------------------------------------------------------------------------------
 
     def extent(self, endpoint: str) -> Extent | None:

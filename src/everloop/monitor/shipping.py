@@ -8,6 +8,7 @@ read from. A crash before it leaves a blob that nobody names; one after it leave
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from everloop.data.segments import (
     FeedbackRecord,
     PredictionRecord,
+    is_open,
     list_segments,
     read_segment,
 )
@@ -35,7 +37,8 @@ KINDS: dict[str, Any] = {
     "predictions": msgspec.msgpack.Decoder(PredictionRecord),
     "feedback": msgspec.msgpack.Decoder(FeedbackRecord),
 }
-_LOCK = "everloop.log"
+LOCK = "everloop.log"
+REST_S = 60.0  # that a segment is left alone before it is deleted
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -66,10 +69,25 @@ class Shipper:
             for path in list_segments(self.folder / kind):
                 segment = f"{kind}/{path.name}"
                 start = offsets.get(segment, 0)
-                if path.stat().st_size > start:
+                if _bytes(path) > start:
                     for batch in self._batches(kind, path, segment, start):
                         rows += self._commit(kind, batch)
         return rows
+
+    def purge(self) -> int:
+        """Delete segments that no writer has open and whose every record is shipped.
+
+        Their offsets stay, so that a segment that is sent once more brings nothing.
+        """
+        gone = 0
+        offsets = self._offsets()
+        for kind in KINDS:
+            for path in list_segments(self.folder / kind):
+                start = offsets.get(f"{kind}/{path.name}", 0)
+                if _rests(path) and next(read_segment(path, start), None) is None:
+                    path.unlink(missing_ok=True)
+                    gone += 1
+        return gone
 
     def _offsets(self) -> dict[str, int]:
         with self.db.read() as conn:
@@ -95,7 +113,7 @@ class Shipper:
             return [self.blobs.put(to_parquet(frame)) for frame in batch.frames.values()]
 
         def write(conn: sa.Connection, digests: Sequence[str]) -> int:
-            serialise(conn, _LOCK)
+            serialise(conn, LOCK)
             now = now_ms()
             at = sa.select(log_offsets.c.offset).where(log_offsets.c.segment == batch.segment)
             if (conn.execute(at).scalar() or 0) != batch.start:
@@ -129,6 +147,22 @@ class Shipper:
                 created=now,
             )
         )
+
+
+def _bytes(path: Path) -> int:
+    """Its size; 0 when another process has deleted it."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _rests(path: Path) -> bool:
+    """Whether a segment is complete, and was so for a while."""
+    try:
+        return time.time() - path.stat().st_mtime >= REST_S and not is_open(path)
+    except FileNotFoundError:
+        return False
 
 
 def _frames(kind: str, records: list[Any]) -> dict[str, pl.DataFrame]:

@@ -43,6 +43,7 @@ class Collected(msgspec.Struct, kw_only=True):
     uploads : in parts, begun and never ended.
     blobs, bytes : content that nothing refers to any more. In a dry run the sizes of files count
         in full, though other names may share their content.
+    log_rows : rows and labels of prediction logs past their ``monitor.log.keep``.
     kept : runs and models that stay since a registered version reads from them.
     elsewhere : runs and models whose artifacts lie in another place, which is not touched.
     seconds : how long it took.
@@ -56,6 +57,7 @@ class Collected(msgspec.Struct, kw_only=True):
     uploads: int = 0
     blobs: int = 0
     bytes: int = 0
+    log_rows: int = 0
     kept: int = 0
     elsewhere: int = 0
     seconds: float = 0.0
