@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -156,11 +158,28 @@ def test_a_chunked_body_is_read_like_another(shared):
 
     answer = shared.http.post("/endpoints/flights/predict", content=parts())
     assert answer.json()["y_pred"] == pytest.approx([10.0] * 200, abs=1e-6)
-    compressed = shared.http.post(
-        "/endpoints/flights/predict", content=body, headers={"content-encoding": "gzip"}
-    )
-    assert compressed.status_code == 415
-    assert compressed.json()["error"]["code"] == "unsupported_encoding"
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack", "status", "code"),
+    [
+        ("gzip", gzip.compress, 200, None),
+        ("deflate", zlib.compress, 200, None),
+        ("gzip", lambda body: body, 400, "bad_compression"),
+        ("gzip", lambda body: gzip.compress(body)[:-9], 400, "bad_compression"),
+        ("gzip", lambda body: gzip.compress(body) + b"more", 400, "bad_compression"),
+        ("gzip", lambda body: gzip.compress(b" " * 200_000_000, 1), 413, "too_large"),
+        ("br", lambda body: body, 415, "unsupported_encoding"),
+        ("gzip, gzip", gzip.compress, 415, "unsupported_encoding"),
+    ],
+)
+def test_a_compressed_body_is_unpacked_within_the_limit(shared, coding, pack, status, code):
+    answer = shared.http.post(
+        "/endpoints/flights/predict", content=pack(json.dumps([ROW]).encode()),
+        headers={"content-encoding": coding},
+    )  # fmt: skip
+    assert answer.status_code == status, answer.text
+    assert status == 200 or answer.json()["error"]["code"] == code
 
 
 def test_foreign_hosts_and_origins_are_refused_on_loopback(shared):

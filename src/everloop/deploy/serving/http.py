@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
@@ -35,6 +36,7 @@ TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _STATUS_OF_CODE = {
     "invalid_json": 400,
     "truncated_body": 400,
+    "bad_compression": 400,
     "invalid_header": 400,
     "unauthorized": 401,
     "method_not_allowed": 405,
@@ -53,6 +55,7 @@ _STATUS_OF_TYPE: tuple[tuple[type[EverloopError], int], ...] = (
     (Unavailable, 503),
 )
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+CODINGS = (b"identity", b"gzip", b"deflate")  # of a body; gzip by RFC 1952, deflate by RFC 1950
 BODY_SECONDS = 30.0  # a whole body may take so long: each one under way holds a connection
 _encode = msgspec.json.Encoder().encode
 # Unique over processes by the random part, over requests by the count.
@@ -116,19 +119,28 @@ class Request:
         declared = int(text) if text.isdigit() else -1
         if declared > limit:
             raise _too_large(limit)
-        if self.headers.get(b"content-encoding", b"identity") != b"identity":
+        if self.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             raise InvalidInput(
-                "content-encoding: compressed bodies are not read; send it plain.",
-                code="unsupported_encoding", path="content-encoding",
+                "transfer-encoding: expected chunked alone, or a content-length.",
+                code="invalid_header", path="transfer-encoding",
+            )  # fmt: skip
+        coding = self.headers.get(b"content-encoding", b"identity").lower()
+        if coding not in CODINGS:
+            raise InvalidInput(
+                f"content-encoding: got {coding[:40].decode('latin-1')!r}, expected gzip, deflate "
+                "or none.", code="unsupported_encoding", path="content-encoding",
             )  # fmt: skip
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                return await self._whole(declared, limit)
+                body = await self._whole(declared, limit)
         except TimeoutError:
             raise InvalidInput(
                 f"body: its end did not come within {BODY_SECONDS:g} s.",
                 code="slow_body", path="$", expected=f"the whole body within {BODY_SECONDS:g} s",
             ) from None  # fmt: skip
+        if coding == b"identity":
+            return body
+        return await asyncio.to_thread(_inflated, body, limit)
 
     async def _whole(self, declared: int, limit: int) -> bytes:
         message = await self._receive()
@@ -153,6 +165,26 @@ class Request:
             f"body: the connection ended after {size} bytes, before the body did.",
             code="truncated_body", path="$", got=size,
         )  # fmt: skip
+
+
+def _inflated(body: bytes, limit: int) -> bytes:
+    """A compressed body, never made larger than ``limit`` bytes."""
+    inflater = zlib.decompressobj(wbits=47)  # gzip or deflate, as its head says
+    try:
+        plain = inflater.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise InvalidInput(
+            f"body: it is not compressed as content-encoding says ({error}).",
+            code="bad_compression", path="$",
+        ) from None  # fmt: skip
+    if len(plain) > limit:
+        raise _too_large(limit)
+    if not inflater.eof or inflater.unused_data:
+        raise InvalidInput(
+            "body: the compressed data ends early, or goes on after its end.",
+            code="bad_compression", path="$",
+        )  # fmt: skip
+    return plain
 
 
 def request_id(given: bytes | None) -> str:

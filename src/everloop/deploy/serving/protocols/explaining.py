@@ -19,6 +19,7 @@ from everloop.deploy.explainer import explain
 from everloop.deploy.predictor import ModelFailure
 from everloop.deploy.serving.endpoint import LiveArm
 from everloop.deploy.serving.http import Request, Response, json_response
+from everloop.deploy.serving.protocols._bodies import sentence_response
 from everloop.deploy.serving.routing import Route
 from everloop.errors import InvalidInput, Unavailable, invalid
 
@@ -46,7 +47,9 @@ class Explaining:
         return [
             Route("POST", "/explain", self.explain, endpoint=True),
             Route("POST", "/endpoints/{name}/explain", self.explain, endpoint=True),
-            Route("POST", "/v1/models/{name}:explain", self.explain_v1, endpoint=True),
+            Route(
+                "POST", "/v1/models/{name}:explain", self.explain_v1, True, error=sentence_response
+            ),
         ]
 
     async def explain(self, request: Request) -> Response:

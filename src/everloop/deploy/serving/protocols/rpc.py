@@ -40,6 +40,7 @@ from everloop.version import __version__
 
 try:
     import grpc
+    from google.protobuf.message import DecodeError
 except ImportError as error:
     raise MissingExtra("gRPC", "grpc") from error
 
@@ -118,20 +119,22 @@ class Rpc:
         }
         return {
             name: grpc.unary_unary_rpc_method_handler(
-                self._guarded(handler, public),
-                request_deserializer=MESSAGES[f"{name}Request"].FromString,
+                self._guarded(name, handler, public),
                 response_serializer=MESSAGES[f"{name}Response"].SerializeToString,
             )
             for name, (handler, public) in table.items()
         }
 
-    def _guarded(self, handler: Handler, public: bool) -> Handler:
-        """The handler for those who may call it; its errors as statuses."""
+    def _guarded(self, method: str, handler: Handler, public: bool) -> Handler:
+        """The handler for those who may call it, of messages as bytes; its errors as statuses."""
+        kind = MESSAGES[f"{method}Request"]
 
-        async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def answer(message: bytes, context: grpc.aio.ServicerContext) -> Any:
+            request = None
             try:
                 if not public:
                     self._access.check_token(_given(context, "authorization").encode())
+                request = _parsed(kind, message)
                 return await handler(request, context)
             except EverloopError as error:
                 status = status_of(error)
@@ -140,7 +143,7 @@ class Rpc:
             except grpc.aio.BaseError:
                 raise
             except Exception:
-                _log.exception("a call of %s failed", handler.__name__)
+                _log.exception("a call of %s failed", method)
                 self._counts.response(_name(request, self._fleet), 500)
                 said = "The server failed on this request."
                 await context.abort(grpc.StatusCode.INTERNAL, said)
@@ -215,6 +218,14 @@ class Rpc:
         name = request.second or request.first
         await self._fleet.unload(name)
         return MESSAGES["RepositoryModelUnloadResponse"](model_name=name, isUnloaded=True)
+
+
+def _parsed(kind: Any, message: bytes) -> Any:
+    try:
+        return kind.FromString(message)
+    except DecodeError:
+        got, expected = f"<{len(message)} bytes>", f"a message {kind.DESCRIPTOR.full_name}"
+        raise invalid("$", got, expected, code="invalid_message", path="$") from None
 
 
 def _given(context: Any, name: str) -> str:

@@ -63,11 +63,16 @@ class V1:
         model = "/v1/models/{name}"
         chosen = (model, f"{model}/versions/{{version}}", f"{model}/labels/{{label}}")
         return [
+            Route("GET", "/", self.alive, public=True, error=sentence_response),
             route("GET", "/v1/models", self.models, endpoint=False),
             *(route("GET", path, self.status) for path in chosen),
             *(route("GET", f"{path}/metadata", self.metadata) for path in chosen),
             *(route("POST", f"{path}:predict", self.predict) for path in chosen),
         ]
+
+    async def alive(self, request: Request) -> Response:
+        """``GET /``: how KServe asks whether a server of this protocol runs."""
+        return json_response({"status": "alive"})
 
     async def models(self, request: Request) -> Response:
         """``GET /v1/models``: the names."""

@@ -68,6 +68,8 @@ class Infer(msgspec.Struct, forbid_unknown_fields=True):
 
     inputs: list[Input]
     id: str | None = None
+    model_name: str | None = None  # KServe's clients repeat what the path says
+    model_version: str | None = None
     parameters: dict[str, Any] = {}
     outputs: list[Wanted] | None = None
 
