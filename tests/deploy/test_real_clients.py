@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +19,24 @@ from everloop.deploy.attribution import background_rows
 from everloop.deploy.state import Arm
 from ports import free_port
 
-# Their libraries need another protobuf than the one that is installed here.
-CLIENTS = ("kserve==0.21.0", "tritonclient[http,grpc]==2.73.0", "protobuf<7")
 EXPECTED = [(row @ [1, 2, 3, 4]).item() for row in ROWS]
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory) -> Path:
-    """An interpreter with the clients, in an environment of its own."""
+    """An interpreter with the clients in an environment of their own.
+
+    They need another protobuf than the one that is installed here; whatever else they share with
+    this environment they take from it.
+    """
     venv = tmp_path_factory.mktemp("clients") / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     python = venv / "bin/python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary", ":all:"]
-    subprocess.run([*pip, *CLIENTS], check=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+    wanted = Path(__file__).with_name("clients.txt")
+    subprocess.run([*pip, "--only-binary", ":all:", "-r", wanted], check=True)
+    (own,) = venv.glob("lib/*/site-packages")
+    (own / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python
 
 
@@ -60,7 +66,13 @@ def close(found) -> None:
     np.testing.assert_allclose(found, EXPECTED, atol=1e-4)
 
 
-def test_the_clients_of_kserve(python, serving):
+def test_the_clients_of_kserve_and_triton(python, serving):
+    """In one test, since each process of tests would make the environment anew."""
+    check_kserve(python, serving)
+    check_triton(python, serving)
+
+
+def check_kserve(python, serving):
     said = told(python, "kserve_calls.py", serving)
     v1, v2, rpc = said["v1"], said["v2"], said["grpc"]
     assert v1["live"] and v1["ready"] and v2["live"] and v2["ready"] and v2["model"]
@@ -75,7 +87,7 @@ def test_the_clients_of_kserve(python, serving):
     close(rpc["bytes"])
 
 
-def test_the_clients_of_triton(python, serving):
+def check_triton(python, serving):
     said = told(python, "triton_calls.py", serving)
     native = serving.predict([TRIP], "trips", params={"include": "probabilities"}).json()
     for over, found in said.items():

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from everloop.deploy.package import MODEL, Package
-from everloop.errors import EverloopError, Integrity
+from everloop.errors import EverloopError, Integrity, InvalidInput
 
 INPUT = "X"
+LARGEST = 1e15  # a number in a row; what is larger may overflow on its way through a model
 AT_ONCE = 256  # rows of texts, images or sequences, which widen to many numbers on their way
 
 
@@ -67,7 +68,7 @@ class Predictor:
         self._several = self.schema.task == "multilabel"
 
     def predict(self, X: npt.NDArray[np.float64]) -> Output:
-        """Answer for each row of ``X``. Raises :class:`ModelFailure`."""
+        """Answer for each row of ``X``; raises what :meth:`arrays` does."""
         first, numbers = self.arrays(X)
         y = first.tolist()
         if self._several:
@@ -81,7 +82,8 @@ class Predictor:
 
         Of several labels a row, 0 or 1 for each of the classes.
 
-        Raises :class:`ModelFailure`.
+        Raises :class:`ModelFailure`, and :class:`~everloop.errors.InvalidInput` for a row with a
+        number so large that the answer to it overflows.
         """
         try:
             if self._wide and len(X) > AT_ONCE:
@@ -92,6 +94,7 @@ class Predictor:
             raise ModelFailure(f"the model failed: {error}") from error
         numbers = rest[0] if rest else first
         if not _all_finite(numbers):
+            _check_size(X)
             raise ModelFailure("the model answered a number that is not finite")
         count = len(first) if self._several else first.size
         if count != len(X):
@@ -137,6 +140,17 @@ class Predictor:
         if not set(wanted) <= set(given):
             raise Integrity(f"{MODEL} gives {given}, expected {wanted}.")
         return wanted
+
+
+def _check_size(X: npt.NDArray[np.float64]) -> None:
+    """No number may be so large that sums and products of it leave what a float holds."""
+    large = np.abs(np.nan_to_num(X)).max(axis=1) > LARGEST
+    if large.any():
+        row = int(large.argmax())
+        raise InvalidInput(
+            f"$[{row}]: the model has no answer to a number beyond {LARGEST:g}.",
+            code="too_large_a_number", path=f"$[{row}]", expected=f"numbers up to {LARGEST:g}",
+        )  # fmt: skip
 
 
 def _all_finite(numbers: npt.NDArray[np.floating[Any]]) -> bool:

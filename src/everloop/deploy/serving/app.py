@@ -14,6 +14,7 @@ from everloop.deploy.serving.endpoint import LiveEndpoint
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import (
     TEXT,
+    UNCLEAR_END,
     Receive,
     Request,
     Response,
@@ -63,6 +64,8 @@ class App:
             response = await route.handler(request)
         except EverloopError as error:
             response = shape(error, request.id)
+            if error.code == UNCLEAR_END:
+                response.headers.append((b"connection", b"close"))
         except Exception:
             _log.exception("request %s failed", request.id)
             failure = EverloopError("The server failed on this request.", code="internal")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from everloop.deploy.predictor import ModelFailure, Output
+from everloop.deploy.predictor import Output
 
 Matrix = npt.NDArray[np.float64]
 
@@ -96,7 +96,7 @@ class Batcher:
                 return
             try:
                 found = await self._run(np.concatenate([one.X for one in batch]))
-            except ModelFailure:
+            except Exception:
                 for one in batch:  # only whoever asked for it shall see the failure
                     await self._alone(one)
                 return

@@ -33,10 +33,13 @@ Header = tuple[bytes, bytes]
 JSON = (b"content-type", b"application/json")
 TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
+UNCLEAR_END = "unclear_end"  # of a body: what follows on its connection cannot be trusted
+
 _STATUS_OF_CODE = {
     "invalid_json": 400,
     "truncated_body": 400,
     "bad_compression": 400,
+    UNCLEAR_END: 400,
     "invalid_header": 400,
     "unauthorized": 401,
     "method_not_allowed": 405,
@@ -122,7 +125,7 @@ class Request:
         if self.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             raise InvalidInput(
                 "transfer-encoding: expected chunked alone, or a content-length.",
-                code="invalid_header", path="transfer-encoding",
+                code=UNCLEAR_END, path="transfer-encoding",
             )  # fmt: skip
         coding = self.headers.get(b"content-encoding", b"identity").lower()
         if coding not in CODINGS:

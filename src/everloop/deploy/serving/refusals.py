@@ -65,7 +65,9 @@ def explain_value(
 
 
 def _unexplained(error: Exception, root: str) -> InvalidInput:
-    return invalid("body", "<another form>", f"the endpoint's schema ({error})", path=root)
+    return invalid(
+        "body", "<another form>", f"the endpoint's schema ({str(error)[:300]})", path=root
+    )
 
 
 def _decoded(error: Exception, body: bytes) -> Any:

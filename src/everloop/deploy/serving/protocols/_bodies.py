@@ -14,6 +14,8 @@ from everloop.errors import EverloopError, InvalidInput, invalid
 
 E = TypeVar("E")
 
+MOST_SAID = 300  # characters of what a decoder says, which may repeat what it was sent
+
 # The first thing in a list tells rows with names from rows without.
 _FIRST = re.compile(rb"\s*\[\s*(.)", re.DOTALL)
 _LISTED = ("image", "sequence")  # kinds whose values are lists themselves
@@ -30,7 +32,8 @@ def envelope(decoder: msgspec.json.Decoder[E], body: bytes) -> E:
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at ")
         path = place.strip("`") or "$"
-        raise InvalidInput(f"{path}: {message}.", code="mistyped_body", path=path) from None
+        said = message[:MOST_SAID]
+        raise InvalidInput(f"{path}: {said}.", code="mistyped_body", path=path) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if b"NaN" not in body:
             raise _not_json(body, error) from None

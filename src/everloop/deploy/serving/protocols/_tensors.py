@@ -151,6 +151,14 @@ def outputs(answer: Answer, schema: Schema) -> dict[str, Tensor]:
     return found
 
 
+def check_outputs(wanted: Sequence[str], schema: Schema) -> None:
+    """Refuse names that are no outputs, before the model is asked. Raises InvalidInput."""
+    known = [output["name"] for output in metadata(schema)["outputs"]]
+    for place, name in enumerate(wanted):
+        if name not in known:
+            raise invalid(f"$.outputs[{place}].name", name[:100], "one of " + ", ".join(known))
+
+
 def answer_type(schema: Schema) -> str:
     """The datatype of the labels or numbers that a model answers."""
     kinds = {type(label) for label in schema.classes}
@@ -218,7 +226,7 @@ def _flattened(data: bytes, datatype: str, depth: int, path: str) -> list[Any]:
         flat: list[Any] = msgspec.convert(values, _LISTS[datatype])
     except msgspec.ValidationError as error:
         raise InvalidInput(
-            f"{path}.data: {error}; the datatype is {datatype}.",
+            f"{path}.data: {str(error)[:300]}; the datatype is {datatype}.",
             code="mistyped_data", path=f"{path}.data",
         ) from None  # fmt: skip
     return flat

@@ -64,7 +64,7 @@ class Explaining:
             rows = bytes(msgspec.json.decode(body, type=Instances).instances)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise invalid(
-                "body", f"<{len(body)} bytes>", f'{{"instances": [...]}} ({error})',
+                "body", f"<{len(body)} bytes>", f'{{"instances": [...]}} ({str(error)[:300]})',
                 code="invalid_json", path="$",
             ) from None  # fmt: skip
         _, found = await self._found(request, rows)

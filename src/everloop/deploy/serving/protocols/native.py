@@ -81,7 +81,7 @@ def read_labels(body: bytes, schema: Schema) -> list[Label]:
         message, _, path = str(error).partition(" - at ")
         place = path.strip("`") or "$"
         raise InvalidInput(
-            f'{place}: {message[0].lower()}{message[1:]}; expected [{{"id": …, "label": …}}].',
+            f'{place}: {message[0].lower()}{message[1:300]}; expected [{{"id": …, "label": …}}].',
             code="invalid_feedback", path=place,
         ) from None  # fmt: skip
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

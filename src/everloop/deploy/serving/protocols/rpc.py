@@ -25,6 +25,7 @@ from everloop.deploy.serving.protocols._rpc_messages import MESSAGES, SERVICE
 from everloop.deploy.serving.protocols._tensors import (
     MOST_TENSORS,
     Tensor,
+    check_outputs,
     check_shape,
     from_bytes,
     from_values,
@@ -188,6 +189,8 @@ class Rpc:
         endpoint = self._fleet.get(request.model_name)
         arm = arm_of(request.model_version or None, endpoint)
         tensors = _tensors(request)
+        names = [output.name for output in request.outputs]
+        check_outputs(names, (arm or endpoint.champion).model.reader.schema)
         id = request_id((_given(context, "x-request-id") or request.id).encode())
         key = _given(context, "x-everloop-key") or id
         left = context.time_remaining()
@@ -288,9 +291,7 @@ def _response(request: Any, endpoint: LiveEndpoint, answer: Answer, id: str) -> 
     response = MESSAGES["ModelInferResponse"](
         model_name=endpoint.name, model_version=str(answer.version), id=id
     )
-    for place, name in enumerate(names):
-        if name not in known:
-            raise invalid(f"$.outputs[{place}].name", name[:100], "one of " + ", ".join(known))
+    for name in names:
         tensor = known[name]
         output = response.outputs.add(name=name, datatype=tensor.datatype, shape=list(tensor.shape))
         if request.raw_input_contents:

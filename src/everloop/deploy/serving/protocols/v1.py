@@ -110,7 +110,8 @@ class V1:
 
     async def predict(self, request: Request) -> Response:
         """``POST /v1/models/M[/versions/V|/labels/L]:predict``"""
-        arm = _named(request, _endpoint(request))
+        endpoint = _endpoint(request)
+        arm = _named(request, endpoint)
         body = await self._asking.body(request)
         asked = envelope(_asked, body)
         given = [
@@ -119,6 +120,7 @@ class V1:
         if len(given) != 1:
             expected = 'exactly one of "instances" and "inputs"'
             raise invalid("$", " and ".join(given) or "<neither>", expected, path="$")
+        _check_signature(asked.signature_name, (arm or endpoint.champion).model.reader.schema)
         read = partial(_read, asked)
         version = None if arm is None else arm.version
         found = await self._asking.answer(request, read, len(body), version)
@@ -137,18 +139,22 @@ def _read(asked: Asked, reader: InputReader) -> Rows:
     return reader.read(body, "$.inputs")
 
 
-def _answers(answer: Answer, signature: str) -> list[Any]:
+def _check_signature(signature: str, schema: Schema) -> None:
+    """Refuse what cannot be answered before the model is asked. Raises InvalidInput."""
     if signature in LABELS:
-        return answer.y
+        return
     if signature != PROBABILITIES:
         expected = ", ".join((*LABELS, PROBABILITIES))
-        raise invalid("$.signature_name", signature, f"one of {expected}")
-    if answer.shares is None:
+        raise invalid("$.signature_name", signature[:100], f"one of {expected}")
+    if not (schema.classes or schema.quantiles):
         raise InvalidInput(
             f"$.signature_name: got {signature!r}, but the model answers numbers.",
             code="no_probabilities", path="$.signature_name",
         )  # fmt: skip
-    return answer.shares
+
+
+def _answers(answer: Answer, signature: str) -> list[Any]:
+    return answer.y if signature in LABELS or answer.shares is None else answer.shares
 
 
 def _endpoint(request: Request) -> LiveEndpoint:
