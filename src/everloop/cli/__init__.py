@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "explain": ("Say why a row is answered as it is.", "One stage"),
     "fairness": ("Compare groups, and what evening out costs.", "One stage"),
     "deploy": ("Make a registered version the champion.", "One stage"),
+    "rollout": ("Watch, pause, promote or roll back a rollout.", "One stage"),
     "serve": ("Answer predictions over HTTP.", "One stage"),
     "predict": ("Predict the rows of a file.", "One stage"),
     "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),

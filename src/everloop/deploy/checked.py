@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -55,3 +56,11 @@ def changed(spec: RolloutSpec, values: dict[str, Any], field: str = "rollout") -
         raise InvalidInput(f"{path}: {said}.", code="invalid_value", path=path) from None
     check_rollout(found, field)
     return found
+
+
+def check_beside(spec: RolloutSpec, version: int, beside: Sequence[int]) -> None:
+    """Raise :class:`~everloop.errors.InvalidInput` for more versions than a kind can compare."""
+    if beside and spec.kind not in ("ab", "bandit"):
+        raise invalid("beside", list(beside), f"no other versions in a rollout of kind {spec.kind}")
+    if len({version, *beside}) <= len(beside):
+        raise invalid("beside", list(beside), f"versions other than {version}, each once")

@@ -196,7 +196,9 @@ class RolloutStore:
             raise Conflict(
                 f"rollout: that of {found.endpoint} is over ({found.state.replace('_', ' ')}).",
                 code="rollout_over",
-                fix="everloop rollout start VERSION begins another.",
+                fix=f"everloop deploy {found.champion} brings back the version before it."
+                if found.state == "promoted"
+                else "everloop rollout start VERSION begins another.",
             )
         return self.get(rollout)
 
@@ -222,6 +224,14 @@ class RolloutStore:
         with self.db.read() as conn:
             row = conn.execute(query).first()
         return None if row is None else _rollout(row)
+
+
+def no_rollout(endpoint: str) -> NotFound:
+    """What is said of an endpoint that never had one."""
+    return NotFound(
+        f"endpoint {endpoint}: has had no rollout yet.", code="rollout_not_found", path="endpoint",
+        fix="everloop rollout start VERSION begins one while the data plane runs.",
+    )  # fmt: skip
 
 
 def _text(value: Any) -> str:

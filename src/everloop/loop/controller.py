@@ -13,6 +13,7 @@ from everloop.errors import EverloopError
 from everloop.loop.engine import Engine
 from everloop.loop.loop import loops_of
 from everloop.loop.project import Project
+from everloop.loop.rollouts import drop_standbys
 from everloop.loop.watching import look
 
 log = logging.getLogger("everloop.controller")
@@ -74,5 +75,6 @@ class Controller:
                 log.warning("loop %s: %s", loop.name, error.message)
             except Exception:
                 log.exception("loop %s: the other loops go on", loop.name)
+        drop_standbys(self.project)
         # Heals a publication that an outage cut off after the database had changed.
         self.project.publish()

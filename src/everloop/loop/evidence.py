@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from everloop.deploy.guards import Batch, Rows
 from everloop.deploy.rates import Counts
@@ -46,7 +47,7 @@ class Evidence:
         return found
 
     def _batches(self, seen: Seen, frame: pl.DataFrame) -> dict[int, Batch]:
-        codes = answer_codes(frame["y"], self._schema)
+        codes = _single(answer_codes(frame["y"], self._schema))
         frame = frame.with_columns(y=pl.Series(codes, dtype=pl.Float64).fill_nan(None))
         rows = {v: _rows(frame, v) for v in (self._rollout.champion, *self._rollout.versions)}
         for version, mine in rows.items():
@@ -97,8 +98,8 @@ class Evidence:
         found = {v: Counts(0, 0) for v in (self._rollout.champion, *self._rollout.versions)}
         for _, frame in self._project.log.fresh(endpoint, since=since):
             answered = frame.filter(pl.col("error").is_null())
-            labels = self._project.log.codes(endpoint, answered["id"], self._schema)
-            apart = np.abs(answer_codes(answered["y"], self._schema) - labels)
+            labels = _single(self._project.log.codes(endpoint, answered["id"], self._schema))
+            apart = np.abs(_single(answer_codes(answered["y"], self._schema)) - labels)
             for version, before in found.items():
                 known = apart[(answered["version"] == version).to_numpy() & np.isfinite(apart)]
                 wrong = int((known > self._tolerance).sum())
@@ -106,6 +107,11 @@ class Evidence:
         seen.feedback = extent.feedback_parts
         seen.labels = {str(v): (counts.n, counts.hits) for v, counts in found.items()}
         return found
+
+
+def _single(codes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One number for each row; several labels a row are the digits of a binary number."""
+    return codes if codes.ndim == 1 else codes @ (2.0 ** np.arange(codes.shape[1]))
 
 
 def _rows(frame: pl.DataFrame, version: int) -> Rows:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import polars as pl
 
+from everloop.deploy.checked import changed, check_beside
+from everloop.deploy.rollouts import Do, Rollout, Wish, no_rollout
 from everloop.errors import Conflict, NotFound, invalid
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step
@@ -104,15 +106,45 @@ class Loop:
         self,
         version: int | None = None,
         *,
+        rollout: dict[str, Any] | None = None,
+        beside: Sequence[int] = (),
         wait: bool = True,
         on_progress: Progress | None = None,
         actor: str = "person",
     ) -> Cycle:
-        """Make a registered version the champion, by the declared rollout; also the way back."""
+        """Make a registered version the champion, by the declared rollout; also the way back.
+
+        ``rollout`` has other values of ``[deploy.rollout]`` for this time, as
+        ``{"kind": "shadow"}``; ``beside`` are more versions to compare, of an A/B test or a bandit.
+        """
         chosen = self.version(version)
-        chosen.package_digest()  # what has no package is refused before a cycle begins
-        cause = {"kind": "deploy", "version": chosen.version}
+        others = [self.version(number) for number in beside]
+        for each in (chosen, *others):
+            each.package_digest()  # what has no package is refused before a cycle begins
+        cause: dict[str, Any] = {"kind": "deploy", "version": chosen.version}
+        spec = changed(self.declaration.deploy.rollout, rollout or {})
+        check_beside(spec, chosen.version, beside)
+        if rollout:
+            cause["rollout"] = rollout
+        if beside:
+            cause["beside"] = list(beside)
         return self._cycle("deploy", cause, wait, on_progress, actor)
+
+    def rollout(self) -> Rollout | None:
+        """The newest rollout at the loop's endpoint, with what was seen; None before the first."""
+        return self.project.rollouts.newest(self.endpoint)
+
+    def steer(self, do: Do, *, by: str, comment: str = "") -> Rollout:
+        """Pause, resume, promote or roll back the rollout that is under way.
+
+        Whoever carries it on does so within a second. Raises
+        :class:`~everloop.errors.NotFound` before the first rollout, and
+        :class:`~everloop.errors.Conflict` for one that is over.
+        """
+        found = self.rollout()
+        if found is None:
+            raise no_rollout(self.endpoint)
+        return self.project.rollouts.ask(found.id, Wish(do, by, comment))
 
     def test(
         self,

@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 
 from everloop.deploy.attribution import Explanation
+from everloop.deploy.rollouts import Do, Rollout, no_rollout
 from everloop.errors import NotFound, Unavailable
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
@@ -150,8 +151,33 @@ class RemoteLoop:
     def reproduce(self, run: str, *, on_progress: Progress | None = None) -> Cycle:
         return self._begin("/reproduce", {"run": run}, on_progress)
 
-    def deploy(self, version: int, *, on_progress: Progress | None = None) -> Cycle:
-        return self._begin("/deploy", {"version": version}, on_progress)
+    def deploy(
+        self,
+        version: int,
+        *,
+        rollout: dict[str, Any] | None = None,
+        beside: Sequence[int] = (),
+        wait: bool = True,
+        on_progress: Progress | None = None,
+    ) -> Cycle:
+        body = {"version": version, "rollout": rollout or {}, "beside": list(beside)}
+        if not wait:
+            return self.server.call("POST", f"{self._path}/deploy", Cycle, json=body)
+        return self._begin("/deploy", body, on_progress)
+
+    def rollout(self) -> Rollout | None:
+        path = f"/endpoints/{self.endpoint}/rollouts"
+        return next(iter(self.server.page(path, Rollout, limit=1)), None)
+
+    def steer(self, do: Do, *, by: str, comment: str = "") -> Rollout:
+        """The server knows who calls by the token; ``by`` is kept in the comment."""
+        found = self.rollout()
+        if found is None:
+            raise no_rollout(self.endpoint)
+        said = f"{by}: {comment}" if comment else by
+        return self.server.call(
+            "POST", f"/rollouts/{found.id}/{do}", Rollout, json={"comment": said}
+        )
 
     def update(
         self, source: str | None = None, *, on_progress: Progress | None = None

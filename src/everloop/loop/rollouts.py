@@ -282,6 +282,19 @@ class Carrier:
         )
 
 
+def drop_standbys(project: Project) -> None:
+    """Let go of the old versions that blue/green rollouts have kept loaded long enough."""
+    for endpoint in project.endpoints.all():
+        if not any(arm.role == "standby" for arm in endpoint.arms):
+            continue
+        newest = project.rollouts.newest(endpoint.name)
+        if newest is None or not newest.over:
+            continue
+        if now_ms() >= newest.updated + milliseconds(newest.spec.keep):
+            arms = [arm for arm in endpoint.arms if arm.role != "standby"]
+            project.endpoints.set_rollout(endpoint.name, endpoint.model, arms, actor="controller")
+
+
 def deployed(version: ModelVersion) -> Deployed:
     """A version as a rollout names it."""
     return Deployed(version.version, version.package_digest())

@@ -18,6 +18,7 @@ from everloop.console.overview import Overview
 from everloop.console.runs import Asked, RunPage, RunsPage
 from everloop.console.version import AnswerPage, VersionPage
 from everloop.data.versions import DatasetVersion
+from everloop.deploy.rollouts import Rollout
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.fairness.mitigation import Mitigated
@@ -43,6 +44,7 @@ from everloop.server.api import (
     records,
     registering,
     reports,
+    rollouts,
     runs,
     serving,
     webhooks,
@@ -66,6 +68,7 @@ OBJECT = dict[str, Any]
 V1 = "/api/v1"
 RUN, EXPERIMENT = V1 + "/runs/{run}", V1 + "/experiments/{experiment}"
 LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/endpoints/{endpoint}"
+ROLLOUT = V1 + "/rollouts/{rollout}"
 IMPORT, EXPORT = V1 + "/imports/{move}", V1 + "/exports/{move}"
 VERSION, WEBHOOK = MODEL + "/versions/{version}", V1 + "/webhooks/{webhook}"
 
@@ -145,7 +148,7 @@ LOOPS = (
     Route("POST", LOOP + "/reproduce", loops.reproduce, "write", "Train a run's model again",
           body=loops.ReproduceBody, answer=Cycle, status=202),
     Route("POST", LOOP + "/deploy", loops.deploy, "write", "Make a version the champion",
-          body=loops.VersionBody, answer=Cycle, status=202),
+          body=loops.DeployBody, answer=Cycle, status=202),
     Route("POST", LOOP + "/predict", serving.predict, "read", "Ask the data plane",
           body=msgspec.Raw, answer=OBJECT),
     Route("POST", LOOP + "/monitor", loops.monitor, "write", "Look at the windows now",
@@ -297,6 +300,18 @@ SERVING = (
     Route("GET", ENDPOINT + "/export/{kind}", exports.export, "read",
           "What runs the endpoint elsewhere, as an archive", media=exports.MEDIA,
           query=exports.OPTIONS, slow=True),
+    Route("GET", ENDPOINT + "/rollouts", rollouts.listing, "read", "Rollouts, newest first",
+          answer=Page, query=KEYSET),
+    Route("GET", ROLLOUT, rollouts.get, "read", "A rollout with what was seen of it",
+          answer=Rollout),
+    Route("POST", ROLLOUT + "/pause", rollouts.pause, "write",
+          "Keep a rollout in its stage, still watched", body=rollouts.WordBody, answer=Rollout),
+    Route("POST", ROLLOUT + "/resume", rollouts.resume, "write", "Let a paused rollout go on",
+          body=rollouts.WordBody, answer=Rollout),
+    Route("POST", ROLLOUT + "/promote", rollouts.promote, "write",
+          "Make the new version the champion now", body=rollouts.WordBody, answer=Rollout),
+    Route("POST", ROLLOUT + "/rollback", rollouts.rollback, "write",
+          "Give the champion its traffic back now", body=rollouts.WordBody, answer=Rollout),
     Route("GET", ENDPOINT + "/windows", serving.windows, "read", "Windows, newest first",
           answer=Page, query=KEYSET),
     Route("GET", ENDPOINT + "/alerts", serving.alerts, "read", "Alerts, newest first",

@@ -106,28 +106,37 @@ class Core:
         except InvalidInput as refusal:
             if arm is endpoint.champion or named is not None:
                 raise
-            # The champion's schema is what callers were promised; a canary that asks for more
-            # is at fault itself.
-            rows = await self._beside(read, endpoint.champion.model.reader)
-            ids, ms = row_ids(rows.ids, call.request, len(rows.X)), _ms_since(call.started)
-            arm.counts.add(len(rows.X), ms, failed=True)
-            # The guard of the rollout reads the log.
-            self.journal.prediction(
-                _record(endpoint.name, arm, rows, ids, call, ms, [], None, refusal)
-            )
+            rows = await self._at_fault(endpoint, arm, read, call, refusal)
             arm = endpoint.champion
         return await self._predict(endpoint, arm, rows, call)
 
     async def shadow(self, endpoint: LiveEndpoint, arm: LiveArm, read: Read, call: Call) -> None:
         """Let a shadow answer a request that was answered before. Never raises."""
+        call = call._replace(started=_now(), deadline=None)
         try:
-            rows = await self._beside(read, arm.model.reader)
-            await self._predict(endpoint, arm, rows, call._replace(started=_now(), deadline=None))
+            try:
+                rows = await self._beside(read, arm.model.reader)
+            except InvalidInput as refusal:
+                await self._at_fault(endpoint, arm, read, call, refusal)
+                raise
+            await self._predict(endpoint, arm, rows, call)
         except (InvalidInput, ModelFailure) as error:
-            if isinstance(error, InvalidInput):
-                arm.counts.add(0, 0.0, failed=True)
             said = error.code if self.journal.hides(endpoint.name) else error.message
             _log.warning("shadow %s of %r: %s", arm.version, endpoint.name, said)
+
+    async def _at_fault(
+        self, endpoint: LiveEndpoint, arm: LiveArm, read: Read, call: Call, refusal: InvalidInput
+    ) -> Rows:
+        """Log that a version on trial refuses what the champion takes; the champion's rows.
+
+        The champion's schema is what callers were promised; a version that asks for more is at
+        fault itself, and the guards of its rollout read the log.
+        """
+        rows = await self._beside(read, endpoint.champion.model.reader)
+        ids, ms = row_ids(rows.ids, call.request, len(rows.X)), _ms_since(call.started)
+        arm.counts.add(len(rows.X), ms, failed=True)
+        self.journal.prediction(_record(endpoint.name, arm, rows, ids, call, ms, [], None, refusal))
+        return rows
 
     def close(self) -> None:
         """Wait for the predictions under way."""

@@ -45,6 +45,14 @@ class VersionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int | None = None
 
 
+class DeployBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The version, other values of ``[deploy.rollout]`` for this time, and versions beside it."""
+
+    version: int | None = None
+    rollout: dict[str, Any] = {}
+    beside: list[int] = []
+
+
 class ReproduceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The run whose model is trained again."""
 
@@ -95,7 +103,11 @@ def reproduce(call: Call) -> Answer:
 
 
 def deploy(call: Call) -> Answer:
-    return begun(loop_named(call).deploy(call.body.version, wait=False, actor=call.actor))
+    body = call.body
+    cycle = loop_named(call).deploy(
+        body.version, rollout=body.rollout, beside=body.beside, wait=False, actor=call.actor
+    )
+    return begun(cycle)
 
 
 def monitor(call: Call) -> Any:
