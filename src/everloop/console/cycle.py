@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from everloop.console.rollout import Trial, read_trial
 from everloop.console.words import step_words
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.project import Project
@@ -68,6 +69,7 @@ class CyclePage(msgspec.Struct, frozen=True):
     evidence: Evidence
     older: Neighbour | None
     newer: Neighbour | None
+    trial: Trial | None = None
 
 
 def read_cycle(project: Project, cycle_id: str) -> CyclePage:
@@ -91,6 +93,7 @@ def read_cycle(project: Project, cycle_id: str) -> CyclePage:
         evidence=_evidence({step.step: step.result or {} for step in steps}, cycle),
         older=_neighbour(beside, cycle.number - 1),
         newer=_neighbour(beside, cycle.number + 1),
+        trial=None if cycle.finished else read_trial(project, cycle.id),
     )
 
 
