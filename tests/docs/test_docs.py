@@ -18,7 +18,7 @@ from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
-PORT = re.compile(r"(--port |127\.0\.0\.1:)(\d+)")
+PORT = re.compile(r"(--(?:serve-)?port |127\.0\.0\.1:)(\d+)")
 BLOCK = re.compile(r"^```(python|console|toml)( [^\n]*)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
