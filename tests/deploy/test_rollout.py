@@ -59,6 +59,7 @@ def test_plans_of_arms():
             [[(1, "champion", 0.75), (2, "canary", 0.25)]],
         ),
         (RolloutSpec(kind="shadow"), [NEW], [[(1, "champion", 1.0), (2, "shadow", 0.0)]]),
+        (RolloutSpec(kind="interleave"), [NEW], [[(1, "champion", 1.0), (2, "interleaved", 0.0)]]),
         (RolloutSpec(kind="blue_green"), [NEW], [[(1, "champion", 1.0), (2, "standby", 0.0)]]),
         (
             RolloutSpec(kind="blue_green", guards=("disagreement",)),

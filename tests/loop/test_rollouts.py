@@ -141,6 +141,17 @@ def test_labels_choose_among_several(stand: Stand, kind: str) -> None:
     assert "version 3 is the best" in (rollout.reason or "")
 
 
+def test_interleaved_rankers_are_compared_by_what_is_chosen(stand: Stand) -> None:
+    """Rows without a label were shown and not chosen."""
+    rollout = stand.look(stand.begin(kind="interleave", hold="1h"))
+    assert stand.arms() == [(1, "champion", 1.0), (2, "interleaved", 0.0)]
+    stand.label(stand.answer(1, 200, "champion")[:10], True)
+    stand.label(stand.answer(2, 200, "interleaved")[:90], True)
+    rollout = stand.look(rollout)
+    assert rollout.evidence.labels == {"1": (200, 190), "2": (200, 110)}
+    assert rollout.state == "promoted"
+
+
 def test_a_bandit_deals_the_traffic_anew(stand: Stand) -> None:
     rollout = stand.look(stand.begin(kind="bandit", min_requests=10, hold="1h"))
     for version, right in ((1, 6), (2, 8)):

@@ -16,7 +16,8 @@ from everloop.cli._api import CLI, Within
 from everloop.console.cycle import read_cycle
 from everloop.console.render import render
 from everloop.deploy.rollouts import Rollout
-from everloop.errors import Conflict, InvalidInput, NotFound
+from everloop.deploy.serving.standing import remove_standing
+from everloop.errors import Conflict, InvalidInput, NotFound, Unavailable
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.remote import RemoteLoop, Server
@@ -66,12 +67,20 @@ def test_a_rollout_is_asked_for_with_other_values_for_this_time(
         ({"guards": ["latncy"]}, [], "latency"),
         ({"kind": "canary"}, [3], "beside"),
         ({"kind": "ab"}, [2], "beside"),
+        ({"kind": "interleave"}, [], "a kind for the task binary"),
     ):
         for each in (loop, remote):
             with pytest.raises(InvalidInput, match=said):
                 each.deploy(2, rollout=wrong, beside=beside, wait=False)
     with pytest.raises(NotFound):
         loop.deploy(2, rollout={"kind": "ab"}, beside=[9], wait=False)
+
+
+def test_without_a_data_plane_no_rollout_is_begun(loop: Loop, stand: Stand) -> None:
+    remove_standing(loop.project.serving_dir)
+    with pytest.raises(Unavailable, match="no data plane"):
+        loop.deploy(2, rollout={"kind": "shadow"}, wait=False)
+    assert len(loop.history()) == 1
 
 
 def test_nothing_is_steered_before_the_first_rollout(loop: Loop, remote: RemoteLoop) -> None:

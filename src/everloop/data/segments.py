@@ -39,7 +39,7 @@ class PredictionRecord(msgspec.Struct, gc=False, kw_only=True):
     request: str
     endpoint: str
     version: int
-    arm: Literal["champion", "canary", "variant", "shadow", "standby"]
+    arm: Literal["champion", "canary", "variant", "interleaved", "shadow", "standby"]
     ids: list[str]
     times: list[int | None] | None  # ms, UTC; None when the request names no time
     columns: dict[str, Any]  # feature -> the values as they were sent

@@ -58,6 +58,12 @@ def changed(spec: RolloutSpec, values: dict[str, Any], field: str = "rollout") -
     return found
 
 
+def check_task(spec: RolloutSpec, task: str) -> None:
+    """Raise :class:`~everloop.errors.InvalidInput` for a kind that does not fit the task."""
+    if spec.kind == "interleave" and task != "ranking":
+        raise invalid("rollout.kind", spec.kind, f"a kind for the task {task}: ab compares it too")
+
+
 def check_beside(spec: RolloutSpec, version: int, beside: Sequence[int]) -> None:
     """Raise :class:`~everloop.errors.InvalidInput` for more versions than a kind can compare."""
     if beside and spec.kind not in ("ab", "bandit"):

@@ -58,6 +58,8 @@ def stages(spec: RolloutSpec, champion: Deployed, new: Sequence[Deployed]) -> li
         return [plan_shares(champion, dict.fromkeys(new, even), "variant")]
     compared = spec.kind == "shadow" or "disagreement" in spec.watch
     role: Role = "shadow" if compared else "standby"
+    if spec.kind == "interleave":
+        role = "interleaved"
     return [plan_shares(champion, dict.fromkeys(new, 0.0), role)]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["direct", "blue_green", "canary", "shadow", "ab", "bandit"]
+Kind = Literal["direct", "blue_green", "canary", "shadow", "ab", "bandit", "interleave"]
 
 
 class RolloutSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

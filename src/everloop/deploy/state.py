@@ -15,7 +15,7 @@ import msgspec
 from everloop.deploy.spec import ServingSpec
 from everloop.errors import Integrity, invalid
 
-Role = Literal["champion", "canary", "variant", "shadow", "standby"]
+Role = Literal["champion", "canary", "variant", "interleaved", "shadow", "standby"]
 
 
 class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +23,8 @@ class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``weight`` is its share of the traffic, 0 to 1. A canary is on trial beside the champion, a
     variant is one of several that are compared. A shadow answers every request after the caller
-    has its reply, and has the weight 0; so has a standby, which is loaded and waits.
+    has its reply, and has the weight 0; so have a standby, which is loaded and waits, and a ranker
+    whose rows are interleaved with the champion's.
     """
 
     version: int
@@ -79,8 +80,8 @@ def check_arms(arms: tuple[Arm, ...], field: str = "arms") -> None:
     for arm in arms:
         if not 0.0 <= arm.weight <= 1.0:
             raise invalid(f"{field}.weight", arm.weight, "a share from 0 to 1")
-        if arm.role in ("shadow", "standby") and arm.weight:
-            raise invalid(f"{field}.weight", arm.weight, f"0, since a {arm.role} answers no caller")
+        if arm.role in ("interleaved", "shadow", "standby") and arm.weight:
+            raise invalid(f"{field}.weight", arm.weight, f"0 for an arm that is {arm.role}")
         if len(arm.digest) != 64 or set(arm.digest) - set("0123456789abcdef"):
             raise invalid(f"{field}.digest", arm.digest, "a sha256 in lower-case hex")
     if len({arm.version for arm in arms}) < len(arms):

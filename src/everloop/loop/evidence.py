@@ -27,7 +27,7 @@ class Evidence:
         champion = project.registry.version(rollout.model, rollout.champion)
         self._schema = project.package(champion)[1].schema
         self._labels_due = 0.0
-        self._with_labels = rollout.spec.kind in ("ab", "bandit") or (
+        self._with_labels = rollout.spec.kind in ("ab", "bandit", "interleave") or (
             "labels" in rollout.spec.watch
         )
 
@@ -99,7 +99,10 @@ class Evidence:
         for _, frame in self._project.log.fresh(endpoint, since=since):
             answered = frame.filter(pl.col("error").is_null())
             labels = _single(self._project.log.codes(endpoint, answered["id"], self._schema))
-            apart = np.abs(_single(answer_codes(answered["y"], self._schema)) - labels)
+            if self._rollout.spec.kind == "interleave":  # rows that nobody chose: no label, or 0
+                apart = np.where(labels > 0, 0.0, self._tolerance + 1.0)
+            else:
+                apart = np.abs(_single(answer_codes(answered["y"], self._schema)) - labels)
             for version, before in found.items():
                 known = apart[(answered["version"] == version).to_numpy() & np.isfinite(apart)]
                 wrong = int((known > self._tolerance).sum())

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import polars as pl
 
-from everloop.deploy.checked import changed, check_beside
+from everloop.deploy.checked import changed, check_beside, check_task
 from everloop.deploy.rollouts import Do, Rollout, Wish, no_rollout
-from everloop.errors import Conflict, NotFound, invalid
+from everloop.errors import Conflict, NotFound, Unavailable, invalid
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.declaration import Declaration, load_file
@@ -124,6 +124,13 @@ class Loop:
         cause: dict[str, Any] = {"kind": "deploy", "version": chosen.version}
         spec = changed(self.declaration.deploy.rollout, rollout or {})
         check_beside(spec, chosen.version, beside)
+        if spec.kind == "interleave":
+            check_task(spec, self.project.package(chosen)[1].schema.task)
+        if rollout and spec.kind != "direct" and self.project.serving() is None:
+            raise Unavailable(
+                "rollout: no data plane runs on this folder, so no traffic could judge a version.",
+                code="no_data_plane", path="rollout", fix="everloop up runs one.",
+            )  # fmt: skip
         if rollout:
             cause["rollout"] = rollout
         if beside:

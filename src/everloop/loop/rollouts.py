@@ -137,7 +137,7 @@ class Carrier:
         """Go on to the next stage when this one has shown enough, or lasted long enough."""
         seen, spec = rollout.evidence, rollout.spec
         over = now_ms() >= seen.due
-        if spec.kind in ("ab", "bandit"):
+        if spec.kind in ("ab", "bandit", "interleave"):
             self._compare(rollout, over)
             return
         said = "; ".join(finding.reason for finding in findings) or "nothing watches it"

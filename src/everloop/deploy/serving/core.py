@@ -19,6 +19,7 @@ from everloop.deploy.predictor import ModelFailure, Output
 from everloop.deploy.serving.batching import Batcher, Matrix
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint, LoadedModel
 from everloop.deploy.serving.inputs import InputReader, Rows
+from everloop.deploy.serving.interleaving import chosen, draft
 from everloop.deploy.serving.journal import Journal
 from everloop.deploy.serving.limits import check_deadline
 from everloop.errors import EverloopError, InvalidInput
@@ -108,7 +109,47 @@ class Core:
                 raise
             rows = await self._at_fault(endpoint, arm, read, call, refusal)
             arm = endpoint.champion
+        if endpoint.rival is not None and named is None and len(rows.X) > 1:
+            return await self._interleave(endpoint, endpoint.rival, rows, read, call)
         return await self._predict(endpoint, arm, rows, call)
+
+    async def _interleave(
+        self, endpoint: LiveEndpoint, rival: LiveArm, rows: Rows, read: Read, call: Call
+    ) -> Answer:
+        """One list of the champion's ranking and its rival's; each version's rows are its record.
+
+        A rival that cannot answer is at fault, and the champion answers alone.
+        """
+        champion = endpoint.champion
+        try:
+            theirs = await self._beside(read, rival.model.reader)
+            other, _ = await self._asked(endpoint, rival.model, theirs.X)
+        except InvalidInput as refusal:
+            await self._at_fault(endpoint, rival, read, call, refusal)
+            return await self._predict(endpoint, champion, rows, call)
+        except ModelFailure as error:
+            self._failed(endpoint, rival, rows, call, error)
+            return await self._predict(endpoint, champion, rows, call)
+        try:
+            mine, _ = await self._asked(endpoint, champion.model, rows.X)
+        except ModelFailure as error:
+            self._failed(endpoint, champion, rows, call, error)
+            await self.journal.committed()
+            raise self._told(error, endpoint.name, champion, call) from None
+        drafted = draft(mine, other, call.key)
+        ids, ms = row_ids(rows.ids, call.request, len(rows.X)), _ms_since(call.started)
+        for arm, scores, own in ((champion, mine, True), (rival, other, False)):
+            picked = [row for row, team in zip(*drafted, strict=True) if team is own]
+            part = rows.part(picked)
+            arm.counts.add(len(picked), ms)
+            record = _record(
+                endpoint.name, arm, part, chosen(ids, picked), call, ms,
+                chosen(scores, picked), None,
+            )  # fmt: skip
+            self.journal.prediction(record)
+        if self.journal.waits:
+            await self.journal.committed()
+        return Answer(drafted.scores(), None, ids, champion.version, champion.role)
 
     async def shadow(self, endpoint: LiveEndpoint, arm: LiveArm, read: Read, call: Call) -> None:
         """Let a shadow answer a request that was answered before. Never raises."""
@@ -152,11 +193,7 @@ class Core:
         try:
             y, probabilities = await self._asked(endpoint, model, rows.X)
         except ModelFailure as error:
-            ms = _ms_since(call.started)
-            arm.counts.add(count, ms, failed=True)
-            self.journal.prediction(
-                _record(endpoint.name, arm, rows, ids, call, ms, [], None, error)
-            )
+            self._failed(endpoint, arm, rows, call, error)
             await self.journal.committed()
             raise self._told(error, endpoint.name, arm, call) from None
         p = None if probabilities is None else probabilities.tolist()
@@ -167,6 +204,14 @@ class Core:
         if self.journal.waits:
             await self.journal.committed()
         return Answer(y, p, ids, arm.version, arm.role, model.labels)
+
+    def _failed(
+        self, endpoint: LiveEndpoint, arm: LiveArm, rows: Rows, call: Call, error: ModelFailure
+    ) -> None:
+        """Count and log a request that a model failed on."""
+        ids, ms = row_ids(rows.ids, call.request, len(rows.X)), _ms_since(call.started)
+        arm.counts.add(len(rows.X), ms, failed=True)
+        self.journal.prediction(_record(endpoint.name, arm, rows, ids, call, ms, [], None, error))
 
     async def _asked(self, endpoint: LiveEndpoint, model: LoadedModel, X: Matrix) -> Output:
         """The model's answer, or the one it gave to the same rows before."""

@@ -87,6 +87,7 @@ class LiveEndpoint:
         self.arms = arms
         self.shadows = [arm for arm in arms if arm.role == "shadow"]
         self.champion = next(arm for arm in arms if arm.role == "champion")
+        self.rival = next((arm for arm in arms if arm.role == "interleaved"), None)
         # The canary has the low end of the range: a key that it answers stays with it when its
         # weight rises.
         self._others = [arm for arm in arms if arm is not self.champion and arm.weight > 0.0]

@@ -45,6 +45,15 @@ class Rows(NamedTuple):
     times: list[int | None] | None
     columns: dict[str, Sequence[Any]]
 
+    def part(self, rows: Sequence[int]) -> Rows:
+        """Some of the rows, by their places."""
+        return Rows(
+            self.X[list(rows)],
+            None if self.ids is None else [self.ids[row] for row in rows],
+            None if self.times is None else [self.times[row] for row in rows],
+            {name: [values[row] for row in rows] for name, values in self.columns.items()},
+        )
+
 
 class InputReader:
     """Reads the forms of a request for one schema: records, one record, or a dict of columns."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from everloop.deploy.checked import changed
+from everloop.deploy.checked import changed, check_task
 from everloop.deploy.rollouts import Rollout
 from everloop.deploy.spec import RolloutSpec
 from everloop.errors import Unavailable
@@ -35,6 +35,8 @@ class Deploy:
             why = _no_trial(context, champion, challenger, spec)
             if why is not None or champion is None:
                 return Outcome({"kind": "direct", "why": why, "steps": []})
+            if spec.kind == "interleave":
+                check_task(spec, project.package(champion)[1].schema.task)
             rollout = project.rollouts.begin(
                 context.cycle.id,
                 endpoint=context.declaration.endpoint,
