@@ -12,7 +12,7 @@ from everloop.deploy.endpoints import EndpointStore
 from everloop.deploy.package import Package, read_package
 from everloop.deploy.packaging import materialise
 from everloop.deploy.rollouts import RolloutStore
-from everloop.deploy.serving.standing import Standing, read_standing
+from everloop.deploy.serving.standing import Standing, read_reports, read_standing
 from everloop.deploy.state import LogRules
 from everloop.durations import milliseconds
 from everloop.loop.cycles import CycleStore
@@ -20,6 +20,7 @@ from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.hiding import rules_of
 from everloop.monitor.keeping import LogKeeper
 from everloop.monitor.log import PredictionLog
+from everloop.monitor.receiving import Receiver
 from everloop.monitor.watch import Watch
 from everloop.monitor.windows import WindowStore
 from everloop.registry.models import ModelStore, ModelVersion
@@ -73,6 +74,7 @@ class Project:
         self.cycles = CycleStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
         self.windows = WindowStore(self.db)
+        self.receiver = Receiver(self.db, self.state / "log")
         self.log_keeper = LogKeeper(self.db, self.blobs, self.events)
         self.watch = Watch(self.db, self.log, self.events)
 
@@ -186,13 +188,13 @@ class Project:
         return found
 
     def serving(self) -> Standing | None:
-        """The data plane that runs on this folder, or None."""
-        return read_standing(self.serving_dir)
+        """The data plane that is furthest behind, or None when none is known to run."""
+        return min(self.planes(), key=lambda plane: plane.revision, default=None)
 
     def planes(self) -> list[Standing]:
-        """Every data plane that is known to run."""
-        own = self.serving()
-        return [] if own is None else [own]
+        """Every data plane that is known to run: on this folder, and on other machines."""
+        own = read_standing(self.serving_dir)
+        return [*([] if own is None else [own]), *read_reports(self.serving_dir)]
 
     def supervisor(self) -> dict[str, str] | None:
         """Addresses of the ``everloop up`` that runs on this folder, or None."""

@@ -68,6 +68,11 @@ class Live:
         self._feeds: dict[str, Feed] = {}
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether the server is about to end."""
+        return self._closed
+
     def notify(self, run: str) -> None:
         """Something of a run was kept; any thread may say so."""
         feed = self._feeds.get(run)

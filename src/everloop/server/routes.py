@@ -19,6 +19,8 @@ from everloop.console.runs import Asked, RunPage, RunsPage
 from everloop.console.version import AnswerPage, VersionPage
 from everloop.data.versions import DatasetVersion
 from everloop.deploy.rollouts import Rollout
+from everloop.deploy.serving.following import Published
+from everloop.deploy.serving.standing import Standing
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.fairness.mitigation import Mitigated
@@ -26,6 +28,7 @@ from everloop.evaluate.report._base import Report
 from everloop.loop.cycles import Cycle
 from everloop.loop.direct import Promoted
 from everloop.loop.watching import Looked
+from everloop.monitor.receiving import Size
 from everloop.registry.models import Model, ModelVersion
 from everloop.registry.webhooks.records import Webhook
 from everloop.server import health, pages
@@ -41,6 +44,7 @@ from everloop.server.api import (
     loops,
     models,
     moves,
+    planes,
     records,
     registering,
     reports,
@@ -70,6 +74,7 @@ RUN, EXPERIMENT = V1 + "/runs/{run}", V1 + "/experiments/{experiment}"
 LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/endpoints/{endpoint}"
 ROLLOUT = V1 + "/rollouts/{rollout}"
 IMPORT, EXPORT = V1 + "/imports/{move}", V1 + "/exports/{move}"
+PLANE = V1 + "/data-plane"
 VERSION, WEBHOOK = MODEL + "/versions/{version}", V1 + "/webhooks/{webhook}"
 
 
@@ -293,6 +298,19 @@ ARTIFACTS = (
           slow=True),
 )
 SERVING = (
+    Route("GET", PLANE + "/state", planes.state, "write",
+          "The desired state for a data plane elsewhere, at once or when it changes",
+          answer=Published, query=("after", "wait")),
+    Route("GET", PLANE + "/packages/{digest}", planes.package, "read",
+          "Names of the files of a package that is served", answer=list[str]),
+    Route("GET", PLANE + "/packages/{digest}/{path:path}", planes.file, "read",
+          "A file of a package that is served", media="application/octet-stream"),
+    Route("PUT", PLANE + "/planes/{plane}", planes.report, "write",
+          "What a data plane elsewhere says of itself", body=Standing, answer=Standing),
+    Route("GET", PLANE + "/log/{kind}/{segment}", planes.size, "write",
+          "How much of a segment of the log is here", answer=Size),
+    Route("PUT", PLANE + "/log/{kind}/{segment}", planes.append, "write",
+          "Bytes of a segment of the log", body=bytes, answer=Size, query=("offset",), raw=True),
     Route("GET", V1 + "/endpoints", serving.listing, "read", "Endpoints with their traffic",
           answer=Page),
     Route("GET", ENDPOINT, serving.get, "read", "An endpoint with its traffic",

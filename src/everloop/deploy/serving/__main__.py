@@ -26,6 +26,7 @@ def options(arguments: list[str]) -> Options:
     parser.add_argument("--port", type=int, default=5051, help="the port to bind")
     parser.add_argument("--grpc-port", type=int, help="serve gRPC too, on this port")
     parser.add_argument("--state", type=Path, help="the file of the desired state to follow")
+    parser.add_argument("--follow", default="", help="the control plane on another machine")
     parser.add_argument("--log", type=Path, help="the folder of the prediction log")
     parser.add_argument(
         "--watch-stdin", action="store_true", help="end when standard input is closed"
@@ -44,6 +45,7 @@ def options(arguments: list[str]) -> Options:
         token=settings.token,
         open_network=settings.access == "network",
         log=given.log,
+        follow=given.follow,
         fsync=settings.log_fsync,  # type: ignore[arg-type]
         segment_bytes=int(settings.log_segment_mb * 1e6),
         segment_age=seconds(settings.log_segment_age, "settings.log_segment_age"),

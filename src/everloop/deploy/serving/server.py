@@ -25,6 +25,7 @@ from everloop.deploy.serving.asking import Asking
 from everloop.deploy.serving.core import Core
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.fleet import Fleet
+from everloop.deploy.serving.following import Follower
 from everloop.deploy.serving.journal import Journal
 from everloop.deploy.serving.protocols.explaining import Explaining
 from everloop.deploy.serving.protocols.mlflow import MLflow
@@ -36,7 +37,7 @@ from everloop.deploy.serving.routing import Routed
 from everloop.deploy.serving.shadows import Shadows
 from everloop.deploy.serving.standing import Standing, remove_standing, write_standing
 from everloop.deploy.state import state_path
-from everloop.errors import Unavailable
+from everloop.errors import EverloopError, Unavailable
 
 if TYPE_CHECKING:
     from everloop.deploy.serving.protocols.rpc import Rpc
@@ -62,6 +63,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     segment_bytes: int = 64 << 20
     segment_age: float = 3600.0  # seconds
     log_bytes: int = 10 << 30
+    follow: str = ""  # the control plane's address, when it is on another machine
     watch_stdin: bool = False
     as_json: bool = False  # the ready line
 
@@ -83,6 +85,7 @@ async def serve(options: Options) -> None:
     shadows = Shadows(core, counts)
     fleet = Fleet(options.state, options.desired or state_path(options.state), counts)
     fleet.on_rules = journal.obey
+    follower = await _follower(options)
     await fleet.refresh()
     explaining = Explaining(options.max_body)
     asking = Asking(core, shadows, options.max_body)
@@ -103,11 +106,16 @@ async def serve(options: Options) -> None:
     await _listening(options, serving)
     if options.desired is None:
 
-        def tell() -> None:
+        def standing() -> Standing:
             lost = counts.losses_by_endpoint()
-            said = Standing(os.getpid(), url, fleet.revision, fleet.errors, lost)
-            write_standing(folder, said)
+            errors = fleet.errors | _follower_errors(follower)
+            return Standing(os.getpid(), url, fleet.revision, errors, lost)
 
+        def tell() -> None:
+            write_standing(folder, standing())
+
+        if follower is not None:
+            follower.start(standing)
         fleet.on_applied = journal.on_loss = tell
         tell()
     print(_ready_line(url, fleet, options.as_json), flush=True)
@@ -123,6 +131,25 @@ async def serve(options: Options) -> None:
         explaining.close()
         core.close()
         journal.close()
+        if follower is not None:
+            await asyncio.to_thread(follower.close)
+
+
+def _follower_errors(follower: Follower | None) -> dict[str, str]:
+    return {"": follower.error} if follower is not None and follower.error else {}
+
+
+async def _follower(options: Options) -> Follower | None:
+    """Ask the control plane once; without its answer what was kept from it serves."""
+    if not options.follow:
+        return None
+    log = options.log or options.state / "log"
+    follower = Follower(options.follow, options.token, options.state, log, options.port)
+    try:
+        await asyncio.to_thread(follower.fetch)
+    except EverloopError as error:
+        _log.warning("what was published last is served: %s", error.message)
+    return follower
 
 
 async def _rpc(

@@ -1,17 +1,20 @@
 """What this data plane says of itself on the disk: where it answers, and which state is applied.
 
-The controller waits for the revision it published, and learns here whether anybody serves at all;
-a data plane of another machine reports by other means.
+The controller waits for the revision it published, and learns here whether anybody serves at all.
+A data plane of another machine reports over HTTP, and the control plane keeps what it says beside.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import msgspec
 
 NAME = "status.json"
+OTHERS = "planes"
+FRESH_S = 15.0  # that a report from another machine counts
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -26,11 +29,32 @@ class Standing(msgspec.Struct, frozen=True):
 
 def write_standing(folder: Path, standing: Standing) -> None:
     """Replace the file at once. A disk that is full costs the report, never an answer."""
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / f".{NAME}.{standing.pid}"
+    _write(folder / NAME, standing)
+
+
+def keep_report(folder: Path, plane: str, standing: Standing) -> None:
+    """Keep what a data plane of another machine says."""
+    _write(folder / OTHERS / f"{plane}.json", standing)
+
+
+def read_reports(folder: Path) -> list[Standing]:
+    """What the data planes of other machines said within the last ``FRESH_S`` seconds."""
+    found = []
+    for path in sorted((folder / OTHERS).glob("*.json")):
+        try:
+            if time.time() - path.stat().st_mtime < FRESH_S:
+                found.append(msgspec.json.decode(path.read_bytes(), type=Standing))
+        except (OSError, msgspec.MsgspecError):
+            continue
+    return found
+
+
+def _write(path: Path, standing: Standing) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         fresh.write_bytes(msgspec.json.encode(standing))
-        fresh.replace(folder / NAME)
+        fresh.replace(path)
     except OSError:
         fresh.unlink(missing_ok=True)
 
