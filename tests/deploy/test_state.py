@@ -61,6 +61,7 @@ def test_a_reader_never_sees_half_a_state(tmp_path):
         ((Arm(1, DIGEST, 0.9),), "add up to 1"),
         ((Arm(1, DIGEST, 1.5),), "share from 0 to 1"),
         ((Arm(1, DIGEST, 0.5), Arm(2, DIGEST, 0.5, "shadow")), "answers no caller"),
+        ((Arm(1, DIGEST, 0.5), Arm(2, DIGEST, 0.5, "interleaved")), "answers no caller"),
         ((Arm(1, "../x"),), "sha256"),
         ((Arm(1, DIGEST, 0.5), Arm(1, DIGEST, 0.5, "canary")), "each version once"),
     ],

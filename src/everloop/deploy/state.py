@@ -81,7 +81,7 @@ def check_arms(arms: tuple[Arm, ...], field: str = "arms") -> None:
         if not 0.0 <= arm.weight <= 1.0:
             raise invalid(f"{field}.weight", arm.weight, "a share from 0 to 1")
         if arm.role in ("interleaved", "shadow", "standby") and arm.weight:
-            raise invalid(f"{field}.weight", arm.weight, f"0 for an arm that is {arm.role}")
+            raise invalid(f"{field}.weight", arm.weight, "0, since it answers no caller by itself")
         if len(arm.digest) != 64 or set(arm.digest) - set("0123456789abcdef"):
             raise invalid(f"{field}.digest", arm.digest, "a sha256 in lower-case hex")
     if len({arm.version for arm in arms}) < len(arms):
