@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -207,3 +208,44 @@ def test_a_version_of_an_mlflow_server_is_fetched(tmp_path) -> None:
         server.shutdown()
     assert version.version == 1
     assert np.allclose(predicted(tmp_path / "project", "rent/1")["y_pred"].to_numpy(), Y, atol=1e-5)
+
+
+def test_code_of_ones_own_is_served_in_a_process_of_its_own(tmp_path) -> None:
+    (tmp_path / "model.py").write_text("def predict(rows): return [r['d'] for r in rows]")
+    with pytest.raises(EverloopError, match="--features"):
+        el.register(tmp_path / "model.py", "own", dir=tmp_path / "project")
+    with pytest.raises(EverloopError, match="KeyError: 'd'"):
+        el.register(tmp_path / "model.py", "own", dir=tmp_path / "project", features=["a", "b"])
+    (tmp_path / "model.py").write_text(
+        "def predict(rows): return [r['a'] + 2 * (r['b'] or 0) - (r['c'] or 0) for r in rows]"
+    )
+    features = ["a", "b", "c"]
+    el.register(tmp_path / "model.py", "own", dir=tmp_path / "project", features=features)
+    got = predicted(tmp_path / "project", "own/1")["y_pred"].to_numpy()
+    assert np.allclose(got, X @ [1, 2, -1])
+
+
+def pickled_project(tmp_path):
+    pickled_folder(tmp_path / "model")
+    return {"dir": tmp_path / "project", "features": ["a", "b", "c"], "seconds": 60.0}
+
+
+def test_a_pickle_runs_only_under_a_signature_and_behind_fences(tmp_path) -> None:
+    how = pickled_project(tmp_path)
+    with pytest.raises(EverloopError, match="in keys/trusted"):
+        el.register(tmp_path / "model", "rent", **how, trust="alice")
+    with Project.open(tmp_path / "alice") as alice, Project.open(how["dir"]) as project:
+        (project.state / "keys" / "trusted").mkdir()
+        public = (alice.state / "keys" / "signing.pub").read_bytes()
+        (project.state / "keys" / "trusted" / "alice.pub").write_bytes(public)
+        with pytest.raises(Forbidden, match="no signature by 'alice'") as refusal:
+            el.register(tmp_path / "model", "rent", **how, trust="alice")
+        digest = re.search(r"[0-9a-f]{64}", refusal.value.message)[0]
+        (tmp_path / "model.sig").write_text(alice.keys.sign(digest.encode()))
+    version = el.register(tmp_path / "model", "rent", **how, trust="alice")
+    assert np.allclose(predicted(how["dir"], "rent/1")["y_pred"].to_numpy(), Y)
+    with Project.open(how["dir"]) as project:
+        assert project.package(version)[1].trust.key == "alice"
+    (tmp_path / "model" / "model.pkl").write_bytes(b"other")
+    with pytest.raises(Forbidden, match="no signature"):
+        el.register(tmp_path / "model", "rent", **how, trust="alice")

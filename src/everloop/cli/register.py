@@ -30,6 +30,9 @@ from everloop.registry.models import ModelVersion
 @click.option("--logits/--probabilities", default=None, help="What that output is.")
 @click.option("--data", help="Rows as in training, which explanations are held against.")
 @click.option("--allow", multiple=True, metavar="TYPE", help="A type that a skops file may name.")
+@click.option("--trust", metavar="KEYNAME", help="Whose signature lets a pickle run, fenced off.")
+@click.option("--memory-mb", type=int, help="Of the process of one's own code.  [default: 2048]")
+@click.option("--seconds", type=float, help="Of a call of one's own code.  [default: 10]")
 @click.option(
     "--from",
     "server",
@@ -43,7 +46,8 @@ def command(source: str, name: str, folder: Path, as_json: bool, **told: Any) ->
     """Register SOURCE, a model that was made elsewhere.
 
     SOURCE is a file .onnx, .lgb or .txt (LightGBM) or .skops, an MLflow model's folder,
-    models:/NAME/3, models:/NAME@ALIAS or runs:/ID/PATH.
+    models:/NAME/3, models:/NAME@ALIAS or runs:/ID/PATH; or code: model.py with predict(rows),
+    or a folder with one.
     """
     told["features"] = tuple(part.strip() for part in (told["features"] or "").split(",") if part)
     told["classes"] = tuple(_label(part) for part in (told["classes"] or "").split(",") if part)

@@ -16,7 +16,7 @@ from everloop.deploy.attribution import (
     read_background,
     shapley,
 )
-from everloop.deploy.predictor import Predictor
+from everloop.deploy.runtimes._base import Runtime
 from everloop.errors import InvalidInput, NotFound
 
 EXPLAINED: frozenset[str] = frozenset(
@@ -50,7 +50,7 @@ def check_task(schema: Schema) -> None:
 
 
 def explain(
-    predictor: Predictor,
+    predictor: Runtime,
     X: Floats,
     background: Floats | None,
     *,

@@ -34,6 +34,26 @@ class PackageFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: int
 
 
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What code of one's own may take: memory, time and processor time of a call.
+
+    ``entry`` is ``module:function``, or ``mlflow`` for a model of MLflow.
+    """
+
+    entry: str
+    memory_mb: int = 2048
+    seconds: float = 10.0
+    cpu_seconds: float = 10.0
+
+
+class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who vouched for files that run code: the signature of their hash by a named key."""
+
+    key: str
+    digest: str
+    signature: str
+
+
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The contents of ``package.toml``. ``created`` is in ms UTC, ``model`` the registered name.
 
@@ -47,6 +67,8 @@ class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     created: int
     schema: Schema
     runtime: str = ONNX
+    limits: Limits | None = None
+    trust: Trust | None = None
     run: str | None = None
     dataset: str | None = None
     metrics: dict[str, float] = {}

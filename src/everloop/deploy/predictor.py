@@ -48,6 +48,8 @@ class Predictor:
     or outputs.
     """
 
+    waits = False
+
     def __init__(self, folder: Path, package: Package, threads: int = 1) -> None:
         self.package = package
         self.schema = package.schema

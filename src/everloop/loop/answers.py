@@ -16,7 +16,8 @@ from everloop.data.multilabel import matrix
 from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
-from everloop.deploy.predictor import ModelFailure, Predictor
+from everloop.deploy.predictor import ModelFailure
+from everloop.deploy.runtimes import load_runtime
 from everloop.evaluate.answers import Answers
 
 BATCH = 16_384  # rows at a time, so that memory stays bounded
@@ -32,7 +33,7 @@ class PackagedModel:
 
     def __init__(self, folder: Path, package: Package) -> None:
         self.folder, self.package = folder, package
-        self.predictor = Predictor(folder, package)
+        self.predictor = load_runtime(folder, package)
 
     def answers(self, frame: pl.DataFrame, schema: Schema | None = None) -> Answers:
         """Predictions of every row: class codes into ``schema.classes``, or numbers."""

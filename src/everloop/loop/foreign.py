@@ -22,6 +22,9 @@ class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     logits : whether the output still needs its softmax, or sigmoid.
     data : a file of rows like those of the training; explanations are held against them.
     allow : types that a skops file may name, beside those of the setting ``skops_types``.
+    trust : the key that vouches for a folder that runs code; see
+        :func:`everloop.loop.own_code.trusted`.
+    memory_mb, seconds : limits of code of one's own, of its process and of each call.
     server : the MLflow server that ``models:/`` and ``runs:/`` are of; this project without.
     """
 
@@ -34,4 +37,7 @@ class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     logits: bool | None = None
     data: str | None = None
     allow: tuple[str, ...] = ()
+    trust: str | None = None
+    memory_mb: int = 2048
+    seconds: float = 10.0
     server: str = ""

@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,18 +16,21 @@ from everloop.data.pinned import read_schema
 from everloop.data.schema import Schema
 from everloop.data.sources import read_table
 from everloop.deploy.attribution import BACKGROUND, background_rows
-from everloop.deploy.package import MODEL, Package, read_package
+from everloop.deploy.package import MODEL, Limits, Package, read_package
 from everloop.deploy.packaging import store_package, write_package
-from everloop.deploy.predictor import Predictor
-from everloop.errors import EverloopError, Forbidden, invalid
+from everloop.deploy.runtimes import load_runtime
+from everloop.deploy.runtimes.python import PYTHON
+from everloop.errors import Forbidden, InvalidInput, invalid
 from everloop.loop.foreign import How
 from everloop.loop.located import located
+from everloop.loop.own_code import code_files, is_code, schema_of, trusted
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
 from everloop.registry.names import check_model_name
 from everloop.store.clock import now_ms
 from everloop.tracking.moving.fence import Fence
-from everloop.train.foreign._base import Brought, Hints, not_servable
+from everloop.train.foreign._base import Hints
+from everloop.train.foreign.mlflow import read_mlmodel, with_signature
 from everloop.train.foreign.reading import read_model
 
 SOURCE = "everloop.registered_from"
@@ -40,7 +43,8 @@ def register(source: str | Path, name: str, *, dir: Path | str = ".", **how: Any
     Parameters
     ----------
     source : a file ``.onnx``, ``.lgb`` or ``.txt`` (LightGBM) or ``.skops``; an MLflow model's
-        folder; ``models:/NAME/3``, ``models:/NAME@ALIAS`` or ``runs:/ID/PATH``.
+        folder; ``models:/NAME/3``, ``models:/NAME@ALIAS`` or ``runs:/ID/PATH``; or code of your
+        own: ``model.py`` with ``predict(rows)``, or a folder with one.
     name : of the registered model; made when it is new.
     dir : the project's folder.
     how : the fields of :class:`How`.
@@ -81,11 +85,51 @@ def registered(
     types = project.settings.skops_types.split(",")
     allowed = {named.strip() for named in (*types, *how.allow)} - {""}
     with located(project, source, how.server, fence) as path:
-        brought = read_model(path, hints_of(how, fence), allowed)
-    files = {MODEL: brought.onnx, **_background(project, brought.schema, how, fence)}
-    version = _kept(project, name, brought, files, actor)
+        made = _made(project, path, name, how, allowed, fence)
+    schema = made.package.schema
+    files = {**made.files, **_background(project, schema, how, fence)}
+    version = _kept(project, made.package, files, actor)
     project.registry.set_version_tag(name, version.version, SOURCE, source[:500], actor)
     return version
+
+
+class _Made(NamedTuple):
+    """A package that is still to be written, and its files."""
+
+    package: Package
+    files: dict[str, bytes]
+
+
+def _made(
+    project: Project, path: Path, name: str, how: How, allowed: set[str], fence: Fence | None
+) -> _Made:
+    hints = hints_of(how, fence)
+    own = path.exists() and is_code(path)
+    if not own and how.trust is None:
+        brought = read_model(path, hints, allowed)
+        package = _package(name, brought.schema, brought.algorithm)
+        return _Made(package, {MODEL: brought.onnx})
+    if fence is not None:
+        raise Forbidden(
+            "source: got code of one's own, expected a model that is no code over HTTP.",
+            code="code_over_http", path="source", fix="Register it on the machine itself.",
+        )  # fmt: skip
+    files = code_files(path)
+    if not own:
+        hints = with_signature(hints, read_mlmodel(path).get("signature"))
+    limits = Limits("model:predict" if own else "mlflow", how.memory_mb, how.seconds, how.seconds)
+    trust = None
+    if how.trust is not None:
+        trust = trusted(files, how.trust, project.state / "keys", Path(path).resolve())
+    package = _package(name, schema_of(hints), PYTHON if own else "mlflow")
+    package = msgspec.structs.replace(package, runtime=PYTHON, limits=limits, trust=trust)
+    return _Made(package, files)
+
+
+def _package(name: str, schema: Schema, algorithm: str) -> Package:
+    return Package(
+        model=name, task=schema.task, algorithm=algorithm, schema=schema, created=now_ms()
+    )
 
 
 def hints_of(how: How, fence: Fence | None = None) -> Hints:
@@ -114,34 +158,30 @@ def _background(
 
 
 def _kept(
-    project: Project, name: str, brought: Brought, files: Mapping[str, bytes], actor: str
+    project: Project, package: Package, files: Mapping[str, bytes], actor: str
 ) -> ModelVersion:
-    told = msgspec.json.encode((brought.schema, brought.algorithm, sorted(files)))
+    same = msgspec.structs.replace(package, created=0, trust=None)
+    told = msgspec.json.encode((same, sorted(files)))
     contents = [hashlib.sha256(files[path]).digest() for path in sorted(files)]
     key = "registered:" + hashlib.sha256(told + b"".join(contents)).hexdigest()
-    package = Package(
-        model=name,
-        task=brought.schema.task,
-        algorithm=brought.algorithm,
-        schema=brought.schema,
-        created=now_ms(),
-    )
+    name, algorithm = package.model, package.algorithm
     with tempfile.TemporaryDirectory(dir=project.state) as parent:
         folder = Path(parent) / "package"
         digest = write_package(folder, package, files, project.keys)
         _check_answers(folder, project)
         stored = store_package(folder, project.blobs)
     return project.registry.register(
-        name, key=key, digest=digest, algorithm=brought.algorithm, files=stored, actor=actor
+        name, key=key, digest=digest, algorithm=algorithm, files=stored, actor=actor
     )
 
 
 def _check_answers(folder: Path, project: Project) -> None:
     """It loads and answers as the data plane will ask it."""
     try:
-        Predictor(folder, read_package(folder, project.keys)).warm_up(rows=2)
-    except EverloopError as error:
-        raise not_servable("model", error.message, "one that answers rows of its schema") from None
+        load_runtime(folder, read_package(folder, project.keys)).warm_up(rows=2)
     except Exception as error:  # onnxruntime raises bare types of its own
-        reason = str(error).strip().splitlines()[0][:200]
-        raise not_servable("model", reason, "one that answers missing values") from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:500]
+        raise InvalidInput(
+            f"model: it does not answer rows of its schema: {reason.rstrip('.')}.",
+            code="not_servable", path="model",
+        ) from None  # fmt: skip

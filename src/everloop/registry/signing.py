@@ -66,6 +66,11 @@ class Keys:
             )
         return cls(private, trusted)
 
+    @classmethod
+    def named(cls, public: Path) -> Keys:
+        """One public key alone. Raises :class:`~everloop.errors.Integrity` when it is none."""
+        return cls(None, [_read_public(public)])
+
     @property
     def public(self) -> str:
         """The public key that goes with the signing key, else the first trusted one; 64 digits."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from everloop.deploy.attribution import Floats
-from everloop.deploy.predictor import Predictor
+from everloop.deploy.runtimes._base import Runtime
 from everloop.deploy.serving.batching import Batcher
 from everloop.deploy.serving.cache import AnswerCache
 from everloop.deploy.serving.counts import Counts
@@ -26,7 +26,7 @@ class LoadedModel:
     """A verified package in memory; shared by all arms that name its digest."""
 
     def __init__(
-        self, digest: str, predictor: Predictor, row_ms: float, background: Floats | None = None
+        self, digest: str, predictor: Runtime, row_ms: float, background: Floats | None = None
     ) -> None:
         self.digest = digest
         self.predictor = predictor
@@ -45,7 +45,11 @@ class LoadedModel:
 
     def is_slow(self, rows: int) -> bool:
         """Whether so many rows would hold up the event loop noticeably."""
-        return self._call_ms > CALL_MS or (rows > 1 and rows * self._row_ms > SLOW_MS)
+        return (
+            self.predictor.waits
+            or self._call_ms > CALL_MS
+            or (rows > 1 and rows * self._row_ms > SLOW_MS)
+        )
 
     def rows_within(self, ms: float) -> int:
         """How many rows the model answers in so many milliseconds, 1 at least."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from everloop.deploy.explainer import background_of
 from everloop.deploy.package import read_manifest, read_package
-from everloop.deploy.predictor import Predictor
+from everloop.deploy.runtimes import load_runtime
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint, LoadedModel
 from everloop.deploy.serving.redaction import Redaction, read_key
@@ -236,7 +236,7 @@ class Fleet:
 def _load(folder: Path, digest: str, keys: Keys) -> LoadedModel:
     if hashlib.sha256(read_manifest(folder)).hexdigest() != digest:
         raise Integrity(f"the package in {folder.name} has another digest.", expected=digest)
-    predictor = Predictor(folder, read_package(folder, keys))
+    predictor = load_runtime(folder, read_package(folder, keys))
     try:
         predictor.warm_up()
         start = time.perf_counter()

@@ -45,7 +45,7 @@ def from_mlflow(folder: Path, hints: Hints, allowed: Collection[str]) -> Brought
     """
     told = read_mlmodel(folder)
     flavors: dict[str, Any] = told["flavors"]
-    hints = _with_signature(hints, told.get("signature"))
+    hints = with_signature(hints, told.get("signature"))
     for flavor in ("onnx", "lightgbm", "sklearn"):
         options = flavors.get(flavor)
         if not isinstance(options, dict):
@@ -103,7 +103,7 @@ def _inside(folder: Path, name: str) -> Path:
     return path
 
 
-def _with_signature(hints: Hints, signature: Any) -> Hints:
+def with_signature(hints: Hints, signature: Any) -> Hints:
     """The names of the columns, where the signature tells them and a person does not."""
     if hints.schema is not None or hints.features or not isinstance(signature, dict):
         return hints

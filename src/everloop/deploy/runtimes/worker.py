@@ -1,0 +1,105 @@
+"""Runs a user's own ``predict`` in a process of its own; started by path, imports no everloop.
+
+Messages are msgpack behind four bytes of length, little-endian, over the socket whose number is
+the first argument; the second is the folder of the code, the third the limits as JSON. First it
+bounds itself, for good, and says which fences stand; only then is the user's code imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import resource
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+_LENGTH = struct.Struct("<I")
+Predict = Callable[[list[dict[str, Any]]], Any]
+
+
+def main(number: str, folder: str, limits: str, fences: str) -> None:
+    channel = socket.socket(fileno=int(number))
+    told = msgspec.json.decode(limits, type=dict[str, Any])
+    os.dup2(2, 1)  # what the code prints is for the log
+    sys.path.insert(0, fences)
+    stand = importlib.import_module("fences").build(folder, told["scratch"])
+    sys.path.pop(0)
+    if told["strict"] and len(stand) < 2:
+        _send(channel, {"error": "this machine can fence off neither files nor network"})
+        return
+    _bound(told)
+    try:
+        predict = _loaded(folder, told["entry"])
+    except BaseException as error:  # the code's own, whatever it is
+        _send(channel, {"error": f"{type(error).__name__}: {error}"[:2000]})
+        return
+    _send(channel, {"fences": stand})
+    for rows in _asked(channel):
+        with contextlib.suppress(ValueError):
+            spent = resource.getrusage(resource.RUSAGE_SELF)
+            whole = int(spent.ru_utime + spent.ru_stime + told["cpu_seconds"]) + 1
+            resource.setrlimit(resource.RLIMIT_CPU, (whole, resource.RLIM_INFINITY))
+        try:
+            _send(channel, {"y": _plain(predict(rows))})
+        except MemoryError:
+            _send(channel, {"error": "it needs more memory than it may have"})
+        except Exception as error:
+            _send(channel, {"error": f"{type(error).__name__}: {error}"[:2000]})
+
+
+def _bound(told: dict[str, Any]) -> None:
+    memory = told["memory_mb"] << 20
+    for what, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 64 << 20),
+        (resource.RLIMIT_NOFILE, 256),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def _loaded(folder: str, entry: str) -> Predict:
+    if entry == "mlflow":
+        frame: Any = importlib.import_module("pandas").DataFrame
+        model = importlib.import_module("mlflow.pyfunc").load_model(folder)
+        return lambda rows: model.predict(frame(rows))
+    module, _, name = entry.partition(":")
+    sys.path.insert(0, folder)
+    found: Predict = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _plain(answer: Any) -> Any:
+    """NumPy's and pandas' as lists."""
+    if hasattr(answer, "columns"):
+        answer = (
+            answer.to_numpy().squeeze(axis=1) if len(answer.columns) == 1 else answer.to_numpy()
+        )
+    if hasattr(answer, "tolist"):
+        return answer.tolist()
+    return [value.item() if hasattr(value, "item") else value for value in answer]
+
+
+def _asked(channel: socket.socket) -> Iterator[list[dict[str, Any]]]:
+    while True:
+        head = channel.recv(_LENGTH.size, socket.MSG_WAITALL)
+        if len(head) < _LENGTH.size:
+            return
+        size: int = _LENGTH.unpack(head)[0]
+        body = channel.recv(size, socket.MSG_WAITALL)
+        yield msgspec.msgpack.decode(body)
+
+
+def _send(channel: socket.socket, message: Any) -> None:
+    body = msgspec.msgpack.encode(message, enc_hook=str)
+    channel.sendall(_LENGTH.pack(len(body)) + body)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
