@@ -36,14 +36,16 @@ class Machine:
         self.running: list[subprocess.Popen[bytes]] = []
         folder.mkdir()
 
-    def start(self, command: list[str], port: int, **environ: str) -> httpx.Client:
+    def start(
+        self, command: list[str], port: int, asked: httpx.Client | None = None, **environ: str
+    ) -> httpx.Client:
         with self.output.open("ab") as output:
             process = subprocess.Popen(
                 [*command, "--dir", str(self.folder), "--port", str(port)],
                 stdout=output, stderr=output, env={**os.environ, **environ},
             )  # fmt: skip
         self.running.append(process)
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        client = asked or httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
         wait_for(lambda: self.is_ready(client))
         return client
 
@@ -150,14 +152,26 @@ def test_nothing_is_lost_while_either_side_is_away(machines: tuple[Machine, Mach
         assert len(logged(project)) == 80
 
 
+@pytest.mark.parametrize("verb", ["serve", "up"])
 def test_what_was_published_last_is_served_without_a_database(
-    machines: tuple[Machine, Machine],
+    machines: tuple[Machine, Machine], verb: str
 ) -> None:
     home, _ = machines
     with Project.open(home.folder) as project:
         publish(project, register(project, 1.0))
     (home.folder / ".everloop" / "blobs").rename(home.folder / "away")
     nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
-    client = home.start([*EVERLOOP, "serve"], free_port(), EVERLOOP_DATABASE_URL=nowhere)
-    assert ask(client, range(3)) == [2.0, 2.0, 2.0]
-    assert "What was published last is served." in home.output.read_text()
+    command, client = [*EVERLOOP, verb], None
+    if verb == "up":  # starts the control plane again and again, and lets the data plane answer
+        serving = free_port()
+        command += ["--serve-port", str(serving)]
+        client = httpx.Client(base_url=f"http://127.0.0.1:{serving}", timeout=30)
+    asked = home.start(command, free_port(), client, EVERLOOP_DATABASE_URL=nowhere)
+    assert ask(asked, range(3)) == [2.0, 2.0, 2.0]
+    if verb == "up":
+        wait_for(lambda: home.output.read_text().count("starting it again") > 2)
+        assert ask(asked, range(3)) == [2.0, 2.0, 2.0]
+        home.running[-1].terminate()
+        assert home.running[-1].wait(60) == 0
+    else:
+        assert "What was published last is served." in home.output.read_text()

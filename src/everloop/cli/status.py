@@ -19,6 +19,7 @@ from everloop.cli._output import (
     verdict,
 )
 from everloop.cli._target import connected, settings_of
+from everloop.deploy.serving.standing import Standing
 from everloop.loop.loop import loop_of, loops_of
 from everloop.loop.project import Project
 from everloop.loop.status import LoopStatus
@@ -33,25 +34,32 @@ def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
         with connected(settings) as server:
             found = server.statuses()
         states = [s for s in found if loop_name in (None, s.loop)]
+        planes = server.planes()
         up: dict[str, str] | None = {"url": server.url}
-        _show_all(states, as_json, up, f"at {server.url}")
+        _show_all(states, as_json, up, f"at {server.url}", planes)
         return
     with Project.open(folder) as project:
         loops = [loop_of(project, loop_name)] if loop_name else loops_of(project)
         states = [loop.status() for loop in loops]
         up = project.supervisor()
         where = "" if up is None else f"console {up['url']}, predictions {up['serve_url']}"
-        _show_all(states, as_json, up, where)
+        _show_all(states, as_json, up, where, project.planes())
 
 
 def _show_all(
-    states: list[LoopStatus], as_json: bool, up: dict[str, str] | None, where: str
+    states: list[LoopStatus],
+    as_json: bool,
+    up: dict[str, str] | None,
+    where: str,
+    planes: list[Standing],
 ) -> None:
     if as_json:
-        print_json({"loops": states, "up": up})
+        print_json({"loops": states, "up": up, "planes": planes})
         return
     for state in states:
         _show(state)
+    for plane in planes:
+        detail(_plane(plane))
     if not states:
         say("No loop here yet.")
         next_step("everloop init DATA.csv", "writes everloop.toml from looking at the data")
@@ -60,6 +68,13 @@ def _show_all(
     else:
         say(where)
         next_step("everloop monitor", "looks at the traffic now")
+
+
+def _plane(plane: Standing) -> str:
+    lost = sum(rows for reasons in plane.log_lost.values() for rows in reasons.values())
+    errors = "".join(f"; {name or 'state'}: {error}" for name, error in plane.errors.items())
+    missing = f"; {lost:,} rows not logged" if lost else ""
+    return f"data plane {plane.url}, revision {plane.revision}{missing}{errors}"
 
 
 def _show(state: LoopStatus) -> None:

@@ -15,6 +15,7 @@ import polars as pl
 
 from everloop.deploy.attribution import Explanation
 from everloop.deploy.rollouts import Do, Rollout, no_rollout
+from everloop.deploy.serving.standing import Standing
 from everloop.errors import NotFound, Unavailable
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
@@ -96,6 +97,11 @@ class Server:
 
     def statuses(self) -> list[LoopStatus]:
         return self.page("/loops", LoopStatus)
+
+    def planes(self) -> list[Standing]:
+        """Every data plane that the control plane knows to run."""
+        found = self.call("GET", "/status", dict[str, Any])
+        return msgspec.convert(found.get("planes", []), list[Standing])
 
     def loop(self, name: str | None = None) -> RemoteLoop:
         """The loop called ``name``, or the only one."""

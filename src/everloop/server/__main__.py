@@ -20,6 +20,7 @@ from everloop.loop.project import Project
 from everloop.registry.webhooks.courier import Courier
 from everloop.server.app import create_app
 from everloop.server.bind import check_bind, claim_port, reachable
+from everloop.server.child import EXIT_AWAY, EXIT_REFUSED
 from everloop.server.control import Control
 from everloop.server.lifeline import watch_stdin
 from everloop.server.listener import Listener, listening
@@ -27,6 +28,7 @@ from everloop.server.live import Live
 
 log = logging.getLogger("everloop.server")
 
+OUTAGES = ("database_unavailable", "blobs_unavailable")
 GARBAGE = 10_000
 """New objects between two looks of the garbage collector; a request makes some hundred."""
 
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except EverloopError as error:
         print(error.message, file=sys.stderr, flush=True)
-        return 2
+        return EXIT_AWAY if error.code in OUTAGES else EXIT_REFUSED
 
 
 def run(options: argparse.Namespace) -> int:

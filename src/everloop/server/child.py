@@ -13,6 +13,9 @@ from pathlib import Path
 
 from everloop.memory import frugal_environment
 
+EXIT_REFUSED = 2  # its own sentence says what is wrong with the input
+EXIT_AWAY = 75  # the database or the object store is away, which passes
+
 FIRST_PAUSE = 0.5  # seconds before the first restart; doubles with each crash
 LONGEST_PAUSE = 30.0
 STEADY_AFTER = 60.0  # seconds of life after which a crash counts as the first again

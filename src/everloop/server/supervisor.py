@@ -21,9 +21,10 @@ from pathlib import Path
 
 import msgspec
 
+from everloop.deploy.state import read_state, state_path
 from everloop.errors import EverloopError, invalid
 from everloop.server.bind import check_bind, claim_port, reachable
-from everloop.server.child import Child
+from everloop.server.child import EXIT_AWAY, EXIT_REFUSED, Child
 from everloop.server.upfile import Up, hold_lock, write_up
 from everloop.settings import Settings, load_settings, state_dir
 
@@ -32,7 +33,6 @@ GIVE_UP_AFTER = 3  # crashes before a child was ever ready
 PROBE_SECONDS = 0.03
 NOTE_SECONDS = 20.0  # of waiting for the first readiness, after which we say for whom
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-EXIT_REFUSED = 2  # of a child: its own sentence says what is wrong with the input
 
 
 class Supervisor:
@@ -90,13 +90,15 @@ class Supervisor:
             say("still waiting for " + " and ".join(f"{c.name} ({c.log})" for c in waiting) + ".")
 
     def _on_exit(self, child: Child, status: int) -> None:
-        if not self.announced and status == EXIT_REFUSED:
+        goes_on = status == EXIT_AWAY and _has_endpoints(self.state)
+        refused = status in (EXIT_REFUSED, EXIT_AWAY) and not goes_on
+        if not self.announced and refused:
             say(child.last_words() or f"{child.name} refused to start; see {child.log}.")
             self.failure, self.stopping = EXIT_REFUSED, True
             return
         words = child.last_words()
         seconds = child.pause()
-        if not self.announced and child.crashes >= GIVE_UP_AFTER:
+        if not self.announced and child.crashes >= GIVE_UP_AFTER and not goes_on:
             say(f"{child.name} ended {child.crashes} times before it was ready; see {child.log}.")
             self.failure, self.stopping = 1, True
             return
@@ -132,6 +134,14 @@ class Supervisor:
         for child in self.children:
             if not child.wait(deadline):
                 say(f"{child.name} did not end within {DRAIN_SECONDS:g} s and was killed.")
+
+
+def _has_endpoints(state: Path) -> bool:
+    """Whether the data plane has something to answer with while the database is away."""
+    try:
+        return bool(read_state(state_path(state)).endpoints)
+    except EverloopError:
+        return False
 
 
 def run_up(

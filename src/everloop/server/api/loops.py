@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from everloop import __version__
+from everloop.deploy.serving.standing import Standing
 from everloop.errors import invalid
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import FILE_NAME
@@ -18,12 +19,13 @@ from everloop.server.call import Answer, Call, Comment, Page, page
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The whole project at a glance."""
+    """The whole project at a glance; ``planes`` are the data planes that are known to run."""
 
     version: str
     loops: list[LoopStatus]
     serve_url: str
     serving: bool
+    planes: list[Standing] = []
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -67,8 +69,8 @@ class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def status(call: Call) -> Status:
     loops = [loop.status() for loop in loops_of(call.project)]
-    serving = call.project.serving() is not None
-    return Status(__version__, loops, call.context.serve_url, serving)
+    planes = call.project.planes()
+    return Status(__version__, loops, call.context.serve_url, bool(planes), planes)
 
 
 def listing(call: Call) -> Page:
