@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server : address of a running control plane that the command line should talk to.
     memory : what a step of a cycle may take, as ``2GB``; empty means what the machine, or the
         container, has free. Data that outgrows it is read in passes.
+    log_format : what the data plane writes to standard error: ``text``, its messages, or ``json``,
+        a line of JSON for each message and each request, without what was asked or answered.
     log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.
     log_max_mb : what the data plane's own log may take on its disk before the control plane has
         taken it, in megabytes; past it predictions are answered and not logged.
@@ -56,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access: str = "token"
     server: str = ""
     memory: str = ""
+    log_format: str = "text"
     log_fsync: str = "interval"
     log_max_mb: float = 10_000.0
     log_segment_mb: float = 64.0
@@ -124,6 +127,8 @@ def _checked(values: dict[str, Any]) -> Settings:
     if settings.log_fsync not in ("always", "interval", "never"):
         raise invalid("settings.log_fsync", settings.log_fsync, "always, interval or never")
     seconds(settings.log_segment_age, "settings.log_segment_age")
+    if settings.log_format not in ("text", "json"):
+        raise invalid("settings.log_format", settings.log_format, "text or json")
     if settings.access not in ("token", "network"):
         raise invalid("settings.access", settings.access, "token or network")
     if settings.memory and not _SIZE.fullmatch(settings.memory):

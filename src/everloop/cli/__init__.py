@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "deploy": ("Make a registered version the champion.", "One stage"),
     "rollout": ("Watch, pause, promote or roll back a rollout.", "One stage"),
     "serve": ("Answer predictions over HTTP.", "One stage"),
+    "endpoints": ("Show what answers where, and how it fares.", "One stage"),
     "predict": ("Predict the rows of a file.", "One stage"),
     "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
     "update": ("Take new data in if that makes a better model.", "One stage"),

@@ -11,12 +11,17 @@ import msgspec
 class Traffic(msgspec.Struct, frozen=True):
     """What the data plane says of one endpoint since it started.
 
-    ``arms`` are the versions that answer now, ``versions`` the counts by version and role.
+    ``arms`` are the versions that answer now, ``versions`` the counts by version and role and
+    ``codes`` the answers by HTTP status; ``queue`` has the requests under way and waiting, and
+    their bounds, ``cache`` its hits and misses where answers are kept.
     """
 
     model: str
     arms: list[dict[str, Any]]
     versions: dict[str, dict[str, dict[str, Any]]]
+    codes: dict[str, int] = {}
+    queue: dict[str, int] = {}
+    cache: dict[str, int] = {}
 
 
 class ArmTraffic(msgspec.Struct, frozen=True):

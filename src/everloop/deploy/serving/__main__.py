@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from everloop.deploy.serving.lines import JsonLines
 from everloop.deploy.serving.server import Options, serve
 from everloop.durations import seconds
 from everloop.errors import EverloopError, InvalidInput, invalid
@@ -51,6 +52,7 @@ def options(arguments: list[str]) -> Options:
         segment_age=seconds(settings.log_segment_age, "settings.log_segment_age"),
         log_bytes=int(settings.log_max_mb * 1e6),
         max_body=int(settings.max_body_mb * 1e6),
+        lines=JsonLines(sys.stderr.buffer) if settings.log_format == "json" else None,
         watch_stdin=given.watch_stdin,
         as_json=given.json,
     )
@@ -58,12 +60,21 @@ def options(arguments: list[str]) -> Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve; 0 after a clean end, 2 for what the caller can mend."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    lines = None
     try:
-        asyncio.run(serve(options(sys.argv[1:] if arguments is None else arguments)))
+        given = options(sys.argv[1:] if arguments is None else arguments)
+        lines = given.lines
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s",
+            handlers=None if lines is None else [lines],
+        )  # fmt: skip
+        asyncio.run(serve(given))
     except EverloopError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 2
+    finally:
+        if lines is not None:
+            lines.stop()
     return 0
 
 

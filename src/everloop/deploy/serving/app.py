@@ -25,6 +25,7 @@ from everloop.deploy.serving.http import (
 )
 from everloop.deploy.serving.openapi import document
 from everloop.deploy.serving.routing import ErrorShape, Found, Route, Routed, Router
+from everloop.deploy.serving.seen import Seen, Watch
 from everloop.errors import EverloopError
 
 _log = logging.getLogger(__name__)
@@ -34,11 +35,17 @@ class App:
     """The ASGI application over the parts made by :mod:`everloop.deploy.serving.server`."""
 
     def __init__(
-        self, fleet: Fleet, counts: Counts, access: Access, protocols: Sequence[Routed]
+        self,
+        fleet: Fleet,
+        counts: Counts,
+        access: Access,
+        protocols: Sequence[Routed],
+        watch: Watch | None = None,
     ) -> None:
         self._fleet = fleet
         self._counts = counts
         self._access = access
+        self._watch = watch or Watch(counts)
         self._started_ms = int(time.time() * 1000)
         own = [
             Route("GET", "/health", self.health, public=True),
@@ -53,9 +60,10 @@ class App:
         """Answer one request; whatever happens, with JSON and a stable code."""
         request = Request(scope, receive)
         shape: ErrorShape = error_response
+        path = ""
         try:
             found = self._router.find(request.path)
-            shape = found.any.error
+            shape, path = found.any.error, found.any.path
             route = self._allowed(request, found)
             request.params = found.params
             if route.endpoint:
@@ -71,7 +79,11 @@ class App:
             failure = EverloopError("The server failed on this request.", code="internal")
             response = shape(failure, request.id)
         await response.send(send)
-        self._counts.response(request.endpoint.name if request.endpoint else "", response.status)
+        endpoint = request.endpoint.name if request.endpoint else ""
+        if self._watch.needed:
+            self._watch.tell(_seen(request, path, endpoint, response.status))
+        else:
+            self._watch.count(endpoint, request.version, response.status)
         if response.after is not None:
             response.after()
 
@@ -131,4 +143,25 @@ class App:
             {"version": a.version, "role": a.role, "weight": a.weight, "digest": a.model.digest}
             for a in endpoint.arms
         ]
-        return {"model": endpoint.model, "arms": arms, "versions": versions}
+        turns, cache = endpoint.turns, endpoint.cache
+        said = {
+            "model": endpoint.model, "arms": arms, "versions": versions,
+            "codes": self._counts.codes(endpoint.name),
+            "queue": {
+                "active": turns.active, "waiting": turns.waiting,
+                "concurrency": turns.concurrency, "queue": turns.queue,
+            },
+        }  # fmt: skip
+        if cache is not None:
+            said["cache"] = {"hits": cache.hits, "misses": cache.misses}
+        return said
+
+
+def _seen(request: Request, route: str, endpoint: str, status: int) -> Seen:
+    headers = request.headers
+    return Seen(
+        request.method, route, request.id, endpoint, request.version, status,
+        (time.perf_counter() - request.started) * 1000,
+        headers.get(b"traceparent", b"").decode("latin-1"),
+        headers.get(b"tracestate", b"").decode("latin-1"),
+    )  # fmt: skip

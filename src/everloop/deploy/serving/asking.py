@@ -43,7 +43,9 @@ class Asking:
         endpoint = request.endpoint
         assert endpoint is not None, "the route is for an endpoint"
         call = Call(request.id, request.key, request.started, size, request.deadline)
-        return await self.ask(endpoint, call, read, version)
+        found = await self.ask(endpoint, call, read, version)
+        request.version = found.answer.version
+        return found
 
     async def ask(
         self, endpoint: LiveEndpoint, call: Call, read: Read, version: int | None = None

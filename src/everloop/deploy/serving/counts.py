@@ -76,7 +76,7 @@ class Counts(Collector):
 
     def __init__(self) -> None:
         self.versions: dict[tuple[str, int, str], VersionCounts] = {}
-        self.responses: dict[tuple[str, int], int] = {}
+        self.responses: dict[tuple[str, int, int], int] = {}  # endpoint, version, status
         self.log_losses: dict[tuple[str, str], int] = {}  # rows not logged: (endpoint, reason)
         self.shadows_dropped = 0  # requests that a shadow did not see, since it was behind
         self.revision = 0  # of the desired state that is applied
@@ -96,6 +96,14 @@ class Counts(Collector):
             found.setdefault(endpoint, {})[reason] = rows
         return found
 
+    def codes(self, endpoint: str) -> dict[str, int]:
+        """The answers of an endpoint by their HTTP status."""
+        found: dict[str, int] = {}
+        for (name, _, status), count in list(self.responses.items()):
+            if name == endpoint:
+                found[str(status)] = found.get(str(status), 0) + count
+        return found
+
     def of(self, endpoint: str, version: int, role: str) -> VersionCounts:
         """The counts of a version at an endpoint in a role; they outlive its deployment."""
         key = (endpoint, version, role)
@@ -103,9 +111,13 @@ class Counts(Collector):
             self.versions[key] = VersionCounts()
         return self.versions[key]
 
-    def response(self, endpoint: str, status: int) -> None:
-        """Count one HTTP answer."""
-        key = (endpoint, status)
+    def watch(self, collector: Collector) -> None:
+        """Tell Prometheus what this one collects too."""
+        self._registry.register(collector)
+
+    def response(self, endpoint: str, version: int, status: int) -> None:
+        """Count one answer; ``version`` is 0 where none answered."""
+        key = (endpoint, version, status)
         self.responses[key] = self.responses.get(key, 0) + 1
 
     def exposition(self) -> bytes:
@@ -120,10 +132,10 @@ class Counts(Collector):
         """The metrics of this moment."""
         yield from self._version_metrics()
         answers = CounterMetricFamily(
-            "everloop_http_responses", "HTTP answers.", labels=("endpoint", "code")
+            "everloop_http_responses", "HTTP answers.", labels=("endpoint", "version", "code")
         )
-        for (endpoint, status), count in list(self.responses.items()):
-            answers.add_metric((endpoint, str(status)), count)
+        for (endpoint, version, status), count in list(self.responses.items()):
+            answers.add_metric((endpoint, str(version or ""), str(status)), count)
         yield answers
         yield CounterMetricFamily(
             "everloop_prediction_log_lost", "Rows answered and not logged.", self.log_lost

@@ -70,6 +70,7 @@ class Request:
 
     __slots__ = (
         "_receive", "endpoint", "headers", "id", "method", "params", "path", "query", "started",
+        "version",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -81,6 +82,7 @@ class Request:
         self._receive = receive
         self.params: dict[str, str] = {}  # what the names in the route's path stand for
         self.endpoint: LiveEndpoint | None = None  # of a route that is for one
+        self.version = 0  # that answered
         self.id = request_id(self.headers.get(b"x-request-id"))
 
     @property

@@ -26,7 +26,9 @@ from everloop.deploy.serving.core import Core
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.following import Follower
+from everloop.deploy.serving.gauges import FleetGauges
 from everloop.deploy.serving.journal import Journal
+from everloop.deploy.serving.lines import JsonLines
 from everloop.deploy.serving.protocols.explaining import Explaining
 from everloop.deploy.serving.protocols.mlflow import MLflow
 from everloop.deploy.serving.protocols.native import Native
@@ -34,15 +36,20 @@ from everloop.deploy.serving.protocols.repository import Repository
 from everloop.deploy.serving.protocols.v1 import V1
 from everloop.deploy.serving.protocols.v2 import V2
 from everloop.deploy.serving.routing import Routed
+from everloop.deploy.serving.seen import Observer, Watch
 from everloop.deploy.serving.shadows import Shadows
 from everloop.deploy.serving.standing import Standing, remove_standing, write_standing
 from everloop.deploy.state import state_path
-from everloop.errors import EverloopError, Unavailable
+from everloop.errors import EverloopError, MissingExtra, Unavailable
 
 if TYPE_CHECKING:
     from everloop.deploy.serving.protocols.rpc import Rpc
+    from everloop.deploy.serving.traces import Traces
 
 DRAIN_S = 10.0
+TRACING = (
+    "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+)  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +71,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     segment_age: float = 3600.0  # seconds
     log_bytes: int = 10 << 30
     follow: str = ""  # the control plane's address, when it is on another machine
+    lines: JsonLines | None = None  # where requests are told of, one line each
     watch_stdin: bool = False
     as_json: bool = False  # the ready line
 
@@ -93,12 +101,15 @@ async def serve(options: Options) -> None:
         Native(asking), explaining, V1(asking, fleet), V2(asking, fleet),
         Repository(fleet), MLflow(asking, fleet),
     ]  # fmt: skip
-    app = App(fleet, counts, access, spoken)
+    traces = _traces()
+    watch = Watch(counts, _observers(options.lines, traces))
+    counts.watch(FleetGauges(fleet, lambda: options.lines.dropped if options.lines else 0))
+    app = App(fleet, counts, access, spoken, watch)
     server = _server(app, options)
     # What is loaded stays: sparing the collector a walk over it halves the longest pauses.
     gc.collect()
     gc.freeze()
-    rpc = await _rpc(options, asking, fleet, counts, access)
+    rpc = await _rpc(options, asking, fleet, access, watch)
     background = [asyncio.create_task(part.run()) for part in (fleet, journal, shadows)]
     folder, url = options.state / "serving", _address(options)
     stop_on_signals(server, options.watch_stdin)
@@ -133,6 +144,8 @@ async def serve(options: Options) -> None:
         journal.close()
         if follower is not None:
             await asyncio.to_thread(follower.close)
+        if traces is not None:
+            traces.close()
 
 
 def _follower_errors(follower: Follower | None) -> dict[str, str]:
@@ -152,15 +165,33 @@ async def _follower(options: Options) -> Follower | None:
     return follower
 
 
+def _traces() -> Traces | None:
+    """Where one of OpenTelemetry's variables asks for them; needs the extra ``otel``."""
+    env = os.environ
+    asked = any(env.get(name) for name in TRACING) and env.get("OTEL_SDK_DISABLED") != "true"
+    if not asked or env.get("OTEL_TRACES_EXPORTER") == "none":
+        return None
+    try:
+        from everloop.deploy.serving.traces import Traces  # noqa: PLC0415 - an optional extra
+    except MissingExtra as missing:
+        _log.warning("%s", missing.message)  # the variables may be meant for others
+        return None
+    return Traces(env)
+
+
+def _observers(lines: JsonLines | None, traces: Traces | None) -> list[Observer]:
+    return [part.request for part in (lines, traces) if part is not None]
+
+
 async def _rpc(
-    options: Options, asking: Asking, fleet: Fleet, counts: Counts, access: Access
+    options: Options, asking: Asking, fleet: Fleet, access: Access, watch: Watch
 ) -> Rpc | None:
     """gRPC beside HTTP, where it is asked for; needs the extra ``grpc``."""
     if options.grpc_port is None:
         return None
     from everloop.deploy.serving.protocols.rpc import Rpc  # noqa: PLC0415 - an optional extra
 
-    rpc = Rpc(asking, fleet, counts, access)
+    rpc = Rpc(asking, fleet, access, watch)
     port = await rpc.start(options.host, options.grpc_port)
     _log.info("gRPC on %s:%d", options.host, port)
     return rpc

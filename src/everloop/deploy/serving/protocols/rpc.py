@@ -16,7 +16,6 @@ from typing import Any
 from everloop.deploy.serving.access import Access
 from everloop.deploy.serving.asking import Asking
 from everloop.deploy.serving.core import Answer, Call
-from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LiveEndpoint
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import request_id, status_of
@@ -36,6 +35,7 @@ from everloop.deploy.serving.protocols._tensors import (
     to_values,
 )
 from everloop.deploy.serving.protocols.v2 import EXTENSIONS, PLATFORM, arm_of
+from everloop.deploy.serving.seen import Seen, Watch
 from everloop.errors import EverloopError, MissingExtra, Unavailable, invalid
 from everloop.version import __version__
 
@@ -75,11 +75,11 @@ _CONTENTS = {
 class Rpc:
     """The service, and the server that offers it."""
 
-    def __init__(self, asking: Asking, fleet: Fleet, counts: Counts, access: Access) -> None:
+    def __init__(self, asking: Asking, fleet: Fleet, access: Access, watch: Watch) -> None:
         self._asking = asking
         self._fleet = fleet
-        self._counts = counts
         self._access = access
+        self._watch = watch
         self._server: grpc.aio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -131,23 +131,34 @@ class Rpc:
         kind = MESSAGES[f"{method}Request"]
 
         async def answer(message: bytes, context: grpc.aio.ServicerContext) -> Any:
-            request = None
+            started, status = time.perf_counter(), 500
+            request = response = None
             try:
                 if not public:
                     self._access.check_token(_given(context, "authorization").encode())
                 request = _parsed(kind, message)
-                return await handler(request, context)
+                response = await handler(request, context)
+                status = 200
+                return response
             except EverloopError as error:
                 status = status_of(error)
-                self._counts.response(_name(request, self._fleet), status)
                 await context.abort(_CODES.get(status, grpc.StatusCode.INTERNAL), error.message)
             except grpc.aio.BaseError:
                 raise
             except Exception:
                 _log.exception("a call of %s failed", method)
-                self._counts.response(_name(request, self._fleet), 500)
                 said = "The server failed on this request."
                 await context.abort(grpc.StatusCode.INTERNAL, said)
+            finally:
+                version = int(getattr(response, "model_version", 0) or 0)
+                self._watch.tell(
+                    Seen(
+                        "gRPC", f"/{SERVICE}/{method}", _id(response, request, context),
+                        _name(request, self._fleet), version, status,
+                        (time.perf_counter() - started) * 1000,
+                        _given(context, "traceparent"), _given(context, "tracestate"),
+                    )
+                )  # fmt: skip
 
         return answer
 
@@ -200,7 +211,6 @@ class Rpc:
         read = partial(_read, tensors)
         answer, _, after = await self._asking.ask(endpoint, call, read, version)
         response = _response(request, endpoint, answer, id)
-        self._counts.response(endpoint.name, 200)
         if after is not None:
             after()
         return response
@@ -237,6 +247,12 @@ def _given(context: Any, name: str) -> str:
         if key == name:
             return value if isinstance(value, str) else value.decode("latin-1")
     return ""
+
+
+def _id(response: Any, request: Any, context: Any) -> str:
+    """Of a call: what its answer says, else what it or its metadata says."""
+    given = getattr(response, "id", "") or _given(context, "x-request-id")
+    return str(given or getattr(request, "id", ""))[:128]
 
 
 def _name(request: Any, fleet: Fleet) -> str:

@@ -1,0 +1,142 @@
+"""``everloop endpoints``: what answers where, and how it fares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from everloop.cli._options import as_json as json_option
+from everloop.cli._options import folder as folder_option
+from everloop.cli._output import detail, heading, next_step, number, print_json, say, table
+from everloop.cli._target import connected, settings_of
+from everloop.console.traffic import ArmTraffic, arms_with_traffic
+from everloop.errors import NotFound, nearest
+from everloop.loop.project import Project
+from everloop.server.api.serving import EndpointWithTraffic
+from everloop.server.plane import traffic
+
+
+@click.command("endpoints")
+@click.argument("name", required=False)
+@folder_option
+@json_option
+def command(name: str | None, folder: Path, as_json: bool) -> None:
+    """List the endpoints, or show NAME: its arms, traffic, latency, errors and queue.
+
+    The counts are the data plane's own, since it started.
+    """
+    found = _found(folder)
+    if name is None:
+        _list(found, as_json)
+        return
+    for one in found:
+        if one.endpoint.name == name:
+            _show(one, as_json)
+            return
+    known = [one.endpoint.name for one in found]
+    guess = nearest(name, known)
+    raise NotFound(
+        f"There is no endpoint {name!r}; the endpoints are: {', '.join(known) or 'none'}.",
+        code="endpoint_not_found", path="NAME", got=name,
+        fix=f'Did you mean "{guess}"?' if guess else None,
+    )  # fmt: skip
+
+
+def _found(folder: Path) -> list[EndpointWithTraffic]:
+    settings = settings_of(folder)
+    if settings.server:
+        with connected(settings) as server:
+            return server.page("/endpoints", EndpointWithTraffic)
+    with Project.open(folder) as project:
+        endpoints, running = project.endpoints.all(), project.serving()
+    counts = traffic(running.url, settings.token) if running is not None else {}
+    return [EndpointWithTraffic(one, counts.get(one.name)) for one in endpoints]
+
+
+def _list(found: list[EndpointWithTraffic], as_json: bool) -> None:
+    if as_json:
+        print_json({"endpoints": found})
+        return
+    if not found:
+        say("No endpoint here yet.")
+        next_step("everloop run", "trains, tests and deploys a first version")
+        return
+    rows = []
+    for one in found:
+        arms = _arms(one)
+        champion = one.endpoint.champion
+        rows.append(
+            (
+                one.endpoint.name, one.endpoint.model, champion.version,
+                ", ".join(f"{a.role} {a.version}" for a in arms if a.role != "champion") or "-",
+                _state(one), sum(a.requests or 0 for a in arms), sum(a.errors or 0 for a in arms),
+                _ms(next((a.p99_ms for a in arms if a.role == "champion"), None)),
+            )
+        )  # fmt: skip
+    columns = (
+        "endpoint",
+        "model",
+        "champion",
+        "beside it",
+        "state",
+        "requests",
+        "errors",
+        "p99 ms",
+    )
+    table(columns, rows)
+    if all(one.traffic is None for one in found):
+        next_step("everloop serve", "answers predictions")
+
+
+def _show(one: EndpointWithTraffic, as_json: bool) -> None:
+    if as_json:
+        print_json(one)
+        return
+    heading(f"endpoint {one.endpoint.name}: model {one.endpoint.model}, {_state(one)}")
+    columns = (
+        "version",
+        "role",
+        "weight",
+        "live",
+        "requests",
+        "rows",
+        "errors",
+        "p50 ms",
+        "p99 ms",
+    )
+    table(columns, [_row(arm) for arm in _arms(one)])
+    if one.traffic is None:
+        next_step("everloop serve", "answers predictions")
+        return
+    codes = ", ".join(f"{code}: {count}" for code, count in sorted(one.traffic.codes.items()))
+    detail(codes or "none yet", "answers")
+    queue = one.traffic.queue
+    if queue:
+        detail(
+            f"{queue['active']} of at most {queue['concurrency']} requests under way, "
+            f"{queue['waiting']} of at most {queue['queue']} waiting", "queue",
+        )  # fmt: skip
+    if one.traffic.cache:
+        detail("{hits} answered from it, {misses} not".format(**one.traffic.cache), "cache")
+
+
+def _arms(one: EndpointWithTraffic) -> list[ArmTraffic]:
+    arms = [{"version": a.version, "role": a.role, "weight": a.weight} for a in one.endpoint.arms]
+    return arms_with_traffic(arms, one.traffic)
+
+
+def _row(arm: ArmTraffic) -> tuple[object, ...]:
+    counts = (arm.requests, arm.rows, arm.errors)
+    return (
+        arm.version, arm.role, f"{arm.weight:.0%}", "yes" if arm.live else "no",
+        *("-" if count is None else count for count in counts), _ms(arm.p50_ms), _ms(arm.p99_ms),
+    )  # fmt: skip
+
+
+def _state(one: EndpointWithTraffic) -> str:
+    return "answers" if one.traffic is not None else "does not answer"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else number(value, 3)
