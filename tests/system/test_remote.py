@@ -38,6 +38,16 @@ def test_verbs_reach_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert [c["number"] for c in history] == [2, 1]
         status = json.loads(everloop(here, "status", "--json").stdout)
         assert status["loops"][0]["champion"]["version"] == 1
+        row = json.loads(load_breast_cancer(as_frame=True).data.head(1).to_json(orient="records"))
+        bearer = {"authorization": f"Bearer {TOKEN}"}
+        asked = running.predictions.post("/predict", json=row, headers=bearer)
+        assert asked.status_code == 200, asked.text
+        check_endpoints(here)
+        with monkeypatch.context() as local:
+            local.delenv("EVERLOOP_SERVER")
+            check_endpoints(there)
+        unknown = everloop(here, "endpoints", "cell", check=False)
+        assert unknown.returncode == 2 and 'Did you mean "cells"?' in unknown.stderr
         assert "No update" in everloop(here, "update").stdout
         assert everloop(here, "monitor").returncode == 0
         assert "passed" in everloop(here, "test", "1").stdout
@@ -51,3 +61,13 @@ def test_verbs_reach_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     away = everloop(here, "status", check=False)
     assert away.returncode == 2 and "does not answer" in away.stderr
     assert not (here / ".everloop").exists()
+
+
+def check_endpoints(folder: Path) -> None:
+    """The verb says the same of the endpoint, here or by the server."""
+    (one,) = json.loads(everloop(folder, "endpoints", "--json").stdout)["endpoints"]
+    assert (one["endpoint"]["name"], one["traffic"]["codes"]) == ("cells", {"200": 1})
+    line = everloop(folder, "endpoints").stdout.splitlines()[-1].split()
+    assert line[:3] == ["cells", "cells", "1"] and "answers" in line
+    shown = everloop(folder, "endpoints", "cells").stdout
+    assert "champion" in shown and "200: 1" in shown and "0 of at most" in shown
