@@ -225,7 +225,7 @@ def test_counts_metrics_and_openapi(shared):
     metrics = shared.http.get("/metrics").text
     line = 'everloop_predictions_total{arm="champion",endpoint="flights",version="1"} '
     assert f"{line}{float(after['rows'])}" in metrics
-    assert 'everloop_http_responses_total{code="200",endpoint="flights"}' in metrics
+    assert 'everloop_http_responses_total{code="200",endpoint="flights",version="1"}' in metrics
     assert "everloop_prediction_log_lost_total 0.0" in metrics
     assert "process_resident_memory_bytes" in metrics
     document = shared.http.get("/openapi.json").json()
