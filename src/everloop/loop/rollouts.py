@@ -31,7 +31,7 @@ MOVED = 0.01  # a bandit's shares are dealt anew when one has moved by more
 
 
 class Carrier:
-    """Carries one rollout on, a look at a time. Publishes what is decided already."""
+    """Carries one rollout on, a look at a time; the first one publishes what is decided."""
 
     def __init__(self, project: Project, rollout: Rollout) -> None:
         self.project = project
@@ -43,20 +43,22 @@ class Carrier:
         self.guards: list[Guard] = [extensions.guards.get(name) for name in rollout.spec.watch]
         tests = len(self.stages) * len(self.new) * max(len(self.guards), 1)
         self.alpha = ALPHA / max(tests, 1)
-        self.evidence = Evidence(project, rollout)
-        project.publish()
+        self._evidence: Evidence | None = None
 
     def look(self) -> Rollout:
         """One look; returns the rollout as it is afterwards."""
         rollout = self.store.get(self.id)
         if rollout.over:
             return rollout
+        if self._evidence is None:
+            self.project.publish()
+            self._evidence = Evidence(self.project, rollout)
         if rollout.wish is not None:
             self._grant(rollout, rollout.wish)
         elif rollout.stage < 0:
             self._enter(rollout, 0)
         else:
-            self._watch(rollout)
+            self._watch(rollout, self._evidence)
         return self.store.get(self.id)
 
     def give_up(self, reason: str) -> None:
@@ -83,11 +85,11 @@ class Carrier:
 
     # -- a look ----------------------------------------------------------------------------------
 
-    def _watch(self, rollout: Rollout) -> None:
+    def _watch(self, rollout: Rollout, evidence: Evidence) -> None:
         self.project.log.ship()
         seen = rollout.evidence
         before = msgspec.json.encode(seen)
-        for batches in self.evidence.read(seen, rollout.stage_began):
+        for batches in evidence.read(seen, rollout.stage_began):
             self._observe(seen, batches)
         findings = self._judge(rollout, seen)
         seen.findings = [msgspec.to_builtins(finding) for finding in findings]
