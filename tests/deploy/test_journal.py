@@ -44,7 +44,7 @@ def test_a_full_log_sheds_until_room_is_made(tmp_path, monkeypatch):
     assert journal.used < 4500
     labels = FeedbackRecord(at=1, endpoint="flights", ids=["a"], labels=[1])
     with pytest.raises(Unavailable, match="send the labels again later"):
-        journal.feedback(labels)
+        asyncio.run(journal.feedback(labels))
     shipped = [path for path in list_segments(tmp_path / "predictions") if not is_open(path)]
     for path in shipped:
         path.unlink()
@@ -60,7 +60,7 @@ def test_a_full_log_sheds_until_room_is_made(tmp_path, monkeypatch):
     asyncio.run(until_told())
     before = counts.log_lost
     journal.prediction(record())
-    journal.feedback(labels)
+    asyncio.run(journal.feedback(labels))
     assert counts.log_lost == before == told[-1]
     assert shipped
 
@@ -68,11 +68,13 @@ def test_a_full_log_sheds_until_room_is_made(tmp_path, monkeypatch):
 def test_a_disk_that_hangs_holds_no_answer_up(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STALL_S", 0.05)
     release = threading.Event()
-    monkeypatch.setattr(SegmentWriter, "sync", lambda self, closed: release.wait(20))
+    monkeypatch.setattr(SegmentWriter, "sync", lambda self, closed=False: release.wait(20))
     counts = Counts()
     journal = Journal(tmp_path, counts, "always")
 
     async def answer_twice() -> None:
+        with pytest.raises(Unavailable):
+            await journal.feedback(FeedbackRecord(at=1, endpoint="flights", ids=["a"], labels=[1]))
         journal.prediction(record())
         await journal.committed()
         journal.prediction(record())

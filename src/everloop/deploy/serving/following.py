@@ -81,6 +81,7 @@ class Follower:
         self._etag = ""
         self._sent: dict[str, int] = {}
         self._ended = threading.Event()
+        self._shipping = threading.Lock()
 
     def start(self, standing: Callable[[], Standing]) -> None:
         """Follow, report and ship from now on, until the process ends."""
@@ -107,9 +108,10 @@ class Follower:
 
     def ship(self) -> None:
         """Send what of the log is not there yet; delete segments that are there in full."""
-        for kind in KINDS:
-            for path in list_segments(self._log / kind):
-                self._ship(kind, path)
+        with self._shipping:
+            for kind in KINDS:
+                for path in list_segments(self._log / kind):
+                    self._ship(kind, path)
 
     def close(self) -> None:
         """Send the rest, as far as the control plane takes it now."""

@@ -114,8 +114,11 @@ class Journal:
         except Exception as error:  # whatever the disk or a value does, the caller is answered
             self._lose(record.endpoint, rows, "failed", str(error))
 
-    def feedback(self, record: FeedbackRecord) -> None:
-        """Keep labels. Raises :class:`~everloop.errors.Unavailable` when they cannot be kept."""
+    async def feedback(self, record: FeedbackRecord) -> None:
+        """Keep labels. Raises :class:`~everloop.errors.Unavailable` when they cannot be kept.
+
+        Under ``always`` that includes a disk that does not confirm them in ``STALL_S`` seconds.
+        """
         if (rules := self._rules.get(record.endpoint)) is not None:
             record = rules.feedback(record)
         try:
@@ -123,8 +126,9 @@ class Journal:
                 raise OSError(f"the log is {reason}")
             self._feedback.append(encode_record(record))
             if self.waits:
-                self._feedback.sync()
-        except OSError as error:
+                async with asyncio.timeout(STALL_S):
+                    await asyncio.to_thread(self._feedback.sync)
+        except OSError as error:  # TimeoutError is one
             _log.error("feedback cannot be written: %s", error)
             raise Unavailable(
                 "The feedback log cannot be written now; send the labels again later.",

@@ -62,7 +62,7 @@ class Native:
         labels = read_labels(
             await self._asking.body(request), endpoint.champion.model.predictor.schema
         )
-        self._asking.core.journal.feedback(
+        await self._asking.core.journal.feedback(
             FeedbackRecord(
                 at=int(time.time() * 1000),
                 endpoint=endpoint.name,
