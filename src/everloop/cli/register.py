@@ -47,7 +47,7 @@ def command(source: str, name: str, folder: Path, as_json: bool, **told: Any) ->
 
     SOURCE is a file .onnx, .lgb or .txt (LightGBM) or .skops, an MLflow model's folder,
     models:/NAME/3, models:/NAME@ALIAS or runs:/ID/PATH; or code: model.py with predict(rows),
-    or a folder with one.
+    or a folder with one; or a graph of registered models, as .toml.
     """
     told["features"] = tuple(part.strip() for part in (told["features"] or "").split(",") if part)
     told["classes"] = tuple(_label(part) for part in (told["classes"] or "").split(",") if part)

@@ -19,9 +19,11 @@ from everloop.deploy.attribution import BACKGROUND, background_rows
 from everloop.deploy.package import MODEL, Limits, Package, read_package
 from everloop.deploy.packaging import store_package, write_package
 from everloop.deploy.runtimes import load_runtime
+from everloop.deploy.runtimes.graph import GRAPH
 from everloop.deploy.runtimes.python import PYTHON
 from everloop.errors import Forbidden, InvalidInput, invalid
 from everloop.loop.foreign import How
+from everloop.loop.graphs import graph_of
 from everloop.loop.located import located
 from everloop.loop.own_code import code_files, is_code, schema_of, trusted
 from everloop.loop.project import Project
@@ -44,7 +46,8 @@ def register(source: str | Path, name: str, *, dir: Path | str = ".", **how: Any
     ----------
     source : a file ``.onnx``, ``.lgb`` or ``.txt`` (LightGBM) or ``.skops``; an MLflow model's
         folder; ``models:/NAME/3``, ``models:/NAME@ALIAS`` or ``runs:/ID/PATH``; or code of your
-        own: ``model.py`` with ``predict(rows)``, or a folder with one.
+        own: ``model.py`` with ``predict(rows)``, or a folder with one; or a graph of models in
+        ``.toml``.
     name : of the registered model; made when it is new.
     dir : the project's folder.
     how : the fields of :class:`How`.
@@ -104,6 +107,10 @@ def _made(
     project: Project, path: Path, name: str, how: How, allowed: set[str], fence: Fence | None
 ) -> _Made:
     hints = hints_of(how, fence)
+    if path.suffix == ".toml":
+        schema, files = graph_of(project, path)
+        package = _package(name, schema, GRAPH)
+        return _Made(msgspec.structs.replace(package, runtime=GRAPH), files)
     own = path.exists() and is_code(path)
     if not own and how.trust is None:
         brought = read_model(path, hints, allowed)

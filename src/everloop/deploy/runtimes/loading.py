@@ -8,10 +8,9 @@ from pathlib import Path
 from everloop.deploy.package import ONNX, Package
 from everloop.deploy.predictor import Predictor
 from everloop.deploy.runtimes._base import Runtime
+from everloop.deploy.runtimes.graph import GRAPH, GraphModel
 from everloop.deploy.runtimes.python import PYTHON, PythonModel
 from everloop.errors import Integrity
-
-RUNTIMES: dict[str, Callable[[Path, Package], Runtime]] = {ONNX: Predictor, PYTHON: PythonModel}
 
 
 def load_runtime(folder: Path, package: Package) -> Runtime:
@@ -27,3 +26,14 @@ def load_runtime(folder: Path, package: Package) -> Runtime:
             path="$.runtime", got=package.runtime,
         )  # fmt: skip
     return make(folder, package)
+
+
+def _graph(folder: Path, package: Package) -> Runtime:
+    return GraphModel(folder, package, load_runtime)
+
+
+RUNTIMES: dict[str, Callable[[Path, Package], Runtime]] = {
+    ONNX: Predictor,
+    PYTHON: PythonModel,
+    GRAPH: _graph,
+}
