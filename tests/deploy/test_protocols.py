@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 
 import numpy as np
@@ -306,3 +307,26 @@ def test_a_header_length_that_lies_is_refused(shared, length):
     headers = {"inference-header-content-length": length}
     answer = shared.http.post(V2, content=b'{"inputs": []}', headers=headers)
     assert answer.status_code == 400, answer.text
+
+
+def test_the_document_has_every_protocol_with_the_models_schema(shared):
+    document = shared.http.get("/openapi.json").json()
+    paths, schemas = document["paths"], document["components"]["schemas"]
+    operations = [op for path in paths.values() for op in path.values()]
+    ids = [operation.get("operationId") for operation in operations if "operationId" in operation]
+    assert len(set(ids)) == len(ids)
+    assert all(operation["summary"] for operation in operations)
+    for path, operation in paths.items():
+        for name in re.findall(r"{(\w+)}", path):
+            for one in operation.values():
+                assert name in [parameter["name"] for parameter in one["parameters"]], path
+    for path in (
+        "/v1/models/trips:predict", "/v1/models/trips/versions/{version}:predict",
+        "/v2/models/trips/infer", "/endpoints/trips/invocations",
+    ):  # fmt: skip
+        body = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert all(name in json.dumps([body, schemas["trips.record"]]) for name in TRIP)
+    assert {"/v2/health/ready", "/ping", "/v1/models", "/v2/repository/index"} <= paths.keys()
+    assert "/invocations" not in paths  # there are two endpoints
+    for reference in re.findall(r"#/components/schemas/([^\"]+)", json.dumps(document)):
+        assert reference in schemas

@@ -54,7 +54,8 @@ class App:
             Route("GET", "/openapi.json", self.openapi),
             Route("GET", "/endpoints", self.endpoints),
         ]
-        self._router = Router([*own, *(r for protocol in protocols for r in protocol.routes())])
+        self._routes = [*own, *(r for protocol in protocols for r in protocol.routes())]
+        self._router = Router(self._routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, with JSON and a stable code."""
@@ -116,7 +117,7 @@ class App:
 
     async def openapi(self, request: Request) -> Response:
         """The document of this server with the schemas of its models."""
-        return json_response(document(self._fleet.endpoints))
+        return json_response(document(self._fleet.endpoints, self._routes))
 
     async def endpoints(self, request: Request) -> Response:
         """What answers now, and what each version did since this process started."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from everloop.data.schema import Schema
 from everloop.deploy.serving.endpoint import LiveEndpoint
 from everloop.deploy.serving.inputs import InputReader
+from everloop.deploy.serving.routing import Route
+
+_ADDRESS = re.compile(r"^``[^`]*``(: |$)")  # that a handler's text may begin with
 
 ERROR: dict[str, Any] = {
     "type": "object",
@@ -41,8 +45,8 @@ _PLAIN = {
 }
 
 
-def document(endpoints: Mapping[str, LiveEndpoint]) -> dict[str, Any]:
-    """OpenAPI 3.1 for what answers now."""
+def document(endpoints: Mapping[str, LiveEndpoint], routes: Iterable[Route]) -> dict[str, Any]:
+    """OpenAPI 3.1 for what answers now: our own protocol in full, and those of others."""
     paths: dict[str, Any] = {
         path: {"get": {"summary": summary, "responses": {"200": {"description": "OK"}}}}
         for path, summary in _PLAIN.items()
@@ -62,6 +66,9 @@ def document(endpoints: Mapping[str, LiveEndpoint]) -> dict[str, Any]:
             paths["/explain"] = {"post": {**explained, "operationId": "explain"}}
             paths["/predict"] = {"post": {**predict, "operationId": "predict"}}
             paths["/feedback"] = {"post": {**feedback, "operationId": "feedback"}}
+    for route in routes:
+        for path, operation in _operations(route, endpoints):
+            paths.setdefault(path, {}).setdefault(route.method.lower(), operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "everloop predictions", "version": "1"},
@@ -70,6 +77,72 @@ def document(endpoints: Mapping[str, LiveEndpoint]) -> dict[str, Any]:
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
+    }
+
+
+def described(body: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """Of a route: the schema of its body by media type, and that of its answer in JSON."""
+    content = {media: {"schema": schema} for media, schema in body.items()}
+    return {
+        "parameters": [_KEY],
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": _json(answer, description="One answer a row")},
+    }
+
+
+def listed(item: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a list."""
+    return {"type": "array", "items": item}
+
+
+def fields(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    """The schema of an object."""
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def record_of(endpoint: LiveEndpoint) -> dict[str, Any]:
+    """A reference to the schema of one row of an endpoint."""
+    return _ref(f"{endpoint.name}.record")
+
+
+def columns_of(endpoint: LiveEndpoint) -> dict[str, Any]:
+    """A reference to the schema of an endpoint's columns."""
+    return _ref(f"{endpoint.name}.columns")
+
+
+def label_of(endpoint: LiveEndpoint) -> dict[str, Any]:
+    """The schema of what the endpoint answers for a row."""
+    return _label(endpoint.champion.model.reader.schema)
+
+
+def _operations(
+    route: Route, endpoints: Mapping[str, LiveEndpoint]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A route's paths and operations: one for each endpoint, where it is for one."""
+    if not route.endpoint:
+        yield route.path, _operation(route, route.path, None)
+        return
+    for name, endpoint in endpoints.items():
+        if "{name}" in route.path or len(endpoints) == 1:
+            path = route.path.replace("{name}", name)
+            yield path, _operation(route, path, endpoint)
+
+
+def _operation(route: Route, path: str, endpoint: LiveEndpoint | None) -> dict[str, Any]:
+    text = " ".join((route.handler.__doc__ or "").split())
+    summary = _ADDRESS.sub("", text).rstrip(".") or text.strip("`")
+    described_so = route.describe(endpoint) if route.describe and endpoint is not None else {}
+    operation = {"responses": {"200": {"description": "OK"}}, **described_so}
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"\{(\w+)\}", path)
+    ]
+    slug = re.sub(r"\W+", "_", path).strip("_")
+    return {
+        "operationId": f"{route.method.lower()}_{slug or 'root'}",
+        "summary": summary,
+        **operation,
+        "parameters": [*named, *operation.get("parameters", ())],
     }
 
 

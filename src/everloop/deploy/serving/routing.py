@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from everloop.deploy.serving.endpoint import LiveEndpoint
 from everloop.deploy.serving.http import Request, Response, error_response
 from everloop.errors import EverloopError, NotFound, nearest
 
 Handler = Callable[[Request], Awaitable[Response]]
 ErrorShape = Callable[[EverloopError, str], Response]
+Describe = Callable[[LiveEndpoint], dict[str, Any]]
 
 REMEMBERED = 4096  # paths whose rule need not be looked for again
 
@@ -27,6 +29,7 @@ class Route(NamedTuple):
 
     ``endpoint`` : the request is for an endpoint: the one called ``{name}``, or the only one where
     the path has no such part; the handler finds it in ``request.endpoint``.
+    ``describe`` : body and answer at an endpoint, for :mod:`everloop.deploy.serving.openapi`.
     ``public`` : it answers without the token. ``error`` : how the protocol says what went wrong.
     """
 
@@ -36,6 +39,7 @@ class Route(NamedTuple):
     endpoint: bool = False
     public: bool = False
     error: ErrorShape = error_response
+    describe: Describe | None = None
 
 
 class Routed(Protocol):

@@ -17,9 +17,18 @@ from typing import Any
 import msgspec
 
 from everloop.deploy.serving.asking import Asking
+from everloop.deploy.serving.endpoint import LiveEndpoint
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import JSON, TEXT, Request, Response, status_of
 from everloop.deploy.serving.inputs import InputReader, Rows
+from everloop.deploy.serving.openapi import (
+    columns_of,
+    described,
+    fields,
+    label_of,
+    listed,
+    record_of,
+)
 from everloop.deploy.serving.protocols._bodies import envelope, read_instances, refused
 from everloop.deploy.serving.routing import Handler, Route
 from everloop.errors import EverloopError, InvalidInput, Unavailable, invalid
@@ -72,7 +81,8 @@ class MLflow:
 
         def route(method: str, path: str, handler: Handler, public: bool = False) -> Route:
             endpoint = method == "POST"
-            return Route(method, path, handler, endpoint, public, mlflow_error)
+            describe = _described if endpoint else None
+            return Route(method, path, handler, endpoint, public, mlflow_error, describe)
 
         return [
             route("GET", "/ping", self.ping, public=True),
@@ -107,6 +117,24 @@ def mlflow_error(error: EverloopError, request: str) -> Response:
     status = 400 if status == 422 else status
     code = _ERROR_CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "BAD_REQUEST")
     return refused(status, {"error_code": code, "message": error.message}, request)
+
+
+def _described(endpoint: LiveEndpoint) -> dict[str, Any]:
+    """Body and answer for OpenAPI: the four forms in JSON, and CSV."""
+    records, columns = listed(record_of(endpoint)), columns_of(endpoint)
+    names = [feature.name for feature in endpoint.champion.model.reader.schema.features]
+    split = fields(
+        {"columns": listed({"enum": names}), "data": listed({"type": "array"})}, "data"
+    )  # fmt: skip
+    forms = {
+        "dataframe_split": split, "dataframe_records": records,
+        "instances": {"anyOf": [records, listed({"type": "array"})]}, "inputs": columns,
+    }  # fmt: skip
+    bodies = {
+        CONTENT_TYPES[0]: {"anyOf": [fields({form: forms[form]}, form) for form in FORMS]},
+        CONTENT_TYPES[1]: {"type": "string"},
+    }
+    return described(bodies, fields({"predictions": listed(label_of(endpoint))}, "predictions"))
 
 
 def _content_type(request: Request) -> str:

@@ -23,6 +23,14 @@ from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import JSON, Request, Response, json_response
 from everloop.deploy.serving.inputs import InputReader, Rows
+from everloop.deploy.serving.openapi import (
+    columns_of,
+    described,
+    fields,
+    label_of,
+    listed,
+    record_of,
+)
 from everloop.deploy.serving.protocols._bodies import envelope, read_instances, sentence_response
 from everloop.deploy.serving.protocols.v2 import arm_of
 from everloop.deploy.serving.routing import Handler, Route
@@ -67,7 +75,10 @@ class V1:
             route("GET", "/v1/models", self.models, endpoint=False),
             *(route("GET", path, self.status) for path in chosen),
             *(route("GET", f"{path}/metadata", self.metadata) for path in chosen),
-            *(route("POST", f"{path}:predict", self.predict) for path in chosen),
+            *(
+                route("POST", f"{path}:predict", self.predict)._replace(describe=_described)
+                for path in chosen
+            ),
         ]
 
     async def alive(self, request: Request) -> Response:
@@ -127,6 +138,17 @@ class V1:
         name = "predictions" if asked.instances is not msgspec.UNSET else "outputs"
         answers = _answers(found.answer, asked.signature_name)
         return Response(200, _encode({name: answers}), [JSON, *found.headers], found.after)
+
+
+def _described(endpoint: LiveEndpoint) -> dict[str, Any]:
+    """Body and answer for OpenAPI."""
+    rows = {"anyOf": [listed(record_of(endpoint)), listed({"type": "array"})]}
+    signature = {"enum": [*LABELS, PROBABILITIES]}
+    by_rows = fields({"instances": rows, "signature_name": signature}, "instances")
+    by_columns = fields({"inputs": columns_of(endpoint), "signature_name": signature}, "inputs")
+    answers = {"type": "array", "items": {"anyOf": [label_of(endpoint), {"type": "array"}]}}
+    answer = {"type": "object", "properties": {"predictions": answers, "outputs": answers}}
+    return described({"application/json": {"anyOf": [by_rows, by_columns]}}, answer)
 
 
 def _read(asked: Asked, reader: InputReader) -> Rows:

@@ -21,6 +21,7 @@ from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import JSON, Request, Response, json_response
 from everloop.deploy.serving.inputs import InputReader, Rows
+from everloop.deploy.serving.openapi import described, fields, listed
 from everloop.deploy.serving.protocols._bodies import envelope, sentence_response
 from everloop.deploy.serving.protocols._tensors import (
     MOST_TENSORS,
@@ -100,7 +101,10 @@ class V2:
             route("GET", "/v2/health/ready", self.ready, public=True),
             *(route("GET", path, self.model, True) for path in (model, version)),
             *(route("GET", f"{path}/ready", self.model_ready, True) for path in (model, version)),
-            *(route("POST", f"{path}/infer", self.infer, True) for path in (model, version)),
+            *(
+                route("POST", f"{path}/infer", self.infer, True)._replace(describe=_described)
+                for path in (model, version)
+            ),
         ]
 
     async def server(self, request: Request) -> Response:
@@ -152,6 +156,35 @@ class V2:
         length = (HEADER_LENGTH, b"%d" % len(said))
         headers = [OCTETS, length, *found.headers]
         return Response(200, b"".join((said, *binary)), headers, found.after)
+
+
+def _described(endpoint: LiveEndpoint) -> dict[str, Any]:
+    """Body and answer for OpenAPI; the inputs are the model's columns, or one tensor of all."""
+    known = metadata(endpoint.champion.model.reader.schema)
+    shape, data = listed({"type": "integer"}), {"type": "array"}
+
+    def tensors(part: str) -> dict[str, Any]:
+        return listed(
+            {
+                "anyOf": [
+                    fields(
+                        {
+                            "name": {"const": one["name"]}, "shape": shape, "data": data,
+                            "datatype": {"type": "string", "examples": [one["datatype"]]},
+                        },
+                        "name", "shape", "datatype",
+                    )
+                    for one in known[part]
+                ]
+            }
+        )  # fmt: skip
+
+    whole = fields({"name": {"type": "string"}, "shape": shape, "data": data}, "name", "shape")
+    inputs = {"anyOf": [tensors("inputs"), {**listed(whole), "maxItems": 1}]}
+    named = {"type": "array", "items": fields({"name": {"type": "string"}}, "name")}
+    asked = fields({"id": {"type": "string"}, "inputs": inputs, "outputs": named}, "inputs")
+    bodies = {"application/json": asked, OCTETS[1].decode(): {"type": "string"}}
+    return described(bodies, fields({"outputs": tensors("outputs")}, "outputs"))
 
 
 def _endpoint(request: Request) -> LiveEndpoint:
