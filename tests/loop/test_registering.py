@@ -158,6 +158,8 @@ def test_over_http_only_what_is_here_or_allowed(tmp_path, onnx_file) -> None:
         with httpx.Client(base_url="http://127.0.0.1/api/v1", transport=Within(app)) as http:
             path = "/models/trips/register"
             outside = http.post(path, json={"source": str(onnx_file)})
+            gone = http.post(path, json={"source": str(tmp_path / "gone.onnx")})
+            assert gone.status_code == 403
             assert (outside.status_code, outside.json()["error"]["code"]) == (
                 403,
                 "outside_the_fence",
@@ -249,3 +251,16 @@ def test_a_pickle_runs_only_under_a_signature_and_behind_fences(tmp_path) -> Non
     (tmp_path / "model" / "model.pkl").write_bytes(b"other")
     with pytest.raises(Forbidden, match="no signature"):
         el.register(tmp_path / "model", "rent", **how, trust="alice")
+
+
+def test_code_that_was_fetched_is_not_taken_for_ones_own(tmp_path) -> None:
+    (tmp_path / "model.py").write_text("def predict(rows): return [1.0 for _ in rows]")
+    with el.start_run("first", dir=tmp_path / "project") as run:
+        run.log_artifact(tmp_path / "model.py")
+    how = {"dir": tmp_path / "project", "features": ["a"]}
+    with pytest.raises(EverloopError, match="LightGBM"):
+        el.register(f"runs:/{run.id}/model.py", "own", **how)
+    pickled_folder(tmp_path / "model")
+    (tmp_path / "model" / "model.py").write_text("def predict(rows): return [1.0 for _ in rows]")
+    with pytest.raises(Forbidden, match="pickle"):
+        el.register(tmp_path / "model", "own", **how)

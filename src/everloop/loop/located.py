@@ -19,6 +19,7 @@ from everloop.tracking.moving.places import PROXIED, Places, Tree, below_proxy
 from everloop.tracking.moving.records import MovedFile
 from everloop.tracking.moving.sources.rest import ProxiedTree
 
+FETCHED = ("models:/", "runs:/")
 MOST_FILES = 10_000
 MOST_BYTES = 2 << 30
 EXPECTED = "a file or folder that is there, models:/NAME/3, models:/NAME@ALIAS or runs:/ID/PATH"
@@ -33,7 +34,7 @@ def located(
     ``server`` : the MLflow that ``models:/`` and ``runs:/`` are of; this project without. ``fence``
     keeps those within who are not at this machine: without one, paths of this machine are read.
     """
-    if not source.startswith(("models:/", "runs:/")):
+    if not source.startswith(FETCHED):
         yield _local(source, fence)
         return
     with tempfile.TemporaryDirectory(dir=project.state, prefix=".brought-") as folder:
@@ -50,11 +51,11 @@ def located(
 
 
 def _local(source: str, fence: Fence | None) -> Path:
+    if fence is not None:  # first, so that nobody learns what is there
+        fence.check("source", source)
     path = Path(source)
     if "://" in source or not path.exists():
         raise invalid("source", source, EXPECTED, code="no_such_model")
-    if fence is not None:
-        fence.check("source", source)
     return path
 
 

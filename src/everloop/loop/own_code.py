@@ -16,6 +16,7 @@ from everloop.deploy.runtimes.python import CODE
 from everloop.errors import Forbidden, TooLarge, invalid
 from everloop.registry.signing import Keys
 from everloop.train.foreign._base import LARGEST, Hints, not_servable, numbers
+from everloop.train.foreign.mlflow import MLMODEL
 
 MODEL_PY = "model.py"
 OWN_KEY = "signing"
@@ -24,8 +25,11 @@ _LEFT_OUT = ("__pycache__", ".git", ".venv")
 
 
 def is_code(path: Path) -> bool:
-    """Whether a source is Python: a file ``.py``, or a folder with ``model.py``."""
-    return path.suffix == ".py" if path.is_file() else (path / MODEL_PY).is_file()
+    """Whether a source is Python: a file ``.py``, or a folder with ``model.py`` that MLflow did
+    not write."""
+    if path.is_file():
+        return path.suffix == ".py"
+    return (path / MODEL_PY).is_file() and not (path / MLMODEL).exists()
 
 
 def code_files(path: Path) -> dict[str, bytes]:

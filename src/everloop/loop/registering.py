@@ -24,7 +24,7 @@ from everloop.deploy.runtimes.python import PYTHON
 from everloop.errors import Forbidden, InvalidInput, invalid
 from everloop.loop.foreign import How
 from everloop.loop.graphs import graph_of
-from everloop.loop.located import located
+from everloop.loop.located import FETCHED, located
 from everloop.loop.own_code import code_files, is_code, schema_of, trusted
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
@@ -88,7 +88,9 @@ def registered(
     types = project.settings.skops_types.split(",")
     allowed = {named.strip() for named in (*types, *how.allow)} - {""}
     with located(project, source, how.server, fence) as path:
-        made = _made(project, path, name, how, allowed, fence)
+        # What was fetched is somebody else's: it is never taken for the caller's own code.
+        own = not source.startswith(FETCHED) and is_code(path)
+        made = _made(project, path, name, how, allowed, fence, own)
     schema = made.package.schema
     files = {**made.files, **_background(project, schema, how, fence)}
     version = _kept(project, made.package, files, actor)
@@ -104,14 +106,19 @@ class _Made(NamedTuple):
 
 
 def _made(
-    project: Project, path: Path, name: str, how: How, allowed: set[str], fence: Fence | None
+    project: Project,
+    path: Path,
+    name: str,
+    how: How,
+    allowed: set[str],
+    fence: Fence | None,
+    own: bool,
 ) -> _Made:
     hints = hints_of(how, fence)
     if path.suffix == ".toml":
         schema, files = graph_of(project, path)
         package = _package(name, schema, GRAPH)
         return _Made(msgspec.structs.replace(package, runtime=GRAPH), files)
-    own = path.exists() and is_code(path)
     if not own and how.trust is None:
         brought = read_model(path, hints, allowed)
         package = _package(name, brought.schema, brought.algorithm)
