@@ -148,6 +148,9 @@ def test_the_command_line_registers_and_deploys(tmp_path, onnx_file) -> None:
     assert "trips version 1 (skl2onnx) is registered." in said.output, said.output
     said = runner.invoke(command, ["deploy", "trips/1", *at])
     assert "is the champion of endpoint trips" in said.output, said.output
+    FRAME.to_csv(tmp_path / "rows.csv", index=False)
+    said = runner.invoke(command, ["predict", str(tmp_path / "rows.csv"), "--model", "trips", *at])
+    assert said.output.count("yes") + said.output.count("no") == len(FRAME), said.output
 
 
 def test_over_http_only_what_is_here_or_allowed(tmp_path, onnx_file) -> None:

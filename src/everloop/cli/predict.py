@@ -9,7 +9,7 @@ import click
 from everloop.cli._options import project_options
 from everloop.cli._output import next_step, print_json, say
 from everloop.data.sources import read_table
-from everloop.loop.batch import write_predictions
+from everloop.loop.batch import predict_frame, write_predictions
 from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 
@@ -17,6 +17,9 @@ from everloop.loop.project import Project
 @click.command("predict")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--version", type=int, help="Which version.  [default: the champion]")
+@click.option(
+    "--model", metavar="NAME/3", help="A registered version instead, also without a loop."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -26,6 +29,7 @@ from everloop.loop.project import Project
 def command(
     data: Path,
     version: int | None,
+    model: str | None,
     out: Path | None,
     folder: Path,
     loop_name: str | None,
@@ -33,9 +37,11 @@ def command(
 ) -> None:
     """Predict every row of DATA with the champion, checked against the model's schema."""
     with Project.open(folder) as project:
-        loop = loop_of(project, loop_name)
-        chosen = loop.version(version)
-        predictions = loop.predict(read_table(str(data.resolve()), project.dir), chosen.version)
+        if model is not None:
+            chosen = project.registry.resolve(model)
+        else:
+            chosen = loop_of(project, loop_name).version(version)
+        predictions = predict_frame(project, read_table(str(data.resolve()), project.dir), chosen)
     if out is not None:
         write_predictions(predictions, out)
     if as_json:
