@@ -56,7 +56,7 @@ class JsonLines(logging.Handler):
             "ms": round(seen.ms, 3),
         }  # fmt: skip
         if seen.traceparent:
-            line["trace"] = seen.traceparent.split("-")[1:2]
+            line["trace"] = "".join(seen.traceparent[:64].split("-")[1:2])
         self._put(line)
 
     def stop(self) -> None:
@@ -93,6 +93,4 @@ class JsonLines(logging.Handler):
 def _line(line: dict[str, Any]) -> bytes:
     at = datetime.fromtimestamp(line["time"], UTC)
     line["time"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if "trace" in line:
-        line["trace"] = "".join(line["trace"])
     return _encode(line) + b"\n"

@@ -173,10 +173,11 @@ def _traces() -> Traces | None:
         return None
     try:
         from everloop.deploy.serving.traces import Traces  # noqa: PLC0415 - an optional extra
+
+        return Traces(env)
     except MissingExtra as missing:
         _log.warning("%s", missing.message)  # the variables may be meant for others
         return None
-    return Traces(env)
 
 
 def _observers(lines: JsonLines | None, traces: Traces | None) -> list[Observer]:

@@ -79,7 +79,10 @@ def _exporter(name: str) -> Any:
             "OTEL_TRACES_EXPORTER", name, "an exporter that is installed",
             fix='pip install "everloop[otel]" brings otlp over HTTP.',
         )  # fmt: skip
-    return found[0].load()
+    try:
+        return found[0].load()
+    except ImportError as error:
+        raise MissingExtra("Tracing, which an OTEL_ variable asks for,", "otel") from error
 
 
 def _attributes(seen: Seen) -> dict[str, str | int]:
