@@ -45,7 +45,7 @@ from everloop.registry.models import ModelVersion
 def command(source: str, name: str, folder: Path, as_json: bool, **told: Any) -> None:
     """Register SOURCE, a model that was made elsewhere.
 
-    SOURCE is a file .onnx, .lgb or .txt (LightGBM) or .skops, an MLflow model's folder,
+    SOURCE is a file .onnx, .lgb or .txt (LightGBM), .skops or .safetensors, an MLflow folder,
     models:/NAME/3, models:/NAME@ALIAS or runs:/ID/PATH; or code: model.py with predict(rows),
     or a folder with one; or a graph of registered models, as .toml.
     """

@@ -44,9 +44,9 @@ def register(source: str | Path, name: str, *, dir: Path | str = ".", **how: Any
 
     Parameters
     ----------
-    source : a file ``.onnx``, ``.lgb`` or ``.txt`` (LightGBM) or ``.skops``; an MLflow model's
-        folder; ``models:/NAME/3``, ``models:/NAME@ALIAS`` or ``runs:/ID/PATH``; or code of your
-        own: ``model.py`` with ``predict(rows)``, or a folder with one; or a graph of models in
+    source : a file ``.onnx``, ``.lgb`` or ``.txt`` (LightGBM), ``.skops`` or ``.safetensors``; an
+        MLflow model's folder; ``models:/NAME/3``, ``models:/NAME@ALIAS`` or ``runs:/ID/PATH``; code
+        of your own, ``model.py`` with ``predict(rows)`` or a folder with one; a graph of models in
         ``.toml``.
     name : of the registered model; made when it is new.
     dir : the project's folder.

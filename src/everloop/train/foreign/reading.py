@@ -10,9 +10,10 @@ from everloop.train.foreign._base import Brought, Hints
 from everloop.train.foreign.lightgbm import from_lightgbm
 from everloop.train.foreign.mlflow import MLMODEL, from_mlflow, is_pickle, pickled
 from everloop.train.foreign.onnx import from_onnx
+from everloop.train.foreign.safetensors import from_safetensors
 from everloop.train.foreign.skops import from_skops
 
-EXPECTED = "a file .onnx, .lgb, .txt (LightGBM) or .skops, or a folder with MLmodel"
+EXPECTED = "a file .onnx, .lgb, .txt (LightGBM), .skops or .safetensors, or a folder with MLmodel"
 
 
 def read_model(path: Path, hints: Hints, allowed: Collection[str] = ()) -> Brought:
@@ -38,4 +39,6 @@ def read_model(path: Path, hints: Hints, allowed: Collection[str] = ()) -> Broug
         return from_lightgbm(path, hints)
     if suffix == ".skops":
         return from_skops(path, hints, allowed)
+    if suffix == ".safetensors":
+        return from_safetensors(path, hints)
     raise invalid("model", path.name, EXPECTED, code="unknown_format")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import torch
 from joblib import cpu_count
+from safetensors.torch import save_file
 from sklearn.base import BaseEstimator
 
 from everloop.data.schema import Schema
@@ -100,6 +102,13 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
     def module(self) -> torch.nn.Module:
         """From ``X`` to what is answered last (numbers, or probabilities), n by outputs."""
         return Last(Answering(self.network_, self.answer_)).eval()
+
+    def save(self, path: Path | str) -> None:
+        """Write the weights as safetensors; the header says which network they are for."""
+        told = {"kind": self.kind, "width": self.width, "hidden": self.hidden}
+        header = {key: str(value) for key, value in {**told, "layers": self.layers}.items()}
+        weights = Answering(self.network_, self.answer_).state_dict()
+        save_file({name: w.contiguous() for name, w in weights.items()}, path, header)
 
     def export_onnx(self, schema: Schema) -> bytes:
         """The whole graph from ``X`` to the answers, preparation included."""
