@@ -124,7 +124,7 @@ def test_small_groups_are_left_out_and_said():
 
 
 def test_a_group_column_that_is_not_there_is_refused_with_the_nearest():
-    with pytest.raises(InvalidInput, match=r'not sites.*Did you mean "site"'):
+    with pytest.raises(InvalidInput, match=r'no sites.*Did you mean "site"'):
         parse_gate("selection_rate_ratio by sites >= 0.8").check(grouped({"a": 0.5}, 40))
 
 

@@ -104,7 +104,7 @@ def find_files(source: str, base: Path) -> list[Path]:
     guess = nearest(path.name, beside)
     raise invalid(
         "data.source",
-        source,
+        path.name if path.is_absolute() else source,  # the folder is named behind it
         f"a file that exists in {path.parent.resolve()}",
         code="missing_file",
         fix=f'Did you mean "{Path(source).with_name(guess)}"?' if guess else None,
