@@ -32,9 +32,8 @@ def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
     settings = settings_of(folder)
     if settings.server:
         with connected(settings) as server:
-            found = server.statuses()
+            found, planes = server.statuses(), server.planes()
         states = [s for s in found if loop_name in (None, s.loop)]
-        planes = server.planes()
         up: dict[str, str] | None = {"url": server.url}
         _show_all(states, as_json, up, f"at {server.url}", planes)
         return

@@ -65,7 +65,7 @@ SPECS = {
 
 
 def graph_of(stage):
-    export._register_converters(stage)
+    export.register_converters(stage)
     model = convert_sklearn(
         stage,
         initial_types=[("X", DoubleTensorType([None, SCHEMA.width]))],
