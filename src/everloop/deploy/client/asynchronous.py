@@ -22,7 +22,7 @@ from everloop.deploy.client.messages import (
     predict_messages,
     unreachable,
 )
-from everloop.deploy.client.retrying import AGAIN, Retries
+from everloop.deploy.client.retrying import Retries
 
 
 class AsyncEndpoint:
@@ -88,19 +88,16 @@ class AsyncEndpoint:
         attempt = 0
         while True:
             attempt += 1
-            response = None
             try:
                 response = await self._http.post(
                     message.path, content=message.content, headers=message.headers
                 )
-                if response.status_code not in AGAIN:
-                    return response
-                pause = self.retries.pause(attempt, response)
             except httpx.TransportError as error:
                 pause = self.retries.pause(attempt, None)
                 if pause is None:
                     raise unreachable(self.url, error, attempt) from None
-            if pause is None:
-                assert response is not None
-                return response
+            else:
+                pause = self.retries.pause(attempt, response)
+                if pause is None:
+                    return response
             await asyncio.sleep(pause)

@@ -23,7 +23,7 @@ from everloop.deploy.client.messages import (
     predict_messages,
     unreachable,
 )
-from everloop.deploy.client.retrying import AGAIN, Retries
+from everloop.deploy.client.retrying import Retries
 
 
 class Endpoint:
@@ -108,19 +108,16 @@ class Endpoint:
         attempt = 0
         while True:
             attempt += 1
-            response = None
             try:
                 response = self._http.post(
                     message.path, content=message.content, headers=message.headers
                 )
-                if response.status_code not in AGAIN:
-                    return response
-                pause = self.retries.pause(attempt, response)
             except httpx.TransportError as error:
                 pause = self.retries.pause(attempt, None)
                 if pause is None:
                     raise unreachable(self.url, error, attempt) from None
-            if pause is None:
-                assert response is not None
-                return response
+            else:
+                pause = self.retries.pause(attempt, response)
+                if pause is None:
+                    return response
             time.sleep(pause)

@@ -29,8 +29,11 @@ class Retries(msgspec.Struct, frozen=True):
             raise invalid("retries.attempts", self.attempts, "1 to 100")
 
     def pause(self, attempt: int, response: httpx.Response | None) -> float | None:
-        """Seconds to wait after the attempt of this number; None when it was the last."""
-        if attempt >= self.attempts:
+        """Seconds to wait after the attempt of this number; None when there is to be no other.
+
+        ``response`` is what it brought, None when it brought none.
+        """
+        if attempt >= self.attempts or (response is not None and response.status_code not in AGAIN):
             return None
         said = (response.headers.get("retry-after", "") if response is not None else "").strip()
         if said.isdecimal():

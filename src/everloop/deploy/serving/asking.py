@@ -40,8 +40,7 @@ class Asking:
         self, request: Request, read: Read, size: int, version: int | None = None
     ) -> Answered:
         """Predict at ``request.endpoint``; see :meth:`ask`. ``size`` is the body's, in bytes."""
-        endpoint = request.endpoint
-        assert endpoint is not None, "the route is for an endpoint"
+        endpoint = request.asked_endpoint()
         call = Call(request.id, request.key, request.started, size, request.deadline)
         found = await self.ask(endpoint, call, read, version)
         request.version = found.answer.version

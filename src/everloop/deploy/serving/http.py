@@ -85,6 +85,11 @@ class Request:
         self.version = 0  # that answered
         self.id = request_id(self.headers.get(b"x-request-id"))
 
+    def asked_endpoint(self) -> LiveEndpoint:
+        """The endpoint of a route that is for one."""
+        assert self.endpoint is not None, "the route is for an endpoint"
+        return self.endpoint
+
     @property
     def key(self) -> str:
         """Who asks, for the choice of the version: the caller's own key, or this request's id."""

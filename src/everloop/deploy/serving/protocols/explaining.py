@@ -74,8 +74,7 @@ class Explaining:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def _found(self, request: Request, body: bytes) -> tuple[LiveArm, list[Explanation]]:
-        assert request.endpoint is not None, "the route is for an endpoint"
-        arm = request.endpoint.pick(request.key)
+        arm = request.asked_endpoint().pick(request.key)
         X = arm.model.reader.read(body).X
         if len(X) > MOST_ROWS:
             raise InvalidInput(

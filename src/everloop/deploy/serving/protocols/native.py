@@ -57,8 +57,7 @@ class Native:
 
     async def feedback(self, request: Request) -> Response:
         """``POST /endpoints/NAME/feedback`` with ``[{"id": ..., "label": ...}]``"""
-        endpoint = request.endpoint
-        assert endpoint is not None, "the route is for an endpoint"
+        endpoint = request.asked_endpoint()
         labels = read_labels(
             await self._asking.body(request), endpoint.champion.model.predictor.schema
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -208,7 +208,7 @@ class Rpc:
         deadline = None if left is None else started + left
         call = Call(id, key, started, request.ByteSize(), deadline)
         version = None if arm is None else arm.version
-        read = partial(_read, tensors)
+        read = partial(read_tensors, tensors)
         answer, _, after = await self._asking.ask(endpoint, call, read, version)
         response = _response(request, endpoint, answer, id)
         if after is not None:
@@ -295,10 +295,6 @@ def _text(value: bytes, path: str) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise invalid(f"{path}.contents", "<bytes>", "UTF-8 text", code="not_utf8") from None
-
-
-def _read(tensors: Sequence[Tensor], reader: Any) -> Any:
-    return read_tensors(tensors, reader)
 
 
 def _response(request: Any, endpoint: LiveEndpoint, answer: Answer, id: str) -> Any:

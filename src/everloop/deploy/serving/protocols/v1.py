@@ -91,7 +91,7 @@ class V1:
 
     async def status(self, request: Request) -> Response:
         """``GET /v1/models/M``: whether it answers, in both protocols' words."""
-        endpoint = _endpoint(request)
+        endpoint = request.asked_endpoint()
         arm = _named(request, endpoint)
         versions = [
             {
@@ -107,7 +107,7 @@ class V1:
 
     async def metadata(self, request: Request) -> Response:
         """``GET /v1/models/M/metadata``: names, types and shapes of inputs and outputs."""
-        endpoint = _endpoint(request)
+        endpoint = request.asked_endpoint()
         arm = _named(request, endpoint) or endpoint.champion
         signature = _signature(arm.model.reader.schema)
         return json_response(
@@ -121,7 +121,7 @@ class V1:
 
     async def predict(self, request: Request) -> Response:
         """``POST /v1/models/M[/versions/V|/labels/L]:predict``"""
-        endpoint = _endpoint(request)
+        endpoint = request.asked_endpoint()
         arm = _named(request, endpoint)
         body = await self._asking.body(request)
         asked = envelope(_asked, body)
@@ -177,11 +177,6 @@ def _check_signature(signature: str, schema: Schema) -> None:
 
 def _answers(answer: Answer, signature: str) -> list[Any]:
     return answer.y if signature in LABELS or answer.shares is None else answer.shares
-
-
-def _endpoint(request: Request) -> LiveEndpoint:
-    assert request.endpoint is not None, "the route is for an endpoint"
-    return request.endpoint
 
 
 def _named(request: Request, endpoint: LiveEndpoint) -> LiveArm | None:

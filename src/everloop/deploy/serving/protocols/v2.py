@@ -20,7 +20,6 @@ from everloop.deploy.serving.core import Answer
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import JSON, Request, Response, json_response
-from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.openapi import described, fields, listed
 from everloop.deploy.serving.protocols._bodies import envelope, sentence_response
 from everloop.deploy.serving.protocols._tensors import (
@@ -124,7 +123,7 @@ class V2:
 
     async def model(self, request: Request) -> Response:
         """``GET /v2/models/M``: names, types and shapes."""
-        endpoint = _endpoint(request)
+        endpoint = request.asked_endpoint()
         arm = arm_of(request.params.get("version"), endpoint) or endpoint.champion
         versions = [str(one.version) for one in endpoint.arms]
         said = {"name": endpoint.name, "versions": versions, "platform": PLATFORM}
@@ -132,13 +131,13 @@ class V2:
 
     async def model_ready(self, request: Request) -> Response:
         """``GET /v2/models/M/ready``: it answers; 404 when it does not."""
-        endpoint = _endpoint(request)
+        endpoint = request.asked_endpoint()
         arm_of(request.params.get("version"), endpoint)
         return json_response({"name": endpoint.name, "ready": True})
 
     async def infer(self, request: Request) -> Response:
         """``POST /v2/models/M/infer``"""
-        endpoint = _endpoint(request)
+        endpoint = request.asked_endpoint()
         arm = arm_of(request.params.get("version"), endpoint)
         body = await self._asking.body(request)
         asked, raw = _divided(request, body)
@@ -146,7 +145,7 @@ class V2:
         request.take_id(asked.id)
         names = [output.name for output in asked.outputs or ()]
         check_outputs(names, (arm or endpoint.champion).model.reader.schema)
-        read = partial(_read, tensors)
+        read = partial(read_tensors, tensors)
         version = None if arm is None else arm.version
         found = await self._asking.answer(request, read, len(body), version)
         schema = endpoint.arm(found.answer.version).model.reader.schema
@@ -185,11 +184,6 @@ def _described(endpoint: LiveEndpoint) -> dict[str, Any]:
     asked = fields({"id": {"type": "string"}, "inputs": inputs, "outputs": named}, "inputs")
     bodies = {"application/json": asked, OCTETS[1].decode(): {"type": "string"}}
     return described(bodies, fields({"outputs": tensors("outputs")}, "outputs"))
-
-
-def _endpoint(request: Request) -> LiveEndpoint:
-    assert request.endpoint is not None, "the route is for an endpoint"
-    return request.endpoint
 
 
 def arm_of(version: str | None, endpoint: LiveEndpoint) -> LiveArm | None:
@@ -235,10 +229,6 @@ def _tensors(asked: Infer, raw: memoryview) -> list[Tensor]:
         expected = "no more raw data than the inputs name"
         raise invalid("body", f"<{len(raw)} bytes too many>", expected, code="wrong_size", path="$")
     return found
-
-
-def _read(tensors: list[Tensor], reader: InputReader) -> Rows:
-    return read_tensors(tensors, reader)
 
 
 def _said(
