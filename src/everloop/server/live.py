@@ -84,8 +84,8 @@ class Live:
 
         Raises :class:`~everloop.errors.NotFound` before the first event.
         """
-        state = await self.work(functools.partial(read_state, db, run))
-        return self._events(db, run, state, last)
+        await self.work(functools.partial(read_state, db, run))
+        return self._events(db, run, last)
 
     def close(self) -> None:
         """End every stream; listeners may come back to another server."""
@@ -97,15 +97,15 @@ class Live:
         """Run what reads the database in the one thread that is for that."""
         return await anyio.to_thread.run_sync(function, limiter=self.pool)
 
-    async def _events(
-        self, db: Database, run: str, state: State, last: EventId | None
-    ) -> AsyncIterator[bytes]:
+    async def _events(self, db: Database, run: str, last: EventId | None) -> AsyncIterator[bytes]:
         feed = self._feed(db, run)
         listener, missed = feed.join(last)
         try:
             yield b"retry: 1000\n\n"
             if missed is None:
-                async for event in self._catch_up(db, run, state, last):
+                # What came before the feed's first look is told here, what comes after by the feed.
+                await feed.begun.wait()
+                async for event in self._catch_up(db, run, last):
                     yield event
             for event in missed or ():
                 yield event
@@ -114,11 +114,10 @@ class Live:
         finally:
             feed.leave(listener)
 
-    async def _catch_up(
-        self, db: Database, run: str, state: State, last: EventId | None
-    ) -> AsyncIterator[bytes]:
+    async def _catch_up(self, db: Database, run: str, last: EventId | None) -> AsyncIterator[bytes]:
         """The run's state, and the points since ``last`` where that is known."""
         newest = last.newest if last is not None else 0
+        state = await self.work(functools.partial(read_state, db, run))
         yield encode("state", EventId(self.boot, 0, newest), state)
         if last is None:
             return
@@ -147,11 +146,12 @@ Queue = asyncio.Queue[bytes | None]
 
 
 class Feed:
-    """One run's events, as long as somebody listens."""
+    """One run's events, as long as somebody listens; ``begun`` after the first look."""
 
     def __init__(self, live: Live, db: Database, run: str) -> None:
         self.run = run
         self.over = False
+        self.begun = asyncio.Event()
         self._live = live
         self._watcher = Watcher(db, run)
         self._state: State | None = None
@@ -185,6 +185,7 @@ class Feed:
     def end(self) -> None:
         """Tell all listeners that nothing more comes."""
         self.over = True
+        self.begun.set()
         for queue in list(self._listeners):
             if queue.full():
                 _let_go(queue)
@@ -200,6 +201,7 @@ class Feed:
                 look = await self._live.work(self._watcher.look)
             except EverloopError:  # the run is gone, or the database: who comes back is told
                 break
+            self.begun.set()
             self._tell(look)
             if look.state.over and not look.more:
                 self._say("end", _ending(look.state))
