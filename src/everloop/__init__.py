@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from everloop.deploy.client import AsyncEndpoint as AsyncEndpoint
     from everloop.deploy.client import Endpoint as Endpoint
     from everloop.errors import EverloopError as EverloopError
+    from everloop.loop.batches.run import predict_batch as predict_batch
     from everloop.loop.checking import check as check
     from everloop.loop.cleaning import gc as gc
     from everloop.loop.cycles import Cycle as Cycle
@@ -58,6 +59,7 @@ _HOME = {
     "import_mlflow": "everloop.loop.moving",
     "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",
+    "predict_batch": "everloop.loop.batches.run",
     "promote": "everloop.loop.direct",
     "register": "everloop.loop.registering",
     "runs": "everloop.tracking.client.frames",

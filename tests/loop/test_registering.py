@@ -23,7 +23,7 @@ import everloop as el
 from everloop.cli import everloop as command
 from everloop.cli._api import Within
 from everloop.errors import EverloopError, Forbidden
-from everloop.loop.batch import predict_frame
+from everloop.loop.batches.frames import predict_frame
 from everloop.loop.project import Project
 from everloop.server.app import create_app
 from everloop.server.middleware.tokens import ALL, Principal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from pathlib import Path
 from typing import TextIO
 
 from everloop.errors import Conflict
@@ -14,14 +15,20 @@ def take(project: Project) -> TextIO:
 
     Raises :class:`~everloop.errors.Conflict` when another process holds it.
     """
-    file = (project.state / "controller.lock").open("a+")
+    busy = Conflict(
+        "controller: another process runs the cycles of this folder.", code="controller_busy"
+    )
+    return hold(project.state / "controller.lock", busy)
+
+
+def hold(path: Path, busy: Conflict) -> TextIO:
+    """The file, locked until it is closed or this process ends; raises ``busy`` otherwise."""
+    file = path.open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise Conflict(
-            "controller: another process runs the cycles of this folder.", code="controller_busy"
-        ) from None
+        raise busy from None
     return file
 
 

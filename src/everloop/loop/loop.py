@@ -190,7 +190,7 @@ class Loop:
         """
         frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows)
         # The model's runtime is for those who predict; the control plane does without it.
-        batch = importlib.import_module("everloop.loop.batch")
+        batch = importlib.import_module("everloop.loop.batches.frames")
         answers: pl.DataFrame = batch.predict_frame(self.project, frame, self.version(version))
         return answers
 

@@ -40,19 +40,33 @@ class Table(ABC):
     def opened(self, part: Part) -> AbstractContextManager[Path]:
         """A file of this machine with the part's bytes, compared with what it was."""
 
+    def marks(self) -> list[Part]:
+        """The parts by what tells a change: of files their content, of objects their ETags."""
+        return self.parts()
+
     def batches(
         self, parts: Sequence[Part], whole: Collection[str] = (), rows: int = BLOCK
     ) -> Iterator[pl.DataFrame]:
         """All rows, at most about ``rows`` at a time; of ``whole`` columns as whole numbers."""
+        for _, frame in self.placed(parts, rows=rows):
+            yield _whole(frame, whole)
+
+    def placed(
+        self, parts: Sequence[Part], begin: int = 0, rows: int = BLOCK
+    ) -> Iterator[tuple[int, pl.DataFrame]]:
+        """The same rows, each batch with the number of its part, from that number ``begin`` on."""
         types: dict[str, pl.DataType] | None = None
         columns: list[str] = []
-        for part in parts:
+        if begin:
+            with self.opened(parts[0]) as path:
+                types = told_types(path, self.text)
+        for number, part in enumerate(parts[begin:], begin):
             with self.opened(part) as path:
                 if types is None:
                     types = told_types(path, self.text)
                 for frame in frames(path, types, rows):
                     columns = columns or frame.columns
-                    yield _whole(_aligned(frame, columns, part, parts[0]), whole)
+                    yield number, _aligned(frame, columns, part, parts[0])
 
 
 def changed(part: Part, why: str) -> Conflict:

@@ -36,6 +36,15 @@ class Objects(Table):
             root, store = opened_store(self._address)
             return [Part(f"{root}/{key}", 0, "", "") for key in found_keys(self._address, store)]
 
+    def marks(self) -> list[Part]:
+        with available(self._address):
+            root, store = opened_store(self._address)
+            found = [(key, obstore.head(store, key)) for key in found_keys(self._address, store)]
+        return [
+            Part(f"{root}/{key}", int(meta["size"]), str(meta.get("e_tag") or ""), "")
+            for key, meta in found
+        ]
+
     @contextmanager
     def opened(self, part: Part) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="everloop-") as scratch:
@@ -44,12 +53,16 @@ class Objects(Table):
                 root, store = opened_store(self._address)
                 key = part.address.removeprefix(f"{root}/")
                 digest = hashlib.sha256()
-                for chunk in obstore.get(store, key).stream(min_chunk_size=CHUNK):
+                got = obstore.get(store, key)
+                now = str(got.meta.get("e_tag") or "")
+                if part.stamp and not part.sha256 and now != part.stamp:
+                    raise changed(part, "its ETag is another")
+                for chunk in got.stream(min_chunk_size=CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
             if part.sha256 and digest.hexdigest() != part.sha256:
-                now = path.stat().st_size
-                raise changed(part, f"{part.bytes:,} bytes then, {now:,} now")
+                size = path.stat().st_size
+                raise changed(part, f"{part.bytes:,} bytes then, {size:,} now")
             yield path
 
     def _part(self, root: str, store: ObjectStore, key: str) -> Part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Query(Table):
         self._address, self._query, self._base = address, query, base
 
     def parts(self) -> list[Part]:
-        rows, digest = 0, _Sum()
+        rows, digest = 0, RowSum()
         for batch in self._answer(BLOCK):
             rows += batch.height
             digest.add(batch)
@@ -37,15 +37,19 @@ class Query(Table):
     def opened(self, part: Part) -> AbstractContextManager[Path]:
         raise NotImplementedError("an answer is no file")
 
-    def batches(
-        self, parts: Sequence[Part], whole: Collection[str] = (), rows: int = BLOCK
-    ) -> Iterator[pl.DataFrame]:
+    def marks(self) -> list[Part]:
+        return self.names()
+
+    def placed(
+        self, parts: Sequence[Part], begin: int = 0, rows: int = BLOCK
+    ) -> Iterator[tuple[int, pl.DataFrame]]:
         [part] = parts
-        count, digest = 0, _Sum()
+        count, digest = 0, RowSum()
         for batch in self._answer(rows):
             count += batch.height
-            digest.add(batch)
-            yield batch
+            if part.sha256:
+                digest.add(batch)
+            yield 0, batch
         if not part.sha256:
             return
         if count != part.bytes:
@@ -59,7 +63,7 @@ class Query(Table):
         return answered(self._address, self._query, self._base, rows)
 
 
-class _Sum:
+class RowSum:
     """Of the hashes of rows: the same whatever their order."""
 
     def __init__(self) -> None:

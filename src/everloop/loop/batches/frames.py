@@ -1,4 +1,4 @@
-"""Predictions for a whole table at once, without a server."""
+"""Predictions for a table in memory, without a server."""
 
 from __future__ import annotations
 
@@ -26,26 +26,39 @@ def predict_frame(project: Project, frame: pl.DataFrame, version: ModelVersion) 
     """
     model = PackagedModel(*project.package(version))
     schema = model.package.schema
-    answers = model.answers(conform(frame, schema))
+    ids = [schema.id] if schema.id is not None and schema.id in frame.columns else []
+    answers = answer_columns(model, conform(frame, schema))
+    return pl.DataFrame([*frame.select(ids), *answers])
+
+
+def answer_columns(
+    model: PackagedModel, conformed: pl.DataFrame, every_class: bool = False
+) -> list[pl.Series]:
+    """What the model answers to rows that conform to its schema, as columns.
+
+    ``every_class`` adds ``probability of C`` for each class C.
+    """
+    schema = model.package.schema
+    answers = model.answers(conformed)
     columns: dict[str, object] = {}
-    if schema.id is not None and schema.id in frame.columns:
-        columns[schema.id] = frame[schema.id]
     if schema.numeric:
         columns["y_pred"] = answers.pred
         if answers.proba is not None:
             quantiles, _ = values_and_levels(answers.proba)
             for q, values in zip(schema.quantiles, quantiles.T, strict=True):
                 columns[f"q{q:g}"] = values
-    elif schema.task == "multilabel":
-        assert answers.proba is not None
+        return pl.DataFrame(columns).get_columns()
+    if schema.task == "multilabel":
         columns["y_pred"] = texts(answers.pred, schema.classes)
+        every_class = True
+    else:
+        columns["y_pred"] = pl.Series(schema.classes).gather(answers.pred)
+        if answers.proba is not None:
+            columns["probability"] = answers.proba[np.arange(conformed.height), answers.pred]
+    if every_class and answers.proba is not None:
         for label, values in zip(schema.classes, answers.proba.T, strict=True):
             columns[f"probability of {label}"] = values
-    else:
-        columns["y_pred"] = [schema.classes[code] for code in answers.pred]
-        if answers.proba is not None:
-            columns["probability"] = answers.proba[np.arange(frame.height), answers.pred]
-    return pl.DataFrame(columns)
+    return pl.DataFrame(columns).get_columns()
 
 
 def write_predictions(predictions: pl.DataFrame, out: Path) -> None:

@@ -1,0 +1,1 @@
+"""Predictions of tables larger than memory: resumable, each row exactly once."""
