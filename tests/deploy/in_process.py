@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,29 @@ from everloop.deploy.serving.protocols.v1 import V1
 from everloop.deploy.serving.protocols.v2 import V2
 from everloop.deploy.serving.shadows import Shadows
 from everloop.deploy.state import state_path
+
+
+class Asked(NamedTuple):
+    """A request as RSGI has it."""
+
+    path: str
+    headers: dict[str, str]
+    method: str = "POST"
+    query_string: str = ""
+
+
+class Exchanged:
+    """A body that is there, in RSGI's form, and the ``answer`` to it: status and body."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.answer = (0, b"")
+
+    async def __call__(self) -> bytes:
+        return self.body
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.answer = (status, body)
 
 
 class Plane:
@@ -51,21 +74,11 @@ class Plane:
 
     def post(self, path: str, body: bytes, **headers: str) -> tuple[int, bytes]:
         """Status and body of the answer."""
-        given = [(b"host", b"127.0.0.1"), (b"content-length", str(len(body)).encode())]
-        given += [(k.replace("_", "-").encode(), v.encode("latin-1")) for k, v in headers.items()]
-        scope = {
-            "type": "http", "method": "POST", "path": path, "query_string": b"", "headers": given,
-        }  # fmt: skip
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        self.loop.run_until_complete(self.app(scope, receive, send))
-        return sent[0]["status"], sent[1]["body"]
+        given = {"host": "127.0.0.1", "content-length": str(len(body))}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        exchange = Exchanged(body)
+        self.loop.run_until_complete(self.app(Asked(path, given), exchange))
+        return exchange.answer
 
     def logged(self) -> list[dict[str, Any]]:
         """Every record of the prediction log; raises for one that is not whole."""

@@ -177,3 +177,10 @@ def test_a_package_signed_by_a_stranger_is_not_loaded(project, start, tmp_path_f
     serving = start()
     assert "trusted keys" in serving.status()["errors"]["flights"]
     assert serving.predict([ROW]).status_code == 404
+
+
+def test_a_key_that_cannot_be_seen_is_refused(project, start):
+    project.want(flights=[Arm(1, project.linear())])
+    serving = start()
+    answer = serving.predict([ROW], headers={"x-everloop-key": "José".encode()})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_header")

@@ -10,6 +10,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+try:
+    from uvloop import new_event_loop
+except ImportError:  # there is none for Windows
+    from asyncio import new_event_loop
+
 from everloop.deploy.serving.lines import JsonLines
 from everloop.deploy.serving.server import Options, serve
 from everloop.durations import seconds
@@ -68,7 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
             level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s",
             handlers=None if lines is None else [lines],
         )  # fmt: skip
-        asyncio.run(serve(given))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(serve(given))
     except EverloopError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 2

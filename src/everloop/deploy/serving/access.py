@@ -12,7 +12,7 @@ import ipaddress
 from everloop.deploy.serving.http import Request
 from everloop.errors import EverloopError, Forbidden, InvalidInput
 
-_NAMES = {b"localhost", b"127.0.0.1", b"[::1]"}
+_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 
 
 class Access:
@@ -29,17 +29,19 @@ class Access:
                 fix="Set EVERLOOP_TOKEN to serve beyond this machine.",
             )  # fmt: skip
         self._any_name = bool(token) or not is_loopback(host)
-        self._token = token.encode()
-        self._known: set[bytes] = set()
+        self._token = token
+        self._expected = f"Bearer {token}".encode()
+        self._known: set[str] = set()
 
     def check(self, request: Request) -> None:
         """Raise an error of code ``unauthorized`` (401) or Forbidden (403), or let it pass."""
-        self.check_token(request.headers.get(b"authorization", b""))
+        if self._token:
+            self.check_token(request.headers.get("authorization", ""))
         self.check_host(request)
 
-    def check_token(self, given: bytes) -> None:
+    def check_token(self, given: str) -> None:
         """Raise an error of code ``unauthorized`` unless the header's value holds the token."""
-        if self._token and not hmac.compare_digest(given, b"Bearer " + self._token):
+        if self._token and not hmac.compare_digest(given.encode(), self._expected):
             raise EverloopError(
                 "authorization: expected the header `Authorization: Bearer TOKEN`.",
                 code="unauthorized", path="authorization",
@@ -49,18 +51,18 @@ class Access:
         """On loopback without a token: refuse a foreign Host or Origin."""
         if self._any_name:
             return
-        host = request.headers.get(b"host", b"localhost")
+        host = request.headers.get("host", "localhost")
         if host not in self._known:
             if _name(host) not in _NAMES:
                 raise _foreign("host", host)
             if len(self._known) < 64:
                 self._known.add(host)
         # Another program's page on this machine is as foreign as one from elsewhere.
-        origin = request.headers.get(b"origin")
-        if origin is not None and origin.partition(b"://")[2].lower() != host.lower():
+        origin = request.headers.get("origin")
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise _foreign("origin", origin)
-        site = request.headers.get(b"sec-fetch-site", b"none")
-        if request.method == "POST" and site not in (b"none", b"same-origin"):
+        site = request.headers.get("sec-fetch-site", "none")
+        if request.method == "POST" and site not in ("none", "same-origin"):
             raise _foreign("sec-fetch-site", site)
 
 
@@ -74,14 +76,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _name(host: bytes) -> bytes:
-    name, colon, port = host.lower().rpartition(b":")
-    return name if colon and port.isdigit() else host.lower()
+def _name(host: str) -> str:
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdecimal() else host.lower()
 
 
-def _foreign(header: str, value: bytes) -> Forbidden:
+def _foreign(header: str, value: str) -> Forbidden:
     return Forbidden(
-        f"{header}: got {value[:80].decode('latin-1')!r}, expected this server's own name.",
+        f"{header}: got {value[:80]!r}, expected this server's own name.",
         code="foreign_host", path=header,
         fix="Set EVERLOOP_TOKEN to serve under other names.",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The data plane's ASGI application: one route table, and errors as JSON."""
+"""The data plane's RSGI application: one route table, and errors as JSON."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import (
     TEXT,
     UNCLEAR_END,
-    Receive,
+    Exchange,
     Request,
     Response,
     Scope,
-    Send,
     error_response,
     json_response,
 )
@@ -32,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class App:
-    """The ASGI application over the parts made by :mod:`everloop.deploy.serving.server`."""
+    """The RSGI application over the parts made by :mod:`everloop.deploy.serving.server`."""
 
     def __init__(
         self,
@@ -57,9 +56,9 @@ class App:
         self._routes = [*own, *(r for protocol in protocols for r in protocol.routes())]
         self._router = Router(self._routes)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request; whatever happens, with JSON and a stable code."""
-        request = Request(scope, receive)
+        request = Request(scope, exchange)
         shape: ErrorShape = error_response
         path = ""
         try:
@@ -74,12 +73,12 @@ class App:
         except EverloopError as error:
             response = shape(error, request.id)
             if error.code == UNCLEAR_END:
-                response.headers.append((b"connection", b"close"))
+                response.headers.append(("connection", "close"))
         except Exception:
             _log.exception("request %s failed", request.id)
             failure = EverloopError("The server failed on this request.", code="internal")
             response = shape(failure, request.id)
-        await response.send(send)
+        response.send(exchange)
         endpoint = request.endpoint.name if request.endpoint else ""
         if self._watch.needed:
             self._watch.tell(_seen(request, path, endpoint, response.status))
@@ -163,6 +162,6 @@ def _seen(request: Request, route: str, endpoint: str, status: int) -> Seen:
     return Seen(
         request.method, route, request.id, endpoint, request.version, status,
         (time.perf_counter() - request.started) * 1000,
-        headers.get(b"traceparent", b"").decode("latin-1"),
-        headers.get(b"tracestate", b"").decode("latin-1"),
+        headers.get("traceparent", ""),
+        headers.get("tracestate", ""),
     )  # fmt: skip

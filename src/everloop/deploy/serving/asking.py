@@ -56,8 +56,8 @@ class Asking:
         named = None if version is None else endpoint.arm(version)
         answer = await self.core.answer(endpoint, read, call, named)
         headers = [
-            (b"x-request-id", call.request.encode()),
-            (b"x-everloop-version", b"%d" % answer.version),
+            ("x-request-id", call.request),
+            ("x-everloop-version", str(answer.version)),
         ]
         after = partial(self._shadows.offer, endpoint, read, call) if endpoint.shadows else None
         return Answered(answer, headers, after)

@@ -88,7 +88,8 @@ class Core:
         :class:`~everloop.errors.Unavailable` when there is no place for it or no time.
         """
         turns = endpoint.turns
-        call = _with_deadline(call, endpoint)
+        if endpoint.serving.deadline_ms:
+            call = _with_deadline(call, endpoint.serving.deadline_ms)
         await turns.take(call.deadline)
         try:
             return await self._answer(endpoint, read, call, named)
@@ -289,12 +290,9 @@ def _record(
     )
 
 
-def _with_deadline(call: Call, endpoint: LiveEndpoint) -> Call:
+def _with_deadline(call: Call, most_ms: float) -> Call:
     """The caller's deadline, or the endpoint's; the earlier of the two."""
-    most = endpoint.serving.deadline_ms
-    if not most:
-        return call
-    own = call.started + most / 1000
+    own = call.started + most_ms / 1000
     return call._replace(deadline=own if call.deadline is None else min(own, call.deadline))
 
 

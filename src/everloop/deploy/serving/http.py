@@ -1,4 +1,8 @@
-"""Requests and answers on the raw ASGI interface: what this server needs of them, and no more."""
+"""Requests and answers on granian's RSGI interface: what this server needs, and no more.
+
+RSGI hands over a body and takes an answer in one call each, where ASGI needs two messages:
+https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,15 @@ import os
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from everloop.deploy.serving.endpoint import LiveEndpoint
+from everloop.deploy.serving.patience import Patience
 from everloop.errors import (
     Conflict,
     EverloopError,
@@ -25,13 +30,10 @@ from everloop.errors import (
     Unavailable,
 )
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Header = tuple[bytes, bytes]
+Header = tuple[str, str]
 
-JSON = (b"content-type", b"application/json")
-TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+JSON = ("content-type", "application/json")
+TEXT = ("content-type", "text/plain; version=0.0.4; charset=utf-8")
 
 UNCLEAR_END = "unclear_end"  # of a body: what follows on its connection cannot be trusted
 
@@ -57,33 +59,62 @@ _STATUS_OF_TYPE: tuple[tuple[type[EverloopError], int], ...] = (
     (Conflict, 409),
     (Unavailable, 503),
 )
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-CODINGS = (b"identity", b"gzip", b"deflate")  # of a body; gzip by RFC 1952, deflate by RFC 1950
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+CODINGS = ("identity", "gzip", "deflate")  # of a body; gzip by RFC 1952, deflate by RFC 1950
 BODY_SECONDS = 30.0  # a whole body may take so long: each one under way holds a connection
 _encode = msgspec.json.Encoder().encode
+_patience = Patience(BODY_SECONDS)
 # Unique over processes by the random part, over requests by the count.
 _process, _count = os.urandom(8).hex(), count(1)
+
+
+class Headers(Protocol):
+    """Names in lower case. Values that are not ASCII are left out of the items."""
+
+    def items(self) -> list[Header]: ...
+
+    def __contains__(self, name: str) -> bool: ...
+
+
+class Scope(Protocol):
+    """What RSGI says of a request."""
+
+    method: str
+    path: str
+    query_string: str
+    headers: Headers
+
+
+class Exchange(Protocol):
+    """RSGI's way to a request's body, whole or in pieces, and back."""
+
+    def __call__(self) -> Awaitable[bytes]: ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def response_bytes(self, status: int, headers: list[Header], body: bytes) -> None: ...
 
 
 class Request:
     """One request; its body is read when asked for."""
 
     __slots__ = (
-        "_receive", "endpoint", "headers", "id", "method", "params", "path", "query", "started",
-        "version",
+        "_exchange", "_given", "endpoint", "headers", "id", "method", "params", "path", "query",
+        "started", "version",
     )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, exchange: Exchange) -> None:
         self.started = time.perf_counter()
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.query: bytes = scope["query_string"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self._receive = receive
-        self.params: dict[str, str] = {}  # what the names in the route's path stand for
+        self.method = scope.method
+        self.path = scope.path
+        self.query = scope.query_string
+        self._given = scope.headers
+        self.headers = dict(self._given.items())
+        self._exchange = exchange
+        self.params: Mapping[str, str] = {}  # what the names in the route's path stand for
         self.endpoint: LiveEndpoint | None = None  # of a route that is for one
         self.version = 0  # that answered
-        self.id = request_id(self.headers.get(b"x-request-id"))
+        self.id = request_id(self.headers.get("x-request-id"))
 
     def asked_endpoint(self) -> LiveEndpoint:
         """The endpoint of a route that is for one."""
@@ -92,32 +123,43 @@ class Request:
 
     @property
     def key(self) -> str:
-        """Who asks, for the choice of the version: the caller's own key, or this request's id."""
-        given = self.headers.get(b"x-everloop-key")
-        return self.id if given is None else given.decode("latin-1")
+        """Who asks, for the choice of the version: the caller's own key, or this request's id.
+
+        Raises InvalidInput for a key that is not ASCII: it cannot be seen, and another one in its
+        place would not keep the caller with one version.
+        """
+        given = self.headers.get("x-everloop-key")
+        if given is not None:
+            return given
+        if "x-everloop-key" in self._given:
+            raise InvalidInput(
+                "x-everloop-key: expected ASCII characters.",
+                code="invalid_header", path="x-everloop-key", expected="ASCII characters",
+                fix="Percent-encode the key, or send a hash of it.",
+            )  # fmt: skip
+        return self.id
 
     @property
     def deadline(self) -> float | None:
         """When the caller stops waiting: ``x-everloop-deadline-ms`` after the request came."""
-        given = self.headers.get(b"x-everloop-deadline-ms")
+        given = self.headers.get("x-everloop-deadline-ms")
         if given is None:
             return None
-        if not given.isdigit() or len(given) > 9:
+        if not given.isdecimal() or len(given) > 9:
             raise InvalidInput(
                 "x-everloop-deadline-ms: expected a whole number of milliseconds.",
-                code="invalid_header", path="x-everloop-deadline-ms",
-                got=given[:40].decode("latin-1"),
+                code="invalid_header", path="x-everloop-deadline-ms", got=given[:40],
             )  # fmt: skip
         return self.started + int(given) / 1000
 
     def take_id(self, given: str | None) -> None:
         """The id that the body names, where no header did."""
-        if given and b"x-request-id" not in self.headers and _REQUEST_ID.fullmatch(given.encode()):
+        if given and "x-request-id" not in self.headers and _REQUEST_ID.fullmatch(given):
             self.id = given
 
     def parameters(self) -> dict[str, str]:
         """The query's parameters; the last of a name counts."""
-        return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))
+        return dict(parse_qsl(self.query, keep_blank_values=True))
 
     async def body(self, limit: int) -> bytes:
         """The whole body.
@@ -125,56 +167,55 @@ class Request:
         Raises :class:`~everloop.errors.TooLarge` as soon as it is known to be beyond ``limit``
         bytes, and InvalidInput when the connection ends within it or it takes too long.
         """
-        text = self.headers.get(b"content-length", b"")
-        declared = int(text) if text.isdigit() else -1
+        text = self.headers.get("content-length", "")
+        declared = int(text) if text.isdecimal() else -1
         if declared > limit:
             raise _too_large(limit)
-        if self.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        coding = self._coding()
+        try:
+            async with _patience:
+                # A declared length is kept to by the server, chunks have to be counted.
+                whole = declared >= 0 and "transfer-encoding" not in self.headers
+                body = await (self._exchange() if whole else self._chunks(limit))
+        except TimeoutError:
+            raise InvalidInput(
+                f"body: its end did not come within {_patience.seconds:g} s.", code="slow_body",
+                path="$", expected=f"the whole body within {_patience.seconds:g} s",
+            ) from None  # fmt: skip
+        except RuntimeError as error:  # what RSGI raises when the connection is gone
+            raise _truncated(str(error)) from None
+        if coding == "identity":
+            return body
+        return await asyncio.to_thread(_inflated, body, limit)
+
+    def _coding(self) -> str:
+        """How the body is packed. Raises InvalidInput."""
+        if self.headers.get("transfer-encoding", "chunked").lower() != "chunked":
             raise InvalidInput(
                 "transfer-encoding: expected chunked alone, or a content-length.",
                 code=UNCLEAR_END, path="transfer-encoding",
             )  # fmt: skip
-        coding = self.headers.get(b"content-encoding", b"identity").lower()
+        coding = self.headers.get("content-encoding", "identity").lower()
         if coding not in CODINGS:
             raise InvalidInput(
-                f"content-encoding: got {coding[:40].decode('latin-1')!r}, expected gzip, deflate "
-                "or none.", code="unsupported_encoding", path="content-encoding",
+                f"content-encoding: got {coding[:40]!r}, expected gzip, deflate or none.",
+                code="unsupported_encoding", path="content-encoding",
             )  # fmt: skip
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await self._whole(declared, limit)
-        except TimeoutError:
-            raise InvalidInput(
-                f"body: its end did not come within {BODY_SECONDS:g} s.",
-                code="slow_body", path="$", expected=f"the whole body within {BODY_SECONDS:g} s",
-            ) from None  # fmt: skip
-        if coding == b"identity":
-            return body
-        return await asyncio.to_thread(_inflated, body, limit)
+        return coding
 
-    async def _whole(self, declared: int, limit: int) -> bytes:
-        message = await self._receive()
-        # The server says "more" until it has seen the end; the declared length tells sooner, and
-        # spares a round to it.
-        if message["type"] == "http.request" and len(message["body"]) == declared:
-            return bytes(message["body"])
-        return await self._chunks(message, limit)
-
-    async def _chunks(self, message: dict[str, Any], limit: int) -> bytes:
+    async def _chunks(self, limit: int) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        while message["type"] == "http.request":
-            chunks.append(message["body"])
-            size += len(chunks[-1])
+        ended = False  # granian says so by an empty chunk; after a connection's end by two
+        async for chunk in self._exchange:
+            if ended:
+                raise _truncated(f"after {size} bytes")
+            ended = not chunk
+            chunks.append(chunk)
+            size += len(chunk)
             if size > limit:
                 raise _too_large(limit)
-            if not message.get("more_body"):
-                return b"".join(chunks)
-            message = await self._receive()
-        raise InvalidInput(
-            f"body: the connection ended after {size} bytes, before the body did.",
-            code="truncated_body", path="$", got=size,
-        )  # fmt: skip
+        return b"".join(chunks)
 
 
 def _inflated(body: bytes, limit: int) -> bytes:
@@ -197,10 +238,10 @@ def _inflated(body: bytes, limit: int) -> bytes:
     return plain
 
 
-def request_id(given: bytes | None) -> str:
+def request_id(given: str | None) -> str:
     """The caller's own id of a request, where it is one, or a new one."""
     if given is not None and _REQUEST_ID.fullmatch(given):
-        return given.decode()
+        return given
     return f"{_process}{next(_count):08x}"
 
 
@@ -221,10 +262,9 @@ class Response:
         self.headers = headers
         self.after = after
 
-    async def send(self, send: Send) -> None:
+    def send(self, exchange: Exchange) -> None:
         """Send it whole."""
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        await send({"type": "http.response.body", "body": self.body})
+        exchange.response_bytes(self.status, self.headers, self.body)
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -238,9 +278,9 @@ def error_response(error: EverloopError, request: str) -> Response:
     body = {"error": {**error.to_dict(), "request": request}}
     response = Response(status, _encode(body), [JSON])
     if status == 401:
-        response.headers.append((b"www-authenticate", b"Bearer"))
+        response.headers.append(("www-authenticate", "Bearer"))
     if status in (429, 503):
-        response.headers.append((b"retry-after", b"1"))
+        response.headers.append(("retry-after", "1"))
     return response
 
 
@@ -249,6 +289,13 @@ def status_of(error: EverloopError) -> int:
     if error.code in _STATUS_OF_CODE:
         return _STATUS_OF_CODE[error.code]
     return next((status for kind, status in _STATUS_OF_TYPE if isinstance(error, kind)), 500)
+
+
+def _truncated(where: str) -> InvalidInput:
+    return InvalidInput(
+        f"body: the connection ended before the body did ({where}).",
+        code="truncated_body", path="$",
+    )  # fmt: skip
 
 
 def _too_large(limit: int) -> TooLarge:

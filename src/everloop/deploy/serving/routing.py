@@ -55,14 +55,11 @@ class Found(NamedTuple):
 
     methods: dict[str, Route]
     params: dict[str, str]
+    any: Route  # one of them
 
     def route(self, method: str) -> Route | None:
         """HEAD is answered as GET is; the server leaves the body out."""
         return self.methods.get("GET" if method == "HEAD" else method)
-
-    @property
-    def any(self) -> Route:
-        return next(iter(self.methods.values()))
 
 
 class Router:
@@ -82,7 +79,7 @@ class Router:
             if "{" in path:
                 self._named.append((_pattern(path), methods))
             else:
-                self._literal[path] = Found(methods, {})
+                self._literal[path] = _found(methods, {})
         self.paths = list(by_path)
 
     def find(self, path: str) -> Found:
@@ -99,13 +96,17 @@ class Router:
         for pattern, methods in self._named:
             match = pattern.fullmatch(path)
             if match is not None:
-                return Found(methods, match.groupdict())
+                return _found(methods, match.groupdict())
         guess = nearest(path[:200], self.paths)
         raise NotFound(
             f"There is nothing at {path[:200]!r}.",
             code="route_not_found", path=path[:200],
             fix=f"Did you mean {guess}?" if guess else "See /openapi.json.",
         )  # fmt: skip
+
+
+def _found(methods: dict[str, Route], params: dict[str, str]) -> Found:
+    return Found(methods, params, next(iter(methods.values())))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

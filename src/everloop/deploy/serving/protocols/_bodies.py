@@ -66,11 +66,11 @@ def sentence_response(error: EverloopError, request: str) -> Response:
 
 def refused(status: int, body: dict[str, Any], request: str) -> Response:
     """An error in a protocol's own form, with the headers that belong to its status."""
-    headers = [JSON, (b"x-request-id", request.encode())]
+    headers = [JSON, ("x-request-id", request)]
     if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+        headers.append(("www-authenticate", "Bearer"))
     if status in (429, 503):
-        headers.append((b"retry-after", b"1"))
+        headers.append(("retry-after", "1"))
     given = {key: value for key, value in body.items() if value is not None}
     return Response(status, msgspec.json.encode(given), headers)
 

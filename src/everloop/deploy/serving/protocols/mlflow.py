@@ -139,7 +139,7 @@ def _described(endpoint: LiveEndpoint) -> dict[str, Any]:
 
 def _content_type(request: Request) -> str:
     """The media type; JSON when none is given. Raises InvalidInput (415)."""
-    text = request.headers.get(b"content-type", b"application/json").decode("latin-1")
+    text = request.headers.get("content-type", "application/json")
     kind, _, parameters = text.partition(";")
     kind = kind.strip().lower()
     charset = parameters.strip().lower().removeprefix("charset=").strip('"') or "utf-8"

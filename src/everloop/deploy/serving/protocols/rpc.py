@@ -135,7 +135,7 @@ class Rpc:
             request = response = None
             try:
                 if not public:
-                    self._access.check_token(_given(context, "authorization").encode())
+                    self._access.check_token(_given(context, "authorization"))
                 request = _parsed(kind, message)
                 response = await handler(request, context)
                 status = 200
@@ -202,7 +202,7 @@ class Rpc:
         tensors = _tensors(request)
         names = [output.name for output in request.outputs]
         check_outputs(names, (arm or endpoint.champion).model.reader.schema)
-        id = request_id((_given(context, "x-request-id") or request.id).encode())
+        id = request_id(_given(context, "x-request-id") or request.id)
         key = _given(context, "x-everloop-key") or id
         left = context.time_remaining()
         deadline = None if left is None else started + left

@@ -39,8 +39,8 @@ from everloop.deploy.serving.routing import Handler, Route
 from everloop.errors import Unavailable, invalid
 from everloop.version import __version__
 
-HEADER_LENGTH = b"inference-header-content-length"
-OCTETS = (b"content-type", b"application/octet-stream")
+HEADER_LENGTH = "inference-header-content-length"
+OCTETS = ("content-type", "application/octet-stream")
 PLATFORM = "everloop_onnx"
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
 
@@ -152,7 +152,7 @@ class V2:
         said, binary = _said(asked, found.answer, schema, endpoint.name, request.id)
         if not binary:
             return Response(200, said, [JSON, *found.headers], found.after)
-        length = (HEADER_LENGTH, b"%d" % len(said))
+        length = (HEADER_LENGTH, str(len(said)))
         headers = [OCTETS, length, *found.headers]
         return Response(200, b"".join((said, *binary)), headers, found.after)
 
@@ -182,7 +182,7 @@ def _described(endpoint: LiveEndpoint) -> dict[str, Any]:
     inputs = {"anyOf": [tensors("inputs"), {**listed(whole), "maxItems": 1}]}
     named = {"type": "array", "items": fields({"name": {"type": "string"}}, "name")}
     asked = fields({"id": {"type": "string"}, "inputs": inputs, "outputs": named}, "inputs")
-    bodies = {"application/json": asked, OCTETS[1].decode(): {"type": "string"}}
+    bodies = {"application/json": asked, OCTETS[1]: {"type": "string"}}
     return described(bodies, fields({"outputs": tensors("outputs")}, "outputs"))
 
 
@@ -200,9 +200,9 @@ def _divided(request: Request, body: bytes) -> tuple[Infer, memoryview]:
     length = request.headers.get(HEADER_LENGTH)
     if length is None:
         return envelope(_infer, body), memoryview(b"")
-    if not length.isdigit() or len(length) > 18 or int(length) > len(body):
+    if not length.isdecimal() or len(length) > 18 or int(length) > len(body):
         raise invalid(
-            "inference-header-content-length", length[:40].decode("latin-1"),
+            "inference-header-content-length", length[:40],
             f"a whole number of at most {len(body)}, the size of the body", code="wrong_size",
         )  # fmt: skip
     return envelope(_infer, body[: int(length)]), memoryview(body)[int(length) :]
