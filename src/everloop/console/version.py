@@ -12,12 +12,15 @@ from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.evaluate.report._base import Report
 from everloop.evaluate.report.html import read_report
+from everloop.loop.batches.records import Finished
 from everloop.loop.project import Project
 from everloop.loop.reports import report_file
 from everloop.registry.records import ModelVersion
 from everloop.store.clock import now_ms
+from everloop.tracking.moving.queue import Move
 
 SHOWN = 12  # features
+MOVES, BATCHES = 50, 10
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -32,7 +35,8 @@ class VersionPage(msgspec.Struct, frozen=True):
     """The page, and the JSON at ``/models/NAME/versions/N.json``.
 
     ``importances`` are by permutation, ``shapley`` the mean size of each feature's Shapley values;
-    ``features`` are the columns that a row to explain needs.
+    ``features`` are the columns that a row to explain needs. ``asked`` are batches of predictions
+    that are under way or failed, ``batches`` those that are whole.
     """
 
     at: int
@@ -42,6 +46,8 @@ class VersionPage(msgspec.Struct, frozen=True):
     importances: list[Looked]
     shapley: list[Looked]
     features: list[str]
+    asked: list[Move]
+    batches: list[Finished]
 
 
 class AnswerPage(msgspec.Struct, frozen=True):
@@ -74,7 +80,22 @@ def read_version(project: Project, model: str, number: int) -> VersionPage:
         importances=_looked(important),
         shapley=_looked(sizes),
         features=[column.name for column in columns],
+        asked=_asked(project, version),
+        batches=_batches(project, version),
     )
+
+
+def _asked(project: Project, version: ModelVersion) -> list[Move]:
+    """What a server was asked for; an alias means the version that it points at now."""
+    names = {version.model, f"{version.model}/{version.version}"}
+    names |= {f"{version.model}@{alias}" for alias in version.aliases}
+    moves = project.moves.page("predict", MOVES).items
+    return [m for m in moves if m.state != "done" and m.options["model"] in names]
+
+
+def _batches(project: Project, version: ModelVersion) -> list[Finished]:
+    events = project.events.latest(BATCHES, subject=f"batch:{version.model}/{version.version}")
+    return [msgspec.convert(event.payload, Finished) for event in events]
 
 
 def _looked(sizes: list[tuple[str, float]]) -> list[Looked]:

@@ -1,4 +1,4 @@
-"""Does the imports and exports that wait, beside a server.
+"""Does the imports, exports and batches of predictions that wait, beside a server.
 
 It may be cut off at any moment: a move that was under way is due again when its lease ends, at
 once when the server ended in order, and goes on with what is not there yet.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from typing import Any
@@ -15,11 +16,13 @@ from typing import Any
 import msgspec
 
 from everloop.errors import EverloopError, Unavailable
+from everloop.loop.batches.child import predict_in_child
+from everloop.loop.batches.records import Batch
 from everloop.loop.moving import bring_in, send_out
 from everloop.loop.project import Project
 from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.importing import Imported, ImportOptions
-from everloop.tracking.moving.queue import Move, Progress
+from everloop.tracking.moving.queue import MOVING, Kind, Move, Progress
 
 log = logging.getLogger("everloop.moves")
 
@@ -35,10 +38,10 @@ class Interrupted(Exception):
 
 
 class Mover:
-    """A thread that looks for what is due, and one that does it."""
+    """A thread that looks for what is due of ``kinds``, and one that does it."""
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self, project: Project, kinds: Sequence[Kind] = MOVING) -> None:
+        self.project, self.kinds = project, kinds
         self.fence = Fence.of(project.settings.move_places)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mover", daemon=True)
@@ -54,7 +57,7 @@ class Mover:
 
     def do_one(self) -> bool:
         """Do what is due now; False when nothing is."""
-        move = self.project.moves.take()
+        move = self.project.moves.take(self.kinds)
         if move is not None:
             self._carry(move)
         return move is not None
@@ -96,8 +99,10 @@ class Mover:
             log.warning("%s %s: %s", move.kind, move.id, error.message)
             return True
 
-    def _work(self, move: Move, tell: Any) -> Imported:
+    def _work(self, move: Move, tell: Any) -> Any:
         options = move.options
+        if move.kind == "predict":
+            return predict_in_child(self.project, msgspec.convert(options, Batch), tell)
         if move.kind == "export":
             return send_out(
                 self.project, move.address, artifacts=options["artifacts"], tell=tell,
@@ -110,11 +115,13 @@ class Mover:
             dry_run=options["dry_run"], tell=tell, fence=self.fence,
         )  # fmt: skip
 
-    def _settle(self, move: Move, progress: Progress, work: Future[Imported]) -> None:
+    def _settle(self, move: Move, progress: Progress, work: Future[Any]) -> None:
         moves = self.project.moves
         error = work.exception()
         if error is None:
-            moves.settle(move, progress, report(work.result()))
+            done = work.result()
+            said = report(done) if isinstance(done, Imported) else done
+            moves.settle(move, progress, said)
         elif isinstance(error, Interrupted):
             moves.release(move)  # nothing, where it was stopped by somebody
         elif isinstance(error, Unavailable) and move.attempts < ATTEMPTS:
@@ -133,7 +140,7 @@ def report(done: Imported) -> dict[str, Any]:
     return {"ok": done.ok, **msgspec.structs.asdict(done), "lines": lines}
 
 
-def _ended(work: Future[Imported]) -> bool:
+def _ended(work: Future[Any]) -> bool:
     try:
         work.exception(timeout=BEAT_SECONDS)
     except NotYet:

@@ -65,13 +65,15 @@ def run(options: argparse.Namespace) -> int:
         control = None if options.no_controller else Control(project)
         courier = Courier(project.webhooks)
         courier.start()
-        mover = Mover(project)
-        mover.start()
+        movers = [Mover(project), Mover(project, ["predict"])]
+        for mover in movers:
+            mover.start()
         try:
             asyncio.run(serve(app, options.host, port, options.watch_stdin, control, live))
         finally:
             courier.stop()
-            mover.stop()
+            for mover in movers:
+                mover.stop()
             if control is not None:
                 control.stop()
     return 0

@@ -25,6 +25,7 @@ from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.evaluate.report._base import Report
+from everloop.loop.batches.records import Batch
 from everloop.loop.cycles import Cycle
 from everloop.loop.direct import Promoted
 from everloop.loop.watching import Looked
@@ -45,6 +46,7 @@ from everloop.server.api import (
     models,
     moves,
     planes,
+    predictions,
     records,
     registering,
     reports,
@@ -74,6 +76,7 @@ RUN, EXPERIMENT = V1 + "/runs/{run}", V1 + "/experiments/{experiment}"
 LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/endpoints/{endpoint}"
 ROLLOUT = V1 + "/rollouts/{rollout}"
 IMPORT, EXPORT = V1 + "/imports/{move}", V1 + "/exports/{move}"
+PREDICTION = V1 + "/predictions/{prediction}"
 PLANE = V1 + "/data-plane"
 VERSION, WEBHOOK = MODEL + "/versions/{version}", V1 + "/webhooks/{webhook}"
 
@@ -356,6 +359,16 @@ MOVES = (
           "Let an export end at its next batch", answer=Move),
     Route("POST", EXPORT + "/resume", moves.resume_export, "admin",
           "Let an export that is over go on", answer=Move),
+    Route("GET", V1 + "/predictions", predictions.listing, "admin",
+          "Batches of predictions, newest first", answer=Page, query=("after", "limit")),
+    Route("POST", V1 + "/predictions", predictions.begin, "admin",
+          "Predict a table in the background, in parts", body=Batch, answer=Move, status=202),
+    Route("GET", PREDICTION, predictions.get, "admin", "How far a batch is, and its totals",
+          answer=Move),
+    Route("POST", PREDICTION + "/stop", predictions.stop, "admin",
+          "Let a batch end at its next part", answer=Move),
+    Route("POST", PREDICTION + "/resume", predictions.resume, "admin",
+          "Let a batch that is over go on", answer=Move),
 )
 # fmt: on
 ROUTES = (*PAGES, *PROCESS, *LOOPS, *REGISTRY, *TRACKING, *RECORDS, *ARTIFACTS, *MOVES, *SERVING)

@@ -1,13 +1,14 @@
-"""Imports and exports that a server does by itself: each a row, so that none is forgotten.
+"""What a server does by itself, imports, exports and predictions: each a row, none forgotten.
 
 Whoever moves ``due`` into the future takes one, and moves it on for as long as it is at work;
 should that server die, the move is due again and goes on where it was, since every batch of it can
-be repeated. One is under way at a time, over all servers.
+be repeated. One of the kinds that are taken together is under way at a time, over all servers.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -21,7 +22,8 @@ from everloop.store.events import EventLog
 from everloop.store.paging import Found, pack, unpack
 from everloop.store.tables import moves
 
-Kind = Literal["import", "export"]
+Kind = Literal["import", "export", "predict"]
+MOVING: tuple[Kind, ...] = ("import", "export")
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 Progress = dict[str, tuple[int, int | None]]
 """What is moved: how much of it is done, and how much there is."""
@@ -34,7 +36,7 @@ _OVER = ("done", "failed", "stopped")
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """One import or export; ``report`` says what it did, ``error`` why it did not."""
+    """An import, export or batch of predictions; ``report`` says what it did, ``error`` why not."""
 
     id: str
     kind: Kind
@@ -108,14 +110,15 @@ class MoveStore:
 
     # -- for who does them -----------------------------------------------------------------------
 
-    def take(self) -> Move | None:
+    def take(self, kinds: Sequence[Kind] = MOVING) -> Move | None:
         """The oldest that is due, for this caller alone while it calls :meth:`renew`."""
-        now = now_ms()
-        due = sa.select(_M.id).where(_M.due <= now).order_by(_M.created, _M.id).limit(1)
+        now, ours = now_ms(), _M.kind.in_(kinds)
+        due = sa.select(_M.id).where(ours & (_M.due <= now)).order_by(_M.created, _M.id).limit(1)
         with self.db.read() as conn:
             if conn.execute(due).first() is None:
                 return None
-        busy = sa.select(_M.id).where((_M.state == "running") & (_M.due > now)).limit(1)
+        running = ours & (_M.state == "running") & (_M.due > now)
+        busy = sa.select(_M.id).where(running).limit(1)
         with self.db.write() as conn:
             serialise(conn, "everloop.moves")
             id = conn.execute(due).scalar()
@@ -185,7 +188,7 @@ def _move(row: Any) -> Move:
 
 
 def _missing(id: str) -> NotFound:
-    return NotFound(f"There is no such import or export: {id[:80]!r}.", code="no_move", got=id[:80])
+    return NotFound(f"There is no such job: {id[:80]!r}.", code="no_move", got=id[:80])
 
 
 def _json(value: Any) -> str:
