@@ -77,6 +77,13 @@ def seen(project: Project) -> int:
     return sum(n for n, _ in newest(project).evidence.requests.values())
 
 
+def serving(project: Project) -> int:
+    """The process of the data plane."""
+    standing = project.serving()
+    assert standing is not None
+    return standing.pid
+
+
 def controller(running: Up) -> int:
     """The process of the control plane below the supervisor."""
     top = running.process.pid
@@ -95,9 +102,7 @@ def test_it_goes_on_where_it_was_whoever_is_killed(tmp_path: Path) -> None:
             rollout = newest(project)
             for victim in ("data plane", "control plane"):
                 before = seen(project)
-                standing = project.serving()
-                assert standing is not None
-                pid = standing.pid if victim == "data plane" else controller(running)
+                pid = serving(project) if victim == "data plane" else controller(running)
                 os.kill(pid, signal.SIGKILL)
                 wait_for(lambda least=before + 50: seen(project) > least)
                 assert newest(project).stage_began == rollout.stage_began
