@@ -15,6 +15,7 @@ import httpx
 import pytest
 import story
 
+from everloop.deploy.spec import RolloutSpec
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
 from ports import free_port
@@ -116,3 +117,30 @@ def test_runs_and_models_without_a_script(
         assert page.get_by_role("alert").is_visible()
         assert page.get_by_label("filter").input_value() == "metrics.auc ~ 1"
         browser.close()
+
+
+def test_a_rollout_is_steered_by_buttons(server: str, project: Project) -> None:
+    api = pytest.importorskip("playwright.sync_api")
+    rollout = project.rollouts.begin(
+        "c", endpoint="flights", model="flights", spec=RolloutSpec(kind="canary"), champion=2,
+        versions=[3], actor="t",
+    )  # fmt: skip
+    said: list[str] = []
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        context = browser.new_context(
+            viewport={"width": 360, "height": 900}, java_script_enabled=False
+        )
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(server)
+        page.get_by_role("link", name="/endpoints/flights").click()
+        assert page.get_by_role("heading", name="Endpoint flights").is_visible()
+        page.get_by_label("why").fill("it feels slow")
+        page.get_by_role("button", name="Roll back").click()
+        page.wait_for_url("**/endpoints/flights")
+        assert page.get_by_text("Asked for: rollback").is_visible()
+        browser.close()
+    assert said == []
+    wish = project.rollouts.get(rollout.id).wish
+    assert wish is not None and (wish.do, wish.comment) == ("rollback", "it feels slow")

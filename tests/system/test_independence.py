@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import onnx
 import pytest
 from onnx import TensorProto, helper
 from processes import EVERLOOP
 
+from everloop import __version__
+from everloop.console.traffic import elsewhere
 from everloop.data.schema import Feature, Schema
 from everloop.data.segments import list_segments
 from everloop.deploy.package import Package
@@ -114,6 +117,14 @@ def logged(project: Project) -> list[str]:
     return [] if found.is_empty() else found["id"].to_list()
 
 
+def answered(project: Project) -> dict[int, int]:
+    """Requests by version, as the data plane elsewhere reported them."""
+    (plane,) = elsewhere("m", msgspec.to_builtins(project.endpoints.get("m").arms),
+                         project.remote_planes())  # fmt: skip
+    counts = plane.traffic.versions if plane.traffic else {}
+    return {int(v): roles["champion"]["requests"] for v, roles in counts.items()}
+
+
 def test_nothing_is_lost_while_either_side_is_away(machines: tuple[Machine, Machine]) -> None:
     home, edge = machines
     port, serving = free_port(), free_port()
@@ -131,6 +142,9 @@ def test_nothing_is_lost_while_either_side_is_away(machines: tuple[Machine, Mach
         standing = wait_for(lambda: (s := project.serving()) and s.revision == revision and s)
         assert standing.errors == {}
     assert set(ask(client, range(20, 30))) == {3.0}
+    with Project.open(home.folder) as project:  # its counts come along with its report
+        wait_for(lambda: answered(project) == {1: 20, 2: 10})
+        assert project.remote_planes()[0].version == __version__
 
     home.kill()
     away = home.folder / "away"

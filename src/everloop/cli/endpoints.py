@@ -11,10 +11,13 @@ from everloop.cli._options import folder as folder_option
 from everloop.cli._output import detail, heading, next_step, number, print_json, say, table
 from everloop.cli._target import connected, settings_of
 from everloop.console.traffic import ArmTraffic, arms_with_traffic
+from everloop.console.words import ago
+from everloop.deploy.serving.standing import read_standing
 from everloop.errors import NotFound, nearest
 from everloop.loop.project import Project
-from everloop.server.api.serving import EndpointWithTraffic
+from everloop.server.api.serving import EndpointWithTraffic, with_traffic
 from everloop.server.plane import traffic
+from everloop.store.clock import now_ms
 
 
 @click.command("endpoints")
@@ -49,9 +52,9 @@ def _found(folder: Path) -> list[EndpointWithTraffic]:
         with connected(settings) as server:
             return server.page("/endpoints", EndpointWithTraffic)
     with Project.open(folder) as project:
-        endpoints, running = project.endpoints.all(), project.serving()
-    counts = traffic(running.url, settings.token) if running is not None else {}
-    return [EndpointWithTraffic(one, counts.get(one.name)) for one in endpoints]
+        own = read_standing(project.serving_dir)
+        counts = traffic(own.url, settings.token) if own is not None else {}
+        return with_traffic(project, project.endpoints.all(), counts)
 
 
 def _list(found: list[EndpointWithTraffic], as_json: bool) -> None:
@@ -65,12 +68,14 @@ def _list(found: list[EndpointWithTraffic], as_json: bool) -> None:
     rows = []
     for one in found:
         arms = _arms(one)
+        everywhere = [*arms, *(arm for plane in one.planes for arm in plane.arms)]
         champion = one.endpoint.champion
         rows.append(
             (
                 one.endpoint.name, one.endpoint.model, champion.version,
                 ", ".join(f"{a.role} {a.version}" for a in arms if a.role != "champion") or "-",
-                _state(one), sum(a.requests or 0 for a in arms), sum(a.errors or 0 for a in arms),
+                _state(one), sum(a.requests or 0 for a in everywhere),
+                sum(a.errors or 0 for a in everywhere),
                 _ms(next((a.p99_ms for a in arms if a.role == "champion"), None)),
             )
         )  # fmt: skip
@@ -85,7 +90,7 @@ def _list(found: list[EndpointWithTraffic], as_json: bool) -> None:
         "p99 ms",
     )
     table(columns, rows)
-    if all(one.traffic is None for one in found):
+    if not any(_answers(one) for one in found):
         next_step("everloop serve", "answers predictions")
 
 
@@ -106,8 +111,10 @@ def _show(one: EndpointWithTraffic, as_json: bool) -> None:
         "p99 ms",
     )
     table(columns, [_row(arm) for arm in _arms(one)])
-    if one.traffic is None:
+    _show_planes(one)
+    if not _answers(one):
         next_step("everloop serve", "answers predictions")
+    if one.traffic is None:
         return
     codes = ", ".join(f"{code}: {count}" for code, count in sorted(one.traffic.codes.items()))
     detail(codes or "none yet", "answers")
@@ -119,6 +126,24 @@ def _show(one: EndpointWithTraffic, as_json: bool) -> None:
         )  # fmt: skip
     if one.traffic.cache:
         detail("{hits} answered from it, {misses} not".format(**one.traffic.cache), "cache")
+
+
+def _show_planes(one: EndpointWithTraffic) -> None:
+    """The data planes on other machines, each with its arms."""
+    columns = ("data plane", "state", "heard", "version", "role", "requests", "errors", "p99 ms")
+    rows = [
+        (
+            plane.plane, plane.state, ago(plane.heard, now_ms()), arm.version, arm.role,
+            *("-" if n is None else n for n in (arm.requests, arm.errors)), _ms(arm.p99_ms),
+        )
+        for plane in one.planes
+        for arm in plane.arms
+    ]  # fmt: skip
+    if rows:
+        table(columns, rows, title="on other machines")
+    for plane in one.planes:
+        for error in plane.errors.values():
+            detail(error, plane.plane)
 
 
 def _arms(one: EndpointWithTraffic) -> list[ArmTraffic]:
@@ -135,7 +160,11 @@ def _row(arm: ArmTraffic) -> tuple[object, ...]:
 
 
 def _state(one: EndpointWithTraffic) -> str:
-    return "answers" if one.traffic is not None else "does not answer"
+    return "answers" if _answers(one) else "does not answer"
+
+
+def _answers(one: EndpointWithTraffic) -> bool:
+    return one.traffic is not None or any(plane.state == "answering" for plane in one.planes)
 
 
 def _ms(value: float | None) -> str:

@@ -28,6 +28,7 @@ class Trial(msgspec.Struct, frozen=True):
     ``asked`` is a person's word that is about to be done.
     """
 
+    endpoint: str
     kind: str
     state: str
     stage: int
@@ -41,10 +42,14 @@ class Trial(msgspec.Struct, frozen=True):
 def read_trial(project: Project, cycle: str) -> Trial | None:
     """The rollout of a cycle while it is under way."""
     found = project.rollouts.of_cycle(cycle)
-    if found is None or found.over:
-        return None
+    return None if found is None or found.over else trial_of(project, found)
+
+
+def trial_of(project: Project, found: Rollout) -> Trial:
+    """A rollout with what its versions answered in this stage."""
     wish = found.wish
     return Trial(
+        endpoint=found.endpoint,
         kind=found.spec.kind,
         state=found.state,
         stage=found.stage + 1,

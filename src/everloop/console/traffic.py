@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+
+from everloop.deploy.serving.standing import FRESH_S, Standing
+from everloop.store.clock import now_ms
 
 
 class Traffic(msgspec.Struct, frozen=True):
@@ -39,6 +42,43 @@ class ArmTraffic(msgspec.Struct, frozen=True):
     errors: int | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None
+
+
+class Elsewhere(msgspec.Struct, frozen=True):
+    """What a data plane on another machine said last of an endpoint, and when (``heard``, ms).
+
+    ``state`` is ``silent`` where nothing was heard for long, and ``not ready`` while not every
+    endpoint answers there; ``traffic`` is None while it has not applied this one.
+    """
+
+    plane: str
+    url: str
+    version: str
+    heard: int
+    state: Literal["answering", "not ready", "silent"]
+    revision: int
+    errors: dict[str, str]
+    arms: list[ArmTraffic]
+    traffic: Traffic | None
+
+
+def elsewhere(endpoint: str, arms: Sequence[Any], planes: Sequence[Standing]) -> list[Elsewhere]:
+    """An endpoint's arms (as of :func:`arms_with_traffic`) at each of these data planes."""
+    found = []
+    for one in planes:
+        try:
+            counts = msgspec.convert(one.traffic.get(endpoint), Traffic | None)
+        except msgspec.ValidationError:
+            counts = None  # of a version of everloop that counts otherwise
+        silent = now_ms() - one.heard >= FRESH_S * 1000
+        state: Any = "silent" if silent else "answering" if one.ready else "not ready"
+        found.append(
+            Elsewhere(
+                one.plane, one.url, one.version, one.heard, state, one.revision,
+                one.errors, arms_with_traffic(arms, counts), counts,
+            )
+        )  # fmt: skip
+    return found
 
 
 def arms_with_traffic(arms: Sequence[Any], traffic: Traffic | None) -> list[ArmTraffic]:

@@ -12,7 +12,12 @@ from everloop.deploy.endpoints import EndpointStore
 from everloop.deploy.package import Package, read_package
 from everloop.deploy.packaging import materialise
 from everloop.deploy.rollouts import RolloutStore
-from everloop.deploy.serving.standing import Standing, read_reports, read_standing
+from everloop.deploy.serving.standing import (
+    KNOWN_S,
+    Standing,
+    read_reports,
+    read_standing,
+)
 from everloop.deploy.state import LogRules
 from everloop.durations import milliseconds
 from everloop.loop.cycles import CycleStore
@@ -195,6 +200,10 @@ class Project:
         """Every data plane that is known to run: on this folder, and on other machines."""
         own = read_standing(self.serving_dir)
         return [*([] if own is None else [own]), *read_reports(self.serving_dir)]
+
+    def remote_planes(self) -> list[Standing]:
+        """What the data planes on other machines said last, those that are silent now too."""
+        return read_reports(self.serving_dir, KNOWN_S)
 
     def supervisor(self) -> dict[str, str] | None:
         """Addresses of the ``everloop up`` that runs on this folder, or None."""

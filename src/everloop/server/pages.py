@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 from msgspec.structs import replace
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from everloop.console import assets
 from everloop.console.cycle import CyclePage, read_cycle
+from everloop.console.endpoint import EndpointPage, read_endpoint
 from everloop.console.models import ModelPage, ModelsPage, read_model_page, read_models_page
 from everloop.console.operations import OperationsPage, read_operations
 from everloop.console.overview import Overview, read_overview
@@ -24,10 +26,11 @@ from everloop.console.runs import (
 )
 from everloop.console.version import AnswerPage, VersionPage, read_version
 from everloop.deploy.attribution import Explanation
+from everloop.deploy.rollouts import Do, Wish
 from everloop.errors import InvalidInput, NotFound, invalid
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.server.api import explanations
-from everloop.server.call import Call
+from everloop.server.call import Call, Comment
 from everloop.server.plane import traffic
 from everloop.server.problems import Problem
 from everloop.store.clock import now_ms
@@ -51,6 +54,40 @@ def cycle(call: Call) -> Response:
 
 def cycle_json(call: Call) -> CyclePage:
     return read_cycle(call.project, call.path["cycle"])
+
+
+def endpoint(call: Call) -> Response:
+    return _page("endpoint.html", endpoint_json(call))
+
+
+def endpoint_json(call: Call) -> EndpointPage:
+    context = call.context
+    counts = traffic(context.serve_url, context.token)
+    return read_endpoint(call.project, call.path["endpoint"], counts)
+
+
+def steer(call: Call) -> Response:
+    """A button of a rollout: a person's word, then its endpoint's page again."""
+    word = _word(call.body)
+    wish = Wish(word.do, call.actor, word.comment)
+    found = call.project.rollouts.ask(call.path["rollout"], wish)
+    return RedirectResponse(f"/endpoints/{quote(found.endpoint, safe='')}", 303)
+
+
+class _Word(msgspec.Struct, forbid_unknown_fields=True):
+    do: Do
+    comment: Comment = ""
+
+
+def _word(body: bytes) -> _Word:
+    try:
+        fields = parse_qsl(body.decode("ascii"), True, True, errors="strict", max_num_fields=10)
+        return msgspec.convert(dict(fields), _Word)
+    except (ValueError, msgspec.ValidationError) as error:
+        dos = ", ".join(get_args(Do))
+        raise invalid(
+            "body", f"<{len(body)} bytes>", f"a form with comment and do, one of {dos} ({error})"
+        ) from None
 
 
 def runs(call: Call) -> Response:

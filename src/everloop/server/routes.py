@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from everloop.console.cycle import CyclePage
+from everloop.console.endpoint import EndpointPage
 from everloop.console.models import ModelPage, ModelsPage
 from everloop.console.operations import OperationsPage
 from everloop.console.overview import Overview
@@ -99,6 +100,13 @@ PAGES = (
     Route("GET", "/cycles/{cycle}.json", pages.cycle_json, "read", "A cycle's page as JSON",
           answer=CyclePage),
     Route("GET", "/cycles/{cycle}", pages.cycle, "read", "A cycle's page", media=HTML),
+    Route("GET", "/endpoints/{endpoint}.json", pages.endpoint_json, "read",
+          "An endpoint's page as JSON", answer=EndpointPage),
+    Route("GET", "/endpoints/{endpoint}", pages.endpoint, "read", "An endpoint's page",
+          media=HTML),
+    Route("POST", "/rollouts/{rollout}", pages.steer, "write",
+          "A button of a rollout: a form with do and comment; leads to the endpoint's page",
+          body=bytes, raw=True, status=303, media=HTML),
     Route("GET", "/runs.json", pages.runs_json, "read", "The page of runs as JSON",
           answer=RunsPage, query=RUNS),
     Route("GET", "/runs", pages.runs, "read", "The page of runs", media=HTML, query=RUNS),

@@ -130,9 +130,13 @@ class App:
                 "errors": fleet.errors,
                 "log_lost": self._counts.log_lost,
                 "shadows_dropped": self._counts.shadows_dropped,
-                "endpoints": {n: self._endpoint(e) for n, e in fleet.endpoints.items()},
+                "endpoints": self.traffic(),
             }
         )
+
+    def traffic(self) -> dict[str, Any]:
+        """What each endpoint answers with, and what each of its versions did."""
+        return {name: self._endpoint(e) for name, e in list(self._fleet.endpoints.items())}
 
     def _endpoint(self, endpoint: LiveEndpoint) -> dict[str, Any]:
         versions: dict[str, dict[str, Any]] = {}

@@ -18,6 +18,7 @@ import msgspec
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
+from msgspec.structs import replace
 
 from everloop.deploy.serving.access import Access
 from everloop.deploy.serving.app import App
@@ -41,6 +42,7 @@ from everloop.deploy.serving.shadows import Shadows
 from everloop.deploy.serving.standing import Standing, remove_standing, write_standing
 from everloop.deploy.state import state_path
 from everloop.errors import EverloopError, MissingExtra, Unavailable
+from everloop.version import __version__ as VERSION
 
 if TYPE_CHECKING:
     from everloop.deploy.serving.protocols.rpc import Rpc
@@ -125,8 +127,11 @@ async def serve(options: Options) -> None:
         def tell() -> None:
             write_standing(folder, standing())
 
+        def report() -> Standing:
+            return replace(standing(), version=VERSION, ready=fleet.ready, traffic=app.traffic())
+
         if follower is not None:
-            follower.start(standing)
+            follower.start(report)
         fleet.on_applied = journal.on_loss = tell
         tell()
     print(_ready_line(url, fleet, options.as_json), flush=True)

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 from starlette.responses import Response
 
-from everloop.console.traffic import Traffic
+from everloop.console.traffic import Elsewhere, Traffic, elsewhere
 from everloop.deploy.endpoints import Endpoint
+from everloop.loop.project import Project
 from everloop.server.api.loops import loop_named
 from everloop.server.call import Call, Page, page
 from everloop.server.plane import ask, traffic
 
 
 class EndpointWithTraffic(msgspec.Struct, frozen=True):
-    """An endpoint's rollout; ``traffic`` is the data plane's own count, None when it is away."""
+    """An endpoint's rollout; ``traffic`` is the data plane's own count, None when it is away.
+
+    ``planes`` are those on other machines, with what each said last.
+    """
 
     endpoint: Endpoint
     traffic: Traffic | None
+    planes: list[Elsewhere] = []
 
 
 def listing(call: Call) -> Page:
     counts = traffic(call.context.serve_url, call.context.token)
-    found = call.project.endpoints.all()
-    return Page([EndpointWithTraffic(e, counts.get(e.name)) for e in found], None)
+    return Page(with_traffic(call.project, call.project.endpoints.all(), counts), None)
 
 
 def get(call: Call) -> EndpointWithTraffic:
     endpoint = call.project.endpoints.get(call.path["endpoint"])
     counts = traffic(call.context.serve_url, call.context.token)
-    return EndpointWithTraffic(endpoint, counts.get(endpoint.name))
+    (found,) = with_traffic(call.project, [endpoint], counts)
+    return found
+
+
+def with_traffic(
+    project: Project, endpoints: Sequence[Endpoint], counts: Mapping[str, Traffic]
+) -> list[EndpointWithTraffic]:
+    """Endpoints beside the counts of this machine's data plane, by name, and of all others."""
+    planes = project.remote_planes()
+    return [
+        EndpointWithTraffic(
+            one, counts.get(one.name), elsewhere(one.name, msgspec.to_builtins(one.arms), planes)
+        )
+        for one in endpoints
+    ]
 
 
 def predict(call: Call) -> Response:

@@ -1,0 +1,73 @@
+"""The page of an endpoint: what answers, here and on other machines, and its rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from everloop.console.rollout import Trial, trial_of
+from everloop.console.traffic import (
+    ArmTraffic,
+    Elsewhere,
+    Traffic,
+    arms_with_traffic,
+    elsewhere,
+)
+from everloop.deploy.endpoints import Endpoint
+from everloop.deploy.rollouts import Rollout
+from everloop.loop.project import Project
+from everloop.store.clock import now_ms
+
+ROLLOUTS = 12
+
+
+class RolloutLine(msgspec.Struct, frozen=True):
+    """A rollout in one line; its cycle's page has the evidence."""
+
+    kind: str
+    champion: int
+    versions: list[int]
+    state: str
+    reason: str | None
+    cycle: str
+    began: int
+
+
+class EndpointPage(msgspec.Struct, frozen=True):
+    """The page, and the JSON at ``/endpoints/NAME.json``.
+
+    ``traffic`` is what this machine's data plane counts, None while it is away; ``trial`` the
+    rollout that is under way, and ``rollouts`` the newest ones that are over.
+    """
+
+    at: int
+    endpoint: Endpoint
+    arms: list[ArmTraffic]
+    traffic: Traffic | None
+    planes: list[Elsewhere]
+    trial: Trial | None
+    rollouts: list[RolloutLine]
+
+
+def read_endpoint(project: Project, name: str, traffic: Mapping[str, Traffic]) -> EndpointPage:
+    """Raises :class:`~everloop.errors.NotFound`."""
+    endpoint = project.endpoints.get(name)
+    arms = msgspec.to_builtins(endpoint.arms)
+    rollouts = project.rollouts.page(name, limit=ROLLOUTS)
+    return EndpointPage(
+        at=now_ms(),
+        endpoint=endpoint,
+        arms=arms_with_traffic(arms, traffic.get(name)),
+        traffic=traffic.get(name),
+        planes=elsewhere(name, arms, project.remote_planes()),
+        trial=next((trial_of(project, one) for one in rollouts if not one.over), None),
+        rollouts=[_line(one) for one in rollouts if one.over],
+    )
+
+
+def _line(found: Rollout) -> RolloutLine:
+    return RolloutLine(
+        found.spec.kind, found.champion, found.versions, found.state, found.reason, found.cycle,
+        found.began,
+    )  # fmt: skip
