@@ -271,6 +271,7 @@ def main() -> int:
     parser.add_argument("--scenes", default="")
     parser.add_argument("--out", type=Path, default=Path("soak.json"))
     given = parser.parse_args()
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # we start programs, and go on here
     with tempfile.TemporaryDirectory(prefix="everloop-soak-") as place:
         stand = Stand(Path(place), given.database)
         try:

