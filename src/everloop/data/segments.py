@@ -47,6 +47,7 @@ class PredictionRecord(msgspec.Struct, gc=False, kw_only=True):
     p: list[list[float]] | None
     ms: float  # from the request's arrival to the answer
     error: str | None = None
+    steps: int | None = None  # of a stream that answered the one row; y is its last
     rate: float = 1.0  # share of the rows that is kept; each kept one stands for 1 / rate
 
 

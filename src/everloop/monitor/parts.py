@@ -2,7 +2,7 @@
 
 ``predictions`` parts hold one row per predicted row: ``id``, ``time`` (of the event, ms), ``at``
 (of the request, ms), ``request``, ``version``, ``arm``, ``rate`` (the share of rows that was kept:
-each stands for ``1 / rate``), ``y``, ``p``, ``latency``, ``error``, and
+each stands for ``1 / rate``), ``y``, ``p``, ``latency``, ``steps`` (of a stream), ``error``, and
 each feature under its name after ``x.``, so that no feature can be taken for one of the others.
 ``feedback`` parts hold ``id``, ``at`` and ``label``, the label as JSON text, since ``1``, ``"1"``
 and ``true`` are three labels.
@@ -42,6 +42,7 @@ def prediction_frame(records: Sequence[PredictionRecord]) -> pl.DataFrame:
         meta["rate"] += [record.rate] * n
         meta["p"] += _padded(record.p, n)
         meta["latency"] += [record.ms] * n
+        meta["steps"] += [record.steps] * n
         meta["error"] += [record.error] * n
         answers += _padded(record.y, n)
         for name in names:
@@ -61,6 +62,7 @@ _PREDICTION_TYPES: dict[str, Any] = {
     "rate": pl.Float64,
     "p": pl.List(pl.Float64),
     "latency": pl.Float64,
+    "steps": pl.Int64,
     "error": pl.String,
 }
 

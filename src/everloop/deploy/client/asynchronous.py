@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,6 +11,8 @@ import httpx
 from everloop.deploy.client.messages import (
     BATCH_ROWS,
     Answer,
+    Event,
+    EventReader,
     Explanation,
     Message,
     Predictions,
@@ -20,9 +23,11 @@ from everloop.deploy.client.messages import (
     feedback_message,
     joined,
     predict_messages,
+    stream_message,
     unreachable,
 )
 from everloop.deploy.client.retrying import Retries
+from everloop.tracking.client.remote import error_of
 
 
 class AsyncEndpoint:
@@ -65,6 +70,27 @@ class AsyncEndpoint:
 
         messages = predict_messages(self.name, rows, key, batch_rows)
         return joined(await asyncio.gather(*(answer(message) for message in messages)))
+
+    async def stream(self, rows: Any, *, key: str | None = None) -> AsyncIterator[Event]:
+        """Answers as they are made, of a model that streams several a row; else one a row.
+
+        Leave the loop to stop the model. It is not tried again: what came is not taken back.
+        """
+        message = stream_message(self.name, rows, key)
+        reader = EventReader(self.url)
+        try:
+            async with self._http.stream(
+                "POST", message.path, content=message.content, headers=message.headers
+            ) as response:
+                if response.status_code >= 400:
+                    raise error_of(response.status_code, await response.aread())
+                async for line in response.aiter_lines():
+                    event = reader.read(line)
+                    if event is not None:
+                        yield event
+        except httpx.TransportError as error:
+            raise unreachable(self.url, error, 1) from None
+        reader.finish()
 
     async def explain(self, rows: Any, *, key: str | None = None) -> list[Explanation]:
         """What each feature adds to each row's answer; at most 16 rows."""

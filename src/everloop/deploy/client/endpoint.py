@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +12,8 @@ import httpx
 from everloop.deploy.client.messages import (
     BATCH_ROWS,
     Answer,
+    Event,
+    EventReader,
     Explanation,
     Message,
     Predictions,
@@ -21,9 +24,11 @@ from everloop.deploy.client.messages import (
     feedback_message,
     joined,
     predict_messages,
+    stream_message,
     unreachable,
 )
 from everloop.deploy.client.retrying import Retries
+from everloop.tracking.client.remote import error_of
 
 
 class Endpoint:
@@ -82,6 +87,27 @@ class Endpoint:
             return joined([self._answer(messages[0])])
         with ThreadPoolExecutor(max(1, concurrency)) as pool:
             return joined(list(pool.map(self._answer, messages)))
+
+    def stream(self, rows: Any, *, key: str | None = None) -> Iterator[Event]:
+        """Answers as they are made, of a model that streams several a row; else one a row.
+
+        Leave the loop to stop the model. It is not tried again: what came is not taken back.
+        """
+        message = stream_message(self.name, rows, key)
+        reader = EventReader(self.url)
+        try:
+            with self._http.stream(
+                "POST", message.path, content=message.content, headers=message.headers
+            ) as response:
+                if response.status_code >= 400:
+                    raise error_of(response.status_code, response.read())
+                for line in response.iter_lines():
+                    event = reader.read(line)
+                    if event is not None:
+                        yield event
+        except httpx.TransportError as error:
+            raise unreachable(self.url, error, 1) from None
+        reader.finish()
 
     def explain(self, rows: Any, *, key: str | None = None) -> list[Explanation]:
         """What each feature adds to each row's answer; at most 16 rows."""

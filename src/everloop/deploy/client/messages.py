@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 BATCH_ROWS = 1000
 INCLUDE = "probabilities,id,version"
+EVENTS = "text/event-stream"
 # Unique over processes by the random part, over requests by the count.
 _process, _count = os.urandom(8).hex(), count(1)
 
@@ -50,6 +51,19 @@ class Answer(msgspec.Struct, frozen=True):
     version: int
     probabilities: list[list[float]] | None = None
     quantiles: list[list[float]] | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One answer of a stream: to the ``row`` (from 0), its ``step`` (from 0), and what it is.
+
+    ``id`` is what feedback names the row by.
+    """
+
+    row: int
+    step: int
+    y_pred: Any
+    id: str
+    probabilities: Any = None
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -88,6 +102,49 @@ def predict_messages(
     found = records(rows)
     for first in range(0, len(found), batch_rows):
         yield _message(path, found[first : first + batch_rows], key)
+
+
+def stream_message(name: str | None, rows: Any, key: str | None) -> Message:
+    """A request for events."""
+    message = _message(_path(name, "predict"), records(rows), key)
+    return message._replace(headers={**message.headers, "accept": EVENTS})
+
+
+class EventReader:
+    """From the lines of a stream (WHATWG's server-sent events) to its answers.
+
+    :attr:`ended` is True once the stream has said so; one that is cut off has not.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.ended = False
+        self._url, self._kind = url, ""
+
+    def read(self, line: str) -> Event | None:
+        """The answer that a line completes. Raises what the server says went wrong."""
+        if line.startswith("event:"):
+            self._kind = line[6:].strip()
+        if not line.startswith("data:"):
+            return None
+        kind, self._kind = self._kind, ""
+        if kind == "error":
+            raise error_of(500, line[5:].encode())
+        if kind == "end":
+            self.ended = True
+            return None
+        try:
+            return msgspec.json.decode(line[5:], type=Event)
+        except msgspec.MsgspecError as error:
+            raise EverloopError(
+                f"{self._url}: the event is not an endpoint's ({error}).", code="bad_answer"
+            ) from None
+
+    def finish(self) -> None:
+        """Raises :class:`~everloop.errors.Unavailable` for a stream that was cut off."""
+        if not self.ended:
+            raise Unavailable(
+                f"url: {self._url} ended the stream early.", code="stream_cut_off", path="url"
+            )
 
 
 def explain_message(name: str | None, rows: Any, key: str | None) -> Message:

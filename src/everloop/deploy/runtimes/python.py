@@ -2,12 +2,15 @@
 
 ``rows`` is a list of dictionaries, a value of each feature by its name (None when missing). What
 comes back is a number a row; for classes the class a row, or a dictionary of probabilities a row.
-The process has a memory limit, a time limit a call, a clean environment, no network, and sees no
-files but the model's and the interpreter's (see :mod:`everloop.deploy.runtimes.fences`).
+With ``predict_stream(row)`` beside it, a generator, a row is answered step by step; each step is
+what ``predict`` would give for the row. The process has a memory limit, a time limit a call, a
+clean environment, no network, and sees no files but the model's and the interpreter's (see
+:mod:`everloop.deploy.runtimes.fences`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -19,6 +22,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +64,9 @@ class PythonModel:
         self._process: _Process | None = None
         self._started = 0.0
         self._readers = [_reader(feature, place.start) for feature, place in _spans(package)]
-        self.fences = self._running().fences
+        process = self._running()
+        self.fences, self.streams = process.fences, process.streams
+        self._numbers = count(1)
 
     def predict(self, X: npt.NDArray[np.float64]) -> Output:
         """Answer for each row of ``X``. Raises :class:`ModelFailure`."""
@@ -77,14 +83,19 @@ class PythonModel:
             answer = self._ask(rows)
         return self._checked(answer, len(X))
 
+    def stream(self, X: npt.NDArray[np.float64]) -> Steps:
+        """The answers to the one row of ``X``, one after the other; close it at the end."""
+        values = [read(X)[0] for read in self._readers]
+        return Steps(self, next(self._numbers), dict(zip(self.schema.names, values, strict=True)))
+
     def warm_up(self, rows: int = 1) -> None:
         """Answer rows of zeros once: unlike our own models, code may know no missing values."""
         self.predict(np.zeros((rows, self.schema.width)))
 
-    def _ask(self, rows: list[dict[str, Any]]) -> Any:
+    def _ask(self, asked: Any) -> Any:
         try:
             process = self._running()
-            answer = process.ask(rows, self._limits.seconds)
+            answer = process.ask(asked, self._limits.seconds)
         except (OSError, Integrity) as error:
             self._end()
             if isinstance(error, TimeoutError):
@@ -113,14 +124,14 @@ class PythonModel:
             self._process.end()
             self._process = None
 
-    def _checked(self, answer: Any, count: int) -> Arrays:
-        if not isinstance(answer, list) or len(answer) != count:
+    def _checked(self, answer: Any, rows: int) -> Arrays:
+        if not isinstance(answer, list) or len(answer) != rows:
             got = len(answer) if isinstance(answer, list) else type(answer).__name__
-            raise ModelFailure(f"the model gave {got} answers for {count} rows")
+            raise ModelFailure(f"the model gave {got} answers for {rows} rows")
         if self.schema.numeric:
             return np.array([_number(value) for value in answer]), None
         classes = list(self.schema.classes)
-        p = np.zeros((count, len(classes)))
+        p = np.zeros((rows, len(classes)))
         for row, value in enumerate(answer):
             told = value if isinstance(value, dict) else {value: 1.0}
             for label, share in told.items():
@@ -130,6 +141,39 @@ class PythonModel:
         if not np.allclose(p.sum(axis=1), 1.0, atol=1e-3) or p.min() < 0:
             raise ModelFailure("the model gave probabilities that do not add up to 1")
         return p.argmax(axis=1), p
+
+
+class Steps:
+    """A row's stream in the process: it runs when it is asked for a step, and only then."""
+
+    def __init__(self, model: PythonModel, number: int, row: dict[str, Any]) -> None:
+        self._model, self._number = model, number
+        self._asked: dict[str, Any] = {"open": number, "row": row}
+        self._process: _Process | None = None
+
+    def step(self) -> Output | None:
+        """The next answer, or None at the end. Raises :class:`ModelFailure`."""
+        model = self._model
+        with model._lock:
+            if self._process is not None and self._process is not model._process:
+                raise ModelFailure("the model's process ended within the stream")
+            answer = model._ask(self._asked)
+            self._process, self._asked = model._process, {"next": self._number}
+        if answer == []:
+            self._process = None
+            return None
+        first, p = model._checked(answer, 1)
+        y = first.tolist()
+        return Output(y if p is None else [model.schema.classes[code] for code in y], p)
+
+    def close(self) -> None:
+        """End the generator where it stands; nothing after its own end."""
+        model = self._model
+        with model._lock:
+            if self._process is not None and self._process is model._process:
+                with contextlib.suppress(ModelFailure):
+                    model._ask({"close": self._number})
+        self._process = None
 
 
 class _Process:
@@ -160,11 +204,12 @@ class _Process:
             self.end()
             raise Integrity(f"the model's code cannot be loaded: {hello['error']}", path=CODE)
         self.fences: list[str] = hello["fences"]
+        self.streams: bool = hello["streams"]
 
-    def ask(self, rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-        """The answer to rows. Raises TimeoutError, or another OSError when the process is gone."""
+    def ask(self, asked: Any, seconds: float) -> dict[str, Any]:
+        """The answer to a message. Raises TimeoutError, or OSError when the process is gone."""
         deadline = time.monotonic() + seconds
-        body = msgspec.msgpack.encode(rows)
+        body = msgspec.msgpack.encode(asked)
         self.ours.settimeout(seconds)
         self.ours.sendall(_LENGTH.pack(len(body)) + body)
         return self._receive(deadline)

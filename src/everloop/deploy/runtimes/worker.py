@@ -3,10 +3,15 @@
 Messages are msgpack behind four bytes of length, little-endian, over the socket whose number is
 the first argument; the second is the folder of the code, the third the limits as JSON. First it
 bounds itself, for good, and says which fences stand; only then is the user's code imported.
+
+A list asks ``predict`` for all its rows. ``{"open": ID, "row": {…}}`` begins ``predict_stream``,
+each ``{"next": ID}`` asks it for one answer more, and ``{"close": ID}`` ends it; so it never runs
+ahead of who reads, and several are under way side by side.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import importlib
 import os
@@ -14,7 +19,7 @@ import resource
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -35,18 +40,21 @@ def main(number: str, folder: str, limits: str, fences: str) -> None:
         return
     _bound(told)
     try:
-        predict = _loaded(folder, told["entry"])
+        predict, streams = _loaded(folder, told["entry"])
     except BaseException as error:  # the code's own, whatever it is
         _send(channel, {"error": f"{type(error).__name__}: {error}"[:2000]})
         return
-    _send(channel, {"fences": stand})
-    for rows in _asked(channel):
+    _send(channel, {"fences": stand, "streams": streams is not None})
+    for asked in _asked(channel):
         with contextlib.suppress(ValueError):
             spent = resource.getrusage(resource.RUSAGE_SELF)
             whole = int(spent.ru_utime + spent.ru_stime + told["cpu_seconds"]) + 1
             resource.setrlimit(resource.RLIMIT_CPU, (whole, resource.RLIM_INFINITY))
         try:
-            _send(channel, {"y": _plain(predict(rows))})
+            if isinstance(asked, list):
+                _send(channel, {"y": _plain(predict(asked))})
+            elif streams is not None:
+                _send(channel, streams.answer(asked))
         except MemoryError:
             _send(channel, {"error": "it needs more memory than it may have"})
         except Exception as error:
@@ -64,15 +72,61 @@ def _bound(told: dict[str, Any]) -> None:
         resource.setrlimit(what, (most, most))
 
 
-def _loaded(folder: str, entry: str) -> Predict:
+class Streams:
+    """The generators under way, by the numbers that the asker gave them."""
+
+    def __init__(self, begin: Callable[[dict[str, Any]], Iterable[Any]]) -> None:
+        self.begin = begin
+        self._open: dict[int, Iterator[Any]] = {}
+
+    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The next answer as a list of one, or an empty list at the end."""
+        if "close" in asked:
+            self._close(asked["close"])
+            return {"y": []}
+        number: int = asked["open"] if "open" in asked else asked["next"]
+        if "open" in asked:
+            self._open[number] = iter(self.begin(asked["row"]))
+        try:
+            return {"y": _plain([next(self._open[number])])}
+        except StopIteration:
+            del self._open[number]
+            return {"y": []}
+        except BaseException:
+            self._close(number)
+            raise
+
+    def _close(self, number: int) -> None:
+        found: Any = self._open.pop(number, None)
+        if hasattr(found, "close"):
+            with contextlib.suppress(Exception):  # the code's own, while it tidies up
+                found.close()
+
+
+def _loaded(folder: str, entry: str) -> tuple[Predict, Streams | None]:
     if entry == "mlflow":
         frame: Any = importlib.import_module("pandas").DataFrame
         model = importlib.import_module("mlflow.pyfunc").load_model(folder)
-        return lambda rows: model.predict(frame(rows))
+        return (lambda rows: model.predict(frame(rows))), None
     module, _, name = entry.partition(":")
     sys.path.insert(0, folder)
-    found: Predict = getattr(importlib.import_module(module), name)
-    return found
+    code = importlib.import_module(module)
+    begin = getattr(code, f"{name}_stream", None)
+    if begin is None:
+        return getattr(code, name), None
+    return getattr(code, name, _last_of(begin)), Streams(begin)
+
+
+def _last_of(begin: Callable[[dict[str, Any]], Iterable[Any]]) -> Predict:
+    """``predict`` of code that only streams: what each row's stream comes to."""
+
+    def last(row: dict[str, Any]) -> Any:
+        found = collections.deque(begin(row), maxlen=1)
+        if not found:
+            raise ValueError("the stream gave no answer")
+        return found[0]
+
+    return lambda rows: [last(row) for row in rows]
 
 
 def _plain(answer: Any) -> Any:
@@ -86,7 +140,7 @@ def _plain(answer: Any) -> Any:
     return [value.item() if hasattr(value, "item") else value for value in answer]
 
 
-def _asked(channel: socket.socket) -> Iterator[list[dict[str, Any]]]:
+def _asked(channel: socket.socket) -> Iterator[Any]:
     while True:
         head = channel.recv(_LENGTH.size, socket.MSG_WAITALL)
         if len(head) < _LENGTH.size:

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from everloop.deploy.serving.access import Access
 from everloop.deploy.serving.counts import Counts
@@ -19,13 +19,16 @@ from everloop.deploy.serving.http import (
     Request,
     Response,
     Scope,
+    Streamed,
+    Upgrade,
     error_response,
     json_response,
+    status_of,
 )
 from everloop.deploy.serving.openapi import document
-from everloop.deploy.serving.routing import ErrorShape, Found, Route, Routed, Router
+from everloop.deploy.serving.routing import ErrorShape, Found, Route, Routed, Router, SocketHandler
 from everloop.deploy.serving.seen import Seen, Watch
-from everloop.errors import EverloopError
+from everloop.errors import EverloopError, NotFound
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +61,9 @@ class App:
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request; whatever happens, with JSON and a stable code."""
+        if scope.proto == "ws":
+            await self._socket(scope, exchange)
+            return
         request = Request(scope, exchange)
         shape: ErrorShape = error_response
         path = ""
@@ -78,7 +84,10 @@ class App:
             _log.exception("request %s failed", request.id)
             failure = EverloopError("The server failed on this request.", code="internal")
             response = shape(failure, request.id)
-        response.send(exchange)
+        if isinstance(response, Streamed):
+            await response.run(exchange)
+        else:
+            response.send(exchange)
         endpoint = request.endpoint.name if request.endpoint else ""
         if self._watch.needed:
             self._watch.tell(_seen(request, path, endpoint, response.status))
@@ -86,6 +95,36 @@ class App:
             self._watch.count(endpoint, request.version, response.status)
         if response.after is not None:
             response.after()
+
+    async def _socket(self, scope: Scope, exchange: Any) -> None:
+        """Answer a websocket; one that is refused gets the status that a request would."""
+        request, upgrade = Request(scope, exchange), cast(Upgrade, exchange)
+        path = ""
+        try:
+            found = self._router.find(request.path)
+            path = found.any.path
+            route = self._allowed(request, found)
+            if route.socket is None:
+                raise NotFound(f"{path}: there is no websocket.", code="route_not_found")
+            request.params = found.params
+            name = found.params.get("name")
+            request.endpoint = self._fleet.get(name) if name else self._fleet.only()
+            status = 101
+        except EverloopError as error:
+            status = status_of(error)
+            upgrade.close(status)
+        else:
+            await self._talk(route.socket, request, upgrade)
+        endpoint = request.endpoint.name if request.endpoint else ""
+        self._watch.tell(_seen(request, path, endpoint, status))
+
+    async def _talk(self, handler: SocketHandler, request: Request, upgrade: Upgrade) -> None:
+        try:
+            await handler(request, await upgrade.accept())
+        except Exception:
+            _log.exception("websocket %s failed", request.id)
+        finally:
+            upgrade.close(None)
 
     def _allowed(self, request: Request, found: Found) -> Route:
         """The route, for a caller who may ask it. Nobody else learns which methods there are."""

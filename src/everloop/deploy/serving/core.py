@@ -89,7 +89,7 @@ class Core:
         """
         turns = endpoint.turns
         if endpoint.serving.deadline_ms:
-            call = _with_deadline(call, endpoint.serving.deadline_ms)
+            call = with_deadline(call, endpoint.serving.deadline_ms)
         await turns.take(call.deadline)
         try:
             return await self._answer(endpoint, read, call, named)
@@ -99,6 +99,15 @@ class Core:
     async def _answer(
         self, endpoint: LiveEndpoint, read: Read, call: Call, named: LiveArm | None
     ) -> Answer:
+        arm, rows = await self.rows(endpoint, read, call, named)
+        if endpoint.rival is not None and named is None and len(rows.X) > 1:
+            return await self._interleave(endpoint, endpoint.rival, rows, read, call)
+        return await self._predict(endpoint, arm, rows, call)
+
+    async def rows(
+        self, endpoint: LiveEndpoint, read: Read, call: Call, named: LiveArm | None
+    ) -> tuple[LiveArm, Rows]:
+        """Who answers, and what is asked; the champion where one on trial refuses the request."""
         arm = endpoint.pick(call.key) if named is None else named
         try:
             if call.size > INLINE_BYTES:
@@ -110,9 +119,7 @@ class Core:
                 raise
             rows = await self._at_fault(endpoint, arm, read, call, refusal)
             arm = endpoint.champion
-        if endpoint.rival is not None and named is None and len(rows.X) > 1:
-            return await self._interleave(endpoint, endpoint.rival, rows, read, call)
-        return await self._predict(endpoint, arm, rows, call)
+        return arm, rows
 
     async def _interleave(
         self, endpoint: LiveEndpoint, rival: LiveArm, rows: Rows, read: Read, call: Call
@@ -136,14 +143,14 @@ class Core:
         except ModelFailure as error:
             self._failed(endpoint, champion, rows, call, error)
             await self.journal.committed()
-            raise self._told(error, endpoint.name, champion, call) from None
+            raise self.told(error, endpoint.name, champion, call) from None
         drafted = draft(mine, other, call.key)
         ids, ms = row_ids(rows.ids, call.request, len(rows.X)), _ms_since(call.started)
         for arm, scores, own in ((champion, mine, True), (rival, other, False)):
             picked = [row for row, team in zip(*drafted, strict=True) if team is own]
             part = rows.part(picked)
             arm.counts.add(len(picked), ms)
-            record = _record(
+            record = record_of(
                 endpoint.name, arm, part, chosen(ids, picked), call, ms,
                 chosen(scores, picked), None,
             )  # fmt: skip
@@ -177,7 +184,9 @@ class Core:
         rows = await self._beside(read, endpoint.champion.model.reader)
         ids, ms = row_ids(rows.ids, call.request, len(rows.X)), _ms_since(call.started)
         arm.counts.add(len(rows.X), ms, failed=True)
-        self.journal.prediction(_record(endpoint.name, arm, rows, ids, call, ms, [], None, refusal))
+        self.journal.prediction(
+            record_of(endpoint.name, arm, rows, ids, call, ms, [], None, refusal)
+        )
         return rows
 
     def close(self) -> None:
@@ -196,12 +205,12 @@ class Core:
         except ModelFailure as error:
             self._failed(endpoint, arm, rows, call, error)
             await self.journal.committed()
-            raise self._told(error, endpoint.name, arm, call) from None
+            raise self.told(error, endpoint.name, arm, call) from None
         p = None if probabilities is None else probabilities.tolist()
         end = _now()
         ms = (end - call.started) * 1000
         arm.counts.add(count, ms)
-        self.journal.prediction(_record(endpoint.name, arm, rows, ids, call, ms, y, p))
+        self.journal.prediction(record_of(endpoint.name, arm, rows, ids, call, ms, y, p))
         if self.journal.waits:
             await self.journal.committed()
         return Answer(y, p, ids, arm.version, arm.role, model.labels)
@@ -212,7 +221,8 @@ class Core:
         """Count and log a request that a model failed on."""
         ids, ms = row_ids(rows.ids, call.request, len(rows.X)), _ms_since(call.started)
         arm.counts.add(len(rows.X), ms, failed=True)
-        self.journal.prediction(_record(endpoint.name, arm, rows, ids, call, ms, [], None, error))
+        said = record_of(endpoint.name, arm, rows, ids, call, ms, [], None, error)
+        self.journal.prediction(said)
 
     async def _asked(self, endpoint: LiveEndpoint, model: LoadedModel, X: Matrix) -> Output:
         """The model's answer, or the one it gave to the same rows before."""
@@ -240,7 +250,7 @@ class Core:
             model.batcher = Batcher(partial(_timed, model), self._pool, rows, THREADS)
         return model.batcher
 
-    def _told(self, error: ModelFailure, endpoint: str, arm: LiveArm, call: Call) -> ModelFailure:
+    def told(self, error: ModelFailure, endpoint: str, arm: LiveArm, call: Call) -> ModelFailure:
         """The failure in full to the server's log, and without its inside to the caller."""
         cause = None if self.journal.hides(endpoint) else error
         _log.error(
@@ -263,7 +273,7 @@ def row_ids(given: list[str | None] | None, request: str, count: int) -> list[st
     return [f"{request}-{row}" if id is None else id for row, id in enumerate(given)]
 
 
-def _record(
+def record_of(
     endpoint: str,
     arm: LiveArm,
     rows: Rows,
@@ -273,7 +283,9 @@ def _record(
     y: list[Any],
     p: list[list[float]] | None,
     error: EverloopError | None = None,
+    steps: int | None = None,
 ) -> PredictionRecord:
+    """What the log keeps of a request; ``steps`` of a stream that one row was answered by."""
     return PredictionRecord(
         at=int(time.time() * 1000),
         request=call.request,
@@ -287,10 +299,11 @@ def _record(
         p=p,
         ms=ms,
         error=None if error is None else error.message,
+        steps=steps,
     )
 
 
-def _with_deadline(call: Call, most_ms: float) -> Call:
+def with_deadline(call: Call, most_ms: float) -> Call:
     """The caller's deadline, or the endpoint's; the earlier of the two."""
     own = call.started + most_ms / 1000
     return call._replace(deadline=own if call.deadline is None else min(own, call.deadline))

@@ -45,6 +45,7 @@ _STATUS_OF_CODE = {
     "invalid_header": 400,
     "unauthorized": 401,
     "method_not_allowed": 405,
+    "upgrade_required": 426,
     "slow_body": 408,
     "overloaded": 429,
     "deadline_exceeded": 504,
@@ -77,8 +78,9 @@ class Headers(Protocol):
 
 
 class Scope(Protocol):
-    """What RSGI says of a request."""
+    """What RSGI says of a request; ``proto`` is ``http`` or ``ws``."""
 
+    proto: str
     method: str
     path: str
     query_string: str
@@ -93,6 +95,39 @@ class Exchange(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     def response_bytes(self, status: int, headers: list[Header], body: bytes) -> None: ...
+
+    def response_stream(self, status: int, headers: list[Header]) -> Transport: ...
+
+    async def client_disconnect(self) -> None: ...
+
+
+class Transport(Protocol):
+    """RSGI's way back for an answer in pieces; a send waits until there is room for it."""
+
+    async def send_bytes(self, data: bytes) -> None: ...
+
+
+class Message(Protocol):
+    """What came over a websocket: of ``kind`` 0 its end, 1 bytes, 2 text."""
+
+    kind: int
+    data: bytes | str
+
+
+class Socket(Protocol):
+    """RSGI's websocket, accepted."""
+
+    async def receive(self) -> Message: ...
+
+    async def send_str(self, data: str) -> None: ...
+
+
+class Upgrade(Protocol):
+    """RSGI's websocket, before it is accepted: ``close`` with a status of HTTP refuses it."""
+
+    async def accept(self) -> Socket: ...
+
+    def close(self, status: int | None) -> object: ...
 
 
 class Request:
@@ -170,7 +205,7 @@ class Request:
         text = self.headers.get("content-length", "")
         declared = int(text) if text.isdecimal() else -1
         if declared > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         coding = self._coding()
         try:
             async with _patience:
@@ -214,7 +249,7 @@ class Request:
             chunks.append(chunk)
             size += len(chunk)
             if size > limit:
-                raise _too_large(limit)
+                raise too_large(limit)
         return b"".join(chunks)
 
 
@@ -229,7 +264,7 @@ def _inflated(body: bytes, limit: int) -> bytes:
             code="bad_compression", path="$",
         ) from None  # fmt: skip
     if len(plain) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     if not inflater.eof or inflater.unused_data:
         raise InvalidInput(
             "body: the compressed data ends early, or goes on after its end.",
@@ -267,6 +302,16 @@ class Response:
         exchange.response_bytes(self.status, self.headers, self.body)
 
 
+class Streamed(Response):
+    """An answer that takes its time."""
+
+    __slots__ = ()
+
+    async def run(self, exchange: Exchange) -> None:
+        """Send all of it; what goes wrong after the status is said in the stream."""
+        raise NotImplementedError
+
+
 def json_response(value: Any, status: int = 200) -> Response:
     """An answer in JSON."""
     return Response(status, _encode(value), [JSON])
@@ -298,7 +343,8 @@ def _truncated(where: str) -> InvalidInput:
     )  # fmt: skip
 
 
-def _too_large(limit: int) -> TooLarge:
+def too_large(limit: int) -> TooLarge:
+    """The refusal of a body or a message."""
     return TooLarge(
         f"body: got more than {limit} bytes, expected at most {limit}.",
         path="$", expected=f"at most {limit} bytes",

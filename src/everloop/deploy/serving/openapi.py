@@ -13,6 +13,7 @@ from everloop.deploy.serving.routing import Route
 
 _ADDRESS = re.compile(r"^``[^`]*``(: |$)")  # that a handler's text may begin with
 
+EVENTS = "text/event-stream"
 ERROR: dict[str, Any] = {
     "type": "object",
     "required": ["code", "message"],
@@ -115,6 +116,18 @@ def label_of(endpoint: LiveEndpoint) -> dict[str, Any]:
     return _label(endpoint.champion.model.reader.schema)
 
 
+def event_of(endpoint: LiveEndpoint) -> dict[str, Any]:
+    """The schema of the data of one server-sent event, and of a websocket's message."""
+    return fields(
+        {
+            "row": {"type": "integer"}, "step": {"type": "integer"},
+            "y_pred": label_of(endpoint), "id": {"type": "string"},
+            "probabilities": _shares(endpoint.champion.model.reader.schema),
+        },
+        "row", "step", "y_pred", "id",
+    )  # fmt: skip
+
+
 def _operations(
     route: Route, endpoints: Mapping[str, LiveEndpoint]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -182,12 +195,22 @@ def _predict(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
         "summary": f"Predict with {endpoint.model}",
         "parameters": [_INCLUDE, _KEY],
         "requestBody": _json({"anyOf": [records, record, wrapped, columns]}, required=True),
-        "responses": {"200": _json(answer, description="One answer a row"), **_errors()},
+        "responses": {
+            "200": {
+                "description": "One answer a row, or one event an answer",
+                "content": {
+                    "application/json": {"schema": answer},
+                    EVENTS: {"schema": event_of(endpoint)},
+                },
+            },
+            **_errors(),
+        },
     }
 
 
-def _explain(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
-    one = {
+def explanation_of(endpoint: LiveEndpoint) -> dict[str, Any]:
+    """The schema of what explains one answer."""
+    return {
         "type": "object",
         "required": ["y_pred", "base", "answer", "contributions"],
         "properties": {
@@ -198,7 +221,10 @@ def _explain(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
             "contributions": {"type": "object", "additionalProperties": {"type": "number"}},
         },
     }
-    answer = {"type": "object", "properties": {"explanations": {"type": "array", "items": one}}}
+
+
+def _explain(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
+    answer = fields({"explanations": listed(explanation_of(endpoint))})
     return {
         **_predict(name, endpoint),
         "operationId": f"explain_{name}",

@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from everloop.deploy.serving.endpoint import LiveEndpoint
-from everloop.deploy.serving.http import Request, Response, error_response
+from everloop.deploy.serving.http import Request, Response, Socket, error_response
 from everloop.errors import EverloopError, NotFound, nearest
 
 Handler = Callable[[Request], Awaitable[Response]]
+SocketHandler = Callable[[Request, Socket], Awaitable[None]]
 ErrorShape = Callable[[EverloopError, str], Response]
 Describe = Callable[[LiveEndpoint], dict[str, Any]]
 
@@ -30,6 +31,7 @@ class Route(NamedTuple):
     ``endpoint`` : the request is for an endpoint: the one called ``{name}``, or the only one where
     the path has no such part; the handler finds it in ``request.endpoint``.
     ``describe`` : body and answer at an endpoint, for :mod:`everloop.deploy.serving.openapi`.
+    ``socket`` : answers a websocket there.
     ``public`` : it answers without the token. ``error`` : how the protocol says what went wrong.
     """
 
@@ -40,6 +42,7 @@ class Route(NamedTuple):
     public: bool = False
     error: ErrorShape = error_response
     describe: Describe | None = None
+    socket: SocketHandler | None = None
 
 
 class Routed(Protocol):

@@ -34,12 +34,14 @@ from everloop.deploy.serving.protocols.explaining import Explaining
 from everloop.deploy.serving.protocols.mlflow import MLflow
 from everloop.deploy.serving.protocols.native import Native
 from everloop.deploy.serving.protocols.repository import Repository
+from everloop.deploy.serving.protocols.streaming import Streaming
 from everloop.deploy.serving.protocols.v1 import V1
 from everloop.deploy.serving.protocols.v2 import V2
 from everloop.deploy.serving.routing import Routed
 from everloop.deploy.serving.seen import Observer, Watch
 from everloop.deploy.serving.shadows import Shadows
 from everloop.deploy.serving.standing import Standing, remove_standing, write_standing
+from everloop.deploy.serving.streams import Streams
 from everloop.deploy.state import state_path
 from everloop.errors import EverloopError, MissingExtra, Unavailable
 from everloop.version import __version__ as VERSION
@@ -99,8 +101,10 @@ async def serve(options: Options) -> None:
     await fleet.refresh()
     explaining = Explaining(options.max_body)
     asking = Asking(core, shadows, options.max_body)
+    streams = Streams(core)
+    streaming = Streaming(asking, streams, fleet)
     spoken: list[Routed] = [
-        Native(asking), explaining, V1(asking, fleet), V2(asking, fleet),
+        Native(asking, streaming), streaming, explaining, V1(asking, fleet), V2(asking, fleet),
         Repository(fleet), MLflow(asking, fleet),
     ]  # fmt: skip
     traces = _traces()
@@ -145,6 +149,7 @@ async def serve(options: Options) -> None:
         for task in background:
             task.cancel()
         explaining.close()
+        streams.close()
         core.close()
         journal.close()
         if follower is not None:
@@ -235,7 +240,7 @@ def _server(app: Any, options: Options) -> Server:
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=10_000),
-        websockets=False,
+        websockets=True,
         backlog=1024,
         log_enabled=False,
     )

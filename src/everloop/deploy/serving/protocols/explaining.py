@@ -17,8 +17,15 @@ import msgspec
 from everloop.deploy.attribution import EVALUATIONS, Explanation
 from everloop.deploy.explainer import explain
 from everloop.deploy.predictor import ModelFailure
-from everloop.deploy.serving.endpoint import LiveArm
+from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
 from everloop.deploy.serving.http import Request, Response, json_response
+from everloop.deploy.serving.openapi import (
+    described,
+    explanation_of,
+    fields,
+    listed,
+    record_of,
+)
 from everloop.deploy.serving.protocols._bodies import sentence_response
 from everloop.deploy.serving.routing import Route
 from everloop.errors import InvalidInput, Unavailable, invalid
@@ -32,6 +39,13 @@ class Instances(msgspec.Struct, forbid_unknown_fields=True):
     """The body of the protocol that KServe calls v1."""
 
     instances: msgspec.Raw
+
+
+def _described(endpoint: LiveEndpoint) -> dict[str, Any]:
+    """Body and answer of v1 for OpenAPI."""
+    body = fields({"instances": listed(record_of(endpoint))}, "instances")
+    answer = fields({"explanations": listed(explanation_of(endpoint))}, "explanations")
+    return described({"application/json": body}, answer)
 
 
 class Explaining:
@@ -48,7 +62,12 @@ class Explaining:
             Route("POST", "/explain", self.explain, endpoint=True),
             Route("POST", "/endpoints/{name}/explain", self.explain, endpoint=True),
             Route(
-                "POST", "/v1/models/{name}:explain", self.explain_v1, True, error=sentence_response
+                "POST",
+                "/v1/models/{name}:explain",
+                self.explain_v1,
+                True,
+                error=sentence_response,
+                describe=_described,
             ),
         ]
 

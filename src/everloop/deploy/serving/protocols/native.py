@@ -14,6 +14,8 @@ from everloop.deploy.serving.asking import Asking
 from everloop.deploy.serving.core import Answer
 from everloop.deploy.serving.http import JSON, Request, Response, json_response
 from everloop.deploy.serving.inputs import InputReader, Rows
+from everloop.deploy.serving.openapi import EVENTS
+from everloop.deploy.serving.protocols.streaming import Streaming
 from everloop.deploy.serving.routing import Route
 from everloop.errors import InvalidInput, invalid
 
@@ -35,8 +37,8 @@ _labels = msgspec.json.Decoder(list[Label])
 class Native:
     """The routes of the protocol."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, asking: Asking, streaming: Streaming) -> None:
+        self._asking, self._streaming = asking, streaming
 
     def routes(self) -> list[Route]:
         """By name, and short for an endpoint that is alone."""
@@ -48,6 +50,8 @@ class Native:
 
     async def predict(self, request: Request) -> Response:
         """``POST /endpoints/NAME/predict?include=probabilities,quantiles,id,version``"""
+        if EVENTS in request.headers.get("accept", ""):
+            return await self._streaming.predict(request)
         parts = _included(request) if request.query else ()
         body = await self._asking.body(request)
         found = await self._asking.answer(request, partial(_read, body), len(body))
