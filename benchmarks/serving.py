@@ -1,13 +1,25 @@
-"""Predictions over HTTP: everloop, its peers, and the limits of the machine, in one run.
+"""Predictions over HTTP and gRPC: everloop, its peers, and the limits of the machine, in one run.
 
-Run: python benchmarks/serving.py [--seconds 5] [--rounds 3] [--only everloop,ceiling]
-                                  [--loads one_row,forest,batch,forest_batch]
+Run: python benchmarks/serving.py [--sets one_row,forest,…] [--only everloop,ceiling]
+                                  [--seconds 5] [--rounds 3] [--out serving.json]
 
 A logistic regression of 20 features and a forest of 100 trees, asked for one row or for a hundred
-by wrk over 16 connections. Each side is one process with the same model and the same rows; the
-sides take turns within each round, and the median of the rounds is shown. "constant" is granian
-with a constant reply, "ceiling" granian with msgspec and onnxruntime and nothing else; everloop
-checks the schema, routes, counts and logs (fsync each second) as it always does.
+over 16 connections. Each side is one process with the same model and the same rows; the sides take
+turns within each round, and the median of the rounds is shown. "constant" is granian with a
+constant reply, "ceiling" granian with msgspec and onnxruntime and nothing else; everloop checks the
+schema, routes, counts and logs (fsync each second) as it always does. The sets are
+
+- one_row, forest, batch, forest_batch: JSON, asked by wrk
+- tensors, tensors_batch: the Open Inference Protocol over REST, everloop's with raw tensors and
+  with JSON; MLServer has no raw tensors over REST, so it is asked with JSON
+- grpc, grpc_batch: the same over gRPC with raw tensors, by a client that sends bytes as they are;
+  "constant grpc" is what that client gets of a constant reply
+- canary: throughput with a canary of 10 % over that without, by pairs of turns in random order
+  (``--pairs``), with a 95 % interval
+- swap: two versions take turns as champion twice a second until ``--requests`` requests were made
+
+What a set showed is added to the JSON file at once; a set that is in the file is shown from it and
+not run again, unless ``--again``. So a run can be cut off, and sets can be run one by one.
 
 wrk is Debian's package. MLServer and BentoML are installed once into environments of their own in
 the cache folder; what cannot be installed is left out of the table and named below it.
@@ -16,323 +28,147 @@ the cache folder; what cannot be installed is left out of the table and named be
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
-import pickle
-import re
 import shutil
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-from rich.console import Console
 from rich.table import Table
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from served.changes import canary, swaps
+from served.models import prepare
+from served.sides import Side, console, installed, sides
 
-APPS = Path(__file__).parent / "peers" / "serving_apps.py"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "everloop" / "benchmarks"
-FEATURES, CONNECTIONS = 20, 16
-NAMES = [f"x{i}" for i in range(FEATURES)]
 # What everloop should reach: of the ceiling, and as a multiple of each peer, for one row.
 REACH = {"ceiling": 0.7, "mlflow": 10, "bentoml": 10, "mlserver": 3.5, "fastapi": 2.5}
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-
-LUA = """
-wrk.method = "POST"
-wrk.body = io.open("{body}", "rb"):read("*a")
-wrk.headers["Content-Type"] = "application/json"
-function done(summary, latency)
-  local e = summary.errors
-  io.write(string.format('{{"requests": %d, "us": %d, "errors": %d, "p50": %f, "p99": %f}}',
-    summary.requests, summary.duration, e.status + e.connect + e.read + e.write + e.timeout,
-    latency:percentile(50) / 1000, latency:percentile(99) / 1000))
-end
-"""
-
-
-@dataclass
-class Side:
-    """One server: how it is started for a folder and a port, where and what it is asked."""
-
-    name: str
-    start: Callable[[Path, int], list[str]]
-    path: str
-    body: Callable[[list[list[float]]], Any]
-    environment: dict[str, str] = field(default_factory=dict)
+PLAIN = ("constant", "ceiling", "everloop", "everloop v2", "fastapi", "gunicorn", "flask", "mlflow",
+         "mlserver", "bentoml")  # fmt: skip
+REST = ("everloop raw", "everloop v2", "mlserver")
+GRPC = ("everloop grpc", "constant grpc", "mlserver grpc")
+# The model, the rows of a request, the title, and the sides; the others are compared with the
+# first of them whose name begins with "everloop".
+SETS: dict[str, tuple[str, int, str, tuple[str, ...]]] = {
+    "one_row": ("logistic", 1, "logistic regression, one row", PLAIN),
+    "forest": ("forest", 1, "forest of 100 trees, a single row", PLAIN),
+    "batch": ("logistic", 100, "logistic regression, 100 rows", PLAIN),
+    "forest_batch": ("forest", 100, "forest of 100 trees, 100 rows", PLAIN),
+    "tensors": ("logistic", 1, "tensors over REST, a single row", REST),
+    "tensors_batch": ("logistic", 100, "tensors over REST, 100 rows", REST),
+    "grpc": ("logistic", 1, "gRPC with raw tensors, a single row", GRPC),
+    "grpc_batch": ("logistic", 100, "gRPC with raw tensors, 100 rows", GRPC),
+    "canary": ("logistic", 1, "a canary of 10 %, one row", ()),
+    "swap": ("logistic", 1, "swaps under load, one row", ()),
+}
 
 
-def records(rows: list[list[float]]) -> Any:
-    return [dict(zip(NAMES, row, strict=True)) for row in rows]
-
-
-def tensor(rows: list[list[float]]) -> Any:
-    shape = [len(rows), FEATURES]
-    return {"inputs": [{"name": "X", "datatype": "FP64", "shape": shape, "data": rows}]}
-
-
-def app(mode: str) -> Callable[[Path, int], list[str]]:
-    return lambda folder, port: [sys.executable, str(APPS), mode, str(folder), str(port)]
-
-
-def everloop(folder: Path, port: int) -> list[str]:
-    command = "from everloop.cli import main; main()"
-    return [sys.executable, "-c", command, "serve", "--dir", str(folder), "--port", str(port)]
-
-
-def mlflow(folder: Path, port: int) -> list[str]:
-    where = ["-m", str(folder / "mlflow"), "-h", "127.0.0.1", "-p", str(port)]
-    return [sys.executable, "-m", "mlflow", "models", "serve", *where, "--env-manager", "local"]
-
-
-def sides(only: set[str]) -> list[Side]:
-    """All of them; what needs an environment of its own only where it is wanted."""
-    found = [
-        Side("constant", app("constant"), "/predict", records),
-        Side("ceiling", app("ceiling"), "/predict", records),
-        Side("everloop", everloop, "/predict", records),
-        Side("everloop v2", everloop, "/v2/models/bench/infer", tensor),
-        Side("fastapi", app("fastapi"), "/predict", records),
-        Side("gunicorn", app("gunicorn"), "/predict", records),
-        Side("flask", app("flask"), "/predict", records),
-        Side("mlflow", mlflow, "/invocations", lambda rows: {"dataframe_records": records(rows)}),
-    ]
-    if not only & {"mlserver", "bentoml"} and only:
-        return found
-    if python := environment("mlserver", "mlserver==1.7.1", "mlserver-sklearn==1.7.1"):
-        found.append(Side("mlserver", mlserver(python), "/v2/models/bench/infer", tensor))
-    if python := environment("bentoml", "bentoml", "scikit-learn"):
-        found.append(Side("bentoml", bentoml(python), "/predict", lambda rows: {"rows": rows}))
-    return found
-
-
-def environment(name: str, *packages: str) -> Path | None:
-    """The interpreter of a peer's own environment; None when it cannot be made here."""
-    folder = CACHE / name
-    python = folder / "bin" / "python"
-    if (folder / "ready").exists():
-        return python
-    console.print(f"installing {name} once into the cache folder …")
-    made = subprocess.run([sys.executable, "-m", "venv", folder]).returncode == 0
-    pip = [python, "-m", "pip", "install", "--quiet", *packages]
-    if not made or subprocess.run(pip, capture_output=True).returncode:
-        console.print(f"{name} cannot be installed here; it is left out.")
-        return None
-    (folder / "ready").touch()
-    return python
-
-
-def mlserver(python: Path) -> Callable[[Path, int], list[str]]:
-    def start(folder: Path, port: int) -> list[str]:
-        place = folder / "mlserver"
-        place.mkdir(exist_ok=True)
-        settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": port + 1,
-                    "metrics_port": port + 2, "parallel_workers": 0, "debug": False}  # fmt: skip
-        (place / "settings.json").write_text(json.dumps(settings))
-        fit_with(python, folder, place / "model.joblib")
-        model = {"name": "bench", "implementation": "mlserver_sklearn.SKLearnModel",
-                 "parameters": {"uri": "./model.joblib"}}  # fmt: skip
-        (place / "model-settings.json").write_text(json.dumps(model))
-        return [str(python.parent / "mlserver"), "start", str(place)]
-
-    return start
-
-
-def bentoml(python: Path) -> Callable[[Path, int], list[str]]:
-    def start(folder: Path, port: int) -> list[str]:
-        place = folder / "bentoml"
-        place.mkdir(exist_ok=True)
-        fit_with(python, folder, place / "model.joblib")
-        (place / "service.py").write_text(
-            "import bentoml, joblib, numpy as np\n"
-            "@bentoml.service(workers=1)\n"
-            "class Bench:\n"
-            "    def __init__(self):\n"
-            "        self.model = joblib.load('model.joblib')\n"
-            "    @bentoml.api\n"
-            "    def predict(self, rows: list[list[float]]) -> list[int]:\n"
-            "        return self.model.predict(np.array(rows)).tolist()\n"
-        )
-        script = f"cd {place} && exec {python.parent}/bentoml serve service:Bench -p {port}"
-        return ["sh", "-c", f"{script} --host 127.0.0.1"]
-
-    return start
-
-
-def fit_with(python: Path, folder: Path, out: Path) -> None:
-    """The same estimator by the peer's own scikit-learn, since pickles are of one version."""
-    code = (
-        "import sys, joblib, numpy as np\n"
-        "from sklearn.linear_model import LogisticRegression as L\n"
-        "from sklearn.ensemble import RandomForestClassifier as F\n"
-        "d = np.load(sys.argv[1])\n"
-        "m = F(100, random_state=0) if sys.argv[3] == 'forest' else L()\n"
-        "joblib.dump(m.fit(d['X'], d['y']), sys.argv[2])\n"
-    )
-    kind = "forest" if "forest" in folder.name else "logistic"
-    subprocess.run([python, "-c", code, folder / "data.npz", out, kind], check=True)
-
-
-def prepare(folder: Path, kind: str) -> None:
-    """The model in each side's form; everloop's goes through its own training and registry."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(2000, FEATURES))
-    y = (X @ rng.normal(size=FEATURES) + rng.normal(size=2000) > 0).astype(int)
-    folder.mkdir()
-    np.savez(folder / "data.npz", X=X, y=y)
-    (folder / "names.json").write_text(json.dumps(NAMES))
-    model = (
-        RandomForestClassifier(100, random_state=0) if kind == "forest" else LogisticRegression()
-    )
-    model.fit(X, y)
-    (folder / "model.pkl").write_bytes(pickle.dumps(model))
-    pl.DataFrame(X, NAMES).with_columns(y=y).write_csv(folder / "bench.csv")
-    candidate = "random_forest" if kind == "forest" else "logistic_regression"
-    space = "[train.space.random_forest]\nn_estimators = 100\n" if kind == "forest" else ""
-    (folder / "everloop.toml").write_text(
-        f'[loop]\nname = "bench"\n[data]\nsource = "bench.csv"\ntarget = "y"\n'
-        f'[train]\ncandidates = ["{candidate}"]\n{space}[evaluate]\ngates = []\n'
-    )
-    command = [sys.executable, "-c", "from everloop.cli import main; main()", "run"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    (onnx,) = (folder / ".everloop" / "packages").glob("*/model.onnx")
-    (folder / "model.onnx").write_bytes(onnx.read_bytes())
-    import mlflow.sklearn
-
-    mlflow.sklearn.save_model(model, str(folder / "mlflow"), serialization_format="cloudpickle")
-
-
-def ask(port: int, side: Side, folder: Path, rows: int, seconds: float) -> dict[str, float]:
-    """One turn of wrk."""
-    some = np.random.default_rng(1).normal(size=(rows, FEATURES)).round(4).tolist()
-    body, script = folder / "body.json", folder / "ask.lua"
-    body.write_bytes(json.dumps(side.body(some)).encode())
-    script.write_text(LUA.format(body=body))
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(script)]
-    done = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}{side.path}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = re.search(r"\{.*\}", done.stdout)
-    assert found, done.stdout + done.stderr
-    said: dict[str, float] = json.loads(found[0])
-    return said | {"rate": said["requests"] / said["us"] * 1e6}
-
-
-def started(side: Side, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
-    port = free_port()
-    process = subprocess.Popen(
-        side.start(folder, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True, env={**os.environ, **side.environment},
-    )  # fmt: skip
-    row = [[0.0] * FEATURES]
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{side.path}", json.dumps(side.body(row)).encode(),
-        {"content-type": "application/json"},
-    )  # fmt: skip
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                assert answer.status == 200
-            return process, port
-        except (OSError, urllib.error.URLError):
-            time.sleep(0.1)
-    raise RuntimeError(f"{side.name} did not answer")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+def chosen(names: tuple[str, ...], only: set[str]) -> list[Side]:
+    """The sides of a set; those with an environment of their own only where they are wanted."""
+    known = sides()
+    wanted = [name for name in names if not only or name in only]
+    found = [known[name] if name in known else installed(name) for name in wanted]
+    return [side for side in found if side is not None]
 
 
 def measure(
-    chosen: list[Side], folder: Path, rows: int, seconds: float, rounds: int
+    together: list[Side], folder: Path, rows: int, seconds: float, rounds: int
 ) -> dict[str, dict[str, float]]:
     """Medians of the rounds, by side."""
-    found: dict[str, list[dict[str, float]]] = {side.name: [] for side in chosen}
-    running = {}
-    try:
-        for side in chosen:
-            running[side.name] = started(side, folder)
+    found: dict[str, list[dict[str, float]]] = {side.name: [] for side in together}
+    with contextlib.ExitStack() as stack:
+        ports = {side.name: stack.enter_context(side.running(folder)) for side in together}
         for turn in range(rounds + 1):
-            for side in chosen:
+            for side in together:
                 # The first turn warms up.
-                said = ask(running[side.name][1], side, folder, rows, seconds if turn else 1)
+                said = side.ask(ports[side.name], rows, folder, seconds if turn else 1)
                 if turn:
                     found[side.name].append(said)
-    finally:
-        for process, _ in running.values():
-            stop(process)
     return {
         name: {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
         for name, turns in found.items()
     }
 
 
-def show(title: str, found: dict[str, dict[str, float]]) -> None:
-    own = found.get("everloop")
+def show(name: str, told: dict[str, Any]) -> None:
+    """A set's table, as it was measured now or before."""
+    title, found = SETS[name][2], told["found"]
+    note = f"{told['at']}, load {told['load'][0]:.1f}, {told['seconds']:g} s a turn"
+    if name == "canary":
+        console.print(
+            f"{title}: {found['with']:,.0f} req/s with it, {found['without']:,.0f} without: "
+            f"{found['ratio']:.3f} [{found['low']:.3f}, {found['high']:.3f}] "
+            f"in {found['pairs']} pairs, {found['errors']:.0f} errors (reach: above 0.97)  {note}"
+        )
+        return
+    if name == "swap":
+        console.print(
+            f"{title}: {found['failed']} failed of {found['requests']:,} requests in "
+            f"{found['swaps']} swaps, p99 {found['p99']:.1f} ms (reach: 0 failed)  {note}"
+        )
+        return
+    own = next((said for side, said in found.items() if side.startswith("everloop")), None)
     table = Table(title=title, title_justify="left")
-    for name in ("side", "req/s", "p50 ms", "p99 ms", "errors", "everloop is", "reach"):
-        table.add_column(name, justify="left" if name == "side" else "right")
-    for name, said in sorted(found.items(), key=lambda item: -item[1]["rate"]):
+    for column in ("side", "req/s", "p50 ms", "p99 ms", "errors", "everloop is", "reach"):
+        table.add_column(column, justify="left" if column == "side" else "right")
+    for side, said in sorted(found.items(), key=lambda item: -item[1]["rate"]):
         ratio = f"{own['rate'] / said['rate']:.2f} x" if own else ""
-        reach = f"{REACH[name]:g} x" if name in REACH and "one row" in title else ""
+        reach = f"{REACH[side]:g} x" if side in REACH and name == "one_row" else ""
         table.add_row(
-            name, f"{said['rate']:,.0f}", f"{said['p50']:.2f}", f"{said['p99']:.2f}",
+            side, f"{said['rate']:,.0f}", f"{said['p50']:.2f}", f"{said['p99']:.2f}",
             f"{said['errors']:.0f}", ratio, reach,
         )  # fmt: skip
     console.print(table)
+    console.print(f"{note}, median of {told['rounds']}")
 
 
-LOADS = {
-    "one_row": ("logistic", 1, "logistic regression, one row"),
-    "forest": ("forest", 1, "forest of 100 trees, a single row"),
-    "batch": ("logistic", 100, "logistic regression, 100 rows"),
-    "forest_batch": ("forest", 100, "forest of 100 trees, 100 rows"),
-}
+def measured(name: str, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """What a set shows, with when and how loaded the machine was."""
+    _, rows, _, names = SETS[name]
+    only = set(filter(None, given.only.split(",")))
+    load = os.getloadavg()
+    if name == "canary":
+        found = canary(folder, given.seconds, given.pairs)
+    elif name == "swap":
+        found = swaps(folder, given.seconds, given.requests)
+    else:
+        found = measure(chosen(names, only), folder, rows, given.seconds, given.rounds)
+    at = time.strftime("%Y-%m-%d %H:%M")
+    return {"at": at, "load": load, "seconds": given.seconds, "rounds": given.rounds,
+            "found": found}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--only", default="")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--loads", default=",".join(LOADS))
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing: apt-get install wrk")
-    only = set(filter(None, given.only.split(",")))
-    chosen = [side for side in sides(only) if not only or side.name in only]
+    names = given.sets.split(",")
+    if unknown := set(names) - set(SETS):
+        sys.exit(f"--sets: got {', '.join(unknown)}, expected some of {', '.join(SETS)}")
+    kept = json.loads(given.out.read_text()) if given.out and given.out.exists() else {}
     with tempfile.TemporaryDirectory() as place:
-        for kind in ("logistic", "forest"):
-            wanted = [load for load in given.loads.split(",") if LOADS[load][0] == kind]
-            if wanted:
-                prepare(Path(place) / kind, kind)
-            for load in wanted:
-                _, rows, title = LOADS[load]
-                show(title, measure(chosen, Path(place) / kind, rows, given.seconds, given.rounds))
+        for name in names:
+            if name not in kept or given.again:
+                kind, _, _, against = SETS[name]
+                folder = Path(place) / (kind if against else f"{kind}-{name}")
+                if not folder.exists():
+                    prepare(folder, kind, mlflow="mlflow" in (given.only or against))
+                kept[name] = measured(name, folder, given)
+                if given.out:
+                    given.out.write_text(json.dumps(kept, indent=1))
+            show(name, kept[name])
 
 
 if __name__ == "__main__":

@@ -46,6 +46,25 @@ def raw() -> None:
     asyncio.run(server.serve())
 
 
+def constant_grpc() -> None:
+    """grpc.aio with a constant reply, one port above, as everloop has it."""
+    import grpc.aio
+
+    async def infer(asked: bytes, context: Any) -> bytes:
+        return b""
+
+    async def serve() -> None:
+        server = grpc.aio.server()
+        methods = {"ModelInfer": grpc.unary_unary_rpc_method_handler(infer)}
+        service = "inference.GRPCInferenceService"
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
+        server.add_insecure_port(f"127.0.0.1:{PORT + 1}")
+        await server.start()
+        await server.wait_for_termination()
+
+    asyncio.run(serve())
+
+
 def _constant() -> Any:
     return lambda body: b'{"y_pred":[0]}'
 
@@ -127,5 +146,7 @@ def gunicorn() -> None:
 
 
 if __name__ == "__main__":
-    modes = {"fastapi": fastapi, "flask": flask, "gunicorn": gunicorn}
+    modes = {
+        "fastapi": fastapi, "flask": flask, "gunicorn": gunicorn, "constant_grpc": constant_grpc,
+    }  # fmt: skip
     modes.get(MODE, raw)()
