@@ -42,6 +42,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_segment_mb : size at which a file of that log is closed and the next begun, in megabytes.
     log_segment_age : age, as ``1h``, at which the next record begins a new file.
     grpc_port : port on which predictions are answered over gRPC too; 0 serves none.
+    serve_memory_mb : what the models of a data plane may take in memory, in megabytes; endpoints
+        that do not fit are loaded when they are asked for, and those that nobody asks let go. 0 is
+        no limit.
     max_body_mb : largest request body that a server reads, in megabytes.
     max_artifact_mb : largest artifact, or part of one, that a server takes, in megabytes.
     webhook_hosts : hosts that webhooks may reach although they are private or speak plain HTTP, as
@@ -64,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_segment_mb: float = 64.0
     log_segment_age: str = "1h"
     grpc_port: int = 0
+    serve_memory_mb: float = 0.0
     max_body_mb: float = 16.0
     max_artifact_mb: float = 10_000.0
     webhook_hosts: str = ""
@@ -82,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _NUMBERS = {  # and what they may be at most
     "max_body_mb": 1024,
     "max_artifact_mb": 1_000_000,
+    "serve_memory_mb": 100_000_000,
     "log_max_mb": 100_000_000,
     "log_segment_mb": 1024,
 }
@@ -141,7 +146,7 @@ def _number(key: str, value: Any, most: int) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise invalid(f"settings.{key}", value, "a number") from None
-    if not 0 < number <= most:
+    if not 0 < number <= most and not (number == 0 and key == "serve_memory_mb"):
         raise invalid(f"settings.{key}", number, f"a number from 0 to {most}")
     return number
 

@@ -57,6 +57,7 @@ def options(arguments: list[str]) -> Options:
         segment_age=seconds(settings.log_segment_age, "settings.log_segment_age"),
         log_bytes=int(settings.log_max_mb * 1e6),
         max_body=int(settings.max_body_mb * 1e6),
+        memory=int(settings.serve_memory_mb * 1e6),
         lines=JsonLines(sys.stderr.buffer) if settings.log_format == "json" else None,
         watch_stdin=given.watch_stdin,
         as_json=given.json,

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from everloop.deploy.serving.access import Access
 from everloop.deploy.serving.counts import Counts
-from everloop.deploy.serving.endpoint import LiveEndpoint
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.http import (
     TEXT,
@@ -73,8 +72,7 @@ class App:
             route = self._allowed(request, found)
             request.params = found.params
             if route.endpoint:
-                name = found.params.get("name")
-                request.endpoint = self._fleet.get(name) if name else self._fleet.only()
+                request.endpoint = await self._fleet.asked(found.params.get("name"))
             response = await route.handler(request)
         except EverloopError as error:
             response = shape(error, request.id)
@@ -99,7 +97,7 @@ class App:
     async def _socket(self, scope: Scope, exchange: Any) -> None:
         """Answer a websocket; one that is refused gets the status that a request would."""
         request, upgrade = Request(scope, exchange), cast(Upgrade, exchange)
-        path = ""
+        path = endpoint = ""
         try:
             found = self._router.find(request.path)
             path = found.any.path
@@ -107,15 +105,13 @@ class App:
             if route.socket is None:
                 raise NotFound(f"{path}: there is no websocket.", code="route_not_found")
             request.params = found.params
-            name = found.params.get("name")
-            request.endpoint = self._fleet.get(name) if name else self._fleet.only()
+            endpoint = (await self._fleet.asked(found.params.get("name"))).name
             status = 101
         except EverloopError as error:
             status = status_of(error)
             upgrade.close(status)
         else:
             await self._talk(route.socket, request, upgrade)
-        endpoint = request.endpoint.name if request.endpoint else ""
         self._watch.tell(_seen(request, path, endpoint, status))
 
     async def _talk(self, handler: SocketHandler, request: Request, upgrade: Upgrade) -> None:
@@ -175,28 +171,28 @@ class App:
 
     def traffic(self) -> dict[str, Any]:
         """What each endpoint answers with, and what each of its versions did."""
-        return {name: self._endpoint(e) for name, e in list(self._fleet.endpoints.items())}
+        did = self._counts.by_endpoint()
+        return {name: self._endpoint(name, did.get(name, {})) for name in self._fleet.arms}
 
-    def _endpoint(self, endpoint: LiveEndpoint) -> dict[str, Any]:
-        versions: dict[str, dict[str, Any]] = {}
-        for (name, version, role), counts in list(self._counts.versions.items()):
-            if name == endpoint.name:
-                versions.setdefault(str(version), {})[role] = counts.to_dict()
+    def _endpoint(self, name: str, versions: dict[str, Any]) -> dict[str, Any]:
+        """What answers there, or would once somebody asks, and what it did."""
+        live = self._fleet.endpoints.get(name)
+        state = self._fleet.cold[name] if live is None else live
         arms = [
-            {"version": a.version, "role": a.role, "weight": a.weight, "digest": a.model.digest}
-            for a in endpoint.arms
+            {"version": a.version, "role": a.role, "weight": a.weight, "digest": a.digest}
+            for a in state.arms
         ]
-        turns, cache = endpoint.turns, endpoint.cache
         said = {
-            "model": endpoint.model, "arms": arms, "versions": versions,
-            "codes": self._counts.codes(endpoint.name),
+            "model": state.model, "loaded": live is not None, "arms": arms, "versions": versions,
+            "codes": self._counts.codes(name),
             "queue": {
-                "active": turns.active, "waiting": turns.waiting,
-                "concurrency": turns.concurrency, "queue": turns.queue,
+                "active": live.turns.active if live else 0,
+                "waiting": live.turns.waiting if live else 0,
+                "concurrency": state.serving.concurrency, "queue": state.serving.queue,
             },
         }  # fmt: skip
-        if cache is not None:
-            said["cache"] = {"hits": cache.hits, "misses": cache.misses}
+        if live is not None and live.cache is not None:
+            said["cache"] = {"hits": live.cache.hits, "misses": live.cache.misses}
         return said
 
 

@@ -96,6 +96,14 @@ class Counts(Collector):
             found.setdefault(endpoint, {})[reason] = rows
         return found
 
+    def by_endpoint(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """What each version did: endpoint -> version -> role -> its counts."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for (endpoint, version, role), counts in list(self.versions.items()):
+            by_version = found.setdefault(endpoint, {})
+            by_version.setdefault(str(version), {})[role] = counts.to_dict()
+        return found
+
     def codes(self, endpoint: str) -> dict[str, int]:
         """The answers of an endpoint by their HTTP status."""
         found: dict[str, int] = {}

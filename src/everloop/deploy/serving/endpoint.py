@@ -67,6 +67,7 @@ class LiveArm:
 
     def __init__(self, endpoint: str, arm: Arm, model: LoadedModel, counts: Counts) -> None:
         self.version = arm.version
+        self.digest = arm.digest
         self.role: Role = arm.role
         self.weight = arm.weight
         self.model = model
@@ -74,7 +75,7 @@ class LiveArm:
 
 
 class LiveEndpoint:
-    """The arms of an endpoint. Never changed: a new desired state makes a new one."""
+    """The arms of an endpoint, which never change: a new desired state makes a new endpoint."""
 
     def __init__(
         self,
@@ -88,6 +89,7 @@ class LiveEndpoint:
         self.serving = serving
         self.turns = Turns(serving.concurrency, serving.queue)
         self.cache = AnswerCache(serving.cache) if serving.cache else None
+        self.asked = 0.0  # when, last (time.monotonic); kept where memory is limited
         self.arms = arms
         self.shadows = [arm for arm in arms if arm.role == "shadow"]
         self.champion = next(arm for arm in arms if arm.role == "champion")
@@ -95,6 +97,11 @@ class LiveEndpoint:
         # The canary has the low end of the range: a key that it answers stays with it when its
         # weight rises.
         self._others = [arm for arm in arms if arm is not self.champion and arm.weight > 0.0]
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return not self.turns.active and not self.turns.waiting
 
     def arm(self, version: int) -> LiveArm:
         """The arm of a version that the caller names. Raises NotFound."""

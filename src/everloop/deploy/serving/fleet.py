@@ -3,36 +3,40 @@
 A version is verified, loaded and warmed up before it gets any request. When that fails, the
 endpoint goes on as it was and the reason is told in ``errors``; the next try follows a second
 later. Requests under way keep the arms they began with.
+
+Where memory is limited and not all models fit, some endpoints are *cold*: the first request loads
+their models, those of the endpoint that was not asked for the longest time go, and others are
+answered meanwhile. An endpoint with requests under way stays.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
-from everloop.deploy.explainer import background_of
-from everloop.deploy.package import read_manifest, read_package
-from everloop.deploy.runtimes import load_runtime
 from everloop.deploy.serving.counts import Counts
-from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint, LoadedModel
+from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
+from everloop.deploy.serving.models import Models
 from everloop.deploy.serving.redaction import Redaction, read_key
 from everloop.deploy.state import (
+    Arm,
     DesiredState,
     EndpointState,
     LogRules,
-    package_path,
     read_state,
 )
-from everloop.errors import EverloopError, Integrity, NotFound, Unavailable, nearest
-from everloop.registry.signing import Keys
+from everloop.errors import EverloopError, NotFound, Unavailable, nearest
 
 POLL_S = 0.1
 RETRY_S = 1.0
+ROOM_S = 2.0  # that a request waits for memory which others use
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +46,9 @@ class Fleet:
 
     Attributes
     ----------
-    endpoints : what answers now, by name; replaced as a whole.
+    endpoints : what answers now, by name; replaced as a whole, under ``_refreshing`` only.
+    cold : what is loaded when somebody asks for it; likewise.
+    models : what is in memory.
     revision, desired : of the state that is applied in full, and of the newest one read.
     errors : endpoint -> why its desired state is not applied ("" for the file itself).
     wanted : the names in the newest state that could be read.
@@ -51,8 +57,10 @@ class Fleet:
     on_rules : told what may be logged of each endpoint, before a request can meet a new one.
     """
 
-    def __init__(self, state: Path, path: Path, counts: Counts) -> None:
+    def __init__(self, state: Path, path: Path, counts: Counts, memory: int = 0) -> None:
         self.endpoints: dict[str, LiveEndpoint] = {}
+        self.cold: dict[str, EndpointState] = {}
+        self.models = Models(state, memory)
         self.revision = 0
         self.desired = 0
         self.errors: dict[str, str] = {}
@@ -62,20 +70,43 @@ class Fleet:
         self._state = state
         self._path = path
         self._counts = counts
-        self._models: dict[str, LoadedModel] = {}
         self.wanted: set[str] = set()
         self._unloaded: frozenset[str] = frozenset()
         self._rules: dict[str, Redaction] = {}
         self._refreshing = asyncio.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._next_try = 0.0
+        self._newest: dict[str, EndpointState] = {}  # of the state that was read last
+        self._failed: dict[str, float] = {}  # cold endpoint -> when it could not be loaded
         self._loader = ThreadPoolExecutor(1, "everloop-load")
 
     @property
     def ready(self) -> bool:
         """Whether every endpoint that is wanted answers."""
         wanted = self.wanted - self._unloaded
-        return self.started and wanted <= self.endpoints.keys() and "" not in self.errors
+        known = self.endpoints.keys() | (self.cold.keys() - self.errors.keys())
+        return self.started and wanted <= known and "" not in self.errors
+
+    @property
+    def arms(self) -> dict[str, Sequence[Arm | LiveArm]]:
+        """The versions of each endpoint that answers, or does once it is asked."""
+        cold = {name: wanted.arms for name, wanted in self.cold.items() if name not in self.errors}
+        return {**{name: live.arms for name, live in self.endpoints.items()}, **cold}
+
+    async def asked(self, name: str | None) -> LiveEndpoint:
+        """The endpoint called ``name``, or the only one; loaded first if it is cold.
+
+        Raises what :meth:`get` and :meth:`only` do, and Unavailable when the memory that it needs
+        is in use.
+        """
+        if name is None:
+            name = self._alone()
+        if name in self.cold:
+            await self._warm(name)
+        endpoint = self.get(name)
+        if self.models.limit:
+            endpoint.asked = time.monotonic()
+        return endpoint
 
     def get(self, name: str) -> LiveEndpoint:
         """The endpoint called ``name``. Raises NotFound with the nearest name."""
@@ -92,21 +123,22 @@ class Fleet:
                 f"Endpoint {name!r} is unloaded.", code="endpoint_not_loaded", path=name,
                 fix=f"POST /v2/repository/models/{name}/load takes it up again.",
             )  # fmt: skip
-        guess = nearest(name[:255], self.endpoints)
-        known = ", ".join(sorted(self.endpoints)[:20]) or "none"
+        guess = nearest(name[:255], names := self.arms)
+        known = ", ".join(sorted(names)[:20]) or "none"
         raise NotFound(
             f"There is no endpoint {name[:255]!r}; the endpoints are: {known}.",
             code="endpoint_not_found", path=name[:255],
             fix=f'Did you mean "{guess}"?' if guess else None,
         )  # fmt: skip
 
-    def only(self) -> LiveEndpoint:
-        """The endpoint, when there is exactly one. Raises NotFound."""
-        if len(self.endpoints) == 1:
-            return next(iter(self.endpoints.values()))
-        names = ", ".join(sorted(self.endpoints)[:20]) or "none"
+    def _alone(self) -> str:
+        """The name of the only endpoint. Raises NotFound when there is not exactly one."""
+        names = self.endpoints if not self.cold else self.arms
+        if len(names) == 1:
+            return next(iter(names))
+        known = ", ".join(sorted(names)[:20]) or "none"
         raise NotFound(
-            f"/predict is for a single endpoint; the endpoints here are: {names}.",
+            f"/predict is for a single endpoint; the endpoints here are: {known}.",
             code="endpoint_not_named", fix="Use /endpoints/NAME/predict.",
         )  # fmt: skip
 
@@ -125,6 +157,8 @@ class Fleet:
         """Take an endpoint up again; raises NotFound, or Unavailable when it cannot be loaded."""
         self._check_wanted(name)
         await self._choose(self._unloaded - {name})
+        if name in self.cold:
+            await self._warm(name)
         if name not in self.endpoints:
             raise Unavailable(
                 f"Endpoint {name!r} cannot be loaded: {self.errors.get(name, 'try again')}",
@@ -150,21 +184,22 @@ class Fleet:
         again = bool(self.errors) and time.monotonic() >= self._next_try
         if self.started and mark == self._seen and not again:
             return
-        loop = asyncio.get_running_loop()
         try:
-            fresh, errors, state = await loop.run_in_executor(self._loader, self._prepare)
+            fresh, cold, errors, state = await self._beside(self._prepare)
         except EverloopError as error:
-            fresh, errors, state = self.endpoints, {"": error.message}, None
+            fresh, cold, state = self.endpoints, self.cold, None
+            errors = {"": error.message}
         if state is not None:
             self.desired = state.revision
-            self.wanted = set(state.endpoints)
+            self.wanted, self._newest = set(state.endpoints), state.endpoints
         if state is not None and not errors:
             self.revision = self._counts.revision = state.revision
         for name in errors.keys() - self.errors.keys():
             _log.error("endpoint %r: %s", name, errors[name])
         if self.on_rules is not None:
             self.on_rules(self._rules)
-        self.endpoints, self.errors = fresh, errors
+        self.endpoints, self.cold, self.errors = fresh, cold, errors
+        self.models.keep(_digests(fresh))
         if self.on_applied is not None:
             self.on_applied()
         self._seen, self._next_try = mark, time.monotonic() + RETRY_S
@@ -177,16 +212,24 @@ class Fleet:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
 
-    def _prepare(self) -> tuple[dict[str, LiveEndpoint], dict[str, str], DesiredState]:
+    def _prepare(self) -> _Prepared:
         """Runs in the loader's thread; touches nothing that requests read."""
         state = read_state(self._path)
         fresh: dict[str, LiveEndpoint] = {}
+        cold: dict[str, EndpointState] = {}
         errors: dict[str, str] = {}
         for name, wanted in state.endpoints.items():
             if name in self._unloaded:
                 continue
+            digests = {arm.digest for arm in wanted.arms}
             try:
-                fresh[name] = self._endpoint(name, wanted)
+                self.models.check(name, digests)
+                if self.models.lacks(digests):
+                    cold[name] = wanted
+                    if name in self.errors and self.cold.get(name) == wanted:
+                        errors[name] = self.errors[name]
+                else:
+                    fresh[name] = self._endpoint(name, wanted)
             except EverloopError as error:
                 errors[name] = error.message
                 kept = self.endpoints.get(name) or self._champion_alone(name, wanted)
@@ -197,13 +240,74 @@ class Fleet:
             for name, wanted in state.endpoints.items()
             if wanted.log is not None
         }
-        used = {arm.model.digest for live in fresh.values() for arm in live.arms}
-        self._models = {digest: m for digest, m in self._models.items() if digest in used}
-        return fresh, errors, state
+        return _Prepared(fresh, cold, errors, state)
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        """What the loader's thread makes. Its future is kept until the garbage collector comes by:
+        it must not hold models."""
+        made: list[T] = []
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._loader, lambda: made.append(work()))
+        return made.pop()
+
+    async def _warm(self, name: str) -> None:
+        """Load a cold endpoint; of several that ask for it one does.
+
+        What is wrong with it is told in ``errors``. Raises Unavailable when memory stays in use.
+        """
+        async with self._refreshing:
+            if name not in self.cold or time.monotonic() < self._failed.get(name, 0.0) + RETRY_S:
+                return
+            wanted = self.cold[name]
+            await self._make_room({arm.digest for arm in wanted.arms}, name)
+            live, error = await self._beside(lambda: self._loaded(name, wanted))
+            self.errors = {n: said for n, said in self.errors.items() if n != name}
+            if error:
+                self._failed[name] = time.monotonic()
+                self.errors[name] = error
+                _log.error("endpoint %r: %s", name, error)
+            if live is not None:
+                self.cold = {n: state for n, state in self.cold.items() if n != name}
+                self.endpoints = {**self.endpoints, name: live}
+            self.models.keep(_digests(self.endpoints))
+
+    def _loaded(self, name: str, wanted: EndpointState) -> tuple[LiveEndpoint | None, str]:
+        """The endpoint, or its champion alone, and what is wrong."""
+        try:
+            return self._endpoint(name, wanted), ""
+        except EverloopError as error:
+            return self._champion_alone(name, wanted), error.message
+
+    async def _make_room(self, digests: set[str], name: str) -> None:
+        """Let go of endpoints that nobody asks, the longest unasked first, until these fit."""
+        give_up = time.monotonic() + ROOM_S
+        while self.models.lacks(digests):
+            idle = {n: live.asked for n, live in self.endpoints.items() if live.idle}
+            if idle:
+                self._release(min(idle, key=idle.__getitem__))
+                continue
+            if time.monotonic() >= give_up:
+                raise Unavailable(
+                    f"Endpoint {name!r} cannot be loaded now: all memory of "
+                    "settings.serve_memory_mb is in use.",
+                    code="memory_in_use", path=name, fix="Try again later.",
+                )  # fmt: skip
+            await asyncio.sleep(0.02)
+
+    def _release(self, name: str) -> None:
+        """Make an endpoint cold. Its memory comes back when nobody uses it any more."""
+        self.endpoints = {n: live for n, live in self.endpoints.items() if n != name}
+        self.cold = {**self.cold, name: self._newest[name]}
+        self.models.keep(_digests(self.endpoints))
 
     def _endpoint(self, name: str, wanted: EndpointState) -> LiveEndpoint:
-        arms = [LiveArm(name, arm, self._model(arm.digest), self._counts) for arm in wanted.arms]
-        return LiveEndpoint(name, wanted.model, arms, wanted.serving)
+        self.models.check(name, {arm.digest for arm in wanted.arms})
+        get = self.models.get
+        arms = [LiveArm(name, arm, get(arm.digest), self._counts) for arm in wanted.arms]
+        live = LiveEndpoint(name, wanted.model, arms, wanted.serving)
+        if name in self.endpoints:
+            live.asked = self.endpoints[name].asked
+        return live
 
     def _redaction(self, name: str, rules: LogRules, errors: dict[str, str]) -> Redaction:
         """Without the key for its hashes an endpoint answers, and logs masks in their place."""
@@ -225,23 +329,15 @@ class Fleet:
         except EverloopError:
             return None
 
-    def _model(self, digest: str) -> LoadedModel:
-        if digest not in self._models:
-            self._models[digest] = _load(
-                package_path(self._state, digest), digest, Keys.load(self._state / "keys")
-            )
-        return self._models[digest]
+
+class _Prepared(NamedTuple):
+    """What a state comes to: what answers, what is loaded when asked for, what is wrong."""
+
+    fresh: dict[str, LiveEndpoint]
+    cold: dict[str, EndpointState]
+    errors: dict[str, str]
+    state: DesiredState
 
 
-def _load(folder: Path, digest: str, keys: Keys) -> LoadedModel:
-    if hashlib.sha256(read_manifest(folder)).hexdigest() != digest:
-        raise Integrity(f"the package in {folder.name} has another digest.", expected=digest)
-    predictor = load_runtime(folder, read_package(folder, keys))
-    try:
-        predictor.warm_up()
-        start = time.perf_counter()
-        predictor.warm_up(rows=8)
-    except Exception as error:  # onnxruntime raises bare types of its own
-        raise Integrity(f"the model of {digest[:12]} fails: {error}") from error
-    row_ms = (time.perf_counter() - start) * 1000 / 8
-    return LoadedModel(digest, predictor, row_ms, background_of(folder))
+def _digests(endpoints: dict[str, LiveEndpoint]) -> set[str]:
+    return {arm.model.digest for live in endpoints.values() for arm in live.arms}

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from everloop.deploy.serving.endpoint import LiveEndpoint
@@ -30,8 +35,7 @@ class FleetGauges(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment."""
         endpoints = list(self._fleet.endpoints.values())
-        models = {arm.model.digest for endpoint in endpoints for arm in endpoint.arms}
-        yield GaugeMetricFamily("everloop_models_loaded", "Models in memory.", len(models))
+        yield from self._models()
         yield GaugeMetricFamily("everloop_ready", "Every endpoint answers.", int(self._fleet.ready))
         yield CounterMetricFamily(
             "everloop_log_lines_dropped", "Lines that nobody read in time.", self._lines_dropped()
@@ -50,3 +54,21 @@ class FleetGauges(Collector):
                 cache.add_metric((endpoint.name, "yes"), endpoint.cache.hits)
                 cache.add_metric((endpoint.name, "no"), endpoint.cache.misses)
         yield cache
+
+    def _models(self) -> Iterator[Metric]:
+        models = self._fleet.models
+        yield GaugeMetricFamily("everloop_models_loaded", "Models in memory.", len(models))
+        yield GaugeMetricFamily(
+            "everloop_models_resident_bytes", "What they take, by their files.", models.resident
+        )
+        yield GaugeMetricFamily(
+            "everloop_models_limit_bytes", "What they may take; 0 is no limit.", models.limit
+        )
+        yield SummaryMetricFamily(
+            "everloop_model_load_seconds", "Loads of models, checked and warmed up.",
+            count_value=models.loads, sum_value=models.load_seconds,
+        )  # fmt: skip
+        yield CounterMetricFamily("everloop_model_releases", "Models let go.", models.releases)
+        yield GaugeMetricFamily(
+            "everloop_endpoints_cold", "Endpoints loaded when asked.", len(self._fleet.cold)
+        )

@@ -71,6 +71,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     log: Path | None = None  # the folder of the prediction log, when not the usual one
     fsync: Literal["always", "interval", "never"] = "interval"
     max_body: int = 16 << 20
+    memory: int = 0  # bytes that models may take; 0 is no limit
     segment_bytes: int = 64 << 20
     segment_age: float = 3600.0  # seconds
     log_bytes: int = 10 << 30
@@ -95,7 +96,9 @@ async def serve(options: Options) -> None:
     )  # fmt: skip
     core = Core(journal)
     shadows = Shadows(core, counts)
-    fleet = Fleet(options.state, options.desired or state_path(options.state), counts)
+    fleet = Fleet(
+        options.state, options.desired or state_path(options.state), counts, options.memory
+    )
     fleet.on_rules = journal.obey
     follower = await _follower(options)
     await fleet.refresh()
@@ -211,7 +214,7 @@ async def _rpc(
 def _ready_line(url: str, fleet: Fleet, as_json: bool) -> str:
     if not as_json:
         return f"everloop serving ready on {url}"
-    versions = {n: [arm.version for arm in e.arms] for n, e in fleet.endpoints.items()}
+    versions = {n: [arm.version for arm in arms] for n, arms in fleet.arms.items()}
     said = {"ready": fleet.ready, "url": url, "endpoints": versions, "errors": fleet.errors}
     return msgspec.json.encode(said).decode()
 

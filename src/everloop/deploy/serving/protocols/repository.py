@@ -49,14 +49,15 @@ class Repository:
 
 def index(fleet: Fleet, only_ready: bool = False) -> list[dict[str, Any]]:
     """One entry a version of each model that answers, and one for each that does not."""
+    known = fleet.arms
     found = [
         {"name": name, "version": str(arm.version), "state": "READY", "reason": ""}
-        for name, endpoint in fleet.endpoints.items()
-        for arm in endpoint.arms
+        for name, arms in known.items()
+        for arm in arms
     ]
     if only_ready:
         return found
-    for name in sorted(fleet.wanted - fleet.endpoints.keys()):
+    for name in sorted(fleet.wanted - known.keys()):
         reason = fleet.errors.get(name, "unloaded")
         found.append({"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason})
     return found

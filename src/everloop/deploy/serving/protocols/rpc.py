@@ -178,14 +178,14 @@ class Rpc:
 
     async def model_ready(self, request: Any, context: Any) -> Any:
         """Whether a model answers; one that is not there does not."""
-        endpoint = self._fleet.endpoints.get(request.name)
-        versions = [str(arm.version) for arm in endpoint.arms] if endpoint else []
-        ready = endpoint is not None and (not request.version or request.version in versions)
+        arms = self._fleet.arms.get(request.name, ())
+        versions = [str(arm.version) for arm in arms]
+        ready = bool(arms) and (not request.version or request.version in versions)
         return MESSAGES["ModelReadyResponse"](ready=ready)
 
     async def model_metadata(self, request: Any, context: Any) -> Any:
         """Names, types and shapes."""
-        endpoint = self._fleet.get(request.name)
+        endpoint = await self._fleet.asked(request.name)
         arm = arm_of(request.version or None, endpoint) or endpoint.champion
         return MESSAGES["ModelMetadataResponse"](
             name=endpoint.name,
@@ -197,7 +197,7 @@ class Rpc:
     async def model_infer(self, request: Any, context: Any) -> Any:
         """Tensors in, tensors out; raw ones for raw ones."""
         started = time.perf_counter()
-        endpoint = self._fleet.get(request.model_name)
+        endpoint = await self._fleet.asked(request.model_name)
         arm = arm_of(request.model_version or None, endpoint)
         tensors = _tensors(request)
         names = [output.name for output in request.outputs]

@@ -159,8 +159,8 @@ class Streaming:
         try:
             if len(body) > self._asking.max_body:
                 raise too_large(self._asking.max_body)
-            name = request.params.get("name")  # asked anew: a rollout may have gone on
-            endpoint = self._fleet.get(name) if name else self._fleet.only()
+            # Asked anew: a rollout may have gone on.
+            endpoint = await self._fleet.asked(request.params.get("name"))
             call = Call(id, request.key, time.perf_counter(), len(body))
             async with aclosing(
                 self._streams.answers(endpoint, partial(_read, body), call)

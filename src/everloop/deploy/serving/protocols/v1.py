@@ -87,7 +87,7 @@ class V1:
 
     async def models(self, request: Request) -> Response:
         """``GET /v1/models``: the names."""
-        return json_response({"models": list(self._fleet.endpoints)})
+        return json_response({"models": list(self._fleet.arms)})
 
     async def status(self, request: Request) -> Response:
         """``GET /v1/models/M``: whether it answers, in both protocols' words."""
