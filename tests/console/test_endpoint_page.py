@@ -1,4 +1,4 @@
-"""The page of an endpoint: planes elsewhere, and the buttons of a rollout."""
+"""The page of an endpoint, with planes elsewhere, and the buttons of rollouts and cycles."""
 
 from __future__ import annotations
 
@@ -119,6 +119,19 @@ def test_what_is_no_button_of_ours_changes_nothing(
     refused = ask.post(f"/rollouts/{rollout.id}", data=form, headers=headers)
     assert refused.status_code == status, refused.text
     assert project.rollouts.get(rollout.id).wish is None
+
+
+def test_a_waiting_cycle_is_decided_by_buttons(project: Project, cycles: list[Cycle], ask) -> None:
+    waiting, path = cycles[4], f"/cycles/{cycles[4].id}"
+    assert 'value="approve"' in ask.get(path).text
+    assert ask.post(path, data={"do": "promote"}).status_code == 422
+    assert ask.post(path, data={"do": "reject"}, headers={"origin": "http://x"}).status_code == 403
+    assert project.cycles.get(waiting.id).state == "waiting"
+    told = ask.post(path, data={"do": "reject", "comment": "not this one"})
+    assert (told.status_code, told.headers["location"]) == (303, path)
+    events = project.events.latest(5, f"cycle/{waiting.id}")
+    assert any(e.payload.get("comment") == "not this one" for e in events)
+    assert ask.post(f"/cycles/{cycles[0].id}", data={"do": "approve"}).status_code == 409
 
 
 def test_a_rollout_that_is_over_has_no_buttons(project: Project, ask) -> None:

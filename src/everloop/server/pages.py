@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 from urllib.parse import parse_qsl, quote
 
 import msgspec
@@ -29,6 +29,7 @@ from everloop.deploy.attribution import Explanation
 from everloop.deploy.rollouts import Do, Wish
 from everloop.errors import InvalidInput, NotFound, invalid
 from everloop.evaluate.explain.counterfactual import Counterfactual
+from everloop.loop.loop import loop_of
 from everloop.server.api import explanations
 from everloop.server.call import Call, Comment
 from everloop.server.plane import traffic
@@ -68,23 +69,42 @@ def endpoint_json(call: Call) -> EndpointPage:
 
 def steer(call: Call) -> Response:
     """A button of a rollout: a person's word, then its endpoint's page again."""
-    word = _word(call.body)
+    word = _word(call.body, _Steering)
     wish = Wish(word.do, call.actor, word.comment)
     found = call.project.rollouts.ask(call.path["rollout"], wish)
     return RedirectResponse(f"/endpoints/{quote(found.endpoint, safe='')}", 303)
 
 
-class _Word(msgspec.Struct, forbid_unknown_fields=True):
+def decide(call: Call) -> Response:
+    """A button of a cycle that waits: a person's word, then its page again."""
+    word = _word(call.body, _Decision)
+    found = call.project.cycles.get(call.path["cycle"])
+    loop_of(call.project, found.loop).decide(
+        found.id, approved=word.do == "approve", by=call.actor, comment=word.comment
+    )
+    return RedirectResponse(f"/cycles/{found.id}", 303)
+
+
+class _Steering(msgspec.Struct, forbid_unknown_fields=True):
     do: Do
     comment: Comment = ""
 
 
-def _word(body: bytes) -> _Word:
+class _Decision(msgspec.Struct, forbid_unknown_fields=True):
+    do: Literal["approve", "reject"]
+    comment: Comment = ""
+
+
+W = TypeVar("W", _Steering, _Decision)
+
+
+def _word(body: bytes, kind: type[W]) -> W:
+    """What a form says."""
     try:
         fields = parse_qsl(body.decode("ascii"), True, True, errors="strict", max_num_fields=10)
-        return msgspec.convert(dict(fields), _Word)
+        return msgspec.convert(dict(fields), kind)
     except (ValueError, msgspec.ValidationError) as error:
-        dos = ", ".join(get_args(Do))
+        dos = ", ".join(get_args(get_type_hints(kind)["do"]))
         raise invalid(
             "body", f"<{len(body)} bytes>", f"a form with comment and do, one of {dos} ({error})"
         ) from None
