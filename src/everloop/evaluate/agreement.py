@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import msgspec
 import numpy as np
-from scipy.special import ndtri
 
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.metrics._estimate import TAILS
@@ -34,7 +34,7 @@ def agreement(ours: np.ndarray, theirs: np.ndarray) -> Agreement | None:
     value = min(max(value, -1.0), 1.0)
     if abs(value) > 1 - 1e-12:
         return Agreement(value, value, value, n)
-    half = float(ndtri(TAILS[1])) * math.sqrt((1 + value**2 / 2) / (n - 3))
+    half = NormalDist().inv_cdf(TAILS[1]) * math.sqrt((1 + value**2 / 2) / (n - 3))
     low, high = (math.tanh(math.atanh(value) + side * half) for side in (-1, 1))
     return Agreement(value, low, high, n)
 

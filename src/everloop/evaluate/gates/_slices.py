@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtri
 
 from everloop.data.schema import Feature
 from everloop.evaluate.gates._base import MIN_ROWS, Evidence, too_little
@@ -48,7 +48,7 @@ def judged(metric: Metric, evidence: Evidence, part: Slice, level: float) -> Jud
     answers = own.challenger
     value = metric.function(own.y, answers.pred, answers.proba)
     drawn = metric.draws(own.y, [answers], np.random.default_rng(evidence.seed))[:, 0]
-    half = float(ndtri(1 - level / 2) * np.nanstd(drawn))
+    half = float(NormalDist().inv_cdf(1 - level / 2) * np.nanstd(drawn))
     low, high = (float(np.clip(v, *metric.bounds)) for v in (value - half, value + half))
     return Judged(part, value, low, high, len(own.y))
 

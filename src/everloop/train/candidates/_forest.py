@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from joblib import cpu_count
 
 from everloop.data.schema import Schema, Task
 from everloop.train.candidates._base import Candidate
+from everloop.train.cores import cores
 from everloop.train.fitting import Fitting
 
 SAMPLED_ROWS = 20_000  # rows that one tree reads at most
@@ -34,7 +34,7 @@ class Forest(Candidate):
         leaves = MODEL_BYTES // (int(params.get("n_estimators", 100)) * a_leaf)
         return {
             "bootstrap": self.bootstrap,
-            "n_jobs": cpu_count(),
+            "n_jobs": cores(),
             "max_leaf_nodes": max(16, leaves),
             "max_features": self.columns.get(schema.task, "sqrt"),
         }

@@ -7,12 +7,12 @@ import os
 from typing import Any, ClassVar
 
 import numpy as np
-from joblib import cpu_count
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
 from everloop.train.candidates._by_label import ByLabel
 from everloop.train.candidates._quantiles import ByQuantile
+from everloop.train.cores import cores
 from everloop.train.fitting import Fitting, Pruned
 
 PATIENCE = 40  # rounds without a better validation loss, then fitting stops
@@ -75,7 +75,7 @@ class LightGBM(ByQuantile, ByLabel):
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         return {
-            "n_jobs": cpu_count(),
+            "n_jobs": cores(),
             "deterministic": True,
             "force_row_wise": True,
             "verbosity": -1,

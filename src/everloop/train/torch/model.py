@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from joblib import cpu_count
 from safetensors.torch import save_file
 from sklearn.base import BaseEstimator
 
 from everloop.data.schema import Schema
+from everloop.train.cores import cores
 from everloop.train.fitting import Fitting
 from everloop.train.torch.answers import answer_for
 from everloop.train.torch.checkpoints import Checkpoints
@@ -64,8 +64,8 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
         """
         around = Fitting() if around is None else around
         device = choose(around.device)
-        if torch.get_num_threads() > cpu_count():
-            torch.set_num_threads(cpu_count())
+        if torch.get_num_threads() > cores():
+            torch.set_num_threads(cores())
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             answer = answer_for(self.schema)
