@@ -175,7 +175,7 @@ def report(soak: Soak, asked: list[Caller], given: argparse.Namespace) -> dict[s
     bad = {stand.versions[kind] for kind in BAD}
     with stand.project() as project:
         log = read_log(project, calls, labels)
-        rollbacks = [rolled_back(project, c, kind, calls) for c, kind, _ in soak.bad]
+        rollbacks = [rolled_back(project, *one, calls) for one in soak.bad]
         audit = project.events.verify()
     failures = [call for call in calls if call.status != 200]
     causes = Counter((cause(f, stand.outages, log.failed_by, bad), f.kind) for f in failures)
@@ -194,8 +194,8 @@ def report(soak: Soak, asked: list[Caller], given: argparse.Namespace) -> dict[s
         "acknowledged rows doubled": log.doubled,
         "acknowledged labels lost": log.labels_lost,
         "rollbacks later than 5 s after proof": sum(
-            (r.from_proof is None or r.from_proof > ROLLBACK_S) and not killed
-            for r, (_, _, killed) in zip(rollbacks, soak.bad, strict=True)
+            (one.from_proof is None or one.from_proof > ROLLBACK_S) and not one.killed
+            for one in rollbacks
         ),
         "events chain broken": int(not audit.ok),
         "scenes that ended otherwise": len(broken),
@@ -239,7 +239,8 @@ def show(said: dict[str, Any]) -> None:
                  title="Rollbacks", title_justify="left")  # fmt: skip
     for one in map(Rollback._make, (r.values() for r in said["rollbacks"])):
         proof = "-" if one.from_proof is None else f"{one.from_proof:.2f}"
-        back.add_row(one.kind, str(one.bad), f"{one.from_first:.2f}", proof, one.reason)
+        kind = one.kind + (", with a kill" if one.killed else "")
+        back.add_row(kind, str(one.bad), f"{one.from_first:.2f}", proof, one.reason)
     console.print(back)
     memory = Table("process", "life, s", "settled MB", "end MB", "MB/min", title="Memory",
                    title_justify="left")  # fmt: skip

@@ -33,10 +33,11 @@ class Rollback(NamedTuple):
     """How fast a bad version was gone; times in seconds.
 
     ``from_first`` : from its first bad answer, ``from_proof`` : from when the log held the proof,
-    until its last answer of any kind.
+    until its last answer of any kind. ``killed`` : the data or control plane was, meanwhile.
     """
 
     kind: str
+    killed: bool
     state: str
     bad: int
     from_first: float
@@ -87,7 +88,9 @@ def read_log(project: Project, calls: Iterable[Call], labels: set[str]) -> Log:
     )
 
 
-def rolled_back(project: Project, cycle: str, kind: str, calls: Sequence[Call]) -> Rollback:
+def rolled_back(
+    project: Project, cycle: str, kind: str, killed: bool, calls: Sequence[Call]
+) -> Rollback:
     """How fast the bad version of a cycle's rollout was gone."""
     rollout = project.rollouts.of_cycle(cycle)
     assert rollout is not None
@@ -104,7 +107,7 @@ def rolled_back(project: Project, cycle: str, kind: str, calls: Sequence[Call]) 
     gone = max((call.began for call in answered), default=updated)
     proof = proof_ms(rollout, frame)
     return Rollback(
-        kind, rollout.state, len(bad), gone - first,
+        kind, killed, rollout.state, len(bad), gone - first,
         None if proof is None else max(gone - proof / 1000, 0.0), rollout.reason or "",
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from everloop.deploy.rollout import Deployed, plan_arms
 from everloop.loop.project import Project
+from everloop.server.upfile import read_up
 from soaking.models import BAD, ENDPOINT, GOOD, registered
 from soaking.postgres import Postgres
 
@@ -102,7 +103,13 @@ class Stand:
                 command, cwd=self.folder, stdout=log, stderr=log, env=self._environ,
                 start_new_session=True,
             )  # fmt: skip
-        wait_for(lambda: self.ready(self.port) and self.ready(self.serve_port))
+        wait_for(self._is_up)
+
+    def _is_up(self) -> bool:
+        """Whether this life has said so: children of an earlier one may still be draining."""
+        assert self._process is not None and self._process.poll() is None
+        up = read_up(self.state)
+        return up is not None and up.pid == self._process.pid
 
     def pids(self) -> dict[str, list[int]]:
         """Processes by role; ``worker`` are those below the data plane."""
