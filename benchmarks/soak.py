@@ -57,7 +57,7 @@ from soaking.models import BAD, GOOD
 from soaking.stand import Stand, wait_for
 
 PAUSE_S = (1.0, 4.0)  # between two scenes
-KILL_WITHIN_S = 1.5  # of a bad canary's beginning
+KILL_WITHIN_S = 0.6  # of a bad canary's beginning
 AWAY_S = (3.0, 8.0)  # the database
 ROLLBACK_S = 5.0  # from proof until nobody is answered by the bad version
 GUARDS = ["error_rate", "latency", "shift"]
