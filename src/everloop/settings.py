@@ -34,8 +34,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server : address of a running control plane that the command line should talk to.
     memory : what a step of a cycle may take, as ``2GB``; empty means what the machine, or the
         container, has free. Data that outgrows it is read in passes.
-    log_format : what the data plane writes to standard error: ``text``, its messages, or ``json``,
-        a line of JSON for each message and each request, without what was asked or answered.
+    log_format : what control and data plane write to standard error: ``text``, their messages, or
+        ``json``, a line of JSON for each message and each request, without what was asked or
+        answered.
     log_fsync : when the prediction log reaches the disk: ``always``, ``interval`` or ``never``.
     log_max_mb : what the data plane's own log may take on its disk before the control plane has
         taken it, in megabytes; past it predictions are answered and not logged.

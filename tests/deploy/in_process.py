@@ -20,9 +20,11 @@ from everloop.deploy.serving.protocols.explaining import Explaining
 from everloop.deploy.serving.protocols.mlflow import MLflow
 from everloop.deploy.serving.protocols.native import Native
 from everloop.deploy.serving.protocols.repository import Repository
+from everloop.deploy.serving.protocols.streaming import Streaming
 from everloop.deploy.serving.protocols.v1 import V1
 from everloop.deploy.serving.protocols.v2 import V2
 from everloop.deploy.serving.shadows import Shadows
+from everloop.deploy.serving.streams import Streams
 from everloop.deploy.state import state_path
 
 
@@ -32,6 +34,7 @@ class Asked(NamedTuple):
     path: str
     headers: dict[str, str]
     method: str = "POST"
+    proto: str = "http"
     query_string: str = ""
 
 
@@ -66,9 +69,10 @@ class Plane:
         await fleet.refresh()
         assert fleet.ready, fleet.errors
         asking = Asking(self.core, Shadows(self.core, counts), max_body)
+        streaming = Streaming(asking, Streams(self.core), fleet)
         protocols = [
-            Native(asking), self.explaining, V1(asking, fleet), V2(asking, fleet),
-            Repository(fleet), MLflow(asking, fleet),
+            Native(asking, streaming), streaming, self.explaining, V1(asking, fleet),
+            V2(asking, fleet), Repository(fleet), MLflow(asking, fleet),
         ]  # fmt: skip
         self.app = App(fleet, counts, Access("127.0.0.1", ""), protocols)
 

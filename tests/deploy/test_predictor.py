@@ -9,7 +9,7 @@ from everloop.data.schema import Feature, Schema
 from everloop.deploy.package import Package, read_package
 from everloop.deploy.predictor import ModelFailure, Predictor
 from everloop.deploy.state import package_path
-from everloop.errors import Integrity
+from everloop.errors import Integrity, InvalidInput
 
 
 def load(project, digest: str) -> Predictor:
@@ -49,10 +49,15 @@ def test_a_model_that_is_no_onnx_or_takes_another_width_is_refused(project, mode
         load(project, project.package(models.onnx(models.linear(), 4), binary))
 
 
-def test_a_failure_of_the_model_is_told_apart(project):
-    predictor = load(project, project.linear())
+def test_a_failure_of_the_model_is_told_apart(project, models):
+    endless = models.linear()
+    endless.intercept_ = np.array([np.inf])
+    predictor = load(project, project.package(models.onnx(endless, 4), models.NUMBERS))
     with pytest.raises(ModelFailure, match="not finite"):
-        predictor.predict(np.full((1, 4), np.nan))
+        predictor.predict(np.zeros((1, 4)))
+    predictor = load(project, project.linear())
+    with pytest.raises(InvalidInput, match=r"\$\[1\]\.x2: got None, expected a value"):
+        predictor.predict(np.array([[0.0] * 4, [0, 0, np.nan, np.nan]]))
     with pytest.raises(ModelFailure, match="failed"):
         predictor.predict(np.zeros((1, 9)))
 

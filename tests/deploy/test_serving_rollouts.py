@@ -8,6 +8,8 @@ from collections import Counter
 import httpx
 import msgspec
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 from serving_harness import ROW
 
@@ -70,6 +72,33 @@ def test_a_canary_gets_its_share_and_keys_stick(project, start):
     assert sum(v == 2 for v in second.values()) > 100
     arms = serving.status()["endpoints"]["flights"]["versions"]
     assert arms["2"]["canary"]["requests"] == [*first.values(), *second.values()].count(2)
+
+
+def sum_of_known() -> bytes:
+    """A model to which a missing value is 0."""
+    graph = onnx.parser.parse_graph(
+        """agraph (double[N, 4] X) => (double[N, 1] y)
+        <double zero = {0.0}, int64[1] axes = {1}>
+        { gone = IsNaN(X)
+          known = Where(gone, zero, X)
+          y = ReduceSum(known, axes) }"""
+    )
+    made = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9
+    )
+    return made.SerializeToString()
+
+
+def test_a_version_on_trial_without_an_answer_to_a_value_is_at_fault(project, models, start):
+    imputing = project.package(sum_of_known(), models.NUMBERS)
+    project.want(flights=[Arm(1, imputing, 0.0), Arm(2, project.linear(), 1.0, "canary")])
+    serving = start()
+    answer = serving.predict([{**ROW, "x2": None}])
+    assert answer.status_code == 200, answer.text
+    assert (answer.status_code, answer.headers["x-everloop-version"]) == (200, "1")
+    counts = serving.status()["endpoints"]["flights"]["versions"]["2"]["canary"]
+    assert (counts["requests"], counts["errors"]) == (1, 1)
+    assert {record["version"] for record in serving.records()} == {1, 2}
 
 
 def test_a_model_that_fails_is_counted_logged_and_told_in_one_sentence(project, models, start):

@@ -237,6 +237,14 @@ def test_hostile_messages_leave_the_server_well(serving) -> None:
     assert serving.http.get("/health").status_code == 200
 
 
+def test_a_missing_value_that_the_model_has_no_answer_to(serving) -> None:
+    for headers in ({}, EVENTS):
+        answer = serving.predict([ROW, {**ROW, "x2": None}], "flights", headers=headers)
+        assert answer.status_code == 422, answer.text
+        said = answer.json()["error"]
+        assert (said["code"], said["path"]) == ("missing_value", "$[1].x2")
+
+
 def test_the_client_streams(serving) -> None:
     with el.Endpoint(serving.url, "own") as own:
         assert [event.y_pred for event in own.stream([row(3)])] == [0.0, 10.0, 20.0]

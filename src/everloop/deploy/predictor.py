@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from everloop.data.schema import Schema
 from everloop.deploy.package import MODEL, Package
-from everloop.errors import EverloopError, Integrity, InvalidInput
+from everloop.errors import EverloopError, Integrity, InvalidInput, invalid
 
 INPUT = "X"
 LARGEST = 1e15  # a number in a row; what is larger may overflow on its way through a model
@@ -85,7 +86,8 @@ class Predictor:
         Of several labels a row, 0 or 1 for each of the classes.
 
         Raises :class:`ModelFailure`, and :class:`~everloop.errors.InvalidInput` for a row with a
-        number so large that the answer to it overflows.
+        number so large that the answer to it overflows, and for one with a missing value that the
+        model has no answer to.
         """
         try:
             if self._wide and len(X) > AT_ONCE:
@@ -93,10 +95,14 @@ class Predictor:
             else:
                 first, *rest = self._session.run(self._outputs, {INPUT: X})
         except Exception as error:  # onnxruntime raises bare types of its own
+            _check_missing(X, self.schema)
             raise ModelFailure(f"the model failed: {error}") from error
         numbers = rest[0] if rest else first
         if not _all_finite(numbers):
             _check_size(X)
+            if len(numbers) == len(X):
+                wrong = ~np.isfinite(numbers.reshape(len(X), -1)).all(axis=1)
+                _check_missing(np.where(wrong[:, None], X, 0.0), self.schema)
             raise ModelFailure("the model answered a number that is not finite")
         count = len(first) if self._several else first.size
         if count != len(X):
@@ -153,6 +159,20 @@ def _check_size(X: npt.NDArray[np.float64]) -> None:
             f"$[{row}]: the model has no answer to a number beyond {LARGEST:g}.",
             code="too_large_a_number", path=f"$[{row}]", expected=f"numbers up to {LARGEST:g}",
         )  # fmt: skip
+
+
+def _check_missing(X: npt.NDArray[np.float64], schema: Schema) -> None:
+    """A model that never saw a missing value may have no answer to one."""
+    rows, columns = np.nonzero(np.isnan(X))
+    if not len(rows):
+        return
+    row, column = int(rows[0]), int(columns[0])
+    names = [name for name, span in schema.spans.items() if span.start <= column < span.stop]
+    path = f"$[{row}].{names[0]}"
+    raise invalid(
+        path, None, "a value: the model has no answer where it is missing",
+        code="missing_value", path=path,
+    )  # fmt: skip
 
 
 def _all_finite(numbers: npt.NDArray[np.floating[Any]]) -> bool:

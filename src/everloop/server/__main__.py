@@ -9,11 +9,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from everloop.deploy.serving.lines import JsonLines
 from everloop.errors import EverloopError
 from everloop.loop.mover import Mover
 from everloop.loop.project import Project
@@ -25,6 +27,7 @@ from everloop.server.control import Control
 from everloop.server.lifeline import watch_stdin
 from everloop.server.listener import Listener, listening
 from everloop.server.live import Live
+from everloop.settings import Settings
 
 log = logging.getLogger("everloop.server")
 
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Open the project, serve, start the controller, and stop both in turn."""
-    with Project.open(options.dir) as project:
+    with Project.open(options.dir) as project, _lines(project.settings) as lines:
         settings = project.settings
         check_bind(options.host, settings.token)
         port = claim_port(options.host, options.port, "--port")
@@ -56,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
         app = create_app(
             project,
             live=live,
+            lines=lines,
             token=settings.token,
             host=options.host,
             serve_url=serve_url,
@@ -77,6 +81,20 @@ def run(options: argparse.Namespace) -> int:
             if control is not None:
                 control.stop()
     return 0
+
+
+@contextmanager
+def _lines(settings: Settings) -> Iterator[JsonLines | None]:
+    """The log as JSON while this lasts, where the settings want it."""
+    if settings.log_format != "json":
+        yield None
+        return
+    lines = JsonLines(sys.stderr.buffer)
+    logging.basicConfig(level=logging.INFO, handlers=[lines], force=True)
+    try:
+        yield lines
+    finally:
+        lines.stop()
 
 
 async def serve(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp
 
+from everloop.deploy.serving.lines import JsonLines
 from everloop.loop.project import Project
 from everloop.server import mlflow
 from everloop.server.bind import check_bind
@@ -35,6 +36,7 @@ def create_app(
     routes: Sequence[Route] = ROUTES,
     live: Live | None = None,
     local: Principal = LOCAL,
+    lines: JsonLines | None = None,
 ) -> ASGIApp:
     """The control plane's ASGI application.
 
@@ -45,6 +47,7 @@ def create_app(
     serve_url : the data plane's address.
     max_body_mb, max_artifact_mb : largest request body, and largest file, in megabytes.
     local : who everybody is when there is no token.
+    lines : where requests are told of, one line each.
     live : the streams of runs that go on; who ends the server closes them.
 
     Raises :class:`~everloop.errors.Forbidden` for a bind beyond loopback without a token.
@@ -65,5 +68,5 @@ def create_app(
     forms["/api/"] = json_form
     app = Errors(app, error_page, forms)
     app = SecurityHeaders(app)
-    app = Measure(app, context.metrics)
+    app = Measure(app, context.metrics, lines)
     return RequestId(app)

@@ -102,7 +102,15 @@ class Core:
         arm, rows = await self.rows(endpoint, read, call, named)
         if endpoint.rival is not None and named is None and len(rows.X) > 1:
             return await self._interleave(endpoint, endpoint.rival, rows, read, call)
-        return await self._predict(endpoint, arm, rows, call)
+        try:
+            return await self._predict(endpoint, arm, rows, call)
+        except InvalidInput as refusal:  # the model has no answer to a value that its schema allows
+            if arm is endpoint.champion or named is not None:
+                raise
+            theirs = await self._beside(read, endpoint.champion.model.reader)
+            answer = await self._predict(endpoint, endpoint.champion, theirs, call)
+            await self._at_fault(endpoint, arm, read, call, refusal)
+            return answer
 
     async def rows(
         self, endpoint: LiveEndpoint, read: Read, call: Call, named: LiveArm | None

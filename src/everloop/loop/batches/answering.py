@@ -20,17 +20,23 @@ _PLACE = re.compile(r"\$\[(\d+)\]\.?(.*)", re.DOTALL)
 
 
 class Answering:
-    """The model and what is wanted beside its answers."""
+    """The model and what is wanted beside its answers.
+
+    Attributes
+    ----------
+    text : columns of text files that are not numbers, so that their types are not guessed.
+    every : all columns; read so, a number that is none is found with its row, and slowly.
+    """
 
     def __init__(self, model: PackagedModel, batch: Batch) -> None:
         self._model, self._batch = model, batch
         self._schema = model.package.schema
         ids = [self._schema.id] if self._schema.id is not None else []
         self._beside = list(dict.fromkeys([*ids, *batch.keep]))
-        self.text = [
-            *self._schema.names, *self._beside, *self._schema.ignored, self._schema.target,
-            *(name for name in (self._schema.time, self._schema.group) if name is not None),
-        ]  # fmt: skip
+        keys = [name for name in (self._schema.time, self._schema.group) if name is not None]
+        others = [f.name for f in self._schema.features if f.kind != "number"]
+        self.text = [*others, *self._beside, *self._schema.ignored, self._schema.target, *keys]
+        self.every = [*self._schema.names, *self.text]
 
     def answer(self, rows: Rows, address: str) -> tuple[list[pl.DataFrame], list[Reject]]:
         """The answers, and the rows without one when the batch may go on without them.

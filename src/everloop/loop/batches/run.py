@@ -19,7 +19,7 @@ from everloop.data.addresses import is_database, shown
 from everloop.data.references import Part
 from everloop.data.streams import Table
 from everloop.data.streams.queries import RowSum
-from everloop.errors import Conflict, invalid
+from everloop.errors import Conflict, InvalidInput, invalid
 from everloop.loop.answers import PackagedModel
 from everloop.loop.batches.answering import Answering
 from everloop.loop.batches.records import Batch, Finished, Header, Piece, Span, identity
@@ -58,8 +58,8 @@ def predict_batch(
         model's schema, or "reject" it to ``_rejects/`` with the reason.
 
     The same call after a crash goes on where it was, with the version it began with; a row is
-    never answered twice or left out. Memory is bounded by some 65,536 rows of the source and the
-    answers of one part.
+    never answered twice or left out. Memory is bounded by some 16,384 rows of the source, with
+    what Polars reads ahead, and the answers of one part.
 
     Raises :class:`~everloop.errors.InvalidInput` for what does not fit, and
     :class:`~everloop.errors.Conflict` when the source has changed since the batch began, when it
@@ -92,7 +92,13 @@ def predicted(project: Project, batch: Batch, *, actor: str, tell: Tell | None =
         if target.header is None:
             target.begin(header)
         resumed = len(target.pieces)
-        _go_on(target, table, header.parts, answering, tell or _silent)
+        try:
+            _go_on(target, table, header.parts, answering, tell or _silent)
+        except InvalidInput as error:
+            if error.code != "unreadable_file":
+                raise
+            table = open_source(batch, project.dir, answering.every)
+            _go_on(target, table, header.parts, answering, tell or _silent)
         if not target.pieces:
             raise invalid("source", batch.source, "at least one row", code="empty_source")
         assert target.header is not None

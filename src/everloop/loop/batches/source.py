@@ -14,6 +14,7 @@ from everloop.data.references import Part
 from everloop.data.sources.files import KINDS
 from everloop.data.streams import Table, open_table
 from everloop.errors import invalid
+from everloop.loop.answers import BATCH
 from everloop.loop.batches.records import Batch, Piece, Span
 
 
@@ -44,7 +45,7 @@ def rows_from(table: Table, parts: Sequence[Part], after: Piece | None) -> Itera
     last = after.spans[-1] if after is not None else Span(0, 0, 0)
     skip = last.first + last.rows
     part, at = last.part, 0
-    for number, frame in table.placed(parts, begin=last.part):
+    for number, frame in table.placed(parts, begin=last.part, rows=BATCH):
         if number != part:
             part, at, skip = number, 0, 0
         rows = Rows(part, at, frame)

@@ -6,16 +6,19 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from everloop.deploy.serving.lines import JsonLines
+from everloop.deploy.serving.seen import Seen
 from everloop.server.metrics import Metrics
-from everloop.server.middleware._base import ROUTE
+from everloop.server.middleware._base import REQUEST_ID, ROUTE
 
 
 class Measure:
-    """Feeds :class:`~everloop.server.metrics.Metrics`."""
+    """Feeds the metrics, and the log where it has a line a request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, lines: JsonLines | None = None) -> None:
         self.app = app
         self.metrics = metrics
+        self.lines = lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,7 +39,11 @@ class Measure:
         finally:
             self.metrics.open.dec()
             method, route = _known(scope["method"]), scope.get(ROUTE, "none")
-            self.metrics.answered(method, route, status, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self.metrics.answered(method, route, status, seconds)
+            if self.lines is not None:
+                id = scope.get(REQUEST_ID, "")
+                self.lines.request(Seen(method, route, id, "", 0, status, seconds * 1000))
 
 
 def _known(method: str) -> str:
