@@ -289,14 +289,14 @@ def test_predictions_do_not_change_with_the_way_of_running(project: Project) -> 
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_cycle_begun_before_snapshots_profiled_is_registered_all_the_same(
+def test_a_cycle_begun_before_training_profiled_is_registered_all_the_same(
     project: Project,
 ) -> None:
     """A step's result is read as it was recorded, also by an everloop that records more."""
     champion = project.registry.alias("flow", "champion")
     before = project.registry.version("flow", champion or 0)
     steps = {s.step: s.result or {} for s in project.cycles.steps(before.cycle or "")}
-    files = dict(steps["snapshot"].pop("about_training"))
+    files = dict(steps["train"].pop("about_training"))
     context = StepContext(
         project, project.cycles.get(before.cycle or ""), project.cycles.declaration("flow"), steps
     )

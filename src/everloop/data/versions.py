@@ -142,6 +142,11 @@ class DatasetStore:
         with self._table(digest) as table:
             return table.slice(first, rows).collect()
 
+    def head(self, digest: str, rows: int) -> pl.DataFrame:
+        """The first rows of a snapshot, of one just made those that were kept. As :meth:`load`."""
+        fresh = self._fresh.get(digest)
+        return self.load(digest, rows=rows) if fresh is None else fresh.head(rows)
+
     def batches(self, digest: str, rows: int, size: int = _BATCH) -> Iterator[pl.DataFrame]:
         """The first ``rows`` rows of a snapshot, ``size`` at a time. Raises as :meth:`load`."""
         fresh = self._fresh.pop(digest, None)

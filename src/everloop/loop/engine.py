@@ -273,5 +273,7 @@ def _config(project: Project) -> DBOSConfig:
         executor_id="controller",
         log_level="WARNING",
         run_admin_server=False,  # type: ignore[typeddict-unknown-key]
+        # What closing waits for, at most; nothing here is told by notifications.
+        notification_listener_polling_interval_sec=0.05,
         enable_otlp=False,
     )

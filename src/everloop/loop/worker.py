@@ -48,6 +48,7 @@ def _import_ahead(project: Project) -> None:
     """The slow imports of the usual steps and algorithms, while the first step awaits the disk."""
     for name in ("snapshot", "train", "evaluate", "register"):
         importlib.import_module(MODULES[name])
+    importlib.import_module("everloop.evaluate.report.html").template()
     # What is wrong with a candidate is for the step to say.
     with contextlib.suppress(EverloopError, ImportError):
         for loop in project.cycles.loop_names():

@@ -115,7 +115,9 @@ class Blobs:
             if isinstance(incoming, Whole):
                 self._write(digest, incoming.data)
             elif self._root is not None and incoming.path is not None:
-                incoming.move(self._root / _key(digest))
+                path = self._root / _key(digest)
+                incoming.move(path)
+                self._verified[digest] = _stamp(path.stat())  # hashed as it was written
             else:
                 incoming.file.seek(0)
                 self._write(digest, incoming.file)

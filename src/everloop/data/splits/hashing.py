@@ -7,6 +7,7 @@ row that is drawn to test stays there when others come.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 
 import numpy as np
@@ -18,7 +19,8 @@ from everloop.data.schema import Schema
 
 Hashes = NDArray[np.uint64]
 _GOLDEN = 0x9E3779B97F4A7C15
-_CHUNK = 1 << 17  # rows mixed at a time, which stay in the processor's cache
+_CHUNK = 1 << 15  # rows mixed at a time, which stay in the processor's cache
+_THREADS = 2  # NumPy mixes without holding the interpreter
 
 
 def row_hash(df: pl.DataFrame, schema: Schema, seed: int, group_by: str | None = None) -> Hashes:
@@ -33,14 +35,18 @@ def row_hash(df: pl.DataFrame, schema: Schema, seed: int, group_by: str | None =
 
 def hash_columns(columns: Sequence[pl.Series], rows: int, seed: int) -> Hashes:
     """64 bits for each row of ``columns``."""
-    bits = [_bits(series) for series in columns]
+    values = [_values(series) for series in columns]
     out = np.empty(rows, dtype=np.uint64)
-    for first in range(0, rows, _CHUNK):
+
+    def mix(first: int) -> None:
         span = slice(first, first + _CHUNK)
         state = np.full(len(out[span]), (seed * _GOLDEN + 1) % 2**64, dtype=np.uint64)
-        for column in bits:
-            state = _mix(state ^ column[span])
+        for column in values:
+            state = _mix(state ^ _bits(column[span]))
         out[span] = state
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(mix, range(0, rows, _CHUNK)))
     return out
 
 
@@ -62,13 +68,23 @@ def _mix(state: Hashes) -> Hashes:
     return mixed
 
 
-def _bits(series: pl.Series) -> Hashes:
-    """A column's values as 64 bits each: 1, 1.0 and true are one value, text is text."""
+def _bits(values: NDArray[np.float64] | Hashes) -> Hashes:
+    """64 bits for each value: of numbers, one form of zero and of what is missing."""
+    if values.dtype == np.uint64:
+        return values.view(np.uint64)
+    plain = values + 0.0  # -0.0 is 0.0
+    missing = np.isnan(plain)
+    if missing.any():
+        plain[missing] = np.nan
+    return plain.view(np.uint64)
+
+
+def _values(series: pl.Series) -> NDArray[np.float64] | Hashes:
+    """A column as numbers, so that 1, 1.0 and true are one value, or text as hashes."""
     if series.dtype.is_temporal() and series.dtype not in (pl.Duration, pl.Time):
         series = as_instant(series).dt.epoch("ms")
     if series.dtype.is_numeric() or series.dtype in (pl.Boolean, pl.Null):
-        numbers = series.cast(pl.Float64).fill_nan(None).fill_null(float("nan")).to_numpy()
-        return (numbers + 0.0).view(np.uint64)  # -0.0 is 0.0
+        return series.cast(pl.Float64).to_numpy()
     if is_text(series):
         return _of_distinct(as_text(series))
     return np.fromiter((_digest(repr(value)) for value in series), np.uint64, len(series))

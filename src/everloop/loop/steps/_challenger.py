@@ -24,7 +24,7 @@ def schema_of(context: StepContext) -> Schema:
 def training_rows(context: StepContext) -> pl.DataFrame:
     """The rows of the snapshot that train."""
     snapshot = context.results["snapshot"]
-    return context.project.datasets.load(snapshot["dataset"], rows=int(snapshot["train_rows"]))
+    return context.project.datasets.head(snapshot["dataset"], int(snapshot["train_rows"]))
 
 
 def test_rows(context: StepContext) -> pl.DataFrame:

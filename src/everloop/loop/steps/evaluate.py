@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from everloop.evaluate.gates import (
     peculiarities,
     too_little,
 )
-from everloop.evaluate.metrics import Metric, estimate, get_metric, metric_names
+from everloop.evaluate.metrics import Estimate, Metric, estimate, get_metric, metric_names
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.answers import PackagedModel
 from everloop.loop.playing import judged_answers, ranked_together, truth
@@ -33,6 +34,8 @@ from everloop.loop.steps._blessing import write_blessing
 from everloop.loop.steps._challenger import challenger, test_rows
 from everloop.loop.steps._unlabelled import WITHOUT_LABELS, unlabelled_notes
 from everloop.registry.models import ModelVersion
+
+THREADS = 2  # NumPy sorts and multiplies without holding the interpreter
 
 
 class Evaluate:
@@ -163,17 +166,21 @@ def _champions_answers(
 
 def _metrics(schema: Schema, evidence: Evidence, spec: EvaluateSpec) -> dict[str, dict[str, Any]]:
     """Every metric of the task; a second name of the same number only where it was asked for."""
-    out = {}
-    for name in metric_names(schema.task):
-        metric = evidence.bound(get_metric(name))
-        if name != spec.metric and (metric.same_as or (name == "cost" and spec.cost is None)):
-            continue
+    bound = {name: evidence.bound(get_metric(name)) for name in metric_names(schema.task)}
+    wanted = {
+        name: metric
+        for name, metric in bound.items()
+        if name == spec.metric or not (metric.same_as or (name == "cost" and spec.cost is None))
+    }
+
+    def value(metric: Metric) -> Estimate:
         rows = evidence.labelled if metric.needs_labels else evidence
         answers = rows.challenger
-        value = estimate(metric, rows.y, answers.pred, answers.proba, rows.seed)
-        if np.isfinite(value.value):
-            out[name] = msgspec.to_builtins(value)
-    return out
+        return estimate(metric, rows.y, answers.pred, answers.proba, rows.seed)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = zip(wanted, pool.map(value, wanted.values()), strict=True)
+        return {n: msgspec.to_builtins(v) for n, v in found if np.isfinite(v.value)}
 
 
 def _end(blessing: Blessing) -> End | None:

@@ -81,9 +81,9 @@ STEP = Register()
 
 def _reference(context: StepContext, schema: Schema) -> dict[str, bytes]:
     """Features as in training; answers as on the held-out rows, which the model has not seen."""
-    blobs, snapshot = context.project.blobs, context.results["snapshot"]
-    # None of rows that stay where they are, nor in a cycle that an older version began.
-    kept = snapshot.get("about_training") or keep_reference(blobs, training_rows(context), schema)
+    blobs, train = context.project.blobs, context.results["train"]
+    # None in a cycle that an older version began.
+    kept = train.get("about_training") or keep_reference(blobs, training_rows(context), schema)
     with challenger(context) as model:
         answers = model.answers(test_rows(context))
     shown = answers.pred.astype(np.float64)

@@ -22,7 +22,6 @@ from everloop.errors import invalid
 from everloop.evaluate.gates import chosen_gates
 from everloop.loop.dividing import divide
 from everloop.loop.steps._base import End, Outcome, StepContext
-from everloop.loop.steps._reference import keep_reference
 from everloop.loop.steps._referenced import referred
 
 MIN_HOLDOUT = 30  # fewer new rows than this are judged together with the old held-out rows
@@ -107,13 +106,11 @@ def _freeze(
         written = beside.submit(
             project.datasets.snapshot, kept, context.declaration.name, schema, origin
         )
-        about = keep_reference(project.blobs, frame.head(train_rows), schema)
         found = leaks(frame, schema, Split(rows[:train_rows], rows[train_rows:], how))
         version = written.result()
     return Outcome(
         {
             "dataset": version.digest,
-            "about_training": about,
             "rows": frame.height,
             "train_rows": train_rows,
             "test_rows": frame.height - train_rows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from everloop.evaluate.metrics import Metric, default_metric
 from everloop.loop.attributing import attributed
 from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
-from everloop.loop.steps._challenger import schema_of
+from everloop.loop.steps._challenger import schema_of, training_rows
 from everloop.loop.steps._fitting import training_rows_of
+from everloop.loop.steps._reference import keep_reference
 from everloop.loop.steps._streamed import on_all_rows
 from everloop.loop.steps._unlabelled import stability
 from everloop.loop.steps.trials import TrialRuns, candidate_run, study_place
@@ -37,7 +39,13 @@ class Train:
 
     def run(self, context: StepContext) -> Outcome:
         schema = schema_of(context)
-        outcome = _policy(context, schema) if schema.task == "policy" else _rows(context, schema)
+        with ThreadPoolExecutor(1) as beside:  # most fits leave a core something to do
+            rows = training_rows(context)
+            about = beside.submit(keep_reference, context.project.blobs, rows, schema)
+            del rows
+            fit = _policy if schema.task == "policy" else _rows
+            outcome = fit(context, schema)
+            outcome.result["about_training"] = about.result()
         dataset = str(context.results["snapshot"]["dataset"])
         made = recipe(context.project, context.declaration, context.cycle.id, dataset)
         keep_recipe(context.project, outcome.result["run"], made)
