@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from everloop.errors import EverloopError, nearest
+from everloop.memory import importing
 
 # verb: (what it does, section of the help)
 VERBS: dict[str, tuple[str, str]] = {
@@ -53,7 +54,8 @@ VERBS: dict[str, tuple[str, str]] = {
 def command_of(verb: str) -> click.Command:
     """The command of a verb; the file of one that Python has as a word ends in ``_``."""
     name = verb + "_" if keyword.iskeyword(verb) else verb
-    command: click.Command = importlib.import_module(f"everloop.cli.{name}").command
+    with importing():
+        command: click.Command = importlib.import_module(f"everloop.cli.{name}").command
     return command
 
 

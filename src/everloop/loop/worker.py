@@ -25,7 +25,7 @@ from everloop.extensions import candidates
 from everloop.loop.project import Project
 from everloop.loop.running import run_step
 from everloop.loop.steps import MODULES
-from everloop.memory import give_back
+from everloop.memory import give_back, importing
 
 
 def main() -> int:
@@ -46,11 +46,11 @@ def main() -> int:
 
 def _import_ahead(project: Project) -> None:
     """The slow imports of the usual steps and algorithms, while the first step awaits the disk."""
-    for name in ("snapshot", "train", "evaluate", "register"):
-        importlib.import_module(MODULES[name])
-    importlib.import_module("everloop.evaluate.report.html").template()
     # What is wrong with a candidate is for the step to say.
-    with contextlib.suppress(EverloopError, ImportError):
+    with importing(), contextlib.suppress(EverloopError, ImportError):
+        for name in ("snapshot", "train", "evaluate", "register"):
+            importlib.import_module(MODULES[name])
+        importlib.import_module("everloop.evaluate.report.html").template()
         for loop in project.cycles.loop_names():
             for name in project.cycles.declaration(loop).train.candidates:
                 for place in candidates.get(name).estimators.values():

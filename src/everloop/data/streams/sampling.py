@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 _KEY, _AT = "__key", "__row"
 MOST_VALUES = 1_000  # of a column whose every value is to be in the sample
@@ -28,44 +29,50 @@ class Sampler:
         self._size, self._every = size, every
         self._rng = np.random.default_rng(seed)
         self._limit = 1.0
-        self._kept: pl.DataFrame | None = None
+        self._kept: list[pl.DataFrame] = []
         self._seen: set[Any] = set()
         self._first: list[pl.DataFrame] = []
 
     def add(self, batch: pl.DataFrame) -> None:
         """Look at the next rows."""
-        keyed = batch.with_columns(
-            pl.Series(_KEY, self._rng.random(batch.height)),
-            pl.int_range(self.rows, self.rows + batch.height).alias(_AT),
-        )
+        keys = self._rng.random(batch.height)
+        self._note(batch, keys)
+        # Copied out row by row: what filtering leaves holds on to much more than its rows.
+        self._kept.append(self._keyed(batch, keys, np.flatnonzero(keys < self._limit)))
         self.rows += batch.height
-        self._note(keyed)
-        fresh = keyed.filter(pl.col(_KEY) < self._limit)
-        self._kept = fresh if self._kept is None else _stacked([self._kept, fresh])
-        if self._kept.height > 2 * self._size:
-            self._kept = self._kept.bottom_k(self._size, by=_KEY).rechunk()
-            self._limit = float(self._kept[_KEY].max())  # type: ignore[arg-type]
+        if sum(frame.height for frame in self._kept) > 2 * self._size:
+            best = _stacked(self._kept).bottom_k(self._size, by=_KEY).rechunk()
+            self._kept = [best]
+            self._limit = float(best[_KEY].max())  # type: ignore[arg-type]
 
     def frame(self) -> pl.DataFrame:
         """The sample so far, in the order of the rows."""
-        if self._kept is None:
+        if not self._kept:
             return pl.DataFrame()
-        kept = self._kept.bottom_k(min(self._size, self._kept.height), by=_KEY)
+        kept = _stacked(self._kept)
+        kept = kept.bottom_k(min(self._size, kept.height), by=_KEY)
         if self._first and len(self._seen) <= MOST_VALUES:
             absent = ~pl.col(str(self._every)).is_in(kept[str(self._every)].unique().implode())
             kept = _stacked([kept, _stacked(self._first).filter(absent)])
         return kept.sort(_AT).drop(_KEY, _AT)
 
-    def _note(self, keyed: pl.DataFrame) -> None:
-        if self._every not in keyed.columns or len(self._seen) > MOST_VALUES:
+    def _keyed(
+        self, batch: pl.DataFrame, keys: NDArray[np.float64], rows: NDArray[np.int64]
+    ) -> pl.DataFrame:
+        own = pl.Series(_KEY, keys[rows]), pl.Series(_AT, self.rows + rows)
+        return batch[rows].with_columns(*own).rechunk()
+
+    def _note(self, batch: pl.DataFrame, keys: NDArray[np.float64]) -> None:
+        """Keep the first row of each value that was not seen before."""
+        if self._every not in batch.columns or len(self._seen) > MOST_VALUES:
             return
-        values = keyed[self._every].drop_nulls().unique().to_list()
+        column = batch[self._every]
+        values = column.drop_nulls().unique().to_list()
         fresh = [value for value in values if value not in self._seen]
         self._seen.update(fresh)
         if fresh and len(self._seen) <= MOST_VALUES:
-            column = pl.col(str(self._every))
-            new = keyed.filter(column.is_in(fresh)).unique(self._every, keep="first")
-            self._first.append(new)
+            first = (column.is_first_distinct() & column.is_in(fresh)).fill_null(False)
+            self._first.append(self._keyed(batch, keys, np.flatnonzero(first.to_numpy())))
 
 
 def _stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
