@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_segment_mb : size at which a file of that log is closed and the next begun, in megabytes.
     log_segment_age : age, as ``1h``, at which the next record begins a new file.
     grpc_port : port on which predictions are answered over gRPC too; 0 serves none.
+    serve_workers : how many processes of a data plane answer, each with models of its own; ``auto``
+        is one for each core.
     serve_memory_mb : what the models of a data plane may take in memory, in megabytes; endpoints
         that do not fit are loaded when they are asked for, and those that nobody asks let go. 0 is
         no limit.
@@ -68,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_segment_mb: float = 64.0
     log_segment_age: str = "1h"
     grpc_port: int = 0
+    serve_workers: str = "1"
     serve_memory_mb: float = 0.0
     max_body_mb: float = 16.0
     max_artifact_mb: float = 10_000.0
@@ -126,6 +129,8 @@ def _checked(values: dict[str, Any]) -> Settings:
             values[key] = _number(key, values[key], most)
     if "grpc_port" in values:
         values["grpc_port"] = _port(values["grpc_port"])
+    if "serve_workers" in values:
+        values["serve_workers"] = check_workers(values["serve_workers"], "settings.serve_workers")
     for key, value in values.items():
         if key not in (*_NUMBERS, "grpc_port") and not isinstance(value, str):
             raise invalid(f"settings.{key}", f"<{type(value).__name__}>", "text")
@@ -150,6 +155,15 @@ def _number(key: str, value: Any, most: int) -> float:
     if not 0 < number <= most and not (number == 0 and key == "serve_memory_mb"):
         raise invalid(f"settings.{key}", number, f"a number from 0 to {most}")
     return number
+
+
+def check_workers(value: Any, name: str) -> str:
+    """A number of workers as text, or ``auto``. Raises InvalidInput."""
+    text = str(value).strip()
+    whole = not isinstance(value, bool) and text.isdecimal() and 1 <= int(text) <= 256
+    if not whole and text != "auto":
+        raise invalid(name, value, 'a number from 1 to 256, or "auto"', path=name)
+    return text
 
 
 def _port(value: Any) -> int:

@@ -82,7 +82,7 @@ def test_a_disk_that_hangs_holds_no_answer_up(tmp_path, monkeypatch):
         release.set()
 
     asyncio.run(answer_twice())
-    assert counts.log_losses == {("", "unsynced"): 1, ("flights", "stalled"): 1}
+    assert counts.losses_by_endpoint() == {"": {"unsynced": 1}, "flights": {"stalled": 1}}
 
 
 def test_one_fsync_serves_all_that_wait(tmp_path, monkeypatch):

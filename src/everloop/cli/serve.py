@@ -17,7 +17,7 @@ from everloop.loop.project import Project
 from everloop.loop.publishing import pin, served
 from everloop.server.bind import check_bind, check_port, claim_port, reachable
 from everloop.server.supervisor import read_settings
-from everloop.settings import state_dir
+from everloop.settings import check_workers, state_dir
 
 
 @click.command("serve")
@@ -31,6 +31,9 @@ from everloop.settings import state_dir
 @click.option("--port", default=5051, show_default=True, help="Port of the predictions.")
 @click.option("--grpc-port", type=int, help="Serve gRPC too, on this port; 0 takes a free one.")
 @click.option(
+    "--workers", default="", help='How many processes answer; "auto" is one for each core.'
+)
+@click.option(
     "--follow", metavar="URL", default="", help="Serve what a control plane elsewhere publishes."
 )
 @folder_option
@@ -40,6 +43,7 @@ def command(
     host: str,
     port: int,
     grpc_port: int | None,
+    workers: str,
     follow: str,
     folder: Path,
     as_json: bool,
@@ -53,6 +57,8 @@ def command(
     """
     check_bind(host, read_settings(folder).token)
     check_port(port, "--port")
+    if workers:
+        check_workers(workers, "--workers")
     if grpc_port is not None:
         check_port(grpc_port, "--grpc-port")
     if follow:
@@ -78,6 +84,7 @@ def command(
         str(port),
         *pinned,
         *([] if grpc_port is None else ["--grpc-port", str(grpc_port)]),
+        *(["--workers", workers] if workers else []),
         *(["--json"] if as_json else []),
     ]
     sys.stdout.flush()

@@ -26,7 +26,7 @@ from everloop.errors import EverloopError, invalid
 from everloop.server.bind import check_bind, claim_port, reachable
 from everloop.server.child import EXIT_AWAY, EXIT_REFUSED, Child
 from everloop.server.upfile import Up, hold_lock, write_up
-from everloop.settings import Settings, load_settings, state_dir
+from everloop.settings import Settings, check_workers, load_settings, state_dir
 
 DRAIN_SECONDS = 10.0  # a child that takes longer to end is killed
 GIVE_UP_AFTER = 3  # crashes before a child was ever ready
@@ -149,6 +149,7 @@ def run_up(
     host: str = "127.0.0.1",
     port: int = 5050,
     serve_port: int = 5051,
+    workers: str = "",
     as_json: bool = False,
 ) -> int:
     """Run both planes of a project until SIGTERM or Ctrl-C; returns the exit status.
@@ -160,6 +161,8 @@ def run_up(
     if not directory.is_dir():
         raise invalid("--dir", str(directory), "an existing folder", path="--dir")
     check_bind(host, read_settings(directory).token)
+    if workers:
+        check_workers(workers, "--workers")
     state = state_dir(directory)
     with hold_lock(state) as stale:
         # Children of a killed supervisor end by themselves and may still be draining.
@@ -170,7 +173,7 @@ def run_up(
             raise invalid("--serve-port", serve_port, "a port other than --port")
         shown = reachable(host)
         up = Up(os.getpid(), f"http://{shown}:{port}", f"http://{shown}:{serve_port}")
-        children = _children(directory, host, port, serve_port)
+        children = _children(directory, host, port, serve_port, workers)
         return Supervisor(children, state, up, as_json).run()
 
 
@@ -189,7 +192,7 @@ def say(sentence: str) -> None:
     print(f"everloop: {sentence.removeprefix('everloop: ')}", file=sys.stderr, flush=True)
 
 
-def _children(directory: Path, host: str, port: int, serve_port: int) -> list[Child]:
+def _children(directory: Path, host: str, port: int, serve_port: int, workers: str) -> list[Child]:
     logs = state_dir(directory) / "logs"
     common = ["--dir", str(directory), "--host", host, "--watch-stdin"]
     probe = reachable(host)
@@ -204,6 +207,7 @@ def _children(directory: Path, host: str, port: int, serve_port: int) -> list[Ch
         str(serve_port),
     ]
     serving = [sys.executable, "-m", "everloop.deploy.serving", *common, "--port", str(serve_port)]
+    serving += ["--workers", workers] if workers else []
     return [
         Child("the control plane", control, logs / "control.log", probe, port),
         Child("the data plane", serving, logs / "serving.log", probe, serve_port),
@@ -245,10 +249,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5050)
     parser.add_argument("--serve-port", type=int, default=5051)
+    parser.add_argument("--workers", default="")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     try:
-        return run_up(options.dir, options.host, options.port, options.serve_port, options.json)
+        return run_up(
+            options.dir, options.host, options.port, options.serve_port, options.workers,
+            options.json,
+        )  # fmt: skip
     except EverloopError as error:
         if options.json:
             print(msgspec.json.encode({"error": error.to_dict()}).decode(), flush=True)

@@ -1,47 +1,32 @@
-"""``python -m everloop.deploy.serving``: a data-plane process."""
+"""``python -m everloop.deploy.serving``: a data-plane process, or the parent of several."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
+import os
 import sys
-import tomllib
-from pathlib import Path
-from typing import Any
 
 try:
     from uvloop import new_event_loop
 except ImportError:  # there is none for Windows
     from asyncio import new_event_loop
 
+from everloop.deploy.serving.arguments import parse, settings_of, worker_count
+from everloop.deploy.serving.group import Group
 from everloop.deploy.serving.lines import JsonLines
 from everloop.deploy.serving.server import Options, serve
 from everloop.durations import seconds
-from everloop.errors import EverloopError, InvalidInput, invalid
-from everloop.settings import load_settings, state_dir
+from everloop.errors import EverloopError
+from everloop.settings import Settings, state_dir
 
 
-def options(arguments: list[str]) -> Options:
+def options(given: argparse.Namespace, settings: Settings) -> Options:
     """The command line and the settings as :class:`Options`. Raises InvalidInput."""
-    parser = argparse.ArgumentParser(
-        prog="python -m everloop.deploy.serving", description="Answer predictions over HTTP."
-    )
-    parser.add_argument("--dir", type=Path, default=Path(), help="the project's folder")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to bind")
-    parser.add_argument("--port", type=int, default=5051, help="the port to bind")
-    parser.add_argument("--grpc-port", type=int, help="serve gRPC too, on this port")
-    parser.add_argument("--state", type=Path, help="the file of the desired state to follow")
-    parser.add_argument("--follow", default="", help="the control plane on another machine")
-    parser.add_argument("--log", type=Path, help="the folder of the prediction log")
-    parser.add_argument(
-        "--watch-stdin", action="store_true", help="end when standard input is closed"
-    )
-    parser.add_argument("--json", action="store_true", help="print the ready line as JSON")
-    given = parser.parse_args(arguments)
-    if not given.dir.is_dir():
-        raise invalid("--dir", str(given.dir), "a folder that exists")
-    settings = load_settings(_settings_section(given.dir / "everloop.toml"))
+    group = None
+    if given.group is not None:
+        group = Group(given.group, *map(int, given.place.split("/")))
     return Options(
         state=state_dir(given.dir).absolute(),
         host=given.host,
@@ -51,6 +36,7 @@ def options(arguments: list[str]) -> Options:
         token=settings.token,
         open_network=settings.access == "network",
         log=given.log,
+        group=group,
         follow=given.follow,
         fsync=settings.log_fsync,  # type: ignore[arg-type]
         segment_bytes=int(settings.log_segment_mb * 1e6),
@@ -68,7 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve; 0 after a clean end, 2 for what the caller can mend."""
     lines = None
     try:
-        given = options(sys.argv[1:] if arguments is None else arguments)
+        arguments = sys.argv[1:] if arguments is None else arguments
+        said = parse(arguments)
+        settings = settings_of(said.dir)
+        if said.group is None and worker_count(said.workers, settings) > 1:
+            parent = [sys.executable, "-m", "everloop.deploy.serving.workers", *arguments]
+            os.execv(sys.executable, parent)  # it needs nothing of what is imported here
+        given = options(said, settings)
         lines = given.lines
         logging.basicConfig(
             level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s",
@@ -83,18 +75,6 @@ def main(arguments: list[str] | None = None) -> int:
         if lines is not None:
             lines.stop()
     return 0
-
-
-def _settings_section(path: Path) -> dict[str, Any]:
-    try:
-        section = tomllib.loads(path.read_text("utf-8")).get("settings", {})
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path.name} is not valid TOML: {error}.", path=str(path)) from None
-    if not isinstance(section, dict):
-        raise InvalidInput(f"{path.name}: settings must be a table.", path="settings")
-    return section
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from everloop.deploy.serving.access import Access
-from everloop.deploy.serving.counts import Counts
+from everloop.deploy.serving.counts import Counts, Totals
 from everloop.deploy.serving.fleet import Fleet
+from everloop.deploy.serving.group import Group
 from everloop.deploy.serving.http import (
     TEXT,
     UNCLEAR_END,
@@ -42,10 +43,12 @@ class App:
         access: Access,
         protocols: Sequence[Routed],
         watch: Watch | None = None,
+        group: Group | None = None,
     ) -> None:
         self._fleet = fleet
         self._counts = counts
         self._access = access
+        self._group = group
         self._watch = watch or Watch(counts)
         self._started_ms = int(time.time() * 1000)
         own = [
@@ -155,26 +158,39 @@ class App:
 
     async def endpoints(self, request: Request) -> Response:
         """What answers now, and what each version did since this process started."""
-        fleet = self._fleet
+        fleet, total = self._fleet, self._counts.total()
         return json_response(
             {
-                "revision": fleet.revision,
+                "revision": self._revision(),
                 "desired": fleet.desired,
                 "started": self._started_ms,
                 "pid": os.getpid(),
                 "errors": fleet.errors,
-                "log_lost": self._counts.log_lost,
-                "shadows_dropped": self._counts.shadows_dropped,
-                "endpoints": self.traffic(),
+                "log_lost": total.log_lost,
+                "shadows_dropped": total.shadows_dropped,
+                "endpoints": self._traffic(total),
             }
         )
 
+    def _revision(self) -> int:
+        """Of the desired state that this process and those beside it have applied."""
+        own = self._fleet.revision
+        return own if self._group is None else self._group.revision(own)
+
     def traffic(self) -> dict[str, Any]:
         """What each endpoint answers with, and what each of its versions did."""
-        did = self._counts.by_endpoint()
-        return {name: self._endpoint(name, did.get(name, {})) for name in self._fleet.arms}
+        return self._traffic(self._counts.total())
 
-    def _endpoint(self, name: str, versions: dict[str, Any]) -> dict[str, Any]:
+    def _traffic(self, total: Totals) -> dict[str, Any]:
+        did, codes = total.versions(), total.codes()
+        return {
+            name: self._endpoint(name, did.get(name, {}), codes.get(name, {}))
+            for name in self._fleet.arms
+        }
+
+    def _endpoint(
+        self, name: str, versions: dict[str, Any], codes: dict[str, int]
+    ) -> dict[str, Any]:
         """What answers there, or would once somebody asks, and what it did."""
         live = self._fleet.endpoints.get(name)
         state = self._fleet.cold[name] if live is None else live
@@ -184,7 +200,7 @@ class App:
         ]
         said = {
             "model": state.model, "loaded": live is not None, "arms": arms, "versions": versions,
-            "codes": self._counts.codes(name),
+            "codes": codes,
             "queue": {
                 "active": live.turns.active if live else 0,
                 "waiting": live.turns.waiting if live else 0,

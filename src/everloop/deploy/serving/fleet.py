@@ -12,6 +12,7 @@ answered meanwhile. An endpoint with requests under way stays.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from typing import NamedTuple, TypeVar
 
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
+from everloop.deploy.serving.group import Group
 from everloop.deploy.serving.models import Models
 from everloop.deploy.serving.redaction import Redaction, read_key
 from everloop.deploy.state import (
@@ -57,10 +59,18 @@ class Fleet:
     on_rules : told what may be logged of each endpoint, before a request can meet a new one.
     """
 
-    def __init__(self, state: Path, path: Path, counts: Counts, memory: int = 0) -> None:
+    def __init__(
+        self,
+        state: Path,
+        path: Path,
+        counts: Counts,
+        memory: int = 0,
+        group: Group | None = None,
+    ) -> None:
         self.endpoints: dict[str, LiveEndpoint] = {}
         self.cold: dict[str, EndpointState] = {}
-        self.models = Models(state, memory)
+        self.models = Models(state, memory if group is None else group.share(memory), counts)
+        self._group = group
         self.revision = 0
         self.desired = 0
         self.errors: dict[str, str] = {}
@@ -74,7 +84,7 @@ class Fleet:
         self._unloaded: frozenset[str] = frozenset()
         self._rules: dict[str, Redaction] = {}
         self._refreshing = asyncio.Lock()
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._next_try = 0.0
         self._newest: dict[str, EndpointState] = {}  # of the state that was read last
         self._failed: dict[str, float] = {}  # cold endpoint -> when it could not be loaded
@@ -168,6 +178,8 @@ class Fleet:
     async def _choose(self, unloaded: frozenset[str]) -> None:
         if unloaded != self._unloaded:
             self._unloaded, self._seen = unloaded, None
+            if self._group is not None:
+                self._group.write_unloaded(unloaded)
         await self.refresh()
 
     def _check_wanted(self, name: str) -> None:
@@ -193,7 +205,7 @@ class Fleet:
             self.desired = state.revision
             self.wanted, self._newest = set(state.endpoints), state.endpoints
         if state is not None and not errors:
-            self.revision = self._counts.revision = state.revision
+            self.revision = state.revision
         for name in errors.keys() - self.errors.keys():
             _log.error("endpoint %r: %s", name, errors[name])
         if self.on_rules is not None:
@@ -205,16 +217,21 @@ class Fleet:
         self._seen, self._next_try = mark, time.monotonic() + RETRY_S
         self.started = True
 
-    def _mark(self) -> tuple[int, int, int] | None:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
+    def _mark(self) -> tuple[int, ...]:
+        """What changes with the files that are followed."""
+        others = [] if self._group is None else [self._group.unloaded_path]
+        mark: tuple[int, ...] = ()
+        for path in (self._path, *others):
+            with contextlib.suppress(FileNotFoundError):
+                found = path.stat()
+                mark += (found.st_mtime_ns, found.st_ino, found.st_size)
+        return mark
 
     def _prepare(self) -> _Prepared:
         """Runs in the loader's thread; touches nothing that requests read."""
         state = read_state(self._path)
+        if self._group is not None:
+            self._unloaded = self._group.read_unloaded()
         fresh: dict[str, LiveEndpoint] = {}
         cold: dict[str, EndpointState] = {}
         errors: dict[str, str] = {}
@@ -304,7 +321,8 @@ class Fleet:
         self.models.check(name, {arm.digest for arm in wanted.arms})
         get = self.models.get
         arms = [LiveArm(name, arm, get(arm.digest), self._counts) for arm in wanted.arms]
-        live = LiveEndpoint(name, wanted.model, arms, wanted.serving)
+        share = 1 if self._group is None else self._group.size
+        live = LiveEndpoint(name, wanted.model, arms, wanted.serving, share)
         if name in self.endpoints:
             live.asked = self.endpoints[name].asked
         return live

@@ -1,7 +1,12 @@
-"""What Prometheus is told of the fleet beside the counts: models, places, queues and caches."""
+"""What Prometheus is told of the fleet beside the counts: models, places, queues and caches.
+
+A process notes its own twice a second, where its siblings see it, and again when it is asked
+itself: what is told is the sum, at most half a second old.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 from prometheus_client.core import (
@@ -12,63 +17,95 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from everloop.deploy.serving.endpoint import LiveEndpoint
+from everloop.deploy.serving.counts import Counts, Totals
 from everloop.deploy.serving.fleet import Fleet
+from everloop.deploy.serving.group import Group
+from everloop.deploy.serving.models import TOLD
 
-_GAUGES: tuple[tuple[str, str, Callable[[LiveEndpoint], int]], ...] = (
-    ("active", "Requests under way.", lambda endpoint: endpoint.turns.active),
-    ("waiting", "Requests that wait for their turn.", lambda endpoint: endpoint.turns.waiting),
+NOTE_S = 0.5
+_FLEET = (
+    ("everloop_models_loaded", "Models in memory."),
+    ("everloop_models_resident_bytes", "What they take, by their files."),
+    ("everloop_models_limit_bytes", "What they may take; 0 is no limit."),
+    ("everloop_endpoints_cold", "Endpoints loaded when asked."),
+)
+_QUEUES = (
+    ("everloop_requests_active", "Requests under way."),
+    ("everloop_requests_waiting", "Requests that wait for their turn."),
 )
 
 
 class FleetGauges(Collector):
     """Looks at the fleet when it is asked; costs requests nothing."""
 
-    def __init__(self, fleet: Fleet, lines_dropped: Callable[[], int]) -> None:
+    def __init__(
+        self, fleet: Fleet, counts: Counts, lines_dropped: Callable[[], int], group: Group | None
+    ) -> None:
         self._fleet = fleet
+        self._counts = counts
         self._lines_dropped = lines_dropped
+        self._group = group
 
     def describe(self) -> list[Metric]:
         """Nothing: it spares a collection at registration."""
         return []
 
+    async def run(self) -> None:
+        """Note how it is, for the siblings, until cancelled."""
+        while self._group is not None:
+            self._note()
+            await asyncio.sleep(NOTE_S)
+
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment."""
-        endpoints = list(self._fleet.endpoints.values())
-        yield from self._models()
-        yield GaugeMetricFamily("everloop_ready", "Every endpoint answers.", int(self._fleet.ready))
-        yield CounterMetricFamily(
-            "everloop_log_lines_dropped", "Lines that nobody read in time.", self._lines_dropped()
-        )
-        for name, text, value in _GAUGES:
-            gauge = GaugeMetricFamily(f"everloop_requests_{name}", text, labels=("endpoint",))
-            for endpoint in endpoints:
-                gauge.add_metric((endpoint.name,), value(endpoint))
-            yield gauge
-        cache = CounterMetricFamily(
-            "everloop_cache_answers", "Requests that the cache was asked.",
-            labels=("endpoint", "found"),
-        )  # fmt: skip
-        for endpoint in endpoints:
-            if endpoint.cache is not None:
-                cache.add_metric((endpoint.name, "yes"), endpoint.cache.hits)
-                cache.add_metric((endpoint.name, "no"), endpoint.cache.misses)
-        yield cache
-
-    def _models(self) -> Iterator[Metric]:
-        models = self._fleet.models
-        yield GaugeMetricFamily("everloop_models_loaded", "Models in memory.", len(models))
-        yield GaugeMetricFamily(
-            "everloop_models_resident_bytes", "What they take, by their files.", models.resident
-        )
-        yield GaugeMetricFamily(
-            "everloop_models_limit_bytes", "What they may take; 0 is no limit.", models.limit
-        )
+        self._note()
+        total = self._counts.total()
+        fleet = total.now("fleet")[""]
+        for (name, text), value in zip(_FLEET, fleet, strict=False):
+            yield GaugeMetricFamily(name, text, value)
+        loads, seconds, releases, *_ = total.numbers(TOLD)
         yield SummaryMetricFamily(
             "everloop_model_load_seconds", "Loads of models, checked and warmed up.",
-            count_value=models.loads, sum_value=models.load_seconds,
+            count_value=int(loads), sum_value=seconds,
         )  # fmt: skip
-        yield CounterMetricFamily("everloop_model_releases", "Models let go.", models.releases)
+        yield CounterMetricFamily("everloop_model_releases", "Models let go.", releases)
+        yield GaugeMetricFamily("everloop_ready", "Every endpoint answers.", int(self._fleet.ready))
+        own = self._fleet.revision
         yield GaugeMetricFamily(
-            "everloop_endpoints_cold", "Endpoints loaded when asked.", len(self._fleet.cold)
+            "everloop_applied_revision", "Revision of the desired state applied.",
+            own if self._group is None else self._group.revision(own),
+        )  # fmt: skip
+        yield CounterMetricFamily(
+            "everloop_log_lines_dropped", "Lines that nobody read in time.", fleet[len(_FLEET)]
         )
+        yield from _by_endpoint(total)
+
+    def _note(self) -> None:
+        fleet = self._fleet
+        noted = self._counts.now("fleet")
+        noted[0], noted[1] = len(fleet.models), fleet.models.resident
+        noted[2], noted[3] = fleet.models.limit, len(fleet.cold)
+        noted[4] = self._lines_dropped()
+        for live in list(fleet.endpoints.values()):
+            noted = self._counts.now("endpoint", live.name)
+            noted[0], noted[1] = live.turns.active, live.turns.waiting
+            if live.cache is not None:
+                noted[2], noted[3], noted[4] = live.cache.hits, live.cache.misses, 1
+
+
+def _by_endpoint(total: Totals) -> Iterator[Metric]:
+    endpoints = total.now("endpoint")
+    for place, (name, text) in enumerate(_QUEUES):
+        gauge = GaugeMetricFamily(name, text, labels=("endpoint",))
+        for endpoint, noted in endpoints.items():
+            gauge.add_metric((endpoint,), noted[place])
+        yield gauge
+    cache = CounterMetricFamily(
+        "everloop_cache_answers", "Requests that the cache was asked.",
+        labels=("endpoint", "found"),
+    )  # fmt: skip
+    for endpoint, (_, _, hits, misses, caches, *_) in endpoints.items():
+        if caches:
+            cache.add_metric((endpoint, "yes"), hits)
+            cache.add_metric((endpoint, "no"), misses)
+    yield cache

@@ -7,7 +7,7 @@ end of this process.
 
 An answer never waits for a log that cannot be written. When the folder holds ``limit`` bytes that
 nobody has taken away, when the disk refuses, or when it has not answered for ``STALL_S`` seconds,
-rows are shed and counted in ``counts.log_losses``, from which the control plane raises an alert.
+rows are shed and counted in ``counts.lost``, from which the control plane raises an alert.
 """
 
 from __future__ import annotations
@@ -210,8 +210,7 @@ class Journal:
             writer.sync(closed)
 
     def _lose(self, endpoint: str, rows: int, reason: Reason, why: str) -> None:
-        losses = self._counts.log_losses
-        losses[endpoint, reason] = losses.get((endpoint, reason), 0) + rows
+        self._counts.lost(endpoint, reason, rows)
         if not self._failing:  # say it once, not at each request
             self._failing = True
             _log.error("the prediction log cannot be written (%s): %s", reason, why)

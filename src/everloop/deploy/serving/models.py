@@ -19,12 +19,14 @@ from everloop.deploy.explainer import background_of
 from everloop.deploy.package import parse_manifest, read_manifest, read_package
 from everloop.deploy.runtimes import load_runtime
 from everloop.deploy.runtimes.python import PYTHON
+from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LoadedModel
 from everloop.deploy.state import package_path
 from everloop.errors import Integrity, TooLarge
 from everloop.registry.signing import Keys
 
 BASE, FACTOR = 300_000, 4.5
+TOLD = "models"  # loads, their seconds, and models let go: numbers of the counts
 INTERPRETER = 60_000_000  # bytes, of a runtime with a process of its own
 
 
@@ -35,15 +37,12 @@ class Models:
     ----------
     limit : bytes; 0 is none.
     resident : bytes of the models that are in memory, requests under way included.
-    loads, load_seconds, releases : since the process started.
     """
 
-    def __init__(self, state: Path, limit: int = 0) -> None:
+    def __init__(self, state: Path, limit: int, counts: Counts) -> None:
         self.limit = limit
         self.resident = 0
-        self.loads = 0
-        self.load_seconds = 0.0
-        self.releases = 0
+        self._told = counts.numbers(TOLD)
         self._state = state
         self._held: dict[str, LoadedModel] = {}
         self._sizes: dict[str, int] = {}
@@ -61,8 +60,8 @@ class Models:
         if digest not in self._held:
             begun = time.perf_counter()
             model = _load(package_path(self._state, digest), digest, self._state / "keys")
-            self.load_seconds += time.perf_counter() - begun
-            self.loads += 1
+            self._told[0] += 1
+            self._told[1] += time.perf_counter() - begun
             self._count(model, self._size(digest))
             self._held[digest] = model
         return self._held[digest]
@@ -72,7 +71,7 @@ class Models:
         for digest in self._held.keys() - set(digests):
             gone = self._held.pop(digest)
             gone.batcher = None  # they hold each other
-            self.releases += 1
+            self._told[2] += 1
 
     def lacks(self, digests: Collection[str]) -> int:
         """Bytes by which the memory that is free is too small for these; 0 when they fit."""

@@ -11,10 +11,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
@@ -28,6 +30,7 @@ from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.fleet import Fleet
 from everloop.deploy.serving.following import Follower
 from everloop.deploy.serving.gauges import FleetGauges
+from everloop.deploy.serving.group import Group
 from everloop.deploy.serving.journal import Journal
 from everloop.deploy.serving.lines import JsonLines
 from everloop.deploy.serving.protocols.explaining import Explaining
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from everloop.deploy.serving.traces import Traces
 
 DRAIN_S = 10.0
+BACKLOG = 1024  # connections that wait to be taken
 TRACING = (
     "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 )  # fmt: skip
@@ -72,6 +76,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     fsync: Literal["always", "interval", "never"] = "interval"
     max_body: int = 16 << 20
     memory: int = 0  # bytes that models may take; 0 is no limit
+    group: Group | None = None  # the place among several workers, of whom this is one
     segment_bytes: int = 64 << 20
     segment_age: float = 3600.0  # seconds
     log_bytes: int = 10 << 30
@@ -88,8 +93,12 @@ async def serve(options: Options) -> None:
     :class:`~everloop.errors.Unavailable` when the address is taken.
     """
     access = Access(options.host, options.token, options.open_network)
-    _check_free(options.host, options.port)
-    counts = Counts()
+    group = options.group
+    if group is None:
+        _check_free(options.host, options.port)
+        counts = Counts()
+    else:
+        counts = Counts(group.tally(), group.siblings)
     journal = Journal(
         options.log or options.state / "log", counts, options.fsync,
         options.segment_bytes, options.segment_age, options.log_bytes,
@@ -97,7 +106,7 @@ async def serve(options: Options) -> None:
     core = Core(journal)
     shadows = Shadows(core, counts)
     fleet = Fleet(
-        options.state, options.desired or state_path(options.state), counts, options.memory
+        options.state, options.desired or state_path(options.state), counts, options.memory, group
     )
     fleet.on_rules = journal.obey
     follower = await _follower(options)
@@ -112,19 +121,28 @@ async def serve(options: Options) -> None:
     ]  # fmt: skip
     traces = _traces()
     watch = Watch(counts, _observers(options.lines, traces))
-    counts.watch(FleetGauges(fleet, lambda: options.lines.dropped if options.lines else 0))
-    app = App(fleet, counts, access, spoken, watch)
+    dropped = partial(getattr, options.lines, "dropped", 0)
+    gauges = FleetGauges(fleet, counts, dropped, group)
+    counts.watch(gauges)
+    app = App(fleet, counts, access, spoken, watch, group)
     server = _server(app, options)
     # What is loaded stays: sparing the collector a walk over it halves the longest pauses.
     gc.collect()
     gc.freeze()
     rpc = await _rpc(options, asking, fleet, access, watch)
-    background = [asyncio.create_task(part.run()) for part in (fleet, journal, shadows)]
+    background = [asyncio.create_task(part.run()) for part in (fleet, journal, shadows, gauges)]
     folder, url = options.state / "serving", _address(options)
     stop_on_signals(server, options.watch_stdin)
     serving = asyncio.create_task(server.serve())
     await _listening(options, serving)
-    if options.desired is None:
+    if group is not None:
+
+        def tell_group() -> None:
+            group.tell(Standing(os.getpid(), url, fleet.revision, fleet.errors))
+
+        fleet.on_applied = tell_group
+        tell_group()
+    elif options.desired is None:
 
         def standing() -> Standing:
             lost = counts.losses_by_endpoint()
@@ -148,7 +166,8 @@ async def serve(options: Options) -> None:
             await rpc.stop(DRAIN_S)
         await shadows.drain(DRAIN_S)
     finally:
-        remove_standing(folder)
+        if group is None:
+            remove_standing(folder)
         for task in background:
             task.cancel()
         explaining.close()
@@ -205,7 +224,7 @@ async def _rpc(
         return None
     from everloop.deploy.serving.protocols.rpc import Rpc  # noqa: PLC0415 - an optional extra
 
-    rpc = Rpc(asking, fleet, access, watch)
+    rpc = Rpc(asking, fleet, access, watch, shares_port=options.group is not None)
     port = await rpc.start(options.host, options.grpc_port)
     _log.info("gRPC on %s:%d", options.host, port)
     return rpc
@@ -236,7 +255,8 @@ def stop_on_signals(server: Server, watch_stdin: bool) -> None:
 
 
 def _server(app: Any, options: Options) -> Server:
-    return Server(
+    kind = Server if options.group is None else partial(_Sharing, options.group.socket)
+    return kind(
         app,
         address=options.host,
         port=options.port,
@@ -244,9 +264,22 @@ def _server(app: Any, options: Options) -> Server:
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=10_000),
         websockets=True,
-        backlog=1024,
+        backlog=BACKLOG,
         log_enabled=False,
     )
+
+
+class _Sharing(Server):
+    """Takes connections from a socket that was bound by the parent of several workers."""
+
+    def __init__(self, fd: int, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._inherited = fd
+
+    def _init_shared_socket(self) -> None:
+        holder: Any = SocketHolder  # its own stub leaves its arguments out
+        shared = holder(self._inherited, False, BACKLOG)
+        self.__dict__.update(_ssp=None, _sfd=self._inherited, _shd=shared)
 
 
 def _check_free(host: str, port: int) -> None:

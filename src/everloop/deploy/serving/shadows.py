@@ -30,7 +30,7 @@ class Shadows:
         try:
             self._queue.put_nowait((endpoint, read, call))
         except asyncio.QueueFull:
-            self._counts.shadows_dropped += 1
+            self._counts.shadow_dropped()
 
     async def run(self) -> None:
         """Answer until cancelled."""
@@ -47,4 +47,4 @@ class Shadows:
         try:
             await asyncio.wait_for(self._queue.join(), seconds)
         except TimeoutError:
-            self._counts.shadows_dropped += self._queue.qsize()
+            self._counts.shadow_dropped(self._queue.qsize())

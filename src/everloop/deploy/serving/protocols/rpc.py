@@ -75,7 +75,15 @@ _CONTENTS = {
 class Rpc:
     """The service, and the server that offers it."""
 
-    def __init__(self, asking: Asking, fleet: Fleet, access: Access, watch: Watch) -> None:
+    def __init__(
+        self,
+        asking: Asking,
+        fleet: Fleet,
+        access: Access,
+        watch: Watch,
+        shares_port: bool = False,
+    ) -> None:
+        self._shares_port = shares_port  # with others that the kernel deals calls to
         self._asking = asking
         self._fleet = fleet
         self._access = access
@@ -85,7 +93,9 @@ class Rpc:
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port. Raises :class:`~everloop.errors.Unavailable`."""
         limit = [("grpc.max_receive_message_length", self._asking.max_body + (64 << 10))]
-        self._server = grpc.aio.server(options=[*limit, ("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(
+            options=[*limit, ("grpc.so_reuseport", int(self._shares_port))]
+        )
         handler = grpc.method_handlers_generic_handler(SERVICE, self._methods())
         self._server.add_generic_rpc_handlers((handler,))
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
