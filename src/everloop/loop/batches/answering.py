@@ -37,6 +37,8 @@ class Answering:
         others = [f.name for f in self._schema.features if f.kind != "number"]
         self.text = [*others, *self._beside, *self._schema.ignored, self._schema.target, *keys]
         self.every = [*self._schema.names, *self.text]
+        self._features = self._schema.features
+        self._known = pl.Schema()  # of rows whose columns were found to be right
 
     def answer(self, rows: Rows, address: str) -> tuple[list[pl.DataFrame], list[Reject]]:
         """The answers, and the rows without one when the batch may go on without them.
@@ -66,12 +68,21 @@ class Answering:
         return good, bad
 
     def _frame(self, frame: pl.DataFrame) -> pl.DataFrame:
-        schema = self._schema
-        asked = frame.drop(schema.target, strict=False)
-        conformed = conform(asked, schema, ignore=self._batch.keep)
+        conformed = self._conformed(frame.drop(self._schema.target, strict=False))
         answers = answer_columns(self._model, conformed, self._batch.probabilities)
         beside = [frame[name] for name in self._beside if name in frame.columns]
         return pl.DataFrame([*beside, *answers])
+
+    def _conformed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows as the model's schema has them; numbers are left to the model's encoder, which
+        looks at all columns at once."""
+        kinds = [frame.schema.get(f.name) if f.kind == "number" else None for f in self._features]
+        if any(kind is None or not kind.is_numeric() for kind in kinds):
+            return conform(frame, self._schema, ignore=self._batch.keep)
+        if frame.schema != self._known:
+            conform(frame.head(0), self._schema, ignore=self._batch.keep)
+            self._known = frame.schema
+        return frame
 
     def _check(self, frame: pl.DataFrame) -> None:
         for name in self._batch.keep:
