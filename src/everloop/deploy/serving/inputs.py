@@ -143,7 +143,9 @@ class InputReader:
                 raise empty(root)
             X = np.ascontiguousarray(matrix, dtype=np.float64)
             _check_finite(X, root)
-            values = [[None if v != v else v for v in column] for column in X.T.tolist()]
+            values = X.T.tolist()
+            if np.isnan(X).any():
+                values = [[None if v != v else v for v in column] for column in values]
             return Rows(X, None, None, dict(zip(self._names, values, strict=True)))
         columns = zip(self._names, matrix.T.tolist(), strict=True)
         return self.from_columns(dict(columns), root)
