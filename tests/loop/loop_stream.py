@@ -16,7 +16,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration, from_dict
 from everloop.loop.engine import Engine
 from everloop.loop.project import Project
-from everloop.monitor.watch import DAY
+from everloop.monitor.spans import DAY
 
 T0 = 1_356_998_400_000  # 2013-01-01, when the traffic begins
 

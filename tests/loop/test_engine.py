@@ -21,7 +21,7 @@ from everloop.loop.loop import Loop, loop_of, loops_of
 from everloop.loop.project import Project
 from everloop.loop.steps import StepContext
 from everloop.loop.steps.register import Register
-from everloop.monitor.watch import DAY
+from everloop.monitor.spans import DAY
 from everloop.store.clock import now_ms
 from everloop.store.tables import log_parts
 from waiting import wait_for

@@ -15,7 +15,7 @@ from everloop.evaluate.report.html import read_report
 from everloop.loop.answers import PackagedModel
 from everloop.loop.watching import look
 from everloop.monitor.answers import scored_rows
-from everloop.monitor.watch import DAY
+from everloop.monitor.spans import DAY
 
 LABELS = ("hot", "wet")
 

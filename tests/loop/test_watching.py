@@ -12,7 +12,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.watching import Looked, look
-from everloop.monitor.watch import DAY
+from everloop.monitor.spans import DAY
 
 DECLARED = declaration()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from everloop.monitor.control import KEPT, Spending, _gamma, benjamini_hochberg
+from everloop.monitor.control import KEPT, Spending, benjamini_hochberg, spent
 
 
 def test_adjusted_p_values() -> None:
@@ -14,7 +14,7 @@ def test_adjusted_p_values() -> None:
 
 
 def test_the_budget_is_never_overspent() -> None:
-    assert sum(_gamma(j) for j in range(1, 200_000)) <= 1
+    assert sum(spent(j) for j in range(1, 200_000)) <= 1
     quiet = sum(Spending(tested).level(0.05) for tested in range(10_000))
     assert quiet <= 0.05 / 2
 

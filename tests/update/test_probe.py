@@ -15,8 +15,9 @@ from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWrit
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.performance import Baseline
 from everloop.monitor.profile import profile
+from everloop.monitor.spans import DAY
 from everloop.monitor.spec import MonitorSpec
-from everloop.monitor.watch import DAY, Watch
+from everloop.monitor.watch import Watch
 from everloop.registry.signing import Keys
 from everloop.store.blobs import Blobs
 from everloop.store.database import Database

@@ -147,6 +147,11 @@ class DatasetStore:
         fresh = self._fresh.get(digest)
         return self.load(digest, rows=rows) if fresh is None else fresh.head(rows)
 
+    def sample(self, digest: str, rows: int, most: int) -> pl.DataFrame:
+        """At most ``most`` of the first ``rows`` rows, evenly apart. Raises as :meth:`load`."""
+        with self._table(digest) as table:
+            return table.head(rows).gather_every(max(1, -(-rows // most))).collect()
+
     def batches(self, digest: str, rows: int, size: int = _BATCH) -> Iterator[pl.DataFrame]:
         """The first ``rows`` rows of a snapshot, ``size`` at a time. Raises as :meth:`load`."""
         fresh = self._fresh.pop(digest, None)

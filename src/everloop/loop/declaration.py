@@ -25,6 +25,7 @@ from everloop.durations import seconds
 from everloop.errors import InvalidInput, NotFound, invalid, nearest
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.hiding import check_log
+from everloop.loop.monitored import check_monitor
 from everloop.monitor.spec import MonitorSpec
 from everloop.settings import Settings, load_settings
 from everloop.train.bounds import check_search, check_validation
@@ -271,26 +272,9 @@ def _check_values(d: Declaration) -> None:
         fix = "Write what an answer costs into [evaluate.cost]."
         raise invalid("train.threshold", "cost", "costs to choose by", fix=fix)
     _check_holdout(d)
-    seconds(d.monitor.window, "monitor.window")
-    if d.monitor.performance is not None:
-        seconds(d.monitor.performance.labels_after, "monitor.performance.labels_after")
-    _check_monitor(d)
+    check_monitor(d.monitor)
     check_log(d.monitor.log, d.data)
-    if not 0 < d.monitor.false_alarm_rate < 1:
-        raise invalid("monitor.false_alarm_rate", d.monitor.false_alarm_rate, "a share in (0, 1)")
     seconds(d.update.cooldown, "update.cooldown")
-
-
-def _check_monitor(d: Declaration) -> None:
-    monitor = d.monitor
-    if not 0 <= monitor.min_effect <= 1:
-        raise invalid("monitor.min_effect", monitor.min_effect, "a number from 0 to 1")
-    if monitor.min_rows < 1:
-        raise invalid("monitor.min_rows", monitor.min_rows, "1 or more")
-    if monitor.performance is not None and not 0 <= monitor.performance.tolerance < 1:
-        raise invalid(
-            "monitor.performance.tolerance", monitor.performance.tolerance, "a share in [0, 1)"
-        )
 
 
 def _check_keys_of_rows(data: DataSpec) -> None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import polars as pl
 
+from everloop.data.merge import by_time
 from everloop.data.pseudonyms import PURPOSE
 from everloop.data.schema import Schema
-from everloop.errors import Conflict
+from everloop.errors import Conflict, NotFound
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.metrics import get_metric
 from everloop.evaluate.spec import EvaluateSpec
@@ -21,6 +23,7 @@ from everloop.loop.losses import tell_losses
 from everloop.loop.project import Project
 from everloop.loop.steps import PLANS
 from everloop.memory import give_back
+from everloop.monitor.multivariate.matrix import MOST_ROWS
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile, read_profile
 from everloop.monitor.spec import LogSpec
@@ -52,6 +55,7 @@ class Reference(msgspec.Struct, frozen=True):
     profile: Profile
     baseline: Baseline | None
     log: LogSpec  # that schema and profile are as logged by
+    sample: pl.DataFrame | None = None  # some of the training rows, by time
 
 
 # One champion's reference per loop; the identity of its profile marks what was seen.
@@ -81,6 +85,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
         reference.baseline,
         declaration.monitor,
         _score(reference, declaration.evaluate),
+        sample=reference.sample if declaration.monitor.multivariate else None,
     )
     considered, last_cycle = last_considered(project, declaration)
     situation = gather(
@@ -194,9 +199,25 @@ def _reference(project: Project, champion: ModelVersion, log: LogSpec) -> Refere
             secret = project.keys.derive(PURPOSE)
             schema = schema_as_logged(schema, log, secret)
             profile = profile_as_logged(profile, schema, log, secret)
-        known = Reference(digest, schema, profile, _baseline(project, champion), log)
+        sample = _sample(project, champion, schema, log)
+        known = Reference(digest, schema, profile, _baseline(project, champion), log, sample)
         _references[key] = known
     return known
+
+
+def _sample(
+    project: Project, champion: ModelVersion, schema: Schema, log: LogSpec
+) -> pl.DataFrame | None:
+    """Training rows for tests of all features together, without the features the log hides."""
+    made = project.cycles.step(champion.cycle or "", "snapshot")
+    if made is None or made.result is None or not champion.dataset:
+        return None
+    try:
+        rows = project.datasets.sample(champion.dataset, int(made.result["train_rows"]), MOST_ROWS)
+    except (NotFound, KeyError):  # forgotten since, or a policy, which has no rows
+        return None
+    told = [n for n in schema.names if n in rows.columns and n not in log.hidden]
+    return by_time(rows, schema.time).select(told)
 
 
 def _baseline(project: Project, champion: ModelVersion) -> Baseline | None:

@@ -27,9 +27,9 @@ class Spending(msgspec.Struct, frozen=True):
         """The level of the next window under a false discovery rate of ``rate``."""
         now = self.tested + 1
         start = rate / 2
-        level = _gamma(now) * start
+        level = spent(now) * start
         for order, at in enumerate(self.found):
-            level += _gamma(now - at) * (rate - start if order == 0 else rate)
+            level += spent(now - at) * (rate - start if order == 0 else rate)
         return level
 
     def after(self, alarm: bool) -> Spending:
@@ -38,8 +38,8 @@ class Spending(msgspec.Struct, frozen=True):
         return Spending(now, (*self.found, now)[-KEPT:] if alarm else self.found)
 
 
-def _gamma(j: int) -> float:
-    """Share of the budget for the j-th test; sums to 1 (Javanmard & Montanari 2018)."""
+def spent(j: int) -> float:
+    """Share of a budget that the j-th test gets; sums to 1 (Javanmard & Montanari 2018)."""
     return 0.0772 * math.log(max(j, 2)) / (j * math.exp(math.sqrt(math.log(j))))
 
 

@@ -22,9 +22,12 @@ Episodes = dict[str, Episode]
 
 
 def follow(
-    under_way: Episodes, found: Mapping[str, float], window: int
+    under_way: Episodes, found: Mapping[str, float], window: int, worth: float = 0.0
 ) -> tuple[Episodes, list[str]]:
-    """The episodes after a window, and the names in ``found`` (name to effect) that are news."""
+    """The episodes after a window, and the names in ``found`` (name to effect) that are news.
+
+    An effect that reaches ``worth`` for the first time is news too.
+    """
     after: Episodes = {}
     news: list[str] = []
     for name, effect in found.items():
@@ -33,7 +36,7 @@ def follow(
             after[name] = Episode(window, effect)
             news.append(name)
         else:
-            if effect >= before.peak + GROWTH:
+            if effect >= before.peak + GROWTH or before.peak < worth <= effect:
                 news.append(name)
             after[name] = Episode(before.since, max(before.peak, effect))
     for name, before in under_way.items():

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
-from everloop.extensions import drift_tests, quality_checks
-from everloop.monitor.control import Spending, benjamini_hochberg
+from everloop.extensions import drift_tests, multivariate_tests, quality_checks
+from everloop.monitor.controls._base import Control, Evidence, Ruling, State
+from everloop.monitor.deviations import Deviations, deviations
 from everloop.monitor.drift._base import Shift
+from everloop.monitor.multivariate._base import MultivariateTest
+from everloop.monitor.multivariate.matrix import Matrix
 from everloop.monitor.profile import Profile, Sketch, kind_of
 from everloop.monitor.quality._base import Fault
+from everloop.monitor.spec import MonitorSpec
+
+DEFAULTS = {"number": "kolmogorov_smirnov", "category": "chi_square"}
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """One feature's shift with the verdict over all features.
+    """One feature's shift with the verdict over all features and windows.
 
-    ``drifted`` needs both: significant at the window's level, and an effect worth telling.
+    ``adjusted`` at or below the window's level makes it ``drifted``, an effect that calls for an
+    update ``far``; ``moved`` says in which direction this window is away most.
     """
 
     test: str
@@ -27,6 +34,16 @@ class Drift(msgspec.Struct, frozen=True):
     adjusted: float
     summary: str
     drifted: bool
+    far: bool
+    moved: str = ""
+
+
+class Compared(NamedTuple):
+    """What a test says about a feature, and where bets can be placed on it."""
+
+    test: str
+    shift: Shift
+    deviations: Deviations | None
 
 
 def find_faults(
@@ -64,51 +81,75 @@ def _feature_of(last: Callable[[], Profile | None], feature: str) -> Sketch | No
     return None if profile is None else profile.features.get(feature)
 
 
-def find_drift(
-    reference: Profile,
-    window: Profile,
-    spending: Spending,
-    rate: float,
-    min_effect: float,
-    skip: frozenset[str] = frozenset(),
-) -> dict[str, Drift]:
-    """Every feature's shift, and the answers', tested together at the window's level.
+def compare_features(
+    reference: Profile, window: Profile, spec: MonitorSpec, skip: frozenset[str] = frozenset()
+) -> dict[str, Compared]:
+    """Every feature and the answers against the reference, where there is enough to tell.
 
     Features in ``skip`` (broken ones) are left out: their change has a better name.
     """
-    shifts: list[tuple[str, str, Shift]] = []
     now = window.sketches()
+    found = {}
     for feature, before in reference.sketches().items():
-        if feature in skip or feature not in now:
-            continue
-        best = _compare(before, now[feature])
-        if best is not None:
-            shifts.append((feature, *best))
-    adjusted = benjamini_hochberg(np.array([shift.p_value for _, _, shift in shifts]))
-    level = spending.level(rate)
-    return {
-        feature: Drift(
-            test=test,
-            effect=round(shift.effect, 4),
-            p_value=shift.p_value,
-            adjusted=float(p),
-            summary=shift.summary,
-            drifted=bool(p <= level and shift.effect >= min_effect),
-        )
-        for (feature, test, shift), p in zip(shifts, adjusted, strict=True)
+        if feature not in skip and feature in now:
+            compared = _compare(before, now[feature], spec.tests_of(feature))
+            if compared is not None:
+                found[feature] = compared
+    return found
+
+
+def compare_together(
+    reference: Matrix, window: Matrix, wanted: tuple[str, ...]
+) -> dict[str, Compared]:
+    """What tests of all features together say, each under its name in brackets."""
+    found = {}
+    for name in wanted:
+        test: MultivariateTest = multivariate_tests.get(name, "monitor.multivariate")()
+        together = test.compare(reference, window)
+        if together is not None:
+            found[f"({name})"] = Compared(name, *together)
+    return found
+
+
+def judge(
+    compared: Mapping[str, Compared], control: Control, state: State, min_effect: float
+) -> tuple[dict[str, Drift], Ruling]:
+    """The verdict on all of them together, and what the control remembers."""
+    evidence = {
+        name: Evidence(found.shift.p_value, found.deviations) for name, found in compared.items()
     }
+    ruling = control.rule(evidence, state)
+    drifted = set(ruling.drifted)
+    return {
+        name: Drift(
+            test=found.test,
+            effect=round(found.shift.effect, 4),
+            p_value=found.shift.p_value,
+            adjusted=ruling.adjusted[name],
+            summary=found.shift.summary,
+            drifted=name in drifted,
+            far=name in drifted and found.shift.effect >= min_effect,
+            moved=found.deviations.words() if found.deviations else "",
+        )
+        for name, found in compared.items()
+    }, ruling
 
 
-def _compare(before: Sketch, now: Sketch) -> tuple[str, Shift] | None:
+def _compare(before: Sketch, now: Sketch, wanted: tuple[str, ...]) -> Compared | None:
     """The most telling test of this kind of feature, its p-value paid for the choice."""
+    kind = kind_of(before)
+    tests = {name: drift_tests.get(name) for name in wanted}
+    taking = {name: test for name, test in tests.items() if kind in test.kinds}
+    if not taking:  # a kind that no chosen test takes keeps its own
+        taking = {DEFAULTS[kind]: drift_tests.get(DEFAULTS[kind])}
     done: list[tuple[str, Shift]] = []
-    for name, test in drift_tests:
-        if kind_of(before) in test.kinds:
-            shift = test().compare(before, now)
-            if shift is not None:
-                done.append((name, shift))
+    for name, test in taking.items():
+        shift = test().compare(before, now)
+        if shift is not None:
+            done.append((name, shift))
     if not done:
         return None
     name, shift = min(done, key=lambda item: item[1].p_value)
     p_value = min(1.0, shift.p_value * len(done))
-    return name, msgspec.structs.replace(shift, p_value=p_value)
+    paid = msgspec.structs.replace(shift, p_value=p_value)
+    return Compared(name, paid, deviations(before, now))

@@ -14,10 +14,13 @@ import numpy as np
 import polars as pl
 
 from everloop.data.schema import Schema
-from everloop.monitor.control import Spending
+from everloop.extensions import controls
+from everloop.monitor.controls._base import Control, Ruling
 from everloop.monitor.episodes import Episodes, follow
-from everloop.monitor.findings import Drift, find_drift, find_faults
+from everloop.monitor.findings import Drift, compare_features, compare_together, find_faults, judge
 from everloop.monitor.labels import answer_codes
+from everloop.monitor.likeness import Likeness
+from everloop.monitor.multivariate.matrix import matrices
 from everloop.monitor.parts import FEATURE
 from everloop.monitor.profile import Floats, Profile, label_counts, profile
 from everloop.monitor.quality._base import Fault
@@ -27,11 +30,21 @@ from everloop.store.clock import now_ms
 
 
 class Chain(msgspec.Struct, frozen=True):
-    """What a window hands on to the next one."""
+    """What a window hands on to the next one.
 
-    spending: Spending = Spending()
+    ``control`` is what each control of false alarms remembers, by its name.
+    """
+
+    control: dict[str, dict[str, Any]] = {}
     drift: Episodes = {}
     quality: Episodes = {}
+
+
+def restarted(chain: Chain, spec: MonitorSpec) -> Chain:
+    """What is left of a chain when windows are compared with another champion's reference."""
+    control: Control = controls.get(spec.control, "monitor.control")(spec)
+    left = control.restarted(chain.control.get(spec.control, {}))
+    return msgspec.structs.replace(chain, control={spec.control: left})
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -51,36 +64,59 @@ def inspect(
     spec: MonitorSpec,
     chain: Chain,
     recent: Callable[[], Profile | None],
+    like: Likeness | None = None,
 ) -> Inputs:
     """Check ``rows`` of the log (by time, with the schema's types) against the reference.
 
-    ``chain`` comes from the window before; ``recent`` profiles the last sound one on demand.
+    ``chain`` comes from the window before; ``recent`` profiles the last sound one on demand;
+    ``like`` is what drift is measured from, by default the reference.
     """
     if rows.height < spec.min_rows:
         note = f"not enough evidence: {rows.height} rows, {spec.min_rows} needed"
         return Inputs({"note": note, "chain": msgspec.to_builtins(chain)}, [], False)
     window = profile_rows(rows, schema)
     faults = find_faults(reference, window, recent) if spec.quality else {}
-    level = chain.spending.level(spec.false_alarm_rate)
-    drift: dict[str, Drift] = {}
-    if spec.drift:
-        skip = frozenset(faults)
-        drift = find_drift(
-            reference, window, chain.spending, spec.false_alarm_rate, spec.min_effect, skip
-        )
-    drifted = {name: found.effect for name, found in drift.items() if found.drifted}
     broken, new_faults = follow(chain.quality, dict.fromkeys(faults, 1.0), start)
-    moving, new_drift = follow(chain.drift, drifted, start)
-    after = Chain(chain.spending.after(bool(drifted)), moving, broken)
     alerts = [_fault_alert(endpoint, start, name, faults[name]) for name in new_faults]
-    alerts += [_drift_alert(endpoint, start, name, drift[name]) for name in new_drift]
-    checks = {
-        "level": level,
-        "faults": msgspec.to_builtins(faults),
-        "drift": msgspec.to_builtins(drift),
-        "chain": msgspec.to_builtins(after if spec.drift else chain),
-    }
+    checks: dict[str, Any] = {"faults": msgspec.to_builtins(faults), "drift": {}}
+    after = msgspec.structs.replace(chain, quality=broken)
+    like = like or Likeness(reference)
+    if spec.drift and like.profile is None:
+        checks["drift_note"] = like.note
+    elif spec.drift:
+        found, ruling = _drift(rows, schema, window, like, spec, chain, frozenset(faults))
+        drifted = {name: drift.effect for name, drift in found.items() if drift.drifted}
+        moving, new_drift = follow(chain.drift, drifted, start, worth=spec.min_effect)
+        after = Chain(chain.control | {spec.control: ruling.state}, moving, broken)
+        alerts += [_drift_alert(endpoint, start, n, found[n]) for n in new_drift]
+        checks |= {"level": ruling.level, "drift": msgspec.to_builtins(found)}
+    checks["chain"] = msgspec.to_builtins(after)
     return Inputs(checks, alerts, any(fault.quarantine for fault in faults.values()))
+
+
+def _drift(
+    rows: pl.DataFrame,
+    schema: Schema,
+    window: Profile,
+    like: Likeness,
+    spec: MonitorSpec,
+    chain: Chain,
+    skip: frozenset[str],
+) -> tuple[dict[str, Drift], Ruling]:
+    """Each feature, and all of them together, against what the window should be like."""
+    assert like.profile is not None
+    compared = compare_features(like.profile, window, spec, skip)
+    if like.sample is not None and spec.multivariate:
+        sound = tuple(f for f in schema.features if f.name not in skip)
+        both = matrices(
+            like.sample,
+            feature_frame(rows, schema),
+            msgspec.structs.replace(schema, features=sound),
+            like.profile,
+        )
+        compared |= compare_together(*both, spec.multivariate)
+    control: Control = controls.get(spec.control, "monitor.control")(spec)
+    return judge(compared, control, chain.control.get(spec.control, {}), spec.min_effect)
 
 
 def profile_rows(rows: pl.DataFrame, schema: Schema) -> Profile:
@@ -126,7 +162,7 @@ def _drift_alert(endpoint: str, start: int, feature: str, drift: Drift) -> Alert
         endpoint=endpoint,
         window=start,
         kind="drift",
-        severity="warning",
+        severity="warning" if drift.far else "info",
         feature=feature,
         summary=f"{feature} drifted: {drift.summary} (effect {drift.effect:.2f} of 1)",
         evidence=msgspec.to_builtins(drift),

@@ -213,6 +213,22 @@ class PredictionLog:
             least = first if least is None else min(least, first)
         return least
 
+    def time_of_row(self, endpoint: str, start: int, rows: int) -> int | None:
+        """The time of the ``rows``-th answered row at or after ``start``; None before there is.
+
+        Parts are opened in the order of their first rows, and none after it.
+        """
+        selection = Selection(start, meta=("time",))
+        parts = sorted(self._overlapping(endpoint, selection), key=lambda part: part.first)
+        times = np.empty(0, dtype=np.int64)
+        for place, part in enumerate(parts):
+            found = selection.read(self.blobs.get(part.digest), features=False)["time"]
+            times = np.sort(np.concatenate([times, found.cast(pl.Int64).to_numpy()]))
+            following = parts[place + 1].first if place + 1 < len(parts) else None
+            if len(times) >= rows and (following is None or times[rows - 1] < following):
+                return int(times[rows - 1])
+        return None
+
     def newest_part(self, endpoint: str, start: int, end: int) -> int:
         """Number of the newest part with times in ``[start, end)``; 0 when there is none."""
         inside = (log_parts.c.last >= start) & (log_parts.c.first < end)

@@ -134,6 +134,7 @@ def _typed(frame: pl.DataFrame, feature: Feature) -> pl.Series:
         none = pl.Series(name, [None] * frame.height, dtype=pl.Null)
         text = column.cast(pl.String, strict=False)
         number = text.cast(pl.Float64, strict=False)
+        number = number.set(number.is_infinite(), None)
         typed = as_kind(number if feature.kind == "number" else none, feature.kind)
     return typed.alias(name)
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import polars as pl
 import sqlalchemy as sa
 
 from everloop.data.schema import Schema
 from everloop.durations import milliseconds
 from everloop.monitor.answers import Scoring, measure_window
-from everloop.monitor.inputs import Chain, inspect, profile_rows
+from everloop.monitor.inputs import Chain, answers_of, inspect, profile_rows, restarted
+from everloop.monitor.likeness import Likeness
 from everloop.monitor.log import Extent, PredictionLog
+from everloop.monitor.past import Past
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile
+from everloop.monitor.sequence import changes
+from everloop.monitor.spans import spans
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, Window, WindowStore
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 
-DAY = 86_400_000
 LATE_WINDOWS = 8  # how far back late rows are looked for
 AGAIN, FULL = 4, 0.95  # so many windows are scored again while fewer labels than this have come
 
@@ -28,8 +32,7 @@ AGAIN, FULL = 4, 0.95  # so many windows are scored again while fewer labels tha
 class Watch:
     """Evaluates windows and stores what it finds; one for a database, used from any thread.
 
-    Windows are ``[start, end)`` of event time, side by side from midnight (UTC) of the first
-    event, or from the first event's window when they are shorter than a day. A window is over
+    Windows are ``[start, end)`` of event time, see :mod:`everloop.monitor.spans`. A window is over
     when an event at or after its end was seen. Every write is one transaction for one window, so
     a tick that is killed and repeated finds the same and doubles nothing.
     """
@@ -50,6 +53,7 @@ class Watch:
         spec: MonitorSpec,
         score: Score | None,
         now: int | None = None,
+        sample: pl.DataFrame | None = None,
     ) -> list[Alert]:
         """Evaluate what is over or due, and return the alerts that are new.
 
@@ -60,6 +64,7 @@ class Watch:
         score : None, like ``baseline``, leaves performance out.
         now : event time (ms) to take for the present, for a replay that knows more than its
             events say; by default the time of the newest event.
+        sample : some of the champion's training rows, by time, for tests of all features together.
         """
         extent = self.log.extent(endpoint)
         if extent is None:
@@ -69,7 +74,7 @@ class Watch:
         state = (extent, seen, schema, spec, baseline, id(reference))
         if self._seen.get(endpoint) == state:
             return []
-        look = _Look(self, endpoint, schema, reference, baseline, spec, score, extent, seen)
+        look = _Look(self, endpoint, schema, reference, baseline, spec, score, extent, seen, sample)
         new = [*look.late(), *look.close(), *look.measure()]
         self._seen[endpoint] = state
         return new
@@ -115,12 +120,15 @@ class _Look:
         score: Score | None,
         extent: Extent,
         seen: int,
+        sample: pl.DataFrame | None,
     ) -> None:
         self.log, self.windows, self.events = watch.log, watch.windows, watch.events
         self.endpoint, self.schema, self.reference = endpoint, schema, reference
         self.baseline, self.spec, self.score = baseline, spec, score
         self.extent, self.seen = extent, seen
-        self.width = milliseconds(spec.window, "monitor.window")
+        self.spans = spans(self.log, endpoint, spec.window)
+        self.past = Past(self.log, self.windows, endpoint, schema, spec)
+        self.training = Likeness(reference, sample)
         self.latest = self.windows.latest(endpoint)
 
     # -- windows that are over -------------------------------------------------------------------
@@ -128,18 +136,10 @@ class _Look:
     def close(self) -> list[Alert]:
         """Evaluate every window that is over and was not looked at, oldest first."""
         new: list[Alert] = []
-        start = self.latest.end if self.latest else self._anchor()
-        while start + self.width <= self.seen:
-            inside = self.log.newest_part(self.endpoint, start, start + self.width)
-            found = self._evaluate(start, start + self.width) if inside else None
-            if found is None:
-                following = self.log.next_time(self.endpoint, start)
-                if following is None:
-                    break
-                start += max(1, (following - start) // self.width) * self.width
-                continue
-            new += found
-            start += self.width
+        start = self.latest.end if self.latest else self.spans.first(self.extent.first)
+        while (span := self.spans.next(start, self.seen)) is not None:
+            new += self._evaluate(*span) or []
+            start = span[1]
         return new
 
     def late(self) -> list[Alert]:
@@ -155,10 +155,6 @@ class _Look:
                 new += self._evaluate(window.start, window.end, window) or []
         return new
 
-    def _anchor(self) -> int:
-        unit = DAY if self.width >= DAY else self.width
-        return self.extent.first // unit * unit
-
     def _evaluate(self, start: int, end: int, before: Window | None = None) -> list[Alert] | None:
         """Store a window and its alerts; returns the new ones, or None when there are no rows."""
         rows = self.log.predictions(self.endpoint, start, end, schema=self.schema)
@@ -173,8 +169,13 @@ class _Look:
             self.spec,
             self._chain(start),
             lambda: self._recent(start),
+            self.past.likeness(start, end, self.training),
         )
         checks = found.checks | {"reference": self.reference.digest, "part": self.extent.parts}
+        alerts = found.alerts
+        if self.spec.sequential and not found.quarantined:
+            checks["sequential"], seen = self._sequential(start, rows)
+            alerts = [*alerts, *seen]
         released = before.checks.get("released_by") if before else None
         if released is not None:
             checks["released_by"] = released
@@ -189,19 +190,27 @@ class _Look:
             quarantined=found.quarantined and released is None,
             updated=now_ms(),
         )
-        return self._save(window, found.alerts, before)
+        return self._save(window, alerts, before)
 
     def _chain(self, start: int) -> Chain:
         before = self.windows.page(self.endpoint, before=start, limit=1)
-        return msgspec.convert(before[0].checks["chain"], Chain) if before else Chain()
+        if not before:
+            return Chain()
+        chain = msgspec.convert(before[0].checks["chain"], Chain)
+        same = before[0].checks["reference"] == self.reference.digest
+        return chain if same else restarted(chain, self.spec)
+
+    def _sequential(self, start: int, rows: pl.DataFrame) -> tuple[dict[str, Any], list[Alert]]:
+        times = rows["time"].dt.timestamp("ms").to_list()
+        answers = answers_of(rows, self.schema)
+        before = self.past.answers(start)
+        names = self.spec.sequential
+        return changes(self.endpoint, start, "answers", names, before, answers, times)
 
     def _recent(self, start: int) -> Profile | None:
-        for window in self.windows.page(self.endpoint, before=start, limit=LATE_WINDOWS):
-            if not window.quarantined and window.rows >= self.spec.min_rows:
-                rows = self.log.predictions(
-                    self.endpoint, window.start, window.end, schema=self.schema
-                )
-                return profile_rows(rows, self.schema)
+        for window in self.past.sound(start, 1):
+            rows = self.past.rows([(window.start, window.end)])
+            return profile_rows(rows, self.schema)
         return None
 
     def _waiting(self, end: int) -> dict[str, Any] | None:

@@ -45,6 +45,11 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         return sorted(found, key=lambda name: -found[name])
 
     @property
+    def drifting_far(self) -> list[str]:
+        """Those of them with an effect that calls for an update."""
+        return [name for name in self.drifting if self.checks["drift"][name]["far"]]
+
+    @property
     def worse(self) -> bool:
         """Whether the answers were established to be worse than when the model was tested."""
         return bool((self.performance or {}).get("worse"))
@@ -57,7 +62,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     window: int  # start of the window
     kind: AlertKind
-    severity: Literal["warning", "critical"]
+    severity: Literal["info", "warning", "critical"]
     feature: str | None
     summary: str
     evidence: dict[str, Any]

@@ -20,7 +20,7 @@ class Seen(msgspec.Struct, frozen=True):
     labelled: int
     quarantined: bool
     faults: tuple[str, ...] = ()  # sentences
-    drifting: tuple[str, ...] = ()  # features, strongest first
+    drifting: tuple[str, ...] = ()  # features that drift far, strongest first
     worse: bool = False
 
     @classmethod
@@ -33,7 +33,7 @@ class Seen(msgspec.Struct, frozen=True):
             labelled=window.labelled,
             quarantined=window.quarantined,
             faults=tuple(f["summary"] for f in faults if f["quarantine"]),
-            drifting=tuple(window.drifting),
+            drifting=tuple(window.drifting_far),
             worse=window.worse,
         )
 
@@ -46,10 +46,12 @@ class Told(msgspec.Struct, frozen=True):
     window: int
     feature: str | None
     summary: str
+    severity: str = "warning"
 
     @classmethod
     def of(cls, alert: Alert) -> Told:
-        return cls(alert.id, alert.kind, alert.window, alert.feature, alert.summary)
+        said = (alert.id, alert.kind, alert.window, alert.feature, alert.summary)
+        return cls(*said, alert.severity)
 
 
 class Considered(msgspec.Struct, frozen=True):
@@ -92,9 +94,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         return self.considered is None or self.rows >= GROWTH * self.considered.rows
 
     def told(self, kind: str) -> list[Told]:
-        """New alerts of a kind, from sound windows."""
+        """New alerts of a kind that call for something, from sound windows."""
         unsound = {window.start for window in self.windows if window.quarantined}
-        return [a for a in self.alerts if a.kind == kind and a.window not in unsound]
+        calling = [a for a in self.alerts if a.kind == kind and a.severity != "info"]
+        return [a for a in calling if a.window not in unsound]
 
 
 def gather(

@@ -1,5 +1,21 @@
 """Built-in drift tests; importing this package registers them."""
 
-from everloop.monitor.drift import chi_square, kolmogorov_smirnov
+from everloop.monitor.drift import (
+    chi_square,
+    hellinger,
+    jensen_shannon,
+    kolmogorov_smirnov,
+    l_infinity,
+    population_stability_index,
+    wasserstein,
+)
 
-__all__ = ["chi_square", "kolmogorov_smirnov"]
+__all__ = [
+    "chi_square",
+    "hellinger",
+    "jensen_shannon",
+    "kolmogorov_smirnov",
+    "l_infinity",
+    "population_stability_index",
+    "wasserstein",
+]

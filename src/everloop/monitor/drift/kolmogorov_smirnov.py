@@ -30,7 +30,7 @@ class KolmogorovSmirnov(DriftTest):
         if reference.n < 2 or window.n < 2:
             return None
         gap = largest_gap(reference, window)
-        draws = _draws(reference, window)
+        draws = draws_of(reference, window)
         root = math.sqrt(draws)
         # Stephens' finite-sample form (JRSS B 1970)
         p_value = float(kolmogorov((root + 0.12 + 0.11 / root) * max(0.0, gap - TOLERANCE)))
@@ -47,7 +47,8 @@ def largest_gap(a: NumberSketch, b: NumberSketch) -> float:
     return float(max(np.abs(below_a - below_b).max(), np.abs(upto_a - upto_b).max()))
 
 
-def _draws(reference: NumberSketch, window: NumberSketch) -> float:
+def draws_of(reference: NumberSketch, window: NumberSketch) -> float:
+    """Independent rows that two samples are worth together."""
     per_draw = reference.rows_per_draw
     a, b = max(1.0, reference.n / per_draw), max(1.0, window.n / per_draw)
     return a * b / (a + b)

@@ -1,0 +1,58 @@
+"""What ``[monitor]`` may say, beyond the types of its keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from everloop.durations import seconds
+from everloop.errors import invalid
+from everloop.extensions import (
+    Registry,
+    controls,
+    drift_tests,
+    multivariate_tests,
+    sequential_detectors,
+)
+from everloop.monitor.spans import check_window
+from everloop.monitor.spec import MonitorSpec
+
+
+def check_monitor(monitor: MonitorSpec) -> None:
+    """Raise :class:`~everloop.errors.InvalidInput` for a value that cannot be."""
+    check_window(monitor.window)
+    if monitor.performance is not None:
+        seconds(monitor.performance.labels_after, "monitor.performance.labels_after")
+        if not 0 <= monitor.performance.tolerance < 1:
+            raise invalid(
+                "monitor.performance.tolerance", monitor.performance.tolerance, "a share in [0, 1)"
+            )
+    if not 0 < monitor.false_alarm_rate < 1:
+        raise invalid("monitor.false_alarm_rate", monitor.false_alarm_rate, "a share in (0, 1)")
+    if not 0 <= monitor.min_effect <= 1:
+        raise invalid("monitor.min_effect", monitor.min_effect, "a number from 0 to 1")
+    if monitor.min_rows < 1:
+        raise invalid("monitor.min_rows", monitor.min_rows, "1 or more")
+    _check_drift(monitor)
+
+
+def _check_drift(monitor: MonitorSpec) -> None:
+    """The names of tests, detectors and the control, and the bounds of the last."""
+    default = MonitorSpec()
+    if monitor.tests != default.tests:
+        _check_names(drift_tests, "monitor.tests", monitor.tests)
+    for feature, tests in monitor.feature_tests.items():
+        _check_names(drift_tests, f"monitor.feature_tests.{feature}", tests)
+    if monitor.multivariate != default.multivariate:
+        _check_names(multivariate_tests, "monitor.multivariate", monitor.multivariate)
+    _check_names(sequential_detectors, "monitor.sequential", monitor.sequential)
+    if monitor.control != default.control:
+        controls.get(monitor.control, "monitor.control")
+    if monitor.run_length < 1:
+        raise invalid("monitor.run_length", monitor.run_length, "1 window or more")
+    if not 0 <= monitor.tolerance < 1:
+        raise invalid("monitor.tolerance", monitor.tolerance, "standard deviations in [0, 1)")
+
+
+def _check_names(known: Registry[Any], field: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        known.get(name, field)

@@ -1,0 +1,95 @@
+"""The windows before one: what it may be compared with, and the answers that came before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+import polars as pl
+
+from everloop.data.schema import Schema
+from everloop.monitor.inputs import answers_of, feature_frame, profile_rows
+from everloop.monitor.likeness import Likeness
+from everloop.monitor.log import PredictionLog
+from everloop.monitor.profile import Floats
+from everloop.monitor.sequence import PAST
+from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.windows import Window, WindowStore
+
+WEEK = 604_800_000
+ROLLING = 8  # windows
+SEASONS = 4  # weeks back
+LOOK_BACK = 64  # windows among which sound ones are looked for
+
+
+class Past:
+    """An endpoint's earlier windows; those in quarantine and those with few rows do not count."""
+
+    def __init__(
+        self,
+        log: PredictionLog,
+        windows: WindowStore,
+        endpoint: str,
+        schema: Schema,
+        spec: MonitorSpec,
+    ) -> None:
+        self.log, self.windows, self.endpoint = log, windows, endpoint
+        self.schema, self.spec = schema, spec
+
+    def likeness(self, start: int, end: int, training: Likeness) -> Likeness:
+        """What the window ``[start, end)`` is compared with, as ``[monitor] reference`` says."""
+        if self.spec.reference == "training" or not self.spec.drift:
+            return training
+        if self.spec.reference == "rolling":
+            before = [(window.start, window.end) for window in self.sound(start, ROLLING)]
+            return self._like(before) if before else training
+        return self._seasonal(start, end)
+
+    def sound(self, start: int, most: int) -> list[Window]:
+        """The newest windows before ``start`` that can be relied on, newest first."""
+        page = self.windows.page(self.endpoint, before=start, limit=LOOK_BACK)
+        good = (w for w in page if not w.quarantined and w.rows >= self.spec.min_rows)
+        return list(islice(good, most))
+
+    def rows(self, spans: Sequence[tuple[int, int]]) -> pl.DataFrame:
+        """The log's rows in the spans, by time."""
+        parts = [
+            self.log.predictions(self.endpoint, start, end, schema=self.schema)
+            for start, end in sorted(spans)
+        ]
+        return pl.concat(parts, how="diagonal_relaxed")
+
+    def answers(self, start: int) -> Floats:
+        """Answers as numbers in the windows before ``start``, by time."""
+        spans = [(window.start, window.end) for window in self.sound(start, PAST)]
+        return answers_of(self.rows(spans), self.schema) if spans else np.empty(0)
+
+    def _seasonal(self, start: int, end: int) -> Likeness:
+        """The same hours of earlier weeks; of as many weeks as the window is long."""
+        apart = -(-(end - start) // WEEK) * WEEK
+        unsound = self.windows.quarantined(self.endpoint)
+        spans = [
+            span
+            for back in range(1, SEASONS + 1)
+            if not _meets(span := (start - back * apart, end - back * apart), unsound)
+        ]
+        rows = self.rows(spans) if spans else None
+        weeks = 0 if rows is None else _weeks(rows, start, apart)
+        if rows is None or weeks < 2 or rows.height < self.spec.min_rows:
+            note = f"not enough evidence: {weeks} of 2 earlier weeks with rows at these hours"
+            return Likeness(None, None, note)
+        return Likeness(profile_rows(rows, self.schema), feature_frame(rows, self.schema))
+
+    def _like(self, spans: Sequence[tuple[int, int]]) -> Likeness:
+        rows = self.rows(spans)
+        return Likeness(profile_rows(rows, self.schema), feature_frame(rows, self.schema))
+
+
+def _meets(span: tuple[int, int], others: Sequence[tuple[int, int]]) -> bool:
+    return any(start < span[1] and span[0] < end for start, end in others)
+
+
+def _weeks(rows: pl.DataFrame, start: int, apart: int) -> int:
+    back = (start - rows["time"].dt.timestamp("ms") - 1) // apart
+    return int(back.n_unique()) if rows.height else 0
