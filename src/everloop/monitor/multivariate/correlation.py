@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr
-from scipy.stats import rankdata
 
 from everloop.extensions import multivariate_tests
 from everloop.monitor.deviations import SURE, Deviations
@@ -84,11 +83,19 @@ class Correlation(MultivariateTest):
 
 def _correlations(values: Floats) -> Floats:
     """Spearman's, d by d; 0 for a constant column."""
-    ranks = rankdata(values, axis=0)
+    ranks = np.column_stack([_ranks(column) for column in values.T])
     ranks -= ranks.mean(axis=0)
     size = np.sqrt((ranks**2).sum(axis=0))
     ranks /= np.where(size > 0, size, 1.0)
     found: Floats = np.clip(ranks.T @ ranks, -MOST, MOST)
+    return found
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ties share the mean of their ranks."""
+    ordered = np.sort(values)
+    left = np.searchsorted(ordered, values, side="left")
+    found: Floats = (left + np.searchsorted(ordered, values, side="right")) / 2
     return found
 
 

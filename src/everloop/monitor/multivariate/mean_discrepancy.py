@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from scipy.special import gammaincc, ndtr, ndtri
 
 from everloop.extensions import multivariate_tests
@@ -33,7 +32,7 @@ class MeanDiscrepancy(MultivariateTest):
         reference, window = _some(reference), _some(window)
         a, b = reference.values, window.values
         block = max(1, round(max(reference.per_draw, window.per_draw)))
-        squared = cdist(np.vstack([a, b]), np.vstack([a, b]), "sqeuclidean")
+        squared = _squared_distances(np.vstack([a, b]))
         middle = float(np.median(squared[np.triu_indices(len(squared), 1)]))
         if middle <= 0:
             return None
@@ -54,6 +53,12 @@ def _some(matrix: Matrix) -> Matrix:
         return matrix
     kept = np.linspace(0, matrix.rows - 1, MOST_ROWS).astype(np.int64)
     return matrix._replace(values=matrix.values[kept])
+
+
+def _squared_distances(values: Floats) -> Floats:
+    size = (values**2).sum(axis=1)
+    found: Floats = np.maximum(size[:, None] + size - 2 * values @ values.T, 0.0)
+    return found
 
 
 def _permuted(first: Floats, block: int) -> Floats:
