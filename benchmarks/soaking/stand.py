@@ -116,12 +116,10 @@ class Stand:
         top = self._process.pid if self._process else 0
         found: dict[str, list[int]] = {"supervisor": [top], "worker": []}
         for child in _children(top):
-            line = _command(child)
-            if b"everloop.deploy.serving" in line:
+            if _serves(child):
                 found["data plane"] = [child]
-                workers = (c for c in _children(child) if b"everloop.deploy.serving" in _command(c))
-                found["worker"] += workers
-            elif b"everloop.server" in line:
+                found["worker"] += filter(_serves, _children(child))
+            elif b"everloop.server" in _command(child):
                 found["control plane"] = [child]
         return found
 
@@ -265,6 +263,11 @@ def _children(pid: int) -> list[int]:
         with contextlib.suppress(OSError):
             found += map(int, listed.read_text().split())
     return found
+
+
+def _serves(pid: int) -> bool:
+    """Whether it is a data plane: a process, or the parent of several, or one of these."""
+    return any(word.startswith(b"everloop.deploy.serving") for word in _command(pid))
 
 
 def _command(pid: int) -> list[bytes]:
