@@ -8,10 +8,10 @@ import logging
 import os
 import sys
 
-try:
-    from uvloop import new_event_loop
-except ImportError:  # there is none for Windows
+if sys.platform == "win32":  # there is no uvloop for it
     from asyncio import new_event_loop
+else:
+    from uvloop import new_event_loop
 
 from everloop.deploy.serving.arguments import parse, settings_of, worker_count
 from everloop.deploy.serving.group import Group
