@@ -16,6 +16,7 @@ import polars as pl
 from everloop.data.schema import Schema
 from everloop.extensions import controls
 from everloop.monitor.controls._base import Control, Ruling
+from everloop.monitor.cuts import profile_against
 from everloop.monitor.episodes import Episodes, follow
 from everloop.monitor.findings import Drift, compare_features, compare_together, find_faults, judge
 from everloop.monitor.labels import answer_codes
@@ -74,7 +75,7 @@ def inspect(
     if rows.height < spec.min_rows:
         note = f"not enough evidence: {rows.height} rows, {spec.min_rows} needed"
         return Inputs({"note": note, "chain": msgspec.to_builtins(chain)}, [], False)
-    window = profile_rows(rows, schema)
+    window = profile_rows(rows, schema, reference)
     faults = find_faults(reference, window, recent) if spec.quality else {}
     broken, new_faults = follow(chain.quality, dict.fromkeys(faults, 1.0), start)
     alerts = [_fault_alert(endpoint, start, name, faults[name]) for name in new_faults]
@@ -119,9 +120,13 @@ def _drift(
     return judge(compared, control, chain.control.get(spec.control, {}), spec.min_effect)
 
 
-def profile_rows(rows: pl.DataFrame, schema: Schema) -> Profile:
-    """The profile of rows of the log, answers included."""
-    return profile(feature_frame(rows, schema), schema, answers_of(rows, schema))
+def profile_rows(rows: pl.DataFrame, schema: Schema, reference: Profile | None = None) -> Profile:
+    """The profile of rows of the log, answers included; faster when only one ``reference`` is
+    to be compared with it."""
+    frame, answers = feature_frame(rows, schema), answers_of(rows, schema)
+    if reference is None:
+        return profile(frame, schema, answers)
+    return profile_against(frame, schema, reference, answers)
 
 
 def feature_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:

@@ -1,0 +1,219 @@
+"""Counting values between the cut points of a reference, which is faster than sorting them.
+
+A window that is only to be compared with a reference need not be summarised by quantiles of its
+own: it is enough to know how many of its values lie below and at each of the reference's points.
+These counts are exact, take one pass, stay in the processor's cache and merge by addition, so
+that workers, windows and machines count apart and are told together.
+
+Values are put into equal cells first; all cells without a point are settled by that, and only the
+few values that share a cell with a point are sorted. Rounding is monotone, so a value in a cell
+before a point's is below the point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from everloop.data.schema import Schema
+from everloop.monitor.profile import (
+    Floats,
+    NumberSketch,
+    Profile,
+    Sketch,
+    profile,
+    sketch_number,
+)
+
+CELLS = 1 << 12
+CHUNK = 1 << 15  # values looked at together
+FEW = 1 << 13  # values that are sorted as soon as counted
+FAR = 0.01  # of the values outside the reference: then its cuts say too little of the window
+
+
+@dataclass
+class Counts:
+    """What was counted of a number; ``within[i]`` values lie between points i - 1 and i, and
+    ``at[i]`` equal point i."""
+
+    within: NDArray[np.int64]
+    at: NDArray[np.int64]
+    missing: int = 0
+    infinite: int = 0
+    total: float = 0.0  # of the distances from the reference's mean
+    squares: float = 0.0
+    low: float = np.inf
+    high: float = -np.inf
+
+    @property
+    def n(self) -> int:
+        return int(self.within.sum() + self.at.sum())
+
+    @property
+    def outside(self) -> int:
+        """Values below the first or above the last point."""
+        return int(self.within[0] + self.within[-1])
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.within + other.within,
+            self.at + other.at,
+            self.missing + other.missing,
+            self.infinite + other.infinite,
+            self.total + other.total,
+            self.squares + other.squares,
+            min(self.low, other.low),
+            max(self.high, other.high),
+        )
+
+
+@dataclass
+class Cuts:
+    """The points of a reference, made ready to count values between them."""
+
+    reference: NumberSketch
+    _points: Floats = field(init=False)
+    _low: float = field(init=False)
+    _scale: float = field(init=False)
+    _cell: NDArray[np.int64] = field(init=False)
+    _shared: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        points = self._points = np.asarray(self.reference.points, dtype=np.float64)
+        if not len(points):
+            raise ValueError("cuts: a reference without a value has none")
+        # The middle 96 % get the cells, so that one outlier does not put all values into one.
+        low, high = self.reference.quantile(np.array([0.02, 0.98]))
+        with np.errstate(over="ignore"):
+            width = float(high) - float(low)
+        if not 0 < width < np.inf:
+            width = max(abs(float(low)), 1.0)
+        self._low = float(low)
+        self._scale = (CELLS - 2) / width
+        self._cell = self._cells(points)
+        self._shared = np.zeros(CELLS, dtype=np.bool_)
+        self._shared[self._cell] = True
+
+    def empty(self) -> Counts:
+        """Nothing counted."""
+        size = len(self._points)
+        return Counts(np.zeros(size + 1, dtype=np.int64), np.zeros(size, dtype=np.int64))
+
+    def count(self, values: Floats) -> Counts:
+        """The counts of ``values``; NaN is missing, infinities are set apart."""
+        found = self.empty()
+        cells = np.zeros(CELLS, dtype=np.int64)
+        sorted_apart = []
+        for first in range(0, len(values), CHUNK):
+            chunk = self._finite(values[first : first + CHUNK], found)
+            if not len(chunk):
+                continue
+            self._moments(chunk, found)
+            cell = self._cells(chunk)
+            cells += np.bincount(cell, minlength=CELLS)
+            sorted_apart.append(chunk[self._shared[cell]])
+        if sorted_apart:
+            self._settle(cells, np.sort(np.concatenate(sorted_apart)), found)
+        return found
+
+    def _finite(self, chunk: Floats, found: Counts) -> Floats:
+        finite = np.isfinite(chunk)
+        if finite.all():
+            return chunk
+        missing = int(np.isnan(chunk).sum())
+        kept = chunk[finite]
+        found.missing += missing
+        found.infinite += len(chunk) - len(kept) - missing
+        return kept
+
+    def _moments(self, chunk: Floats, found: Counts) -> None:
+        away = chunk - self.reference.mean
+        found.total += float(away.sum())
+        found.squares += float(away @ away)
+        found.low = min(found.low, float(chunk.min()))
+        found.high = max(found.high, float(chunk.max()))
+
+    def _cells(self, values: Floats) -> NDArray[np.int64]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            place = (values - self._low) * self._scale
+        np.clip(place, -1.0, CELLS - 2.0, out=place)
+        place += 1.0
+        return place.astype(np.int64)
+
+    def _settle(self, cells: NDArray[np.int64], beside: Floats, found: Counts) -> None:
+        """From counts of cells and the sorted values beside points to counts between points."""
+        apart = np.where(self._shared, 0, cells)
+        before = np.concatenate([[0], np.cumsum(apart)])[self._cell]
+        below = before + np.searchsorted(beside, self._points, side="left")
+        upto = before + np.searchsorted(beside, self._points, side="right")
+        n = int(cells.sum())
+        found.at = upto - below
+        found.within = np.append(below, n) - np.concatenate([[0], upto])
+
+    def sketch(self, counts: Counts) -> NumberSketch:
+        """The sketch that ``counts`` make: exact at the reference's points."""
+        n = counts.n
+        if not n:
+            return NumberSketch(0, counts.missing, counts.infinite, 0.0, 0.0, (), (), ())
+        if counts.low == counts.high:
+            return self._made(counts, np.array([counts.low]), np.array([0]), np.array([n]))
+        upto = np.cumsum(counts.within[:-1] + counts.at)
+        below = upto - counts.at
+        keep = (self._points >= counts.low) & (self._points <= counts.high)
+        points, below, upto = self._points[keep], below[keep], upto[keep]
+        # The ends of the window are points too; of values as low or as high one is known.
+        if not len(points) or counts.low < points[0]:
+            points, below, upto = (
+                np.concatenate([[first], rest])
+                for first, rest in ((counts.low, points), (0, below), (1, upto))
+            )
+        if counts.high > points[-1]:
+            points, below, upto = (
+                np.append(rest, last)
+                for last, rest in ((counts.high, points), (n - 1, below), (n, upto))
+            )
+        return self._made(counts, points, below, upto)
+
+    def _made(
+        self, counts: Counts, points: Floats, below: NDArray[Any], upto: NDArray[Any]
+    ) -> NumberSketch:
+        n, reference = counts.n, self.reference
+        shift = counts.total / n
+        return NumberSketch(
+            n=n,
+            missing=counts.missing,
+            infinite=counts.infinite,
+            mean=reference.mean + shift,
+            sd=float(np.sqrt(max(0.0, counts.squares / n - shift * shift))),
+            points=tuple(points.tolist()),
+            below=tuple(below.astype(np.int64).tolist()),
+            upto=tuple(upto.astype(np.int64).tolist()),
+            exact=bool(reference.exact and counts.at.sum() == n),
+            rows_per_draw=reference.rows_per_draw,
+            missing_per_draw=reference.missing_per_draw,
+        )
+
+
+def profile_against(
+    frame: pl.DataFrame, schema: Schema, reference: Profile, answers: Floats | None = None
+) -> Profile:
+    """As :func:`~everloop.monitor.profile.profile`, numbers by counts at the reference's points.
+
+    Fewer than :data:`FEW` values, and those that lie elsewhere than the reference's, are sorted.
+    """
+    return profile(frame, schema, answers, numbers=partial(_near, reference.sketches()))
+
+
+def _near(reference: dict[str, Sketch], name: str, values: Floats) -> NumberSketch:
+    before = reference.get(name)
+    if len(values) <= FEW or not isinstance(before, NumberSketch) or before.n < 2:
+        return sketch_number(values)
+    cuts = Cuts(before)
+    counts = cuts.count(values)
+    strange = counts.n - int(counts.at.sum()) if before.exact else counts.outside
+    return sketch_number(values) if strange > FAR * counts.n else cuts.sketch(counts)
