@@ -13,6 +13,7 @@ demo: $(VENV)/base.stamp  ## a loop that goes all the way round on real data
 test: export OMP_NUM_THREADS = 1
 test: export LOKY_MAX_CPU_COUNT = 1
 test: $(VENV)/test.stamp  ## everything CI runs
+	$(BIN)/python -m compileall -q src  # once, not in each of a thousand processes
 	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
 lint: $(VENV)/lint.stamp  ## style, types, and the direction of imports
