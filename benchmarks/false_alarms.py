@@ -1,17 +1,18 @@
 """How often drift is told where there is none, and how soon where there is; peers beside it.
 
-Run: python benchmarks/false_alarms.py [--seeds 3] [--windows 200] [--peer-seeds 1] [--only e_detector,nannyml]
+Run: python benchmarks/false_alarms.py [--seeds 3] [--windows 200] [--peer-seeds 1]
+    [--only e_detector,nannyml]
 The whole table (20 features, 200 windows of 1,000 rows, 50 seeds; several hours):
 python benchmarks/false_alarms.py --seeds 50 --peer-seeds 5
 
 The tables are those of benchmarks/peers/drifting.py: a reference of 10,000 rows, then windows. In
 the quiet case nothing moves, and each alarm is false. In the others three of twenty features change
 at the first window; the delay is the window that first tells a feature which changed (1 at best),
-"never" when none of forty did. everloop runs as it does behind an endpoint (``inspect``), by default and
-with its other controls. Evidently and NannyML run with their defaults in environments of their own
-below the user's cache folder; since their alarms are false nearly always, they stand here also with
-the threshold on their own score, over all features, that is passed in 1 of 2,000 quiet windows (or
-in none, where fewer were run).
+"never" when none of forty did. everloop runs as it does behind an endpoint (``inspect``), by
+default and with its other controls. Evidently and NannyML run with their defaults in environments
+of their own below the user's cache folder; since their alarms are false nearly always, they stand
+here also with the threshold on their own score, over all features, that is passed in 1 of 2,000
+quiet windows (or in none, where fewer were run).
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def test_other_windows_are_refused(text: str) -> None:
 def test_a_rolling_reference_gets_used_to_a_change(stream: Stream) -> None:
     rolling = spec(reference="rolling")
     for day in range(13):
-        stream.day(day, change=move if day >= 2 else None)
+        stream.day(day, n=250, change=move if day >= 2 else None)
         stream.tick(spec=rolling)
     windows = {(w.start - T0) // DAY: w for w in stream.windows.page("e")}
     assert windows[2].drifting == ["x0"]
@@ -81,7 +81,7 @@ def test_a_season_is_compared_with_its_like(stream: Stream) -> None:
 
     told = []
     for day in range(23):
-        stream.day(day, n=400, change=weekend(day) if day != 21 else move)
+        stream.day(day, n=200, change=weekend(day) if day != 21 else move)
         told += stream.tick(spec=spec(reference="seasonal"))
     windows = {(w.start - T0) // DAY: w for w in stream.windows.page("e")}
     assert "not enough evidence: 1 of 2" in windows[8].checks["drift_note"]
@@ -112,6 +112,20 @@ def test_detectors_see_the_answers_one_by_one(stream: Stream) -> None:
     stream.tick(spec=seen)
     for window in stream.windows.page("e"):
         assert window.checks["sequential"] == {"conformal_martingale": []}
+
+
+def test_detectors_see_the_errors_once_labels_come(stream: Stream) -> None:
+    seen = msgspec.structs.replace(SPEC, sequential=("conformal_martingale",))
+    told = []
+    for day in range(5):
+        stream.day(day, n=400, right=0.9 if day < 2 else 0.4)
+        told += stream.tick(spec=seen)
+    found = [(a.feature, a.evidence["detector"]) for a in told if a.feature == "(errors)"]
+    assert found == [("(errors)", "conformal_martingale")]
+    performance = stream.windows.get("e", T0 + 2 * DAY).performance
+    assert performance is not None
+    first = performance["sequential"]["conformal_martingale"][0]
+    assert T0 + 2 * DAY < first < T0 + 2 * DAY + DAY // 4
 
 
 def test_looking_again_gives_the_same(stream: Stream) -> None:

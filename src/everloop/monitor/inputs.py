@@ -85,7 +85,9 @@ def inspect(
     if spec.drift and like.profile is None:
         checks["drift_note"] = like.note
     elif spec.drift:
-        found, ruling = _drift(rows, schema, window, like, spec, chain, frozenset(faults))
+        found, ruling = _drift(
+            rows, schema, reference, window, like, spec, chain, frozenset(faults)
+        )
         drifted = {name: drift.effect for name, drift in found.items() if drift.drifted}
         moving, new_drift = follow(chain.drift, drifted, start, worth=spec.min_effect)
         after = Chain(chain.control | {spec.control: ruling.state}, moving, broken)
@@ -98,6 +100,7 @@ def inspect(
 def _drift(
     rows: pl.DataFrame,
     schema: Schema,
+    reference: Profile,
     window: Profile,
     like: Likeness,
     spec: MonitorSpec,
@@ -106,6 +109,8 @@ def _drift(
 ) -> tuple[dict[str, Drift], Ruling]:
     """Each feature, and all of them together, against what the window should be like."""
     assert like.profile is not None
+    if like.profile is not reference:
+        window = profile_rows(rows, schema, like.profile)
     compared = compare_features(like.profile, window, spec, skip)
     if like.sample is not None and spec.multivariate:
         sound = tuple(f for f in schema.features if f.name not in skip)

@@ -10,6 +10,7 @@ import polars as pl
 
 from everloop.data.schema import Schema
 from everloop.monitor.inputs import answers_of, feature_frame, profile_rows
+from everloop.monitor.labels import answer_codes
 from everloop.monitor.likeness import Likeness
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.profile import Floats
@@ -64,6 +65,19 @@ class Past:
         """Answers as numbers in the windows before ``start``, by time."""
         spans = [(window.start, window.end) for window in self.sound(start, PAST)]
         return answers_of(self.rows(spans), self.schema) if spans else np.empty(0)
+
+    def errors(self, spans: Sequence[tuple[int, int]]) -> tuple[Floats, list[int]]:
+        """How wrong each answer was in the spans, by time, and its time (ms).
+
+        1 or 0 of classes, the distance of numbers, NaN where no label has come.
+        """
+        rows = self.rows(spans)
+        y = self.log.codes(self.endpoint, rows["id"], self.schema)
+        pred = answer_codes(rows["y"], self.schema)
+        away = np.abs(y - pred)
+        away = away if away.ndim == 1 else away.max(axis=1)
+        wrong = away if self.schema.numeric else np.where(np.isnan(away), np.nan, away > 0)
+        return wrong.astype(np.float64), rows["time"].dt.timestamp("ms").to_list()
 
     def _seasonal(self, start: int, end: int) -> Likeness:
         """The same hours of earlier weeks; of as many weeks as the window is long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
@@ -17,7 +18,7 @@ from everloop.monitor.log import Extent, PredictionLog
 from everloop.monitor.past import Past
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile
-from everloop.monitor.sequence import changes
+from everloop.monitor.sequence import PAST, changes
 from everloop.monitor.spans import spans
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, Window, WindowStore
@@ -207,6 +208,13 @@ class _Look:
         names = self.spec.sequential
         return changes(self.endpoint, start, "answers", names, before, answers, times)
 
+    def _errors(self, window: Window) -> tuple[dict[str, Any], list[Alert]]:
+        before = [(w.start, w.end) for w in self.past.sound(window.start, PAST)]
+        known = self.past.errors(before)[0] if before else np.empty(0)
+        now, times = self.past.errors([(window.start, window.end)])
+        names = self.spec.sequential
+        return changes(self.endpoint, window.start, "errors", names, known, now, times)
+
     def _recent(self, start: int) -> Profile | None:
         for window in self.past.sound(start, 1):
             rows = self.past.rows([(window.start, window.end)])
@@ -233,6 +241,9 @@ class _Look:
             before = self.windows.measured_before(self.endpoint, start)
             performance, labelled, alerts = measure_window(scoring, window, before)
             performance["part"] = self.extent.feedback_parts
+            if self.spec.sequential and performance["state"] == "done" and not window.quarantined:
+                performance["sequential"], seen = self._errors(window)
+                alerts = [*alerts, *seen]
             fresh = msgspec.structs.replace(
                 window, performance=performance, labelled=labelled, updated=now_ms()
             )
