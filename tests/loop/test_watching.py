@@ -5,14 +5,20 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from click.testing import CliRunner
 from loop_stream import T0, Traffic, carry_out, declaration
 
+from everloop.cli import command_of
+from everloop.console.endpoint import read_endpoint
+from everloop.console.render import render
+from everloop.console.window import read_window
 from everloop.loop.considered import last_considered, trainable_rows, trained_until
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.watching import Looked, look
 from everloop.monitor.spans import DAY
+from everloop.monitor.windows import Window
 
 DECLARED = declaration()
 
@@ -44,6 +50,25 @@ def test_a_quiet_stream_asks_for_nothing(project: Project, traffic: Traffic) -> 
     looked = act(project)
     assert looked.shipped == 2 * 3 * 400
     assert (looked.cycle, looked.alerts, looked.decision.action) == (None, [], "none")
+    _is_told_whole(project, project.windows.page("flow", limit=1)[0])
+
+
+def _is_told_whole(project: Project, window: Window) -> None:
+    """The window's scores before and after its labels, on the command line and as a page."""
+    performance = window.performance or {}
+    expected, real = (found["metrics"] for found in (performance["expected"], performance))
+    assert expected["accuracy"]["low"] < real["accuracy"]["value"] < expected["accuracy"]["high"]
+    assert set(expected) == set(real) >= {"roc_auc", "brier", "calibration_error", "mcc"}
+    assert real["roc_auc"]["tested_low"] < real["roc_auc"]["value"]
+    assert sum(part["rows"] for part in performance["reliability"]) == 400
+    assert performance["segments"]["loss"] == "share wrong"
+    shown = CliRunner().invoke(command_of("window"), ["--dir", str(project.dir)])
+    assert shown.exit_code == 0, shown.output
+    assert "calibration_error" in shown.output and "tested" in shown.output
+    html = render("window.html", page=read_window(project, "flow", window.start))
+    assert "calibration_error" in html and "concept shift" in html
+    html = render("endpoint.html", page=read_endpoint(project, "flow", {}))
+    assert f"/endpoints/flow/windows/{window.start}" in html
 
 
 def test_a_look_without_an_actor_changes_nothing(loop: Loop, traffic: Traffic) -> None:

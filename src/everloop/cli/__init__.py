@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "endpoints": ("Show what answers where, and how it fares.", "One stage"),
     "predict": ("Predict the rows of a file.", "One stage"),
     "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
+    "window": ("Show one window: metrics, groups, worst segments.", "One stage"),
     "update": ("Take new data in if that makes a better model.", "One stage"),
     "runs": ("List, show and search what was logged.", "Tracking"),
     "experiments": ("List, add, delete and restore experiments.", "Tracking"),

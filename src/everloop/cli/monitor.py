@@ -54,7 +54,7 @@ def command(count: int, folder: Path, loop_name: str | None, as_json: bool) -> N
             next_step(what, "shows where predictions go" if started else "takes traffic and looks")
             return
         table(
-            ("window", "rows", "labelled", "score", "was", "drifting", "state"),
+            ("window", "rows", "labelled", "expected", "score", "tested", "drifting", "state"),
             [_row(window) for window in windows],
         )
         show_looked(loop, seen, as_json=False)
@@ -80,8 +80,26 @@ def _row(window: Window) -> tuple[Any, ...]:
     performance = window.performance or {}
     day = datetime.fromtimestamp(window.start / 1000, UTC).strftime("%Y-%m-%d %H:%M")
     state = "quarantined" if window.quarantined else ("worse" if window.worse else "")
+    state = state or ("expected worse" if window.expected_worse else "")
     return (
         day.removesuffix(" 00:00"), f"{window.rows:,}", f"{window.labelled:,}",
-        number(performance.get("value")), number(performance.get("baseline", {}).get("value")),
+        _expected(window), _own(window, performance.get("value")),
+        _own(window, performance.get("baseline", {}).get("value")),
         ", ".join(window.drifting[:3]), state,
     )  # fmt: skip
+
+
+def _expected(window: Window) -> str:
+    """What was expected before labels came; a question mark stands where that is doubted."""
+    found = (window.performance or {}).get("expected") or {}
+    return _own(window, window.expected) + ("?" if found.get("warnings") else "")
+
+
+def _own(window: Window, value: float | None) -> str:
+    """Scores are kept so that greater is better; an error shows as itself."""
+    return number(None if value is None else abs(value) if _is_error(window) else value)
+
+
+def _is_error(window: Window) -> bool:
+    baseline = (window.performance or {}).get("baseline") or {}
+    return float(baseline.get("value", 0.0)) < 0

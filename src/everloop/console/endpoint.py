@@ -17,9 +17,11 @@ from everloop.console.traffic import (
 from everloop.deploy.endpoints import Endpoint
 from everloop.deploy.rollouts import Rollout
 from everloop.loop.project import Project
+from everloop.monitor.windows import Window
 from everloop.store.clock import now_ms
 
 ROLLOUTS = 12
+WINDOWS = 12
 
 
 class RolloutLine(msgspec.Struct, frozen=True):
@@ -32,6 +34,20 @@ class RolloutLine(msgspec.Struct, frozen=True):
     reason: str | None
     cycle: str
     began: int
+
+
+class WindowLine(msgspec.Struct, frozen=True):
+    """A window in one line; its own page has the rest. Scores have the metric's own sign."""
+
+    start: int
+    rows: int
+    labelled: int
+    metric: str | None
+    expected: float | None
+    score: float | None
+    tested: float | None
+    drifting: list[str]
+    state: str
 
 
 class EndpointPage(msgspec.Struct, frozen=True):
@@ -48,6 +64,7 @@ class EndpointPage(msgspec.Struct, frozen=True):
     planes: list[Elsewhere]
     trial: Trial | None
     rollouts: list[RolloutLine]
+    windows: list[WindowLine]
 
 
 def read_endpoint(project: Project, name: str, traffic: Mapping[str, Traffic]) -> EndpointPage:
@@ -63,6 +80,7 @@ def read_endpoint(project: Project, name: str, traffic: Mapping[str, Traffic]) -
         planes=elsewhere(name, arms, project.remote_planes()),
         trial=next((trial_of(project, one) for one in rollouts if not one.over), None),
         rollouts=[_line(one) for one in rollouts if one.over],
+        windows=[_window(one) for one in project.windows.page(name, limit=WINDOWS)],
     )
 
 
@@ -71,3 +89,21 @@ def _line(found: Rollout) -> RolloutLine:
         found.spec.kind, found.champion, found.versions, found.state, found.reason, found.cycle,
         found.began,
     )  # fmt: skip
+
+
+def _window(found: Window) -> WindowLine:
+    performance = found.performance or {}
+    baseline = performance.get("baseline") or {}
+    score, tested = performance.get("value"), baseline.get("value")
+    state = "worse" if found.worse else "expected worse" if found.expected_worse else ""
+    return WindowLine(
+        start=found.start,
+        rows=found.rows,
+        labelled=found.labelled,
+        metric=baseline.get("metric"),
+        expected=found.expected,
+        score=None if score is None else abs(score),
+        tested=None if tested is None else abs(tested),
+        drifting=found.drifting,
+        state="in quarantine" if found.quarantined else state,
+    )

@@ -24,15 +24,19 @@ CAUSE = ("kind", "reason", "summary", "comment", "features", "source", "version"
 
 
 class Point(msgspec.Struct, frozen=True):
-    """The score of one window, with its interval and what the test had promised."""
+    """The score of one window, with its interval and what the test had promised.
+
+    ``value`` is None until labels come; ``expected`` is what was expected without them.
+    """
 
     start: int
     end: int
-    value: float
+    value: float | None
     low: float | None
     high: float | None
     baseline: float | None
     worse: bool
+    expected: float | None = None
 
 
 class CycleLine(msgspec.Struct, frozen=True):
@@ -130,16 +134,20 @@ def _seen(window: Window) -> Seen:
 def _point(window: Window) -> Point | None:
     """The window's score; scores are kept so that greater is better, an error shows as itself."""
     found = window.performance or {}
-    if found.get("value") is None:
+    value, expected = found.get("value"), window.expected
+    if value is None and expected is None:
         return None
     low, high, tested = found.get("low"), found.get("high"), found.get("tested")
+    if value is None:
+        tested = found["baseline"]["value"]
     bounds = sorted(abs(v) for v in (low, high)) if low is not None and high is not None else []
     return Point(
         start=window.start,
         end=window.end,
-        value=abs(found["value"]),
+        value=None if value is None else abs(value),
         low=bounds[0] if bounds else None,
         high=bounds[1] if bounds else None,
         baseline=None if tested is None else abs(tested),
         worse=bool(found.get("worse")),
+        expected=expected,
     )

@@ -33,6 +33,8 @@ def performance_chart(card: LoopCard) -> Markup:
         "in production": [(float(p.start), p.value) for p in points],
         "when tested": [(float(p.start), p.baseline) for p in points],
     }
+    if any(p.expected is not None for p in points):
+        series["expected"] = [(float(p.start), p.expected) for p in points]
     band = [(float(p.start), p.low, p.high) for p in points]
     marks = [(float(p.start), "worse than tested") for p in points if p.worse]
     marks += [(float(start), "in quarantine") for start in card.quarantined]

@@ -26,6 +26,7 @@ CAUSES = {
     "test": "asked to test", "reproduce": "asked to reproduce",
     "data": "new data", "drift": "drift",
     "quality": "a fault in the data", "performance": "worse performance",
+    "estimate": "worse performance, by an estimate",
     "schedule": "its schedule", "volume": "new labelled rows",
 }  # fmt: skip
 
@@ -142,7 +143,7 @@ def cause_brief(cause: dict[str, Any]) -> str:
     features = cause.get("features") or []
     if not features:
         kind = str(cause.get("kind", ""))
-        alarm = kind in ("drift", "performance", "quality")
+        alarm = kind in ("drift", "performance", "estimate", "quality")
         return CAUSES.get(kind, plain(kind)) if alarm else cause_words(cause)
     shown = ", ".join(str(f) for f in features[:3])
     more = f" and {len(features) - 3} more" if len(features) > 3 else ""

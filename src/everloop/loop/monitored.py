@@ -10,6 +10,7 @@ from everloop.extensions import (
     Registry,
     controls,
     drift_tests,
+    estimators,
     multivariate_tests,
     sequential_detectors,
 )
@@ -26,6 +27,8 @@ def check_monitor(monitor: MonitorSpec) -> None:
             raise invalid(
                 "monitor.performance.tolerance", monitor.performance.tolerance, "a share in [0, 1)"
             )
+        if monitor.performance.estimate not in ("auto", "none"):
+            estimators.get(monitor.performance.estimate, "monitor.performance.estimate")
     if not 0 < monitor.false_alarm_rate < 1:
         raise invalid("monitor.false_alarm_rate", monitor.false_alarm_rate, "a share in (0, 1)")
     if not 0 <= monitor.min_effect <= 1:

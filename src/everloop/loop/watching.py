@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,10 +20,12 @@ from everloop.loop.considered import found_params, last_considered, trainable_ro
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.hiding import profile_as_logged, schema_as_logged
+from everloop.loop.judging import judging_of
 from everloop.loop.losses import tell_losses
 from everloop.loop.project import Project
 from everloop.loop.steps import PLANS
 from everloop.memory import give_back
+from everloop.monitor.estimation.heldout import HELD_OUT, HeldOut, read_held_out
 from everloop.monitor.multivariate.matrix import MOST_ROWS
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile, read_profile
@@ -56,6 +59,8 @@ class Reference(msgspec.Struct, frozen=True):
     baseline: Baseline | None
     log: LogSpec  # that schema and profile are as logged by
     sample: pl.DataFrame | None = None  # some of the training rows, by time
+    held: HeldOut | None = None  # the features in the clear of its held-out rows
+    tested: dict[str, Any] = {}  # what the evaluate step found
 
 
 # One champion's reference per loop; the identity of its profile marks what was seen.
@@ -86,6 +91,9 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
         declaration.monitor,
         _score(reference, declaration.evaluate),
         sample=reference.sample if declaration.monitor.multivariate else None,
+        judging=judging_of(
+            declaration.evaluate, reference.schema, reference.held, reference.tested
+        ),
     )
     considered, last_cycle = last_considered(project, declaration)
     situation = gather(
@@ -195,12 +203,15 @@ def _reference(project: Project, champion: ModelVersion, log: LogSpec) -> Refere
         folder, package = project.package(champion)
         profile = read_profile((folder / REFERENCE).read_bytes())
         schema = package.schema
+        held = _held_out(folder, log)
         if log.hidden:
             secret = project.keys.derive(PURPOSE)
             schema = schema_as_logged(schema, log, secret)
             profile = profile_as_logged(profile, schema, log, secret)
         sample = _sample(project, champion, schema, log)
-        known = Reference(digest, schema, profile, _baseline(project, champion), log, sample)
+        tested = _tested(project, champion)
+        baseline = _baseline(tested)
+        known = Reference(digest, schema, profile, baseline, log, sample, held, tested)
         _references[key] = known
     return known
 
@@ -220,15 +231,25 @@ def _sample(
     return by_time(rows, schema.time).select(told)
 
 
-def _baseline(project: Project, champion: ModelVersion) -> Baseline | None:
-    """The champion's score on its held-out rows, greater is better."""
+def _held_out(folder: Path, log: LogSpec) -> HeldOut | None:
+    """The champion's held-out rows; None of a version that was made elsewhere."""
+    file = folder / HELD_OUT
+    return read_held_out(file.read_bytes()).without(log.hidden) if file.exists() else None
+
+
+def _tested(project: Project, champion: ModelVersion) -> dict[str, Any]:
     step = project.cycles.step(champion.cycle or "", "evaluate")
-    if step is None or step.result is None:
+    return (step.result if step is not None else None) or {}
+
+
+def _baseline(found: dict[str, Any]) -> Baseline | None:
+    """The champion's score on its held-out rows, greater is better."""
+    if not found:
         return None
-    name = step.result["metric"]
+    name = found["metric"]
     if not get_metric(name).needs_labels:
         return None  # nothing was known about right and wrong
-    tested = step.result["metrics"][name]
+    tested = found["metrics"][name]
     if get_metric(name).greater_is_better:
         return Baseline(name, tested["value"], tested["low"], tested["high"])
     return Baseline(name, -tested["value"], -tested["high"], -tested["low"])

@@ -12,23 +12,16 @@ from numpy.typing import NDArray
 
 from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
-from everloop.monitor.control import Spending
-from everloop.monitor.episodes import Episode, follow
+from everloop.monitor.episodes import follow
 from everloop.monitor.inputs import feature_frame
+from everloop.monitor.judging import Judging
 from everloop.monitor.labels import answer_codes, present
 from everloop.monitor.log import PredictionLog
-from everloop.monitor.performance import Baseline, Performance, Score, measure
+from everloop.monitor.performance import Baseline, Performance, PerformanceChain, Score, measure
 from everloop.monitor.profile import Floats
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, Window, alert_id
 from everloop.store.clock import now_ms
-
-
-class PerformanceChain(msgspec.Struct, frozen=True):
-    """What a measured window hands on to the next one."""
-
-    spending: Spending = Spending()
-    episodes: dict[str, Episode] = {}
 
 
 @dataclass(frozen=True)
@@ -39,6 +32,7 @@ class Scoring:
     schema: Schema
     spec: MonitorSpec
     score: Score
+    judging: Judging
 
 
 class ScoredRows(NamedTuple):
@@ -79,6 +73,7 @@ def measure_window(
     # The baseline stays whole: more labels may come, and then the window is scored again.
     done = waiting | msgspec.to_builtins(found) | {"baseline": waiting["baseline"]}
     done |= {"state": "done", "level": level, "chain": msgspec.to_builtins(chain)}
+    done |= scoring.judging.labelled(rows.frame, rows.y, rows.pred, rows.proba, scoring.schema)
     return done, len(y), alerts
 
 
@@ -96,6 +91,14 @@ def scored_rows(
     """
     rows = log.predictions(endpoint, start, end, schema=schema, hidden=hidden)
     y = log.codes(endpoint, rows["id"], schema)
+    return labelled_rows(rows, y, schema)
+
+
+def labelled_rows(rows: pl.DataFrame, y: NDArray[Any], schema: Schema) -> ScoredRows:
+    """Those of the log's ``rows`` that were answered as the schema says and whose label is known.
+
+    ``y`` are n codes or numbers, NaN where there is none.
+    """
     pred = answer_codes(rows["y"], schema)
     known = present(y) & present(pred)
     wide = len(schema.classes or schema.quantiles)

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from everloop.errors import EverloopError
+from everloop.monitor.control import Spending
 from everloop.monitor.dependence import block_estimate
+from everloop.monitor.episodes import Episode
 
 Score = Callable[[NDArray[Any], NDArray[Any], NDArray[np.float64] | None], float]
 """``score(y, pred, proba)``, greater is better; class codes, or numbers for a regression."""
@@ -33,6 +35,13 @@ class Baseline(msgspec.Struct, frozen=True):
         """Standard error."""
         width = (self.high - self.low) / (2 * 1.96)
         return width if math.isfinite(width) else 0.0
+
+
+class PerformanceChain(msgspec.Struct, frozen=True):
+    """What a window with a score hands on to the next one."""
+
+    spending: Spending = Spending()
+    episodes: dict[str, Episode] = {}
 
 
 class Performance(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ class PerformanceSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     labels_after: str = "1d"  # after the end of a window
     tolerance: float = 0.02  # share of the score at test time; a smaller loss raises no alarm
+    estimate: str = "auto"  # until labels come: auto, adaptive, cbpe, pape, m_cbpe, dle, none
 
 
 class LogSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from everloop.data.schema import Schema
 from everloop.durations import milliseconds
 from everloop.monitor.answers import Scoring, measure_window
+from everloop.monitor.expecting import Expecting
 from everloop.monitor.inputs import Chain, answers_of, inspect, profile_rows, restarted
+from everloop.monitor.judging import Judging
 from everloop.monitor.likeness import Likeness
 from everloop.monitor.log import Extent, PredictionLog
 from everloop.monitor.past import Past
@@ -55,6 +57,7 @@ class Watch:
         score: Score | None,
         now: int | None = None,
         sample: pl.DataFrame | None = None,
+        judging: Judging | None = None,
     ) -> list[Alert]:
         """Evaluate what is over or due, and return the alerts that are new.
 
@@ -66,6 +69,7 @@ class Watch:
         now : event time (ms) to take for the present, for a replay that knows more than its
             events say; by default the time of the newest event.
         sample : some of the champion's training rows, by time, for tests of all features together.
+        judging : what to say of answers beside the score, and to expect before labels come.
         """
         extent = self.log.extent(endpoint)
         if extent is None:
@@ -75,7 +79,10 @@ class Watch:
         state = (extent, seen, schema, spec, baseline, id(reference))
         if self._seen.get(endpoint) == state:
             return []
-        look = _Look(self, endpoint, schema, reference, baseline, spec, score, extent, seen, sample)
+        judging = judging or Judging()
+        look = _Look(
+            self, endpoint, schema, reference, baseline, spec, score, judging, extent, seen, sample
+        )
         new = [*look.late(), *look.close(), *look.measure()]
         self._seen[endpoint] = state
         return new
@@ -119,13 +126,15 @@ class _Look:
         baseline: Baseline | None,
         spec: MonitorSpec,
         score: Score | None,
+        judging: Judging,
         extent: Extent,
         seen: int,
         sample: pl.DataFrame | None,
     ) -> None:
         self.log, self.windows, self.events = watch.log, watch.windows, watch.events
         self.endpoint, self.schema, self.reference = endpoint, schema, reference
-        self.baseline, self.spec, self.score = baseline, spec, score
+        self.baseline, self.spec, self.score, self.judging = baseline, spec, score, judging
+        self.expecting = Expecting(endpoint, schema, spec, judging)
         self.extent, self.seen = extent, seen
         self.spans = spans(self.log, endpoint, spec.window)
         self.past = Past(self.log, self.windows, endpoint, schema, spec)
@@ -191,7 +200,24 @@ class _Look:
             quarantined=found.quarantined and released is None,
             updated=now_ms(),
         )
-        return self._save(window, alerts, before)
+        window, expected = self._expect(window, rows)
+        return self._save(window, [*alerts, *expected], before)
+
+    def _expect(self, window: Window, rows: pl.DataFrame) -> tuple[Window, list[Alert]]:
+        """The window with what its score may be, as long as no labels tell."""
+        waiting = window.performance
+        if self.baseline is None or waiting is None or waiting["state"] != "waiting":
+            return window, []
+        before = self.windows.page(self.endpoint, before=window.start, limit=1)
+        last = before[0].performance or {} if before else {}
+        scored = self.windows.measured_before(self.endpoint, window.start)
+        found = self.expecting.expect(
+            window.start, rows, self.baseline, last.get("expected"), scored, window.quarantined
+        )
+        if found is None:
+            return window, []
+        performance = waiting | {"expected": found[0]}
+        return msgspec.structs.replace(window, performance=performance), found[1]
 
     def _chain(self, start: int) -> Chain:
         before = self.windows.page(self.endpoint, before=start, limit=1)
@@ -237,9 +263,12 @@ class _Look:
             return new
         for start in self._due():
             window = self.windows.get(self.endpoint, start)
-            scoring = Scoring(self.log, self.schema, self.spec, self.score)
+            scoring = Scoring(self.log, self.schema, self.spec, self.score, self.judging)
             before = self.windows.measured_before(self.endpoint, start)
             performance, labelled, alerts = measure_window(scoring, window, before)
+            performance.pop("prediction_powered", None)
+            if labelled < FULL * window.rows:
+                performance |= self._powered(window)
             performance["part"] = self.extent.feedback_parts
             if self.spec.sequential and performance["state"] == "done" and not window.quarantined:
                 performance["sequential"], seen = self._errors(window)
@@ -248,7 +277,24 @@ class _Look:
                 window, performance=performance, labelled=labelled, updated=now_ms()
             )
             new += self._save(fresh, alerts, window)
+        self._trickle()
         return new
+
+    def _trickle(self) -> None:
+        """Strengthen what is expected of the newest windows by the labels that came early."""
+        for window in self.windows.page(self.endpoint, limit=AGAIN):
+            waiting = window.performance or {}
+            early = waiting.get("state") == "waiting" and "expected" in waiting
+            if early and waiting.get("looked", 0) < self.extent.feedback_parts:
+                seen = {"looked": self.extent.feedback_parts}
+                performance = waiting | self._powered(window) | seen
+                self._save(msgspec.structs.replace(window, performance=performance), [], window)
+
+    def _powered(self, window: Window) -> dict[str, Any]:
+        metric = (window.performance or {})["baseline"]["metric"]
+        rows = self.log.predictions(self.endpoint, window.start, window.end, schema=self.schema)
+        y = self.log.codes(self.endpoint, rows["id"], self.schema)
+        return self.expecting.powered(rows, y, metric)
 
     def _due(self) -> list[int]:
         labels = self.extent.feedback_parts

@@ -17,7 +17,7 @@ from everloop.store.tables import alerts, windows
 
 MAX_PAGE = 1000
 
-AlertKind = Literal["quality", "drift", "performance", "log"]
+AlertKind = Literal["quality", "drift", "performance", "estimate", "log"]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
     ``checks`` holds ``faults`` and ``drift`` by feature, how the level was spent, and the
     reference's digest; ``performance`` is None until the window is closed, then a dictionary whose
-    ``state`` is ``waiting`` (for labels), ``done`` or ``too_few``.
+    ``state`` is ``waiting`` (for labels), ``done`` or ``too_few``. It holds ``expected``, what the
+    scores may be by an estimate that needs no labels, and keeps it beside the real ones.
     """
 
     endpoint: str
@@ -48,6 +49,20 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     def drifting_far(self) -> list[str]:
         """Those of them with an effect that calls for an update."""
         return [name for name in self.drifting if self.checks["drift"][name]["far"]]
+
+    @property
+    def expected(self) -> float | None:
+        """What the score was expected to be before labels came, with the metric's own sign."""
+        found = (self.performance or {}).get("expected") or {}
+        own = found.get("metrics", {}).get(found.get("metric"))
+        return None if own is None else float(own["value"])
+
+    @property
+    def expected_worse(self) -> bool:
+        """Whether the answers are worse by an estimate, and no label has said otherwise yet."""
+        found = self.performance or {}
+        expected = found.get("expected") or {}
+        return found.get("state") == "waiting" and bool(expected.get("worse"))
 
     @property
     def worse(self) -> bool:

@@ -25,6 +25,7 @@ from everloop.console.runs import (
     read_runs_page,
 )
 from everloop.console.version import AnswerPage, VersionPage, read_version
+from everloop.console.window import WindowPage, read_window
 from everloop.deploy.attribution import Explanation
 from everloop.deploy.rollouts import Do, Wish
 from everloop.errors import InvalidInput, NotFound, invalid
@@ -59,6 +60,14 @@ def cycle_json(call: Call) -> CyclePage:
 
 def endpoint(call: Call) -> Response:
     return _page("endpoint.html", endpoint_json(call))
+
+
+def window(call: Call) -> Response:
+    return _page("window.html", window_json(call))
+
+
+def window_json(call: Call) -> WindowPage:
+    return read_window(call.project, call.path["endpoint"], call.number("start"))
 
 
 def endpoint_json(call: Call) -> EndpointPage:

@@ -18,6 +18,7 @@ from everloop.console.operations import OperationsPage
 from everloop.console.overview import Overview
 from everloop.console.runs import Asked, RunPage, RunsPage
 from everloop.console.version import AnswerPage, VersionPage
+from everloop.console.window import WindowPage
 from everloop.data.versions import DatasetVersion
 from everloop.deploy.rollouts import Rollout
 from everloop.deploy.serving.following import Published
@@ -31,6 +32,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.direct import Promoted
 from everloop.loop.watching import Looked
 from everloop.monitor.receiving import Size
+from everloop.monitor.windows import Window
 from everloop.registry.models import Model, ModelVersion
 from everloop.registry.webhooks.records import Webhook
 from everloop.server import health, pages
@@ -106,6 +108,10 @@ PAGES = (
     Route("GET", "/endpoints/{endpoint}.json", pages.endpoint_json, "read",
           "An endpoint's page as JSON", answer=EndpointPage),
     Route("GET", "/endpoints/{endpoint}", pages.endpoint, "read", "An endpoint's page",
+          media=HTML),
+    Route("GET", "/endpoints/{endpoint}/windows/{start}.json", pages.window_json, "read",
+          "A window's page as JSON", answer=WindowPage),
+    Route("GET", "/endpoints/{endpoint}/windows/{start}", pages.window, "read", "A window's page",
           media=HTML),
     Route("POST", "/rollouts/{rollout}", pages.steer, "write",
           "A button of a rollout: a form with do and comment; leads to the endpoint's page",
@@ -346,6 +352,8 @@ SERVING = (
           "Give the champion its traffic back now", body=rollouts.WordBody, answer=Rollout),
     Route("GET", ENDPOINT + "/windows", serving.windows, "read", "Windows, newest first",
           answer=Page, query=KEYSET),
+    Route("GET", ENDPOINT + "/windows/{start}", serving.window, "read",
+          "A window, by the moment (ms) it starts at", answer=Window),
     Route("GET", ENDPOINT + "/alerts", serving.alerts, "read", "Alerts, newest first",
           answer=Page, query=KEYSET),
 )

@@ -22,6 +22,7 @@ class Seen(msgspec.Struct, frozen=True):
     faults: tuple[str, ...] = ()  # sentences
     drifting: tuple[str, ...] = ()  # features that drift far, strongest first
     worse: bool = False
+    expected_worse: bool = False  # by an estimate, before labels
 
     @classmethod
     def of(cls, window: Window) -> Seen:
@@ -35,6 +36,7 @@ class Seen(msgspec.Struct, frozen=True):
             faults=tuple(f["summary"] for f in faults if f["quarantine"]),
             drifting=tuple(window.drifting_far),
             worse=window.worse,
+            expected_worse=window.expected_worse,
         )
 
 

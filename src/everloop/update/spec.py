@@ -10,8 +10,8 @@ import msgspec
 class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """When a new model is considered, and how it is made.
 
-    ``when`` holds ``"drift"``, ``"performance"``, schedules such as ``"every 30d"`` and volumes
-    such as ``"every 20000 rows"``.
+    ``when`` holds ``"drift"``, ``"performance"`` (by labels), ``"estimated performance"`` (before
+    they come), schedules such as ``"every 30d"`` and volumes such as ``"every 20000 rows"``.
     """
 
     when: tuple[str, ...] = ("drift", "performance")  # what asks for an update

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from everloop.data.encode import encode_target
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
 from everloop.deploy.packaging import store_package, write_package
@@ -16,6 +17,8 @@ from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import challenger, schema_of, test_rows, training_rows
 from everloop.loop.steps._reference import keep_reference
 from everloop.loop.watching import REFERENCE
+from everloop.monitor.estimation.estimate import AUTO
+from everloop.monitor.estimation.heldout import HELD_OUT, hold
 from everloop.monitor.profile import label_counts, read_profile, sketch_answers
 from everloop.store.clock import now_ms
 
@@ -84,8 +87,9 @@ def _reference(context: StepContext, schema: Schema) -> dict[str, bytes]:
     blobs, train = context.project.blobs, context.results["train"]
     # None in a cycle that an older version began.
     kept = train.get("about_training") or keep_reference(blobs, training_rows(context), schema)
+    rows = test_rows(context)
     with challenger(context) as model:
-        answers = model.answers(test_rows(context))
+        answers = model.answers(rows)
     shown = answers.pred.astype(np.float64)
     if schema.task == "multilabel":
         shown = label_counts(shown)
@@ -94,7 +98,11 @@ def _reference(context: StepContext, schema: Schema) -> dict[str, bytes]:
     files = {name: blobs.get(digest) for name, digest in kept.items()}
     features = read_profile(files[REFERENCE])
     whole = msgspec.structs.replace(features, prediction=sketch_answers(shown, schema))
-    return {**files, REFERENCE: whole.to_json()}
+    files[REFERENCE] = whole.to_json()
+    if schema.task in AUTO:  # a score can be estimated before labels come
+        held = hold(rows, schema, encode_target(rows, schema), answers.pred, answers.proba)
+        files[HELD_OUT] = held.to_bytes()
+    return files
 
 
 def _log_metrics(context: StepContext, run: str, metrics: dict[str, Any]) -> None:

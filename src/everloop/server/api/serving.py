@@ -10,6 +10,7 @@ from starlette.responses import Response
 from everloop.console.traffic import Elsewhere, Traffic, elsewhere
 from everloop.deploy.endpoints import Endpoint
 from everloop.loop.project import Project
+from everloop.monitor.windows import Window
 from everloop.server.api.loops import loop_named
 from everloop.server.call import Call, Page, page
 from everloop.server.plane import ask, traffic
@@ -64,6 +65,10 @@ def windows(call: Call) -> Page:
     limit, endpoint = call.limit(), call.path["endpoint"]
     found = call.project.windows.page(endpoint, before=call.before(), limit=limit)
     return page(found, limit, "start")
+
+
+def window(call: Call) -> Window:
+    return call.project.windows.get(call.path["endpoint"], call.number("start"))
 
 
 def alerts(call: Call) -> Page:

@@ -1,0 +1,1 @@
+"""Scores before labels come, and with the first of them."""

@@ -1,0 +1,86 @@
+"""From the probabilities that a model gives to how often things happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.isotonic import IsotonicRegression
+
+from everloop.monitor.estimation.heldout import Floats
+
+SMALLEST = 1e-6
+PRIOR = 1.0  # rows' worth of belief, per parameter, that the probabilities are right as they are
+GATHERED = 1_000  # points that a calibration is fitted to
+
+Calibration = Callable[[Floats], Floats]
+
+
+def calibrate(proba: Floats, y: Floats, weights: Floats) -> Calibration:
+    """The map from probabilities, n by k, to how often each class was there, n by k.
+
+    Of two classes the mean of a beta calibration (Kull, Silva Filho & Flach, AISTATS 2017: smooth,
+    few parameters) and of isotonic regression (Zadrozny & Elkan, KDD 2002: any rising shape); of
+    more each class against the rest, made to sum to 1. ``y`` are codes; ``weights`` of the rows.
+    """
+    k = proba.shape[1]
+    if k == 2:
+        rising = _one_map(proba[:, 1], y == 1, weights)
+        return lambda p: _two(rising(p[:, 1]))
+    maps = [_one_map(proba[:, c], y == c, weights) for c in range(k)]
+
+    def every(p: Floats) -> Floats:
+        c = np.column_stack([one(p[:, i]) for i, one in enumerate(maps)])
+        return np.asarray(c / np.maximum(c.sum(axis=1, keepdims=True), SMALLEST))
+
+    return every
+
+
+def _two(p: Floats) -> Floats:
+    return np.column_stack([1.0 - p, p])
+
+
+def _one_map(p: Floats, happened: np.ndarray, weights: Floats) -> Calibration:
+    used = weights > 0
+    p, happened, weights = p[used], happened[used].astype(np.float64), weights[used]
+    share = float(weights @ happened / weights.sum()) if len(p) else 0.0
+    if share in (0.0, 1.0) or np.ptp(p) == 0:
+        return lambda q: np.full(len(q), share)
+    p, happened, weights = _gathered(p, happened, weights)
+    smooth = _beta(p, happened, weights)
+    steps = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0)
+    steps.fit(p, happened, sample_weight=weights)
+    return lambda q: np.asarray((smooth(q) + steps.predict(q)) / 2)
+
+
+def _gathered(p: Floats, happened: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
+    """Many rows as the weighted means of neighbours in ``p``: as good, and much faster to fit."""
+    if len(p) <= GATHERED:
+        return p, happened, weights
+    order = np.argsort(p, kind="stable")
+    starts = np.unique(np.linspace(0, len(p), GATHERED, endpoint=False).astype(np.intp))
+    w = np.add.reduceat(weights[order], starts)
+    said, was = (np.add.reduceat((v * weights)[order], starts) / w for v in (p, happened))
+    return said, was, w
+
+
+def _logs(p: Floats) -> Floats:
+    p = np.clip(p, SMALLEST, 1 - SMALLEST)
+    return np.column_stack([np.log(p), -np.log1p(-p), np.ones(len(p))])
+
+
+def _beta(p: Floats, happened: Floats, weights: Floats) -> Calibration:
+    X = _logs(p)
+    start = np.array([1.0, 1.0, 0.0])  # the identity
+
+    def loss(b: Floats) -> tuple[float, Floats]:
+        z = X @ b
+        away = b - start
+        value = float(weights @ (np.logaddexp(0.0, z) - happened * z)) + PRIOR / 2 * away @ away
+        return value, X.T @ (weights * (expit(z) - happened)) + PRIOR * away
+
+    rising = [(0.0, None), (0.0, None), (None, None)]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=rising).x
+    return lambda q: np.asarray(expit(_logs(q) @ found))
