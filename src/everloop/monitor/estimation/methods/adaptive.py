@@ -10,7 +10,7 @@ from everloop.monitor.estimation.heldout import Floats, HeldOut
 from everloop.monitor.estimation.methods.calibration import calibrate
 from everloop.monitor.estimation.methods.pape import PAPE
 
-SURPRISING = 2.5  # standard errors
+SURPRISING = 3.0  # standard errors
 
 
 @estimators.register("adaptive")
@@ -18,15 +18,16 @@ class Adaptive(PAPE):
     """The calibration of all held-out rows, unless it fails on those that are like the window's.
 
     Under the weights of :class:`PAPE` the calibrated probabilities either still say how often
-    answers are right, and then weighting only adds variance; or they do not by 2.5 standard
-    errors, for some answer, and then the weighted calibration takes their place.
+    answers are right, and then weighting only adds variance; or they do not by three
+    standard errors, for some answer, and then the weighted calibration takes their place; unless
+    the weights are not to be believed.
     """
 
     def relevance(self, held: HeldOut, rows: Rows) -> tuple[Floats, list[str]]:
         weights, doubts = super().relevance(held, rows)
-        if _fails(held, weights):
-            return weights, doubts
-        return np.ones(len(held)), doubts
+        if doubts or not _fails(held, weights):
+            return np.ones(len(held)), doubts
+        return weights, doubts
 
 
 def _fails(held: HeldOut, weights: Floats) -> bool:
