@@ -14,10 +14,14 @@ from stream_of_days import BASELINE, NAMES, SCHEMA, SPEC, T0, Stream, accuracy
 
 from counting import calls
 from everloop.data.schema import Feature, Schema
+from everloop.monitor.estimation.heldout import hold
+from everloop.monitor.gauges import Gauge
 from everloop.monitor.inputs import Chain, inspect
+from everloop.monitor.judging import Judging
 from everloop.monitor.performance import Baseline
 from everloop.monitor.profile import profile
 from everloop.monitor.spans import DAY
+from everloop.monitor.spec import MonitorSpec, PerformanceSpec
 from everloop.monitor.watch import Watch
 from everloop.monitor.windows import Alert
 from everloop.store.database import Database
@@ -246,3 +250,27 @@ def test_ten_times_the_rows_of_a_window_cost_no_more_steps() -> None:
         return calls(lambda: inspect("e", T0, rows, schema, reference, SPEC, Chain(), lambda: None))
 
     assert steps(6_500) <= 1.1 * steps(650)
+
+
+def test_early_labels_make_what_is_expected_surer(stream: Stream) -> None:
+    """Of a day a third is labelled, long before its labels are due."""
+    frame = pl.DataFrame(stream.columns(1_000))
+    rng = np.random.default_rng(2)
+    answers = rng.random(1_000) < 0.5
+    truth = np.where(rng.random(1_000) < 0.8, answers, ~answers)
+    p = np.column_stack([1.0 - answers, answers]).astype(float)
+    held = hold(frame, SCHEMA, truth.astype(int), answers.astype(int), p)
+    judging = Judging((Gauge("accuracy", accuracy, True, (0.0, 1.0)),), held)
+    late = MonitorSpec(window="1d", performance=PerformanceSpec(labels_after="30d"))
+    stream.day(0, label=False)
+    stream.label([f"0-{i}" for i in range(0, 1_000, 3)], [True] * 334)
+    stream.day(1, label=False)
+    stream.day(2, label=False)
+    stream.tick(spec=late, judging=judging)
+    second, first = stream.windows.page("e")
+    assert first.performance is not None and second.performance is not None
+    assert first.performance["state"] == "waiting" and first.labelled == 0
+    powered = first.performance["prediction_powered"]
+    assert powered["labelled"] == 334 and powered["score"]["value"] < 0.7
+    assert first.performance["expected"]["metrics"]["accuracy"]["value"] > 0.7
+    assert "prediction_powered" not in second.performance

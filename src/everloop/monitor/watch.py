@@ -146,10 +146,12 @@ class _Look:
     def close(self) -> list[Alert]:
         """Evaluate every window that is over and was not looked at, oldest first."""
         new: list[Alert] = []
-        start = self.latest.end if self.latest else self.spans.first(self.extent.first)
+        first = start = self.latest.end if self.latest else self.spans.first(self.extent.first)
         while (span := self.spans.next(start, self.seen)) is not None:
             new += self._evaluate(*span) or []
             start = span[1]
+        if start > first:
+            self._trickle()
         return new
 
     def late(self) -> list[Alert]:
@@ -277,18 +279,17 @@ class _Look:
                 window, performance=performance, labelled=labelled, updated=now_ms()
             )
             new += self._save(fresh, alerts, window)
-        self._trickle()
         return new
 
     def _trickle(self) -> None:
         """Strengthen what is expected of the newest windows by the labels that came early."""
         for window in self.windows.page(self.endpoint, limit=AGAIN):
             waiting = window.performance or {}
-            early = waiting.get("state") == "waiting" and "expected" in waiting
-            if early and waiting.get("looked", 0) < self.extent.feedback_parts:
-                seen = {"looked": self.extent.feedback_parts}
-                performance = waiting | self._powered(window) | seen
-                self._save(msgspec.structs.replace(window, performance=performance), [], window)
+            if waiting.get("state") == "waiting" and waiting.get("expected"):
+                performance = waiting | self._powered(window)
+                if performance != waiting:
+                    fresh = msgspec.structs.replace(window, performance=performance)
+                    self._save(fresh, [], window)
 
     def _powered(self, window: Window) -> dict[str, Any]:
         metric = (window.performance or {})["baseline"]["metric"]

@@ -12,6 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 from everloop.monitor.estimation.heldout import Floats
 
 SMALLEST = 1e-6
+TENTHS, MISFIT = 10, 23.2  # the latter is the 99th percentile of chi-square with 10 degrees
 PRIOR = 1.0  # rows' worth of belief, per parameter, that the probabilities are right as they are
 GATHERED = 1_000  # points that a calibration is fitted to
 
@@ -22,8 +23,9 @@ def calibrate(proba: Floats, y: Floats, weights: Floats) -> Calibration:
     """The map from probabilities, n by k, to how often each class was there, n by k.
 
     Of two classes the mean of a beta calibration (Kull, Silva Filho & Flach, AISTATS 2017: smooth,
-    few parameters) and of isotonic regression (Zadrozny & Elkan, KDD 2002: any rising shape); of
-    more each class against the rest, made to sum to 1. ``y`` are codes; ``weights`` of the rows.
+    few parameters) and of isotonic regression (Zadrozny & Elkan, KDD 2002: any rising shape), or
+    the latter alone where the former has the wrong shape; of more each class against the rest,
+    made to sum to 1. ``y`` are codes; ``weights`` of the rows.
     """
     k = proba.shape[1]
     if k == 2:
@@ -52,7 +54,17 @@ def _one_map(p: Floats, happened: np.ndarray, weights: Floats) -> Calibration:
     smooth = _beta(p, happened, weights)
     steps = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0)
     steps.fit(p, happened, sample_weight=weights)
+    if _misfits(smooth(p), happened, weights):
+        return lambda q: np.asarray(steps.predict(q))
     return lambda q: np.asarray((smooth(q) + steps.predict(q)) / 2)
+
+
+def _misfits(said: Floats, happened: Floats, weights: Floats) -> bool:
+    """Whether tenths of the rows say that a curve has the wrong shape (Hosmer & Lemeshow, 1980)."""
+    bins = (np.argsort(np.argsort(said, kind="stable")) * TENTHS) // len(said)
+    away = np.bincount(bins, weights * (happened - said))
+    spread = np.bincount(bins, weights * said * (1 - said))
+    return bool((away**2 / np.maximum(spread, SMALLEST)).sum() > MISFIT)
 
 
 def _gathered(p: Floats, happened: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
