@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from everloop.loop.declaration import from_dict as from_dict
     from everloop.loop.direct import promote as promote
     from everloop.loop.exporting import export as export
+    from everloop.loop.feeding import feedback as feedback
     from everloop.loop.initial import initialise
     from everloop.loop.loop import Loop as Loop
     from everloop.loop.loop import declare as declare
@@ -54,6 +55,7 @@ _HOME = {
     "declare": "everloop.loop.loop",
     "export": "everloop.loop.exporting",
     "export_mlflow": "everloop.loop.moving",
+    "feedback": "everloop.loop.feeding",
     "from_dict": "everloop.loop.declaration",
     "gc": "everloop.loop.cleaning",
     "import_mlflow": "everloop.loop.moving",

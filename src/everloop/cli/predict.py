@@ -70,7 +70,7 @@ def _batch(model: str, source: str, folder: Path, as_json: bool, detail: dict[st
         raise invalid("--to", None, "a new folder, or a database's URL with --table")
     keep = tuple(name.strip() for name in detail.pop("keep").split(",") if name.strip())
     batch = Batch(model=model, source=source, keep=keep, **detail).from_folder(Path.cwd())
-    with Project.open(folder) as project, _progress(quiet=as_json) as tell:
+    with Project.open(folder) as project, rows_progress(quiet=as_json) as tell:
         done = predicted(project, batch, actor="cli", tell=tell)
     if as_json:
         print_json(done)
@@ -83,7 +83,7 @@ def _batch(model: str, source: str, folder: Path, as_json: bool, detail: dict[st
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Tell]:
+def rows_progress(quiet: bool) -> Iterator[Tell]:
     """How many rows are done, and how many a second; nothing for ``--json``, and in a pipe."""
     shown = Progress(
         BarColumn(),

@@ -23,6 +23,7 @@ from everloop.durations import milliseconds
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.hiding import rules_of
+from everloop.monitor.importing import Importer
 from everloop.monitor.keeping import LogKeeper
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.receiving import Receiver
@@ -78,6 +79,7 @@ class Project:
         self.moves = MoveStore(self.db, self.events)
         self.cycles = CycleStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
+        self.importer = Importer(self.db, self.blobs)
         self.windows = WindowStore(self.db)
         self.receiver = Receiver(self.db, self.state / "log")
         self.log_keeper = LogKeeper(self.db, self.blobs, self.events)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import httpx
 import msgspec
 import polars as pl
 
+from everloop.data.streams import open_table
 from everloop.deploy.attribution import Explanation
 from everloop.deploy.rollouts import Do, Rollout, no_rollout
 from everloop.deploy.serving.standing import Standing
@@ -25,12 +27,14 @@ from everloop.loop.cycles import Cycle, Step
 from everloop.loop.following import Progress, follow
 from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
+from everloop.monitor.feedback import Fed
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
 from everloop.tracking.client.remote import error_of
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.3
+PIECE = 50_000  # rows of labels in a request
 
 
 class Server:
@@ -102,6 +106,21 @@ class Server:
         """Every data plane that the control plane knows to run."""
         found = self.call("GET", "/status", dict[str, Any])
         return msgspec.convert(found.get("planes", []), list[Standing])
+
+    def feedback(self, source: Path, endpoint: str | None, columns: dict[str, str | None]) -> Fed:
+        """Send the labels of a file of this machine, some ten thousand rows at a time."""
+        name = endpoint or self.loop().endpoint
+        given = {key: value for key, value in columns.items() if value is not None}
+        fed = Fed()
+        text = [columns["id"] or "id"]
+        table = open_table(str(source), Path.cwd(), text)
+        for rows in table.batches(table.names(), rows=PIECE):
+            body = io.BytesIO()
+            rows.write_parquet(body)
+            path = f"/endpoints/{name}/feedback"
+            sent = self.call("POST", path, Fed, params=given, content=body.getvalue())
+            fed = fed.plus(sent)
+        return fed
 
     def loop(self, name: str | None = None) -> RemoteLoop:
         """The loop called ``name``, or the only one."""

@@ -142,6 +142,42 @@ class PredictionLog:
             found = found.filter(pl.col("id").is_in(pl.Series(ids, dtype=pl.String).implode()))
         return found.with_columns(label_values(found["label"]))
 
+    def label_history(self, endpoint: str, ids: pl.Series) -> pl.DataFrame:
+        """Every label that came for these ids, ``id``, ``at`` (ms) and ``label`` (JSON), by time.
+
+        More than one a row's id are corrections; the last one counts.
+        """
+        wanted = pl.DataFrame({"id": ids.cast(pl.String)}).unique()
+        found = [pl.DataFrame(schema={"id": pl.String, "at": pl.Int64, "label": pl.String})]
+        for part in self._parts(endpoint, "feedback"):
+            rows = from_parquet(self.blobs.get(part.digest))
+            found.append(rows.join(wanted, on="id", how="semi", maintain_order="left"))
+        return by_time(pl.concat(found), "at")
+
+    def asked(self, endpoint: str, start: int, end: int) -> pl.DataFrame:
+        """``id`` and ``at`` (of the request, ms) of answered rows with times in ``[start, end)``.
+
+        Each id once, as it was asked the first time.
+        """
+        selection = Selection(start, end, meta=("id", "at"))
+        parts = self._overlapping(endpoint, selection)
+        found = [selection.read(self.blobs.get(p.digest), features=False) for p in parts]
+        none = pl.DataFrame(schema={"id": pl.String, "at": pl.Int64})
+        rows = by_time(pl.concat([none, *found]), "at")
+        return rows.filter(rows["id"].is_first_distinct())
+
+    def known_ids(self, endpoint: str, ids: pl.Series) -> pl.Series:
+        """Those of the ids that some row of the log has."""
+        left = pl.DataFrame({"id": ids.cast(pl.String)}).unique()
+        found = [pl.Series("id", [], dtype=pl.String)]
+        for part in _newest_first(self._parts(endpoint, "predictions")):
+            if not left.height:
+                break
+            rows = from_parquet(self.blobs.get(part.digest), ["id"]).unique()
+            found.append(left.join(rows, on="id", how="semi")["id"])
+            left = left.join(rows, on="id", how="anti")
+        return pl.concat(found)
+
     def labelled(
         self,
         endpoint: str,

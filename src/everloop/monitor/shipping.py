@@ -119,7 +119,7 @@ class Shipper:
             if (conn.execute(at).scalar() or 0) != batch.start:
                 return 0  # another process shipped it meanwhile
             for (endpoint, frame), digest in zip(batch.frames.items(), digests, strict=True):
-                self._add_part(conn, kind, endpoint, frame, digest, now)
+                add_part(conn, kind, endpoint, frame, digest, now)
             conn.execute(
                 upsert(log_offsets, ["segment"], ["offset", "updated"]),
                 {"segment": batch.segment, "offset": batch.stop, "updated": now},
@@ -128,25 +128,26 @@ class Shipper:
 
         return refer(self.db, self.blobs, keep, write)
 
-    @staticmethod
-    def _add_part(
-        conn: sa.Connection, kind: str, endpoint: str, frame: pl.DataFrame, digest: str, now: int
-    ) -> None:
-        mine = (log_parts.c.endpoint == endpoint) & (log_parts.c.kind == kind)
-        newest = conn.execute(sa.select(sa.func.max(log_parts.c.part)).where(mine)).scalar()
-        span = frame["time" if kind == "predictions" else "at"]
-        conn.execute(
-            sa.insert(log_parts).values(
-                endpoint=endpoint,
-                kind=kind,
-                part=(newest or 0) + 1,
-                digest=digest,
-                rows=frame.height,
-                first=span.min(),
-                last=span.max(),
-                created=now,
-            )
+
+def add_part(
+    conn: sa.Connection, kind: str, endpoint: str, frame: pl.DataFrame, digest: str, now: int
+) -> None:
+    """Enter a stored part under the next number, in the transaction of ``conn``."""
+    mine = (log_parts.c.endpoint == endpoint) & (log_parts.c.kind == kind)
+    newest = conn.execute(sa.select(sa.func.max(log_parts.c.part)).where(mine)).scalar()
+    span = frame["time" if kind == "predictions" else "at"]
+    conn.execute(
+        sa.insert(log_parts).values(
+            endpoint=endpoint,
+            kind=kind,
+            part=(newest or 0) + 1,
+            digest=digest,
+            rows=frame.height,
+            first=span.min(),
+            last=span.max(),
+            created=now,
         )
+    )
 
 
 def _bytes(path: Path) -> int:

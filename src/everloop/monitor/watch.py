@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from everloop.data.schema import Schema
 from everloop.durations import milliseconds
 from everloop.monitor.answers import Scoring, measure_window
+from everloop.monitor.coverage import BEFORE, look_at_labels
 from everloop.monitor.expecting import Expecting
 from everloop.monitor.inputs import Chain, answers_of, inspect, profile_rows, restarted
 from everloop.monitor.judging import Judging
@@ -275,11 +276,19 @@ class _Look:
             if self.spec.sequential and performance["state"] == "done" and not window.quarantined:
                 performance["sequential"], seen = self._errors(window)
                 alerts = [*alerts, *seen]
+            labels, late = self._labels(window)
+            performance["labels"] = labels
             fresh = msgspec.structs.replace(
                 window, performance=performance, labelled=labelled, updated=now_ms()
             )
-            new += self._save(fresh, alerts, window)
+            new += self._save(fresh, [*alerts, *late], window)
         return new
+
+    def _labels(self, window: Window) -> tuple[dict[str, Any], list[Alert]]:
+        """How many of its labels came, and how late, beside the windows before."""
+        earlier = self.windows.page(self.endpoint, before=window.start, limit=BEFORE)
+        found, alerts = look_at_labels(self.log, window, earlier, self.spec.min_rows)
+        return msgspec.to_builtins(found), alerts
 
     def _trickle(self) -> None:
         """Strengthen what is expected of the newest windows by the labels that came early."""

@@ -17,7 +17,7 @@ from everloop.store.tables import alerts, windows
 
 MAX_PAGE = 1000
 
-AlertKind = Literal["quality", "drift", "performance", "estimate", "log"]
+AlertKind = Literal["quality", "drift", "performance", "estimate", "labels", "log"]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

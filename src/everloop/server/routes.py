@@ -31,6 +31,7 @@ from everloop.loop.batches.records import Batch
 from everloop.loop.cycles import Cycle
 from everloop.loop.direct import Promoted
 from everloop.loop.watching import Looked
+from everloop.monitor.feedback import Fed
 from everloop.monitor.receiving import Size
 from everloop.monitor.windows import Window
 from everloop.registry.models import Model, ModelVersion
@@ -43,6 +44,7 @@ from everloop.server.api import (
     experiments,
     explanations,
     exports,
+    feeding,
     ingest,
     live,
     loops,
@@ -350,6 +352,9 @@ SERVING = (
           "Make the new version the champion now", body=rollouts.WordBody, answer=Rollout),
     Route("POST", ROLLOUT + "/rollback", rollouts.rollback, "write",
           "Give the champion its traffic back now", body=rollouts.WordBody, answer=Rollout),
+    Route("POST", ENDPOINT + "/feedback", feeding.feedback, "write",
+          "Bring a table of labels: CSV, Parquet, JSON lines or a JSON list", body=bytes,
+          answer=Fed, query=feeding.COLUMNS, raw=True, slow=True),
     Route("GET", ENDPOINT + "/windows", serving.windows, "read", "Windows, newest first",
           answer=Page, query=KEYSET),
     Route("GET", ENDPOINT + "/windows/{start}", serving.window, "read",

@@ -37,7 +37,7 @@ class Rows(NamedTuple):
 
 def open_source(batch: Batch, base: Path, text: Collection[str]) -> Table:
     """The table that ``batch.source`` names; of a folder all files of its one kind."""
-    return open_table(_of_folder(batch.source, base), base, text, batch.query)
+    return open_table(of_folder(batch.source, base), base, text, batch.query)
 
 
 def rows_from(table: Table, parts: Sequence[Part], after: Piece | None) -> Iterator[Rows]:
@@ -67,7 +67,7 @@ def cut(rows: Iterator[Rows], size: int, first: int = 0) -> Iterator[tuple[int, 
                 number, room = number + 1, size
 
 
-def _of_folder(source: str, base: Path) -> str:
+def of_folder(source: str, base: Path) -> str:
     if is_database(source) or scheme(source) in OBJECTS:
         return source
     folder = base / Path(source).expanduser()

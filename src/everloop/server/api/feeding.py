@@ -1,0 +1,43 @@
+"""Labels and predictions that are sent as tables."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+import polars as pl
+
+from everloop.data.sources import read_table
+from everloop.errors import invalid
+from everloop.loop.feeding import Feeder
+from everloop.monitor.feedback import Fed
+from everloop.server.call import Call
+
+COLUMNS = ("id", "label", "time")
+
+
+def feedback(call: Call) -> Fed:
+    """The labels in the body: CSV, Parquet, JSON lines or a JSON list of objects."""
+    columns = {name: call.query.get(name) for name in COLUMNS}
+    feeder = Feeder(call.project, call.path["endpoint"], **columns)
+    call.project.log.ship()
+    return feeder.frame(table_of(bytes(call.body), feeder.id_names))
+
+
+def table_of(body: bytes, text: Collection[str] = ()) -> pl.DataFrame:
+    """The rows of a body, whose first bytes tell its form; columns ``text`` stay as written."""
+    start = body[:64].lstrip()
+    if not start:
+        raise invalid("body", "<nothing>", "a table as CSV, Parquet, JSON lines or a JSON list")
+    if start.startswith(b"["):
+        try:
+            return pl.read_json(body)
+        except pl.exceptions.PolarsError:
+            raise invalid("body", "<text>", "a JSON list of objects") from None
+    suffix = ".parquet" if start.startswith(b"PAR1") else ".csv"
+    suffix = ".jsonl" if start.startswith(b"{") else suffix
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"body{suffix}"
+        path.write_bytes(body)
+        return read_table(path.name, Path(folder), text)
