@@ -93,9 +93,9 @@ def test_a_folder_is_watched(project: Project) -> None:
 
 def test_what_is_wrong_is_one_sentence(project: Project) -> None:
     frame = pl.DataFrame({"id": [1], "lable": [1.5]})
-    with pytest.raises(EverloopError, match='--label: got .label., .* Did you mean "lable"'):
+    with pytest.raises(EverloopError, match=r'--label: got .label., .* Did you mean "lable"'):
         el.feedback(frame, dir=project.dir)
-    with pytest.raises(EverloopError, match='endpoint: got .sum., .* Did you mean "sums"'):
+    with pytest.raises(EverloopError, match=r'endpoint: got .sum., .* Did you mean "sums"'):
         el.feedback(frame, endpoint="sum", dir=project.dir)
     for body in (b"", b"[1", b"PAR1 no"):
         with pytest.raises(EverloopError):

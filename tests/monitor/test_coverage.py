@@ -86,6 +86,7 @@ def test_a_correction_is_counted_in_its_window(stream: Stream) -> None:
     stream.tick(spec=SPEC)
     labels = read_coverage(stream.windows.get("e", T0))
     assert labels is not None and labels.corrected == 1
+    assert labels.sentence().endswith("; 1 corrected")
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_crash_between_blob_and_commit_loses_and_doubles_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(shipping.Shipper, "_add_part", crash)
+        patch.setattr(shipping, "add_part", crash)
         with pytest.raises(KeyboardInterrupt):
             log.ship()
     with database.read() as conn:

@@ -12,6 +12,7 @@ from everloop.cli._options import project_options
 from everloop.cli._output import detail, heading, next_step, number, print_json, say, table
 from everloop.cli._target import opened
 from everloop.errors import NotFound, invalid
+from everloop.monitor.coverage import read_coverage
 from everloop.monitor.windows import Window
 
 NEWEST = 1000
@@ -38,6 +39,7 @@ def command(start: str | None, folder: Path, loop_name: str | None, as_json: boo
         _powered(performance)
         _gates(performance)
         _segments(performance)
+        _labels(window)
         _doubts(performance)
         next_step("everloop monitor", "shows the windows beside each other")
 
@@ -109,6 +111,12 @@ def _powered(performance: dict[str, Any]) -> None:
             f"{found['metric']} is {number(score['value'])} ({_interval(score)[1]}); "
             f"the labels alone say {number(alone['value'])} ({_interval(alone)[1]})."
         )
+
+
+def _labels(window: Window) -> None:
+    found = read_coverage(window)
+    if found is not None:
+        say(f"Labels: {found.sentence()}")
 
 
 def _gates(performance: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from everloop.loop.project import Project
+from everloop.monitor.coverage import read_coverage
 from everloop.monitor.windows import Window
 from everloop.store.clock import now_ms
 
@@ -28,6 +29,7 @@ class WindowPage(msgspec.Struct, frozen=True):
     metrics: list[MetricLine]
     warnings: list[str]
     blind: str
+    labels: str = ""
 
 
 def read_window(project: Project, endpoint: str, start: int) -> WindowPage:
@@ -41,6 +43,7 @@ def read_window(project: Project, endpoint: str, start: int) -> WindowPage:
         metrics=metric_lines(window),
         warnings=list(expected.get("warnings", [])),
         blind=expected.get("blind", ""),
+        labels="" if (labels := read_coverage(window)) is None else labels.sentence(),
     )
 
 

@@ -48,6 +48,18 @@ class Coverage(msgspec.Struct, frozen=True):
     early: int = 0
     episodes: Episodes = {}
 
+    def sentence(self) -> str:
+        """``270 of 300 rows, 90.0% when due, after 2.1 h at the median; 3 corrected``."""
+        parts = [f"{self.labelled:,} of {self.rows:,} rows, {self.coverage:.1%} when due"]
+        if self.delays:
+            half, most, _ = map(spoken, self.delays)
+            parts[0] += f", after {half} at the median and {most} for nine in ten"
+        if self.corrected:
+            parts.append(f"{self.corrected:,} corrected")
+        if self.early:
+            parts.append(f"{self.early:,} before their prediction by the clocks")
+        return "; ".join(parts)
+
 
 def look_at_labels(
     log: PredictionLog, window: Window, before: list[Window], min_rows: int

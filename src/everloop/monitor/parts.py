@@ -97,7 +97,7 @@ def label_values(labels: pl.Series) -> pl.Series:
     kinds = {type(value) for value in values}
     dtypes = {bool: pl.Boolean, str: pl.String, int: pl.Int64, float: pl.Float64}
     if kinds == {int, float}:
-        kinds = {float}
+        kinds, values = {float}, [float(value) for value in values]
     if len(kinds) != 1 or (kind := kinds.pop()) not in dtypes:
         return labels
     return labels.replace_strict(texts, values, default=None, return_dtype=dtypes[kind])
