@@ -33,6 +33,8 @@ NESTED = {
     "deploy.serving": "ServingSpec",
     "monitor.performance": "PerformanceSpec",
     "monitor.log": "LogSpec",
+    "monitor.health": "HealthSpec",
+    "monitor.alerts": "RuleSpec",
 }
 
 
@@ -131,6 +133,8 @@ def _kind(annotation: str) -> str:
         "bool": "true or false",
     }
     parts = [part for part in annotation.split(" | ") if part != "None"]
+    if parts[0].startswith("tuple[RuleSpec"):
+        return "list of tables"
     if parts[0].startswith("tuple[Literal["):
         return "list of " + parts[0].removeprefix("tuple[Literal[").partition("]")[0]
     if parts[0].startswith("Literal"):

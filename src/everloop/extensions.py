@@ -93,6 +93,7 @@ sequential_detectors: Registry[Any] = Registry("sequential detector", "everloop.
 controls: Registry[Any] = Registry("control of false alarms", "everloop.monitor.controls")
 estimators: Registry[Any] = Registry("estimator", "everloop.monitor.estimation.methods")
 quality_checks: Registry[Any] = Registry("quality check", "everloop.monitor.quality")
+alert_channels: Registry[Any] = Registry("kind of channel", "everloop.monitor.alerting.channels")
 triggers: Registry[Any] = Registry("trigger", "everloop.update.triggers")
 executors: Registry[Any] = Registry("executor", "everloop.loop.executors")
 leak_checks: Registry[Any] = Registry("leakage check", "everloop.data.leaks")

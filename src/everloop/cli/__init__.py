@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "feedback": ("Bring labels to what was predicted.", "One stage"),
     "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
     "window": ("Show one window: metrics, groups, worst segments.", "One stage"),
+    "alerts": ("Show and silence alerts; test who is told.", "One stage"),
     "update": ("Take new data in if that makes a better model.", "One stage"),
     "runs": ("List, show and search what was logged.", "Tracking"),
     "experiments": ("List, add, delete and restore experiments.", "Tracking"),

@@ -190,6 +190,10 @@ def _check_keys(where: str, cls: type[msgspec.Struct], values: dict[str, Any]) -
         nested = _nested_struct(fields[key].type)
         if nested is not None and isinstance(value, dict):
             _check_keys(f"{where}.{key}", nested, value)
+        elif nested is not None and isinstance(value, list):
+            for place, item in enumerate(value):
+                if isinstance(item, dict):
+                    _check_keys(f"{where}.{key}[{place}]", nested, item)
     for key, field in fields.items():
         if field.required and key not in values:
             raise invalid(f"{where}.{key}", "<nothing>", f"a value for {key}", code="missing_key")

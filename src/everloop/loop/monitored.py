@@ -14,6 +14,7 @@ from everloop.extensions import (
     multivariate_tests,
     sequential_detectors,
 )
+from everloop.monitor.alerting.rules import check_alerts
 from everloop.monitor.spans import check_window
 from everloop.monitor.spec import MonitorSpec
 
@@ -36,6 +37,7 @@ def check_monitor(monitor: MonitorSpec) -> None:
     if monitor.min_rows < 1:
         raise invalid("monitor.min_rows", monitor.min_rows, "1 or more")
     _check_drift(monitor)
+    check_alerts(monitor)
 
 
 def _check_drift(monitor: MonitorSpec) -> None:

@@ -23,6 +23,8 @@ from everloop.durations import milliseconds
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.hiding import rules_of
+from everloop.monitor.alerting.channels._base import Channel, Surroundings, channel_of
+from everloop.monitor.alerting.desk import AlertDesk
 from everloop.monitor.importing import Importer
 from everloop.monitor.keeping import LogKeeper
 from everloop.monitor.log import PredictionLog
@@ -68,9 +70,8 @@ class Project:
         self.endpoints = EndpointStore(self.db, self.events)
         self.rollouts = RolloutStore(self.db, self.events)
         self.registry = ModelStore(self.db, self.events, serving=self.endpoints.serving)
-        self.webhooks = WebhookStore(
-            self.db, self.events, Vault(self.keys), allowed_hosts(settings.webhook_hosts)
-        )
+        hosts = allowed_hosts(settings.webhook_hosts)
+        self.webhooks = WebhookStore(self.db, self.events, Vault(self.keys), hosts)
         self.experiments = ExperimentStore(self.db, self.events)
         self.runs = RunStore(self.db, self.events)
         self.inputs = InputStore(self.db)
@@ -84,6 +85,8 @@ class Project:
         self.receiver = Receiver(self.db, self.state / "log")
         self.log_keeper = LogKeeper(self.db, self.blobs, self.events)
         self.watch = Watch(self.db, self.log, self.events)
+        around = Surroundings(os.environ, folder, hosts)
+        self.alerts = AlertDesk(self.windows, self.events, self._channels, around)
 
     @classmethod
     def open(cls, folder: Path | str = ".", settings: Settings | None = None) -> Project:
@@ -159,6 +162,16 @@ class Project:
         if not dry_run:
             self.log.purge()
         return rows
+
+    def _channels(self, endpoint: str) -> dict[str, Channel]:
+        """Where the loop of an endpoint tells its alerts, by name."""
+        found = {}
+        for name in self.cycles.loop_names():
+            declared = self.cycles.declaration(name)
+            if declared.endpoint == endpoint:
+                for channel, table in declared.monitor.channels.items():
+                    found[channel] = channel_of(table, f"monitor.channels.{channel}")
+        return found
 
     # -- packages --------------------------------------------------------------------------------
 

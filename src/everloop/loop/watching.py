@@ -95,6 +95,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
             declaration.evaluate, reference.schema, reference.held, reference.tested
         ),
     )
+    project.alerts.route(declaration.endpoint, declaration.monitor)
     considered, last_cycle = last_considered(project, declaration)
     situation = gather(
         project.windows,

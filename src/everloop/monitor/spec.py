@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -30,6 +30,32 @@ class LogSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return frozenset((*self.mask, *self.hash, *self.drop))
 
 
+class RuleSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Which alerts are told to whom, each as a table of the list ``[[monitor.alerts]]``."""
+
+    name: str = ""  # what is known as told goes by it; the rule's place in the list unless given
+    kinds: tuple[str, ...] = ()  # quality, drift, performance, log or health; all unless given
+    severity: Literal["info", "warning", "critical"] = "warning"  # at least
+    feature: str = "*"  # a pattern such as wind_*
+    segment: str = "*"  # the same, of the segment that an alert is about
+    windows: int = 1  # so many in a row before it is told
+    # What alerts told together have in common.
+    group: tuple[Literal["kind", "feature", "segment"], ...] = ("kind",)
+    channels: tuple[str, ...] = ()  # names of [monitor.channels]
+
+
+class HealthSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What an endpoint must keep to as a service; windows are of the clock."""
+
+    window: str = "5m"  # length of a window
+    error_rate: float = 0.01  # share of the requests that may be answered with 5xx
+    p99_ms: float = 1000.0  # latency that 99 % of the requests must not exceed; 0 is no target
+    shed: float = 0.05  # share of the requests that may be refused since the queue was full
+    windows: int = 2  # so many in a row beyond a target are an alert
+    min_requests: int = 20  # fewer in a window say nothing
+    core_hour: float = 0.05  # what an hour of a core costs, in your currency
+
+
 class MonitorSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Which windows are looked at, and for what."""
 
@@ -49,6 +75,9 @@ class MonitorSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     false_alarm_rate: float = 0.05  # share of alarms that may be false, over features and windows
     min_effect: float = 0.1  # from 0 to 1; a smaller drift is told, but calls for no update
     min_rows: int = 100  # a smaller window is "not enough evidence"
+    health: HealthSpec | None = HealthSpec()
+    alerts: tuple[RuleSpec, ...] = ()  # who is told of what
+    channels: dict[str, dict[str, Any]] = {}  # by name: kind, and what that kind needs
 
     def tests_of(self, feature: str) -> tuple[str, ...]:
         """Names of the drift tests that a feature is put to, as far as they take its kind."""

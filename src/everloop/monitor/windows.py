@@ -17,7 +17,7 @@ from everloop.store.tables import alerts, windows
 
 MAX_PAGE = 1000
 
-AlertKind = Literal["quality", "drift", "performance", "estimate", "labels", "log"]
+AlertKind = Literal["quality", "drift", "performance", "estimate", "labels", "log", "health"]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +83,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, Any]
     at: int
     cycle: str | None = None
+    incident: str | None = None  # what it belongs to; None until the alerts were routed
 
 
 def alert_id(endpoint: str, window: int, kind: str, feature: str | None) -> str:
@@ -158,7 +159,14 @@ class WindowStore:
         query = query.order_by(alerts.c.window.desc(), alerts.c.id)
         with self.db.read() as conn:
             rows = conn.execute(query.limit(max(1, min(limit, MAX_PAGE)))).all()
-        return [_alert(row) for row in rows]
+        return [read_alert(row) for row in rows]
+
+    def of_incident(self, incident: str) -> list[Alert]:
+        """The alerts that an incident is made of, oldest window first."""
+        query = sa.select(alerts).where(alerts.c.incident == incident)
+        with self.db.read() as conn:
+            rows = conn.execute(query.order_by(alerts.c.window, alerts.c.id).limit(MAX_PAGE)).all()
+        return [read_alert(row) for row in rows]
 
     def unmeasured(
         self, endpoint: str, seen: int, labels: int, again: int, full: float
@@ -259,5 +267,6 @@ def _window(row: sa.Row[Any]) -> Window:
     return Window(**values)
 
 
-def _alert(row: sa.Row[Any]) -> Alert:
+def read_alert(row: sa.Row[Any]) -> Alert:
+    """An alert as its row has it."""
     return Alert(**dict(row._mapping) | {"evidence": msgspec.json.decode(row.evidence)})

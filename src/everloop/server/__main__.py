@@ -67,15 +67,17 @@ def run(options: argparse.Namespace) -> int:
             max_artifact_mb=settings.max_artifact_mb,
         )
         control = None if options.no_controller else Control(project)
-        courier = Courier(project.webhooks)
-        courier.start()
+        couriers = [Courier(project.webhooks), project.alerts.courier()]
+        for courier in couriers:
+            courier.start()
         movers = [Mover(project), Mover(project, ["predict"])]
         for mover in movers:
             mover.start()
         try:
             asyncio.run(serve(app, options.host, port, options.watch_stdin, control, live))
         finally:
-            courier.stop()
+            for courier in couriers:
+                courier.stop()
             for mover in movers:
                 mover.stop()
             if control is not None:

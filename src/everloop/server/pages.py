@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from starlette.responses import RedirectResponse, Response
 
 from everloop.console import assets
+from everloop.console.alerts import AlertPage, AlertsPage, read_alert_page, read_alerts_page
 from everloop.console.cycle import CyclePage, read_cycle
 from everloop.console.endpoint import EndpointPage, read_endpoint
 from everloop.console.models import ModelPage, ModelsPage, read_model_page, read_models_page
@@ -32,6 +33,7 @@ from everloop.errors import InvalidInput, NotFound, invalid
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.loop.loop import loop_of
 from everloop.server.api import explanations
+from everloop.server.api.alerts import SilenceBody, silenced
 from everloop.server.call import Call, Comment
 from everloop.server.plane import traffic
 from everloop.server.problems import Problem
@@ -94,6 +96,43 @@ def decide(call: Call) -> Response:
     return RedirectResponse(f"/cycles/{found.id}", 303)
 
 
+def alerts(call: Call) -> Response:
+    return _page("alerts.html", alerts_json(call))
+
+
+def alerts_json(call: Call) -> AlertsPage:
+    return read_alerts_page(call.project, call.query.get("state", ""), call.before_pair())
+
+
+def alert(call: Call) -> Response:
+    return _page("alert.html", alert_json(call))
+
+
+def alert_json(call: Call) -> AlertPage:
+    return read_alert_page(call.project, call.path["alert"])
+
+
+def hush(call: Call) -> Response:
+    """The form of the page of alerts: a silence, or the end of one."""
+    word = _word(call.body, _Hush)
+    if word.do == "unsilence":
+        call.project.alerts.silences.end(word.silence, call.actor)
+    else:
+        body = SilenceBody(word.duration, word.comment, word.endpoint, word.kind, word.feature)
+        silenced(call, body)
+    return RedirectResponse("/alerts", 303)
+
+
+class _Hush(msgspec.Struct, forbid_unknown_fields=True):
+    do: Literal["silence", "unsilence"]
+    silence: str = ""
+    duration: str = "4h"
+    comment: Comment = ""
+    endpoint: str = "*"
+    kind: str = "*"
+    feature: str = "*"
+
+
 class _Steering(msgspec.Struct, forbid_unknown_fields=True):
     do: Do
     comment: Comment = ""
@@ -104,7 +143,7 @@ class _Decision(msgspec.Struct, forbid_unknown_fields=True):
     comment: Comment = ""
 
 
-W = TypeVar("W", _Steering, _Decision)
+W = TypeVar("W", _Steering, _Decision, _Hush)
 
 
 def _word(body: bytes, kind: type[W]) -> W:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from everloop.console.alerts import AlertPage, AlertsPage
 from everloop.console.cycle import CyclePage
 from everloop.console.endpoint import EndpointPage
 from everloop.console.models import ModelPage, ModelsPage
@@ -31,6 +32,8 @@ from everloop.loop.batches.records import Batch
 from everloop.loop.cycles import Cycle
 from everloop.loop.direct import Promoted
 from everloop.loop.watching import Looked
+from everloop.monitor.alerting.desk import AlertDetail
+from everloop.monitor.alerting.silences import Silence
 from everloop.monitor.feedback import Fed
 from everloop.monitor.receiving import Size
 from everloop.monitor.windows import Window
@@ -38,6 +41,7 @@ from everloop.registry.models import Model, ModelVersion
 from everloop.registry.webhooks.records import Webhook
 from everloop.server import health, pages
 from everloop.server.api import (
+    alerts,
     artifacts,
     check,
     cycles,
@@ -141,6 +145,16 @@ PAGES = (
           "A version's page as JSON", answer=VersionPage),
     Route("GET", "/models/{model}/versions/{version}", pages.version, "read", "A version's page",
           media=HTML),
+    Route("GET", "/alerts.json", pages.alerts_json, "read", "The page of alerts as JSON",
+          answer=AlertsPage, query=("state", "before")),
+    Route("GET", "/alerts", pages.alerts, "read", "The page of alerts", media=HTML,
+          query=("state", "before")),
+    Route("POST", "/alerts", pages.hush, "write",
+          "Its form: do silence, for how long and why; or unsilence; leads to it again",
+          body=bytes, raw=True, status=303, media=HTML),
+    Route("GET", "/alerts/{alert}.json", pages.alert_json, "read", "An alert's page as JSON",
+          answer=AlertPage),
+    Route("GET", "/alerts/{alert}", pages.alert, "read", "An alert's page", media=HTML),
     Route("GET", "/operations.json", pages.operations_json, "admin",
           "The page of webhooks, imports, exports and events as JSON", answer=OperationsPage),
     Route("GET", "/operations", pages.operations, "admin",
@@ -362,6 +376,27 @@ SERVING = (
     Route("GET", ENDPOINT + "/alerts", serving.alerts, "read", "Alerts, newest first",
           answer=Page, query=KEYSET),
 )
+ALERTS = (
+    Route("GET", V1 + "/alerts", alerts.listing, "read",
+          "What was found and whether it goes on, the newest first", answer=Page,
+          query=("endpoint", "state", *KEYSET)),
+    Route("GET", V1 + "/alerts/{alert}", alerts.get, "read",
+          "One of them, with its evidence and who was told", answer=AlertDetail),
+    Route("GET", V1 + "/alert-deliveries", alerts.deliveries, "read",
+          "What was told to channels, or waits, or failed", answer=Page,
+          query=("state", *KEYSET)),
+    Route("GET", V1 + "/silences", alerts.silences, "read", "Silences, the last to end first",
+          answer=Page, query=("limit",)),
+    Route("POST", V1 + "/silences", alerts.silence, "write",
+          "Let nobody be told of something for a while", body=alerts.SilenceBody, answer=Silence,
+          status=201),
+    Route("DELETE", V1 + "/silences/{silence}", alerts.unsilence, "write",
+          "Take a silence back", answer=Silence),
+    Route("GET", LOOP + "/channels", alerts.channels, "read",
+          "The channels that a loop declares, without their secrets", answer=OBJECT),
+    Route("POST", LOOP + "/channels/{channel}/test", alerts.test, "admin",
+          "Send a test to a channel now", answer=alerts.ChannelTested, slow=True),
+)
 MOVES = (
     Route("GET", V1 + "/imports", moves.imports, "admin", "Imports, newest first", answer=Page,
           query=("after", "limit")),
@@ -395,4 +430,15 @@ MOVES = (
           "Let a batch that is over go on", answer=Move),
 )
 # fmt: on
-ROUTES = (*PAGES, *PROCESS, *LOOPS, *REGISTRY, *TRACKING, *RECORDS, *ARTIFACTS, *MOVES, *SERVING)
+ROUTES = (
+    *PAGES,
+    *PROCESS,
+    *LOOPS,
+    *REGISTRY,
+    *TRACKING,
+    *RECORDS,
+    *ARTIFACTS,
+    *MOVES,
+    *SERVING,
+    *ALERTS,
+)  # fmt: skip

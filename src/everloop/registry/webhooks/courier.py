@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,6 +22,7 @@ from everloop.registry.webhooks.records import Outcome
 from everloop.registry.webhooks.sending import TOTAL_SECONDS, send
 from everloop.registry.webhooks.store import WebhookStore
 from everloop.store.clock import now_ms
+from everloop.store.database import Database
 from everloop.store.tables import webhook_deliveries, webhooks
 
 log = logging.getLogger("everloop.webhooks")
@@ -35,19 +37,37 @@ FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 1.0, 4.0, 3600.0  # seconds; nine attempts 
 KEEP_MS = 30 * 24 * 3600 * 1000
 """How long a delivery that is over stays listed."""
 
-_D = webhook_deliveries.c
 
+class Carrier(ABC):
+    """A thread that looks for what is due in a table of deliveries, and a few that send it.
 
-class Courier:
-    """A thread that looks for what is due, and a few that send it."""
+    The table has the columns id, state (waiting, sent, failed), attempts, due, status, error,
+    created and updated; a delivery is due while ``due`` is not NULL. :meth:`attempt` is called from
+    several threads at once and raises nothing that is the receiver's fault.
+    """
 
-    def __init__(self, store: WebhookStore) -> None:
-        self.store = store
+    def __init__(self, db: Database, table: sa.Table, name: str) -> None:
+        self.db = db
+        self.table = table
+        self.name = name
         self._stop = threading.Event()
         self._free = threading.BoundedSemaphore(AT_ONCE)
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook")
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=name)
+        self._thread = threading.Thread(target=self._run, name=f"{name}-courier", daemon=True)
         self._tidied = 0
+
+    @abstractmethod
+    def attempt(self, row: Any) -> tuple[Outcome, bool]:
+        """Send one delivery; what came of it, and whether it is over even if that failed."""
+
+    def due(self, now: int) -> sa.Select[tuple[str]]:
+        """The ids of what may be sent now."""
+        due = self.table.c.due
+        return sa.select(self.table.c.id).where(due <= now).order_by(due)
+
+    def details(self) -> sa.Select[Any]:
+        """What :meth:`attempt` is given of each delivery."""
+        return sa.select(self.table)
 
     def start(self) -> None:
         """Return at once; what waits is sent from now on."""
@@ -74,7 +94,7 @@ class Courier:
                 while not self._stop.is_set() and self._hand_out():
                     pass
             except EverloopError as error:
-                log.warning("webhooks wait: %s", error.message)
+                log.warning("%s deliveries wait: %s", self.name, error.message)
                 self._stop.wait(5)
             except Exception:
                 log.exception("the courier stumbled; it goes on")
@@ -98,47 +118,35 @@ class Courier:
         try:
             self._deliver(row)
         except EverloopError as error:
-            log.warning("webhook delivery %s: %s", row.id, error.message)
+            log.warning("%s delivery %s: %s", self.name, row.id, error.message)
         except Exception:
-            log.exception("webhook delivery %s", row.id)
+            log.exception("%s delivery %s", self.name, row.id)
         finally:
             self._free.release()
 
     def _take(self, most: int) -> list[Any]:
         """Take due deliveries, so that nobody else does while the lease lasts."""
-        now = now_ms()
-        due = sa.select(_D.id).where(_D.due <= now).order_by(_D.due).limit(most)
-        with self.store.db.read() as conn:
+        now, columns = now_ms(), self.table.c
+        due = self.due(now).limit(most)
+        with self.db.read() as conn:
             if conn.execute(due).first() is None:  # most looks end here, without a lock
                 return []
-        with self.store.db.write() as conn:
+        with self.db.write() as conn:
             ids = list(conn.execute(due.with_for_update(skip_locked=True)).scalars())
             if not ids:
                 return []
-            change = sa.update(webhook_deliveries).where(_D.id.in_(ids))
-            conn.execute(change.values(due=now + LEASE_MS, attempts=_D.attempts + 1, updated=now))
-            query = sa.select(
-                webhook_deliveries, webhooks.c.url, webhooks.c.secret, webhooks.c.status.label("on")
-            ).join(webhooks, webhooks.c.id == _D.webhook)
-            return list(conn.execute(query.where(_D.id.in_(ids))))
+            change = sa.update(self.table).where(columns.id.in_(ids))
+            conn.execute(
+                change.values(due=now + LEASE_MS, attempts=columns.attempts + 1, updated=now)
+            )
+            return list(conn.execute(self.details().where(columns.id.in_(ids))))
 
     def _deliver(self, row: Any) -> None:
-        if row.on != "ACTIVE":
-            outcome, over = Outcome(error="The webhook is disabled."), True
-        else:
-            outcome, over = self._send(row), row.attempts >= ATTEMPTS
-        self._settle(row, outcome, over)
-
-    def _send(self, row: Any) -> Outcome:
-        try:
-            secret = self.store.vault.open(row.secret) if row.secret else None
-        except Integrity as error:
-            return Outcome(error=error.message)
-        return send(row.url, row.id, row.payload, secret, self.store.hosts)
+        self._settle(row, *self.attempt(row))
 
     def _settle(self, row: Any, outcome: Outcome, over: bool) -> None:
         """Record what came of it, unless the lease ran out and somebody else took it."""
-        now = now_ms()
+        now, columns = now_ms(), self.table.c
         values: dict[str, Any] = {
             "status": outcome.status, "error": outcome.error, "updated": now,
         }  # fmt: skip
@@ -148,14 +156,14 @@ class Courier:
             values |= {"state": "failed", "due": None}
         else:
             values["due"] = now + int(max(pause(row.attempts), outcome.wait or 0.0) * 1000)
-        mine = (_D.id == row.id) & (_D.attempts == row.attempts) & (_D.state == "waiting")
-        with self.store.db.write() as conn:
-            conn.execute(sa.update(webhook_deliveries).where(mine).values(**values))
+        mine = (columns.id == row.id) & (columns.attempts == row.attempts)
+        with self.db.write() as conn:
+            waiting = mine & (columns.state == "waiting")
+            conn.execute(sa.update(self.table).where(waiting).values(**values))
         if not outcome.ok:
             log.info(
-                "webhook %s, delivery %s, attempt %s: %s",
-                row.webhook, row.id, row.attempts, outcome.error,
-            )  # fmt: skip
+                "%s delivery %s, attempt %s: %s", self.name, row.id, row.attempts, outcome.error
+            )
 
     def _tidy(self) -> None:
         """Once an hour, forget what has long been over."""
@@ -163,9 +171,34 @@ class Courier:
         if now - self._tidied < 3600_000:
             return
         self._tidied = now
-        old = (_D.state != "waiting") & (_D.created < now - KEEP_MS)
-        with self.store.db.write() as conn:
-            conn.execute(sa.delete(webhook_deliveries).where(old))
+        old = (self.table.c.state != "waiting") & (self.table.c.created < now - KEEP_MS)
+        with self.db.write() as conn:
+            conn.execute(sa.delete(self.table).where(old))
+
+
+class Courier(Carrier):
+    """Sends what webhooks are told."""
+
+    def __init__(self, store: WebhookStore) -> None:
+        super().__init__(store.db, webhook_deliveries, "webhook")
+        self.store = store
+
+    def details(self) -> sa.Select[Any]:
+        return sa.select(
+            webhook_deliveries, webhooks.c.url, webhooks.c.secret, webhooks.c.status.label("on")
+        ).join(webhooks, webhooks.c.id == webhook_deliveries.c.webhook)
+
+    def attempt(self, row: Any) -> tuple[Outcome, bool]:
+        if row.on != "ACTIVE":
+            return Outcome(error="The webhook is disabled."), True
+        return self._send(row), row.attempts >= ATTEMPTS
+
+    def _send(self, row: Any) -> Outcome:
+        try:
+            secret = self.store.vault.open(row.secret) if row.secret else None
+        except Integrity as error:
+            return Outcome(error=error.message)
+        return send(row.url, row.id, row.payload, secret, self.store.hosts)
 
 
 def pause(attempts: int) -> float:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from urllib.parse import SplitResult, quote
 
@@ -39,17 +39,24 @@ def send(
     ``delivery`` is the same for each attempt, so that a receiver can tell a repetition.
     """
     timestamp = str(int(time.time()))
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "everloop",
-        "X-MLflow-Delivery-Id": delivery,
-        "X-MLflow-Timestamp": timestamp,
-        "Connection": "close",
-    }
+    headers = {"X-MLflow-Delivery-Id": delivery, "X-MLflow-Timestamp": timestamp}
     if secret:
         headers["X-MLflow-Signature"] = signature(secret, delivery, timestamp, payload)
+    return post(url, payload, headers, hosts)
+
+
+def post(
+    url: str, payload: str, headers: Mapping[str, str], hosts: Collection[str] = ()
+) -> Outcome:
+    """Post JSON with these headers beside our own; what goes wrong is in the outcome."""
+    sent = {
+        "Content-Type": "application/json",
+        "User-Agent": "everloop",
+        **headers,
+        "Connection": "close",
+    }
     try:
-        return _post(check_url(url, hosts), payload.encode(), headers, hosts)
+        return _post(check_url(url, hosts), payload.encode(), sent, hosts)
     except EverloopError as error:
         return Outcome(error=error.message)
     except ssl.SSLError as error:

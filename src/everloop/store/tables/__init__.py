@@ -5,7 +5,16 @@ from everloop.store.tables.data import datasets
 from everloop.store.tables.deploy import endpoints, rollouts
 from everloop.store.tables.events import event_head, events
 from everloop.store.tables.loop import cycle_steps, cycles, loops
-from everloop.store.tables.monitor import alerts, log_offsets, log_parts, windows
+from everloop.store.tables.monitor import (
+    alert_deliveries,
+    alert_incidents,
+    alert_silences,
+    alerts,
+    health_windows,
+    log_offsets,
+    log_parts,
+    windows,
+)
 from everloop.store.tables.moving import moves
 from everloop.store.tables.registry import (
     model_aliases,
@@ -38,6 +47,9 @@ from everloop.store.tables.tracking import (
 )
 
 __all__ = [
+    "alert_deliveries",
+    "alert_incidents",
+    "alert_silences",
     "alerts",
     "artifact_parts",
     "artifact_uploads",
@@ -50,6 +62,7 @@ __all__ = [
     "events",
     "experiment_tags",
     "experiments",
+    "health_windows",
     "log_offsets",
     "log_parts",
     "logged_model_metrics",

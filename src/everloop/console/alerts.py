@@ -1,0 +1,68 @@
+"""The pages of alerts: what was found, whether it goes on, who was told and what was done."""
+
+from __future__ import annotations
+
+import msgspec
+
+from everloop.errors import NotFound
+from everloop.loop.cycles import Cycle
+from everloop.loop.project import Project
+from everloop.monitor.alerting.deliveries import AlertDelivery
+from everloop.monitor.alerting.desk import AlertDetail, AlertLine
+from everloop.monitor.alerting.silences import Silence
+from everloop.store.clock import now_ms
+
+ALERTS, SILENCES, DELIVERIES = 50, 20, 20
+
+
+class AlertsPage(msgspec.Struct, frozen=True):
+    """The page, and the JSON at ``/alerts.json``.
+
+    ``silences`` are those that hold; ``stuck`` what could not be told, or is tried again.
+    ``before`` leads to older ones.
+    """
+
+    at: int
+    state: str
+    alerts: list[AlertLine]
+    silences: list[Silence]
+    stuck: list[AlertDelivery]
+    before: str | None
+
+
+class AlertPage(msgspec.Struct, frozen=True):
+    """The page of one alert, and the JSON at ``/alerts/ID.json``; ``cycles`` are what was done."""
+
+    at: int
+    found: AlertDetail
+    cycles: list[Cycle]
+
+
+def read_alerts_page(
+    project: Project, state: str, before: tuple[int, str] | None = None
+) -> AlertsPage:
+    """``state`` is ``open``, ``resolved`` or empty for both."""
+    at, desk = now_ms(), project.alerts
+    found = desk.page(state=state or None, before=before, limit=ALERTS)
+    waiting = desk.deliveries.page("waiting", limit=DELIVERIES)
+    last = found[-1].incident if len(found) == ALERTS else None
+    return AlertsPage(
+        at=at,
+        state=state,
+        alerts=found,
+        silences=desk.silences.active(at)[:SILENCES],
+        stuck=[*desk.deliveries.page("failed", limit=DELIVERIES), *(w for w in waiting if w.error)],
+        before=f"{last.opened}.{last.id}" if last else None,
+    )
+
+
+def read_alert_page(project: Project, id: str) -> AlertPage:
+    """Raises :class:`~everloop.errors.NotFound`."""
+    found = project.alerts.get(id)
+    cycles = []
+    for cycle in found.line.incident.cycles:
+        try:
+            cycles.append(project.cycles.get(cycle))
+        except NotFound:
+            continue
+    return AlertPage(now_ms(), found, cycles)

@@ -1,0 +1,1 @@
+"""Alerts told to people: incidents, rules, silences, channels, and deliveries that survive."""

@@ -1,0 +1,59 @@
+"""Whether an incident goes on, by what the windows say: hysteresis, so that nothing flaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from everloop.monitor.alerting.incidents import Incident
+from everloop.monitor.episodes import QUIET
+from everloop.monitor.windows import Window
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """``last`` window with it, the most ``windows`` in a row, and how many since are ``quiet``."""
+
+    last: int
+    windows: int
+    quiet: int
+
+    @property
+    def over(self) -> bool:
+        return self.quiet >= QUIET
+
+
+def stand(since: int, seen: Iterable[tuple[int, bool | None]]) -> Standing:
+    """How it stands after the windows ``seen``, oldest first, as ``(start, there or not)``.
+
+    A window that cannot tell (None) neither prolongs nor breaks a row of windows.
+    """
+    last, run, most, quiet = since, 0, 1, 0
+    for start, there in seen:
+        if there:
+            last, run, quiet = start, run + 1, 0
+            most = max(most, run)
+        elif there is not None:
+            run, quiet = 0, quiet + 1
+    return Standing(last, most, quiet)
+
+
+def there(incident: Incident, window: Window, raised: set[int]) -> bool | None:
+    """Whether a window shows what an incident is about; None when it cannot tell.
+
+    ``raised`` : the windows for which it was raised. It is all that is known of kinds that leave
+    nothing else in a window.
+    """
+    if window.start in raised:
+        return True
+    checks, name = window.checks, incident.feature
+    if incident.kind == "drift":
+        found: dict[str, Any] | None = checks.get("drift", {}).get(name)
+        return None if found is None else bool(found["drifted"])
+    if incident.kind == "quality":
+        return None if "faults" not in checks else name in checks["faults"]
+    if incident.kind == "performance":
+        said = window.performance or {}
+        return window.worse if said.get("state") == "done" else None
+    return False
