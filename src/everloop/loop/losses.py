@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from everloop.durations import milliseconds
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
+from everloop.monitor.spans import clock_width
 from everloop.monitor.windows import Alert, alert_id
 from everloop.store.clock import now_ms
 
@@ -26,7 +26,7 @@ def tell_losses(project: Project, declaration: Declaration) -> Alert | None:
     total = sum(lost.values())
     if not total:
         return None
-    width = milliseconds(declaration.monitor.window, "monitor.window")
+    width = clock_width(declaration.monitor.window)
     told = project.windows.alerts(endpoint, kind="log", limit=1)
     if told and told[0].evidence["total"] == total:
         return None

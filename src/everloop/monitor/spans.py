@@ -20,6 +20,11 @@ def rows_of(window: str) -> int | None:
     return None if match is None else int(match[1].replace(",", "").replace("_", ""))
 
 
+def clock_width(window: str) -> int:
+    """How long a window is by the clock, ms: a day where windows are of rows."""
+    return milliseconds("1d" if rows_of(window) is not None else window, "monitor.window")
+
+
 def check_window(window: str) -> None:
     """Raise :class:`~everloop.errors.InvalidInput` for what is neither a time nor rows."""
     rows = rows_of(window)

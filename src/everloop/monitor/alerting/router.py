@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import msgspec
 import sqlalchemy as sa
 
-from everloop.durations import milliseconds
 from everloop.monitor.alerting.deliveries import DeliveryStore
 from everloop.monitor.alerting.incidents import Incident, IncidentStore, Telling
 from everloop.monitor.alerting.notice import Notice
@@ -20,6 +19,7 @@ from everloop.monitor.alerting.rules import RANK, concerns, key_of, named
 from everloop.monitor.alerting.silences import Silence, SilenceStore
 from everloop.monitor.alerting.standing import stand, there
 from everloop.monitor.episodes import QUIET
+from everloop.monitor.spans import clock_width
 from everloop.monitor.spec import MonitorSpec, RuleSpec
 from everloop.monitor.windows import Alert, Window, WindowStore, read_alert
 from everloop.store.clock import now_ms
@@ -120,7 +120,8 @@ def _stood(
     if one.state == "resolved":
         return one
     if one.kind in CLOCKED:
-        width = milliseconds(_width(one.kind, spec), "monitor.window")
+        health = spec.health if one.kind == "health" else None
+        width = clock_width(spec.health.window if health else spec.window)
         last = max(raised, default=one.last)
         over = now >= last + (QUIET + 1) * width
         now_last, most = last, one.windows
@@ -132,10 +133,6 @@ def _stood(
         one, last=now_last, windows=most, state="resolved" if over else "open",
         resolved=now if over else None,
     )  # fmt: skip
-
-
-def _width(kind: str, spec: MonitorSpec) -> str:
-    return spec.health.window if kind == "health" and spec.health else spec.window
 
 
 class _Telling:

@@ -50,7 +50,9 @@ def there(incident: Incident, window: Window, raised: set[int]) -> bool | None:
     checks, name = window.checks, incident.feature
     if incident.kind == "drift":
         found: dict[str, Any] | None = checks.get("drift", {}).get(name)
-        return None if found is None else bool(found["drifted"])
+        if found is None:  # broken features are not looked at; names in brackets are of no feature
+            return False if checks.get("drift") and (name or "").startswith("(") else None
+        return bool(found["drifted"])
     if incident.kind == "quality":
         return None if "faults" not in checks else name in checks["faults"]
     if incident.kind == "performance":

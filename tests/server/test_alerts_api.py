@@ -1,0 +1,125 @@
+"""Alerts over HTTP, on the console's pages and by the command line: the same answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from server_helpers import Client, Connect
+
+from everloop.cli import command_of
+from everloop.loop.project import Project
+from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.windows import Alert, alert_id
+
+HTML = {"accept": "text/html"}
+EVIL = '<script>alert("x")</script>'
+CHANNELS = """
+[monitor.channels.log]
+kind = "file"
+path = "told.jsonl"
+[[monitor.alerts]]
+name = "all"
+channels = ["log"]
+"""
+
+
+@pytest.fixture
+def alert(project: Project) -> str:
+    """An alert that is under way, told to a file."""
+    file = project.dir / "everloop.toml"
+    file.write_text(file.read_text() + CHANNELS)
+    declared = project.sync_file()
+    assert declared is not None
+    raised = Alert(
+        id=alert_id("flights", 0, "drift", EVIL), endpoint="flights", window=0, kind="drift",
+        severity="warning", feature=EVIL, summary=f"{EVIL} drifted", evidence={}, at=1,
+    )  # fmt: skip
+    project.watch.raise_alert(raised)
+    assert project.alerts.route("flights", declared.monitor) == 1
+    assert project.alerts.courier().deliver_due() == 1
+    return raised.id
+
+
+def test_an_alert_is_listed_and_shown(client: Client, alert: str) -> None:
+    (line,) = client.get("/api/v1/alerts?state=open").json()["items"]
+    assert (line["state"], line["incident"]["id"]) == ("open", alert)
+    assert client.get("/api/v1/alerts?state=resolved").json()["items"] == []
+    found = client.get(f"/api/v1/alerts/{alert[:12]}").json()
+    assert [one["state"] for one in found["deliveries"]] == ["sent"]
+    assert client.get("/api/v1/alerts/unknown").status_code == 404
+    assert client.get("/api/v1/alerts?state=o").json()["error"]["path"] == "query.state"
+    sent = client.get("/api/v1/alert-deliveries?state=sent").json()["items"]
+    assert [one["channel"] for one in sent] == ["log"]
+
+
+def test_a_silence_is_made_and_taken_back(client: Client, alert: str, project: Project) -> None:
+    body = {"duration": "4h", "comment": "known", "kind": "drift"}
+    made = client.post("/api/v1/silences", json=body)
+    assert made.status_code == 201
+    assert client.get("/api/v1/alerts").json()["items"][0]["state"] == "silenced"
+    path = f"/api/v1/silences/{made.json()['id']}"
+    assert client.delete(path).json()["ended"] is not None
+    assert client.delete(path).status_code == 409
+    assert client.get("/api/v1/alerts").json()["items"][0]["state"] == "open"
+    refused = client.post("/api/v1/silences", json=body | {"duration": "soon"})
+    assert refused.json()["error"]["path"] == "duration"
+    kinds = [event.kind for event in project.events.latest(2)]
+    assert kinds == ["silence.ended", "silence.added"]
+
+
+def test_the_pages_show_it_and_take_a_silence(connect: Connect, alert: str) -> None:
+    client = connect()
+    for page in ("/alerts", f"/alerts/{alert}"):
+        shown = client.get(page, headers=HTML)
+        assert shown.status_code == 200
+        assert "<script" not in shown.text and "&lt;script&gt;" in shown.text
+        assert not re.search(r"\sstyle=|\son\w+=|javascript:", shown.text)
+        assert client.get(f"{page}.json").status_code == 200
+    form = {"do": "silence", "duration": "1h", "comment": "we know", "feature": "*"}
+    foreign = {"origin": "http://evil.example"}
+    assert client.post("/alerts", data=form, headers=foreign).status_code == 403
+    assert client.post("/alerts", data=form).status_code == 303
+    page = client.get("/alerts.json").json()
+    (silence,) = page["silences"]
+    assert page["alerts"][0]["state"] == "silenced" and silence["comment"] == "we know"
+    assert "we know" in client.get("/alerts", headers=HTML).text
+    back = {"do": "unsilence", "silence": silence["id"]}
+    assert client.post("/alerts", data=back).status_code == 303
+    assert client.get("/alerts.json").json()["silences"] == []
+    assert client.post("/alerts", data={"do": "shout"}).status_code == 422
+
+
+def test_the_verbs_say_the_same(project: Project, alert: str) -> None:
+    def ask(*arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(
+            command_of("alerts"), [*arguments, "--dir", str(project.dir)], catch_exceptions=False
+        )
+        assert done.exit_code == code, done.output
+        return done.output
+
+    assert json.loads(ask("list", "--json"))["items"][0]["incident"]["id"] == alert
+    assert alert[:12] in ask("list") and "next: everloop alerts show" in ask("list")
+    assert "firing to log, sent" in ask("show", alert[:10])
+    made = json.loads(ask("silence", "--for", "1h", "--comment", "why not", "--json"))
+    assert "why not" in ask("silences") and "why not" in ask("show", alert)
+    assert "is over" in ask("unsilence", made["id"])
+    assert "log" in ask("deliveries") and "all" in ask("test")
+    assert "took it" in ask("test", "log")
+    told = (project.dir / "told.jsonl").read_text().splitlines()
+    assert [json.loads(line)["state"] for line in told] == ["firing", "test"]
+
+
+def test_a_project_without_rules_lists_alerts_all_the_same(
+    client: Client, project: Project, tmp_path: Path
+) -> None:
+    raised = Alert(
+        id=alert_id("flights", 0, "quality", "a"), endpoint="flights", window=0, kind="quality",
+        severity="critical", feature="a", summary="a is stuck", evidence={}, at=1,
+    )  # fmt: skip
+    project.watch.raise_alert(raised)
+    assert project.alerts.route("flights", MonitorSpec()) == 0
+    assert client.get("/api/v1/alerts").json()["items"][0]["incident"]["told"] == {}
