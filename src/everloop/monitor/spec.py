@@ -34,7 +34,7 @@ class RuleSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Which alerts are told to whom, each as a table of the list ``[[monitor.alerts]]``."""
 
     name: str = ""  # what is known as told goes by it; the rule's place in the list unless given
-    kinds: tuple[str, ...] = ()  # quality, drift, performance, log or health; all unless given
+    kinds: tuple[str, ...] = ()  # such as quality, drift, performance, health; all unless given
     severity: Literal["info", "warning", "critical"] = "warning"  # at least
     feature: str = "*"  # a pattern such as wind_*
     segment: str = "*"  # the same, of the segment that an alert is about

@@ -58,4 +58,7 @@ def there(incident: Incident, window: Window, raised: set[int]) -> bool | None:
     if incident.kind == "performance":
         said = window.performance or {}
         return window.worse if said.get("state") == "done" else None
+    if incident.kind == "estimate":
+        guess = window.expected or {}
+        return bool(guess["worse"]) if "worse" in guess else None
     return False
