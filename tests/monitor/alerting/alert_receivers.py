@@ -1,16 +1,9 @@
-"""Real receivers on this machine: a web server, and a mail server that speaks SMTP."""
+"""A real receiver on this machine: a web server that keeps what was posted."""
 
 from __future__ import annotations
 
 import threading
-from email import message_from_bytes
-from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-
-from aiosmtpd.controller import Controller
-
-from ports import free_port
 
 
 class Receiver:
@@ -38,23 +31,3 @@ class Receiver:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
-
-
-class Mailbox:
-    """A mail server; ``refuse`` is what it answers to a message, while it is not empty."""
-
-    def __init__(self) -> None:
-        self.mails: list[Message] = []
-        self.refuse = ""
-        self.port = free_port()
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
-        self._controller.start()
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self.refuse:
-            return self.refuse
-        self.mails.append(message_from_bytes(envelope.content))
-        return "250 taken"
-
-    def close(self) -> None:
-        self._controller.stop()

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alert_helpers import Office
-from alert_receivers import Mailbox, Receiver
+from alert_mailbox import Mailbox
+from alert_receivers import Receiver
 
 from everloop.errors import NotFound
 from everloop.monitor.spec import MonitorSpec, RuleSpec

@@ -121,7 +121,7 @@ def _stood(
         return one
     if one.kind in CLOCKED:
         health = spec.health if one.kind == "health" else None
-        width = clock_width(spec.health.window if health else spec.window)
+        width = clock_width(health.window if health else spec.window)
         last = max(raised, default=one.last)
         over = now >= last + (QUIET + 1) * width
         now_last, most = last, one.windows

@@ -59,6 +59,6 @@ def there(incident: Incident, window: Window, raised: set[int]) -> bool | None:
         said = window.performance or {}
         return window.worse if said.get("state") == "done" else None
     if incident.kind == "estimate":
-        guess = window.expected or {}
+        guess: Any = window.expected or {}
         return bool(guess["worse"]) if "worse" in guess else None
     return False
