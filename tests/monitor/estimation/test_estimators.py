@@ -175,6 +175,25 @@ def test_inputs_unlike_any_before_are_doubted() -> None:
     assert any("z is missing" in w for w in estimated("cbpe", "binary", held, gone).warnings)
 
 
+def test_what_chance_adds_to_a_calibration_error_is_expected() -> None:
+    """Of 300 rows even right probabilities have a calibration error of some 0.04."""
+    rng = np.random.default_rng(0)
+
+    def right(n: int) -> Made:
+        p = rng.random(n)
+        y = (rng.random(n) < p).astype(np.int64)
+        proba = np.column_stack([1 - p, p])
+        return Made(inputs(rng, n, 0, 0.3), y, (p > 0.5).astype(np.int64), proba)
+
+    held = held_of(right(6_000), "binary")
+    windows = [right(300) for _ in range(4)]
+    metric = get_metric("calibration_error").function
+    real = np.mean([metric(w.y, w.pred, w.proba) for w in windows])
+    said = [estimated("cbpe", "binary", held, w, "calibration_error") for w in windows]
+    values = [found.metrics["calibration_error"].value for found in said]
+    assert np.mean(np.array(values, dtype=float)) == pytest.approx(real, abs=0.012)
+
+
 def test_an_unknown_estimator_is_named() -> None:
     with pytest.raises(InvalidInput, match="Did you mean"):
         estimator_for("pap", "binary")

@@ -27,7 +27,7 @@ AUTO: dict[Task, str] = {
 LEAST_HELD = 200  # held-out rows; fewer are "not enough evidence"
 MOST_ROWS = 20_000  # of a window that are looked at, evenly spaced
 EVEN = 5  # labellings whose mean is the expected value
-DRAWS = 20  # labellings whose spread is that of the labels
+DRAWS = 40  # labellings whose spread is that of the labels
 DAYS = 50  # blocks of held-out rows that are drawn again together
 
 
@@ -84,9 +84,9 @@ def estimate(
     metrics: dict[str, Interval] = {}
     errors: dict[str, float] = {}
     for gauge in gauges:
-        value = expected(gauge, belief, rows)
-        noise = _spread(gauge, drawn, rows) * math.sqrt(clusters * len(rows) / max(total, 1))
-        fit = _spread(gauge, others, rows)
+        value, noise = _with_noise(gauge, belief, drawn, rows)
+        noise *= math.sqrt(clusters * len(rows) / max(total, 1))
+        fit = float(np.std([gauge.value(y, rows.pred, rows.proba) for y in others], ddof=1))
         if math.isfinite(value) and math.isfinite(noise) and math.isfinite(fit):
             metrics[gauge.name] = gauge.interval(value, math.hypot(noise, fit))
             errors[gauge.name] = fit
@@ -120,9 +120,19 @@ def row_error(gauge: Gauge, belief: Belief, rows: Rows) -> float:
     return block_estimate(on, len(rows)).error
 
 
-def _spread(gauge: Gauge, labels: Sequence[NDArray[Any]], rows: Rows) -> float:
-    values = [gauge.value(y, rows.pred, rows.proba) for y in labels]
-    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+def _with_noise(
+    gauge: Gauge, belief: Belief, drawn: Sequence[NDArray[Any]], rows: Rows
+) -> tuple[float, float]:
+    """The metric's expected value, and how much the labels make it vary.
+
+    Chance alone raises some metrics (a calibration error is never below 0), which even labels do
+    not show: where labels drawn by chance surely have another mean, it is that one.
+    """
+    values = [gauge.value(y, rows.pred, rows.proba) for y in drawn]
+    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
+    value = expected(gauge, belief, rows)
+    surely = 3 * spread / math.sqrt(len(values))
+    return (mean if abs(mean - value) > surely else value), spread
 
 
 def _clusters(held: HeldOut) -> float:
