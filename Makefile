@@ -40,7 +40,13 @@ $(VENV)/browser.stamp: $(VENV)/base.stamp
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
 	touch $@
 
-$(VENV)/test.stamp: $(VENV)/base.stamp $(VENV)/browser.stamp
+# So is the Prometheus that reads what is exported for it.
+$(VENV)/prometheus.stamp: $(VENV)/base.stamp
+	command -v promtool >/dev/null || (apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends prometheus >/dev/null)
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/base.stamp $(VENV)/browser.stamp $(VENV)/prometheus.stamp
 	$(PIP) install --quiet --constraint constraints.txt --editable . --group test
 	touch $@
 

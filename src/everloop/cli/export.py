@@ -27,8 +27,8 @@ def command() -> None:
     """Run an endpoint elsewhere, or hand runs and models on."""
 
 
-def _kind(name: str, what: str, *options: Any) -> None:
-    """Add the verb that exports one kind."""
+def _kind(name: str, what: str, *options: Any, runs: bool = True) -> None:
+    """Add the verb that exports one kind; ``runs`` the endpoint, or only watches it."""
 
     @command.command(name, help=what)
     @click.argument("endpoint", required=False)
@@ -37,7 +37,7 @@ def _kind(name: str, what: str, *options: Any) -> None:
         type=click.Path(file_okay=False, path_type=Path),
         help=f"The folder to write.  [default: ENDPOINT-{name}]",
     )
-    @_shared
+    @(_shared if runs else _planes)
     @folder_option
     @json_option
     def write(
@@ -54,7 +54,7 @@ def _kind(name: str, what: str, *options: Any) -> None:
             return
         size = sum(map(len, files.values()))
         say(f"{len(files)} files, {size / 1e6:.1f} MB, in {place}/")
-        say(NEXT[name].format(out=place, image=how["image"] or f"{shown}:1"))
+        say(NEXT[name].format(out=place, image=how.get("image") or f"{shown}:1"))
 
     for option in options:
         write = option(write)
@@ -74,7 +74,16 @@ def _shared(function: Any) -> Any:
     return function
 
 
+def _planes(function: Any) -> Any:
+    """Where Prometheus finds the planes."""
+    control = click.option("--control", help="The control plane.  [default: 127.0.0.1:5050]")
+    targets = click.option("--targets", help="The data planes, as host:port, host:port.")
+    return targets(control(function))
+
+
 NEXT = {
+    "prometheus": "next: promtool check config {out}/prometheus.yml",
+    "grafana": "next: import {out}/everloop-dashboard.json in Grafana",
     "docker": "next: docker build -t {image} {out}",
     "compose": "next: everloop export docker --out {out}, then docker compose up in {out}",
     "kubernetes": "next: kubectl apply -f {out}",
@@ -97,6 +106,8 @@ _kind("docker", "Write the folder that an image is built from: slim, non-root, w
 _kind("compose", "Write compose.yaml for that folder.", *_RUNS[4:])
 _kind("kubernetes", "Write Deployment, Service, autoscaler, budget and network policy.", *_RUNS)
 _kind("helm", "Write a Helm chart of the same.", *_RUNS)
+_kind("prometheus", "Write what Prometheus scrapes, and alert rules of the targets.", runs=False)
+_kind("grafana", "Write a dashboard that Grafana imports.", runs=False)
 _kind("kserve", "Write an InferenceService, with a canary if asked for.", *_RUNS, *_CANARY)
 
 

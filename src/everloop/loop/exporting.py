@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
+from everloop.deploy.endpoints import Endpoint
 from everloop.deploy.export.compose import compose
 from everloop.deploy.export.context import context, write_files
+from everloop.deploy.export.grafana import grafana
 from everloop.deploy.export.helm import helm
 from everloop.deploy.export.kserve import MODES, Canary, kserve
 from everloop.deploy.export.kubernetes import kubernetes
+from everloop.deploy.export.prometheus import prometheus
+from everloop.deploy.export.queries import Watched
 from everloop.deploy.export.target import Served, Target, check_target, label_of
+from everloop.durations import seconds
 from everloop.errors import invalid, nearest
 from everloop.loop.project import Project
+from everloop.monitor.spec import HealthSpec
 
 Files = dict[str, bytes]
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):\d{1,5}")
 _PLAIN: dict[str, Callable[[Target], Files]] = {
     "kubernetes": kubernetes,
     "helm": helm,
     "compose": compose,
 }
-KINDS = ("docker", "kubernetes", "helm", "compose", "kserve")
+_WATCHED: dict[str, Callable[[Watched], Files]] = {"prometheus": prometheus, "grafana": grafana}
+KINDS = ("docker", "kubernetes", "helm", "compose", "kserve", *_WATCHED)
+SERVE, CONTROL = "127.0.0.1:5051", "127.0.0.1:5050"
 
 
 class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What :func:`export` may be told; see :class:`~everloop.deploy.export.target.Target`.
 
     ``name`` : of the exported service; made from the endpoint's unless given. ``mode``,
-    ``canary_image`` and ``canary_percent`` are KServe's.
+    ``canary_image`` and ``canary_percent`` are KServe's. ``targets`` (data planes, as
+    ``host:port, host:port``) and ``control`` are what Prometheus scrapes.
     """
 
     name: str = ""
@@ -48,6 +60,8 @@ class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     mode: str = "Serverless"
     canary_image: str = ""
     canary_percent: int = 10
+    targets: str = ""
+    control: str = ""
 
 
 def export(
@@ -63,7 +77,8 @@ def export(
     Parameters
     ----------
     kind : ``docker`` (the folder an image is built from), ``kubernetes``, ``helm``, ``compose`` or
-        ``kserve`` (manifests that run the image).
+        ``kserve`` (manifests that run the image); ``prometheus`` (what to scrape, and rules) or
+        ``grafana`` (a dashboard).
     endpoint : its name; may be left out when there is one.
     dir : the project's folder.
     how : the fields of :class:`How`.
@@ -88,6 +103,8 @@ def exported(project: Project, kind: str, endpoint: str | None, how: How) -> Fil
         guess = nearest(kind, KINDS)
         fix = f'Did you mean "{guess}"?' if guess else None
         raise invalid("kind", kind, "one of " + ", ".join(KINDS), fix=fix)
+    if kind in _WATCHED:
+        return _WATCHED[kind](_watched(project, endpoint, how))
     served = _served(project, endpoint)
     target = _target(kind, served, how)
     check_target(target)
@@ -135,16 +152,45 @@ def _target(kind: str, served: Served, how: How) -> Target:
     )
 
 
+def _watched(project: Project, endpoint: str | None, how: How) -> Watched:
+    """The endpoint with the targets that its loop declares, and where its planes are."""
+    name = _chosen(project, endpoint).name
+    health = project.declared_monitor(name).health or HealthSpec()
+    planes = [one.strip() for one in how.targets.split(",") if one.strip()]
+    if not planes:
+        planes = [urlsplit(plane.url).netloc for plane in project.planes()] or [SERVE]
+    seconds_each = round(seconds(health.window, "monitor.health.window"))
+    for address in (*planes, how.control or CONTROL):
+        if not _ADDRESS.fullmatch(address):
+            raise invalid("targets", address, "host:port, with commas between")
+    return Watched(
+        endpoint=name,
+        error_rate=health.error_rate,
+        p99_ms=health.p99_ms,
+        shed=health.shed,
+        window=f"{max(seconds_each, 60)}s",
+        patience=f"{seconds_each * (health.windows - 1)}s",
+        core_hour=health.core_hour,
+        planes=tuple(planes),
+        control=how.control or CONTROL,
+        token=bool(project.settings.token),
+    )
+
+
+def _chosen(project: Project, endpoint: str | None) -> Endpoint:
+    """The endpoint of that name, or the only one."""
+    if endpoint is not None:
+        return project.endpoints.get(endpoint)
+    found = project.endpoints.all()
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(one.name for one in found) or "none"
+    raise invalid("endpoint", "<nothing>", f"the name of one; there are: {names}")
+
+
 def _served(project: Project, endpoint: str | None) -> Served:
     """The endpoint with its packages on this disk."""
-    found = project.endpoints.all()
-    if endpoint is not None or len(found) != 1:
-        if endpoint is None:
-            names = ", ".join(one.name for one in found) or "none"
-            raise invalid("endpoint", "<nothing>", f"the name of one; there are: {names}")
-        chosen = project.endpoints.get(endpoint)
-    else:
-        chosen = found[0]
+    chosen = _chosen(project, endpoint)
     packages, described = {}, {}
     for arm in chosen.arms:
         folder, package = project.package(project.registry.version(chosen.model, arm.version))

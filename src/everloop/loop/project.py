@@ -29,6 +29,7 @@ from everloop.monitor.importing import Importer
 from everloop.monitor.keeping import LogKeeper
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.receiving import Receiver
+from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.watch import Watch
 from everloop.monitor.windows import WindowStore
 from everloop.registry.models import ModelStore, ModelVersion
@@ -163,15 +164,20 @@ class Project:
             self.log.purge()
         return rows
 
-    def _channels(self, endpoint: str) -> dict[str, Channel]:
-        """Where the loop of an endpoint tells its alerts, by name."""
-        found = {}
+    def declared_monitor(self, endpoint: str) -> MonitorSpec:
+        """What the loop of an endpoint declares of its monitoring; the defaults without a loop."""
         for name in self.cycles.loop_names():
             declared = self.cycles.declaration(name)
             if declared.endpoint == endpoint:
-                for channel, table in declared.monitor.channels.items():
-                    found[channel] = channel_of(table, f"monitor.channels.{channel}")
-        return found
+                return declared.monitor
+        return MonitorSpec()
+
+    def _channels(self, endpoint: str) -> dict[str, Channel]:
+        """Where the loop of an endpoint tells its alerts, by name."""
+        declared = self.declared_monitor(endpoint).channels
+        return {
+            name: channel_of(table, f"monitor.channels.{name}") for name, table in declared.items()
+        }
 
     # -- packages --------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from starlette.responses import Response
@@ -33,7 +34,9 @@ def ready(call: Call) -> dict[str, Any]:
     return {"status": "ready", "revision": found}
 
 
-async def metrics(call: Call) -> Response:
-    """Prometheus' text format."""
+def metrics(call: Call) -> Response:
+    """Prometheus' text format; without the open alerts while the database is away."""
     counted = call.context.metrics
+    with contextlib.suppress(Unavailable):
+        counted.alerts(call.project.alerts.incidents.counted())
     return Response(counted.text(), media_type=None, headers={"content-type": counted.content_type})

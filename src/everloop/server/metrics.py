@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
@@ -32,7 +34,12 @@ class Metrics:
         self.open = Gauge(
             "everloop_http_requests_open", "Requests being answered.", registry=self.registry
         )
-
+        self.alerts_open = Gauge(
+            "everloop_alerts_open",
+            "Alerts that go on.",
+            ("endpoint", "kind", "severity"),
+            registry=self.registry,
+        )
         self._of: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -44,6 +51,12 @@ class Metrics:
             found = self._of[labels] = of
         found[0].inc()
         found[1].observe(seconds)
+
+    def alerts(self, found: Mapping[tuple[str, str, str], int]) -> None:
+        """Say how many go on, by endpoint, kind and severity."""
+        self.alerts_open.clear()
+        for labels, count in found.items():
+            self.alerts_open.labels(*labels).set(count)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

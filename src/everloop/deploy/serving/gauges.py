@@ -7,6 +7,7 @@ itself: what is told is the sum, at most half a second old.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 
 from prometheus_client.core import (
@@ -78,6 +79,9 @@ class FleetGauges(Collector):
         yield CounterMetricFamily(
             "everloop_log_lines_dropped", "Lines that nobody read in time.", fleet[len(_FLEET)]
         )
+        yield CounterMetricFamily(
+            "everloop_cpu_seconds", "CPU time that the processes took.", fleet[len(_FLEET) + 1]
+        )
         yield from _by_endpoint(total)
 
     def _note(self) -> None:
@@ -85,7 +89,7 @@ class FleetGauges(Collector):
         noted = self._counts.now("fleet")
         noted[0], noted[1] = len(fleet.models), fleet.models.resident
         noted[2], noted[3] = fleet.models.limit, len(fleet.cold)
-        noted[4] = self._lines_dropped()
+        noted[4], noted[5] = self._lines_dropped(), time.process_time()
         for live in list(fleet.endpoints.values()):
             noted = self._counts.now("endpoint", live.name)
             noted[0], noted[1] = live.turns.active, live.turns.waiting

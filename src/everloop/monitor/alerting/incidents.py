@@ -93,6 +93,13 @@ class IncidentStore:
             query = query.where((_I.opened < opened) | ((_I.opened == opened) & (_I.id > key)))
         return self._read(query.limit(max(1, min(limit, MOST))))
 
+    def counted(self) -> dict[tuple[str, str, str], int]:
+        """How many are open, by endpoint, kind and severity."""
+        by = (_I.endpoint, _I.kind, _I.severity)
+        query = sa.select(*by, sa.func.count()).where(_I.state == "open").group_by(*by)
+        with self.db.read() as conn:
+            return {(row[0], row[1], row[2]): row[3] for row in conn.execute(query)}
+
     def unsettled(self, conn: sa.Connection, endpoint: str) -> list[Incident]:
         """Those that are open, or whose end is still to be told; the oldest first."""
         query = sa.select(alert_incidents).where(~_I.settled, _I.endpoint == endpoint)
