@@ -97,4 +97,5 @@ def _alert(name: str, expr: str, patience: str, severity: str, summary: str) -> 
 
 
 def _yaml(document: dict[str, Any]) -> bytes:
-    return yaml.safe_dump(document, sort_keys=False, width=1000).encode()
+    text: str = yaml.safe_dump(document, sort_keys=False, width=1000)
+    return text.encode()
