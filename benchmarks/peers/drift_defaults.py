@@ -18,28 +18,23 @@ warnings.filterwarnings("ignore")
 
 
 def evidently(reference, frames):
-    """DataDriftPreset: Wasserstein for numbers, Jensen-Shannon for categories, each above 0.1."""
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
+    """The tests of DataDriftPreset as it chooses them, without its charts (seconds a window)."""
+    from evidently.legacy.calculations.stattests import get_stattest
+    from evidently.legacy.core import ColumnType
 
-    definition = DataDefinition(numerical_columns=NUMBERS, categorical_columns=CATEGORIES)
-    before = Dataset.from_pandas(reference, data_definition=definition)
+    kinds = [ColumnType.Numerical] * len(NUMBERS) + [ColumnType.Categorical] * len(CATEGORIES)
     scores, alarms = [], []
     for frame in frames:
-        now = Dataset.from_pandas(frame, data_definition=definition)
-        found = Report([DataDriftPreset()]).run(now, before).dict()["metrics"]
-        values, thresholds = {}, {}
-        for metric in found:
-            config = metric["config"]
-            if "column" in config:
-                values[config["column"]] = float(metric["value"])
-                thresholds[config["column"]] = (config["method"], float(config["threshold"]))
-        row = [values[name] for name in FEATURES]
-        # A p-value is small where a distance is large.
-        small = [thresholds[name][0].endswith("p_value") for name in FEATURES]
-        limit = [thresholds[name][1] for name in FEATURES]
-        scores.append([-v if s else v for v, s in zip(row, small, strict=True)])
-        alarms.append([v < t if s else v >= t for v, s, t in zip(row, small, limit, strict=True)])
+        found = []
+        for name, kind in zip(FEATURES, kinds, strict=True):
+            before, now = reference[name], frame[name]
+            test = get_stattest(before, now, kind, None)
+            value, alarm = test.func(before, now, kind, test.default_threshold)
+            # A p-value is small where a distance is large.
+            small = test.display_name.endswith("p_value")
+            found.append((-value if small else value, alarm))
+        scores.append([value for value, _ in found])
+        alarms.append([alarm for _, alarm in found])
     return scores, alarms
 
 

@@ -24,10 +24,11 @@ def control(name: str, spec: MonitorSpec = SPEC) -> Control:
 
 
 def evidence(away: np.ndarray, draws: float = 1_000) -> dict[str, Evidence]:
-    """Features whose means are ``away`` in standard deviations, and their p-values."""
+    """Features whose means are ``away`` in standard deviations, and p-values that tolerate some."""
+    score = np.maximum(np.abs(away) - SPEC.tolerance, 0.0) * np.sqrt(draws)
     return {
         f"x{i}": Evidence(
-            float(2 * ndtr(-abs(value) * np.sqrt(draws))),
+            float(2 * ndtr(-score[i])),
             Deviations((Plain("location", 1.0, float(value)),), draws, 0.0),
         )
         for i, value in enumerate(away)

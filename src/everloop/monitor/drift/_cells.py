@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 CELLS = 10  # of a number; as many as the population stability index is usually taken over
 RARE = 5.0  # cells expected less often than this in either sample are counted together
-TOLERANCE = 0.05  # root of the chi-square distance that no real stream is without
+TOLERANCE = 0.02  # root of the chi-square distance that no real stream is without
 
 
 class Cells(NamedTuple):
