@@ -65,8 +65,10 @@ def _is_told_whole(project: Project, window: Window) -> None:
     shown = CliRunner().invoke(command_of("window"), ["--dir", str(project.dir)])
     assert shown.exit_code == 0, shown.output
     assert "calibration_error" in shown.output and "tested" in shown.output
+    assert "drift of" in shown.output and "(correlation)" in shown.output
     html = render("window.html", page=read_window(project, "flow", window.start))
     assert "calibration_error" in html and "concept shift" in html
+    assert "(correlation)" in html and "<h2>Drift</h2>" in html
     html = render("endpoint.html", page=read_endpoint(project, "flow", {}))
     assert f"/endpoints/flow/windows/{window.start}" in html
 

@@ -16,13 +16,14 @@ from everloop.monitor.coverage import read_coverage
 from everloop.monitor.windows import Window
 
 NEWEST = 1000
+MOST = 10  # features whose drift is shown
 
 
 @click.command("window")
 @click.argument("start", required=False)
 @project_options
 def command(start: str | None, folder: Path, loop_name: str | None, as_json: bool) -> None:
-    """Show one window: every metric as expected and as it was, groups, and the worst segments.
+    """Show one window: every metric as expected and as it was, groups, worst segments, and drift.
 
     START is the day (2018-03-01) or the moment (2018-03-01T06:00) at which it begins, in UTC; the
     newest window unless given.
@@ -41,6 +42,7 @@ def command(start: str | None, folder: Path, loop_name: str | None, as_json: boo
         _segments(performance)
         _labels(window)
         _doubts(performance)
+        _drift(window)
         next_step("everloop monitor", "shows the windows beside each other")
 
 
@@ -142,6 +144,26 @@ def _segments(performance: dict[str, Any]) -> None:
             for s in found["worst"]
         ],
     )
+
+
+def _drift(window: Window) -> None:
+    if "drift_note" in window.checks:
+        say(f"Drift: {window.checks['drift_note']}.")
+    found = window.features
+    if not found:
+        return
+    table(
+        ("drift of", "what was found", "most in", "effect", "p-value", ""),
+        [
+            (
+                name, drift["summary"], drift["moved"], number(drift["effect"]),
+                f"{drift['p_value']:.2g}", "drifts" if drift["drifted"] else "",
+            )
+            for name, drift in found[:MOST]
+        ],
+    )  # fmt: skip
+    if len(found) > MOST:
+        say(f"The {len(found) - MOST} others are quieter; --json shows all.")
 
 
 def _doubts(performance: dict[str, Any]) -> None:

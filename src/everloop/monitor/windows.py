@@ -46,6 +46,12 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         return sorted(found, key=lambda name: -found[name])
 
     @property
+    def features(self) -> list[tuple[str, dict[str, Any]]]:
+        """What was found of each feature's drift, established ones first, then the surest."""
+        found: dict[str, dict[str, Any]] = self.checks.get("drift", {})
+        return sorted(found.items(), key=lambda item: (item[1]["adjusted"], item[1]["p_value"]))
+
+    @property
     def drifting_far(self) -> list[str]:
         """Those of them with an effect that calls for an update."""
         return [name for name in self.drifting if self.checks["drift"][name]["far"]]
