@@ -50,7 +50,10 @@ PEERS = {
     "nannyml": ["nannyml", "statsmodels"],
 }
 LONGEST = 40  # windows that a change is given
-SIDES = [*sorted(controls.names()), *PEERS]
+LOUD = 5  # run length at which the bets were still as quiet here as peers are made
+OURS = {name: MonitorSpec(control=name, quality=False) for name in controls.names()}
+OURS["e_detector_loud"] = MonitorSpec(run_length=LOUD, quality=False)
+SIDES = [*OURS, *PEERS]
 RATE = 1 / 2_000  # false alarms a window, at which sides are compared
 TOGETHER = "(correlation)"
 
@@ -88,9 +91,10 @@ class Run(NamedTuple):
         return any(set(names) - guilty for names in self.told[: self.delay])
 
 
-def by_everloop(control: str, case: str, seed: int, windows: int, rows: int, reference: int) -> Run:
+def by_everloop(
+    spec: MonitorSpec, case: str, seed: int, windows: int, rows: int, reference: int
+) -> Run:
     """The windows one after the other, each from where the last one left."""
-    spec = MonitorSpec(control=control, quality=False)
     training = pl.DataFrame(table(case, seed, 0, reference))
     known = profile(training, SCHEMA)
     chain, told = Chain(), []
@@ -208,18 +212,20 @@ def measure(given: argparse.Namespace) -> dict[str, dict[str, Any]]:
         return done
 
     wanted = set(given.only.split(",")) if given.only else set(SIDES)
-    for control in [name for name in controls.names() if name in wanted]:
+    for name, spec in OURS.items():
+        if name not in wanted:
+            continue
         began = time.perf_counter()
         runs = cases(
             given.seeds,
-            lambda case, seed, windows, control=control: by_everloop(
-                control, case, seed, windows, given.rows, given.reference
+            lambda case, seed, windows, spec=spec: by_everloop(
+                spec, case, seed, windows, given.rows, given.reference
             ),
         )
         looked = sum(len(run.told) for run in runs)
         spent = time.perf_counter() - began
-        found[f"everloop {control}"] = summary(runs, given.windows)
-        console.print(f"{control}: {looked:,} windows, {spent / looked * 1000:.0f} ms each")
+        found[f"everloop {name}"] = summary(runs, given.windows)
+        console.print(f"{name}: {looked:,} windows, {spent / looked * 1000:.0f} ms each")
     for peer in [name for name in PEERS if name in wanted]:
         asked = cases(given.peer_seeds, lambda case, seed, windows: (case, seed, windows))
         scored = by_peer(peer, asked, given.rows, given.reference)

@@ -4,9 +4,7 @@ An e-value of a window has expectation at most 1 while every difference stays wi
 tolerance. Each bet (a direction, a side, a stake) runs as a Shiryaev-Roberts process: after a
 window with e-value e it is worth M = (M + 1) · e, as if a new bet were opened at each window and
 all were kept. So it needs no start of the change, and recovers from any stretch of quiet. A
-feature is worth the weighted mean of its bets; a quarter of it is put on the p-value of its test,
-which is the stronger where a sudden change spreads over many directions (1{p <= a} / a is an
-e-value for any a). Features are named by e-BH at 1 / run length.
+feature is worth the weighted mean of its bets; features are named by e-BH at 1 / run length.
 Whenever nothing moves, the mean time to a false alarm is at least the run length, over all
 features together and whatever their dependence (Shin, Ramdas & Rinaldo, "E-detectors", New
 England Journal of Statistics in Data Science 2023).
@@ -27,7 +25,6 @@ from everloop.extensions import controls
 from everloop.monitor.controls._base import Control, Evidence, Ruling, State, adjust_e_values
 from everloop.monitor.deviations import SURE, Deviations
 
-SURPRISE = 0.25  # of the worth of a feature that is put on its p-value in one window
 STAKES = (0.6, 1.6, 5.0)  # in standard errors of a window: a weak, a middling, a strong change
 FORGOTTEN = 0.01  # a bet worth less is closed
 PEAK = 10.0  # times what an alarm needs; worth is cut there, so that an end is seen soon
@@ -60,11 +57,6 @@ def bets(deviations: Deviations | None, tolerance: float) -> Iterator[Bet]:
                 )
 
 
-def _surprise(p_value: float, needed: float) -> float:
-    """All or nothing on a p-value so small that it is an alarm by itself."""
-    return needed if p_value <= SURPRISE / needed else 0.0
-
-
 @controls.register("e_detector")
 class EDetector(Control):
     """The Shiryaev-Roberts e-detector with a tolerance."""
@@ -83,8 +75,7 @@ class EDetector(Control):
                 bet.name: (bet.weight, self._grown(kept.get(bet.name, 0.0), bet, needed))
                 for bet in bets(seen.deviations, self.limits.tolerance)
             }
-            added = sum(weight * value for weight, value in grown.values())
-            worth[name] = (1 - SURPRISE) * added + _surprise(seen.p_value, needed)
+            worth[name] = sum(weight * value for weight, value in grown.values())
             after[name] = {
                 bet: float(f"{value:.6g}")
                 for bet, (_, value) in grown.items()
