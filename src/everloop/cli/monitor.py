@@ -20,11 +20,12 @@ from everloop.cli._output import (
     verdict,
 )
 from everloop.cli._target import AnyLoop, opened
+from everloop.cli._window_report import report
 from everloop.loop.watching import Looked
 from everloop.monitor.windows import Window
 
 
-@click.command("monitor")
+@click.group("monitor", invoke_without_command=True)
 @click.option(
     "--windows",
     "count",
@@ -34,12 +35,19 @@ from everloop.monitor.windows import Window
     help="How many windows to show.",
 )
 @project_options
-def command(count: int, folder: Path, loop_name: str | None, as_json: bool) -> None:
+@click.pass_context
+def command(
+    context: click.Context, count: int, folder: Path, loop_name: str | None, as_json: bool
+) -> None:
     """Look at every window that is over: quality, drift, performance; say what they call for.
 
     Nothing is started by looking; `everloop update` acts, and so does the controller of
     `everloop up`.
     """
+    if context.invoked_subcommand is not None:
+        given = {"folder": folder, "loop_name": loop_name, "as_json": as_json}
+        context.default_map = {context.invoked_subcommand: given}
+        return
     with opened(folder, loop_name) as (loop, project):
         seen = loop.monitor()
         windows = loop.windows(count)
@@ -58,6 +66,9 @@ def command(count: int, folder: Path, loop_name: str | None, as_json: bool) -> N
             [_row(window) for window in windows],
         )
         show_looked(loop, seen, as_json=False)
+
+
+command.add_command(report)
 
 
 def show_looked(loop: AnyLoop, seen: Looked, as_json: bool) -> None:

@@ -24,6 +24,7 @@ from everloop.loop.reports import report_file
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import CONTROLLER_STEPS, PLANS
 from everloop.loop.watching import Looked, look
+from everloop.monitor.window_report import WindowReport, window_report
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
 
@@ -201,6 +202,13 @@ class Loop:
     def windows(self, limit: int = 20) -> list[Window]:
         """The newest windows of the loop's endpoint."""
         return self.project.windows.page(self.endpoint, limit=limit)
+
+    def window_report(self, start: int | None = None) -> WindowReport:
+        """The report of the window that starts at ``start`` (ms), by default the newest.
+
+        Raises :class:`~everloop.errors.NotFound` when there is none.
+        """
+        return window_report(self.project.windows, self.endpoint, start)
 
     def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
         """A person's word on a cycle that waits for it."""

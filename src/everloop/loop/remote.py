@@ -28,6 +28,7 @@ from everloop.loop.following import Progress, follow
 from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
 from everloop.monitor.feedback import Fed
+from everloop.monitor.window_report import WindowReport
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
 from everloop.tracking.client.remote import error_of
@@ -268,6 +269,15 @@ class RemoteLoop:
     def windows(self, limit: int = 20) -> list[Window]:
         path = f"/endpoints/{self.endpoint}/windows"
         return self.server.page(path, Window, limit=limit)
+
+    def window_report(self, start: int | None = None) -> WindowReport:
+        path = f"/endpoints/{self.endpoint}/windows"
+        if start is None:
+            newest = self.windows(1)
+            if not newest:
+                raise NotFound(f"window: no window of endpoint {self.endpoint!r} is over yet.")
+            start = newest[0].start
+        return self.server.call("GET", f"{path}/{start}/report", WindowReport)
 
     def status(self) -> LoopStatus:
         found = self.server.call("GET", self._path, dict[str, Any])

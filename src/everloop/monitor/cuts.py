@@ -13,7 +13,6 @@ before a point's is below the point.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ from everloop.monitor.profile import (
     sketch_number,
 )
 
-CELLS = 1 << 12
+CELLS = 1 << 13
 CHUNK = 1 << 15  # values looked at together
 FEW = 1 << 13  # values that are sorted as soon as counted
 FAR = 0.01  # of the values outside the reference: then its cuts say too little of the window
@@ -116,15 +115,15 @@ class Cuts:
             self._moments(chunk, found)
             cell = self._cells(chunk)
             cells += np.bincount(cell, minlength=CELLS)
-            sorted_apart.append(chunk[self._shared[cell]])
+            sorted_apart.append(chunk[self._shared.take(cell, mode="clip")])
         if sorted_apart:
             self._settle(cells, np.sort(np.concatenate(sorted_apart)), found)
         return found
 
     def _finite(self, chunk: Floats, found: Counts) -> Floats:
-        finite = np.isfinite(chunk)
-        if finite.all():
+        if np.isfinite(chunk.sum()):  # then every value is
             return chunk
+        finite = np.isfinite(chunk)
         missing = int(np.isnan(chunk).sum())
         kept = chunk[finite]
         found.missing += missing
@@ -140,8 +139,10 @@ class Cuts:
 
     def _cells(self, values: Floats) -> NDArray[np.int64]:
         with np.errstate(over="ignore", invalid="ignore"):
-            place = (values - self._low) * self._scale
-        np.clip(place, -1.0, CELLS - 2.0, out=place)
+            place = values - self._low
+            place *= self._scale
+        np.maximum(place, -1.0, out=place)
+        np.minimum(place, CELLS - 2.0, out=place)
         place += 1.0
         return place.astype(np.int64)
 
@@ -206,11 +207,12 @@ def profile_against(
 
     Fewer than :data:`FEW` values, and those that lie elsewhere than the reference's, are sorted.
     """
-    return profile(frame, schema, answers, numbers=partial(_near, reference.sketches()))
+    known = reference.sketches()
+    return profile(frame, schema, answers, lambda name, values: near(known.get(name), values))
 
 
-def _near(reference: dict[str, Sketch], name: str, values: Floats) -> NumberSketch:
-    before = reference.get(name)
+def near(before: Sketch | None, values: Floats) -> NumberSketch:
+    """The sketch of ``values`` that is to be compared with that of ``before``."""
     if len(values) <= FEW or not isinstance(before, NumberSketch) or before.n < 2:
         return sketch_number(values)
     cuts = Cuts(before)

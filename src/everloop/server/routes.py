@@ -36,6 +36,7 @@ from everloop.monitor.alerting.desk import AlertDetail
 from everloop.monitor.alerting.silences import Silence
 from everloop.monitor.feedback import Fed
 from everloop.monitor.receiving import Size
+from everloop.monitor.window_report import WindowReport
 from everloop.monitor.windows import Window
 from everloop.registry.models import Model, ModelVersion
 from everloop.registry.webhooks.records import Webhook
@@ -373,6 +374,8 @@ SERVING = (
           answer=Page, query=KEYSET),
     Route("GET", ENDPOINT + "/windows/{start}", serving.window, "read",
           "A window, by the moment (ms) it starts at", answer=Window),
+    Route("GET", ENDPOINT + "/windows/{start}/report", reports.of_window, "read",
+          "A window's report as JSON or as a page", answer=WindowReport, query=("as",)),
     Route("GET", ENDPOINT + "/alerts", serving.alerts, "read", "Alerts, newest first",
           answer=Page, query=KEYSET),
 )

@@ -15,6 +15,7 @@ from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.report import drawing
 from everloop.evaluate.report._base import Chart, Report
 from everloop.extensions import metrics
+from everloop.page import page_style
 
 TEMPLATE = "report.html"
 MOST_BARS = 20
@@ -23,7 +24,7 @@ MOST_BARS = 20
 def render_html(report: Report) -> str:
     """The page: inline styles and SVG, no script, no address outside itself."""
     return template().render(
-        r=report, style=Markup(_style()), charts=_charts(report), meaning=_meanings(report)
+        r=report, style=Markup(page_style()), charts=_charts(report), meaning=_meanings(report)
     )
 
 
@@ -96,11 +97,6 @@ def template() -> jinja2.Template:
     }
     environment.globals |= {"draw": _draw}
     return environment.get_template(TEMPLATE)
-
-
-@functools.cache
-def _style() -> str:
-    return Path(__file__).with_name("report.css").read_text("utf-8")
 
 
 def _draw(value: Chart | Dependence) -> Markup:

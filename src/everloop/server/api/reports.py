@@ -1,10 +1,12 @@
-"""Reports: of a version, and of a cycle also where no version came of it."""
+"""Reports: of a version, of a cycle also where no version came of it, and of a window."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
+from everloop.errors import invalid
 from everloop.loop.reports import cycle_report, report_file
+from everloop.monitor.window_report import window_report
 from everloop.server.call import Call
 
 MEDIA = {
@@ -27,6 +29,15 @@ def of_cycle(call: Call) -> Response:
     """The report that the cycle made, whatever its verdict."""
     kind = call.query.get("as", "json")
     return _answer(cycle_report(call.project, call.path["cycle"], kind), kind)
+
+
+def of_window(call: Call) -> Response:
+    """``?as=html`` or ``json`` (the default)."""
+    kind = call.query.get("as", "json")
+    if kind not in ("html", "json"):
+        raise invalid("as", kind, "html or json")
+    found = window_report(call.project.windows, call.path["endpoint"], call.number("start"))
+    return _answer(found.to_html().encode() if kind == "html" else found.to_json(), kind)
 
 
 def _answer(data: bytes, kind: str) -> Response:
