@@ -140,7 +140,7 @@ def test_the_console_shows_a_rollout_under_way(
     html = render("cycle.html", page=page)
     assert "Rollout under way: canary, stage 1" in html
     assert "the canary failed on 0 of 2 requests" in html
-    assert f"/api/v1/rollouts/{rollout.id}/promote" in html
+    assert f'href="/endpoints/{rollout.endpoint}"' in html  # where its buttons are
     project.rollouts.ask(rollout.id, stand.wish("rollback"))
     assert "Asked for: rollback" in render("cycle.html", page=read_cycle(project, rollout.cycle))
     stand.look(rollout)
