@@ -15,6 +15,7 @@ from everloop.console.words import ago
 from everloop.deploy.serving.standing import read_standing
 from everloop.errors import NotFound, nearest
 from everloop.loop.project import Project
+from everloop.monitor.health import Health
 from everloop.server.api.serving import EndpointWithTraffic, with_traffic
 from everloop.server.plane import traffic
 from everloop.store.clock import now_ms
@@ -112,6 +113,7 @@ def _show(one: EndpointWithTraffic, as_json: bool) -> None:
     )
     table(columns, [_row(arm) for arm in _arms(one)])
     _show_planes(one)
+    _show_health(one.health)
     if not _answers(one):
         next_step("everloop serve", "answers predictions")
     if one.traffic is None:
@@ -144,6 +146,21 @@ def _show_planes(one: EndpointWithTraffic) -> None:
     for plane in one.planes:
         for error in plane.errors.values():
             detail(error, plane.plane)
+
+
+def _show_health(health: Health | None) -> None:
+    """The newest window of it as a service."""
+    if health is None:
+        return
+    parts = [
+        f"{health.per_second:.1f} requests a second", f"{health.error_rate or 0:.1%} errors",
+        f"{health.shed_rate or 0:.1%} refused", f"p99 {_ms(health.p99_ms)} ms",
+    ]  # fmt: skip
+    if health.cost is not None:
+        parts.append(f"1,000 predictions cost {health.cost:.2g}")
+    detail(", ".join(parts), "service")
+    for text in health.beyond.values():
+        detail(text, "beyond")
 
 
 def _arms(one: EndpointWithTraffic) -> list[ArmTraffic]:

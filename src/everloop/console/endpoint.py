@@ -17,10 +17,12 @@ from everloop.console.traffic import (
 from everloop.deploy.endpoints import Endpoint
 from everloop.deploy.rollouts import Rollout
 from everloop.loop.project import Project
+from everloop.monitor.health import Health
 from everloop.monitor.windows import Window
 from everloop.store.clock import now_ms
 
 ROLLOUTS = 12
+HEALTH = 12
 WINDOWS = 12
 
 
@@ -54,7 +56,8 @@ class EndpointPage(msgspec.Struct, frozen=True):
     """The page, and the JSON at ``/endpoints/NAME.json``.
 
     ``traffic`` is what this machine's data plane counts, None while it is away; ``trial`` the
-    rollout that is under way, and ``rollouts`` the newest ones that are over.
+    rollout that is under way, and ``rollouts`` the newest ones that are over; ``health`` are the
+    newest windows of it as a service.
     """
 
     at: int
@@ -65,6 +68,7 @@ class EndpointPage(msgspec.Struct, frozen=True):
     trial: Trial | None
     rollouts: list[RolloutLine]
     windows: list[WindowLine]
+    health: list[Health]
 
 
 def read_endpoint(project: Project, name: str, traffic: Mapping[str, Traffic]) -> EndpointPage:
@@ -80,6 +84,7 @@ def read_endpoint(project: Project, name: str, traffic: Mapping[str, Traffic]) -
         planes=elsewhere(name, arms, project.remote_planes()),
         trial=next((trial_of(project, one) for one in rollouts if not one.over), None),
         rollouts=[_line(one) for one in rollouts if one.over],
+        health=project.health.page(name, limit=HEALTH),
         windows=[_window(one) for one in project.windows.page(name, limit=WINDOWS)],
     )
 

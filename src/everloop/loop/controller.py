@@ -11,6 +11,7 @@ import threading
 
 from everloop.errors import EverloopError
 from everloop.loop.engine import Engine
+from everloop.loop.health import HealthWatch
 from everloop.loop.loop import loops_of
 from everloop.loop.project import Project
 from everloop.loop.rollouts import drop_standbys
@@ -32,6 +33,7 @@ class Controller:
         self.project = project
         self.automatic = automatic
         self.engine = Engine(project)
+        self.health = HealthWatch(project)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
 
@@ -68,8 +70,10 @@ class Controller:
                 log.exception("the controller goes on after an error")
 
     def _look(self) -> None:
+        self.health.begin()
         for loop in loops_of(self.project):
             try:
+                self.health.look(loop.declaration)
                 look(self.project, loop.declaration, actor="controller")
             except EverloopError as error:
                 log.warning("loop %s: %s", loop.name, error.message)

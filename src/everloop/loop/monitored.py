@@ -16,7 +16,7 @@ from everloop.extensions import (
 )
 from everloop.monitor.alerting.rules import check_alerts
 from everloop.monitor.spans import check_window
-from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.spec import HealthSpec, MonitorSpec
 
 
 def check_monitor(monitor: MonitorSpec) -> None:
@@ -38,6 +38,22 @@ def check_monitor(monitor: MonitorSpec) -> None:
         raise invalid("monitor.min_rows", monitor.min_rows, "1 or more")
     _check_drift(monitor)
     check_alerts(monitor)
+    if monitor.health is not None:
+        _check_health(monitor.health)
+
+
+def _check_health(health: HealthSpec) -> None:
+    if seconds(health.window, "monitor.health.window") < 1:
+        raise invalid("monitor.health.window", health.window, "1s or more")
+    for field in ("error_rate", "shed"):
+        if not 0 <= getattr(health, field) <= 1:
+            raise invalid(f"monitor.health.{field}", getattr(health, field), "a share in [0, 1]")
+    for field in ("p99_ms", "core_hour"):
+        if not getattr(health, field) >= 0:
+            raise invalid(f"monitor.health.{field}", getattr(health, field), "0 or more")
+    for field in ("windows", "min_requests"):
+        if getattr(health, field) < 1:
+            raise invalid(f"monitor.health.{field}", getattr(health, field), "1 or more")
 
 
 def _check_drift(monitor: MonitorSpec) -> None:

@@ -25,6 +25,7 @@ from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.hiding import rules_of
 from everloop.monitor.alerting.channels._base import Channel, Surroundings, channel_of
 from everloop.monitor.alerting.desk import AlertDesk
+from everloop.monitor.health import HealthStore
 from everloop.monitor.importing import Importer
 from everloop.monitor.keeping import LogKeeper
 from everloop.monitor.log import PredictionLog
@@ -87,6 +88,7 @@ class Project:
         self.log_keeper = LogKeeper(self.db, self.blobs, self.events)
         self.watch = Watch(self.db, self.log, self.events)
         around = Surroundings(os.environ, folder, hosts)
+        self.health = HealthStore(self.db)
         self.alerts = AlertDesk(self.windows, self.events, self._channels, around)
 
     @classmethod

@@ -376,6 +376,9 @@ SERVING = (
           "A window, by the moment (ms) it starts at", answer=Window),
     Route("GET", ENDPOINT + "/windows/{start}/report", reports.of_window, "read",
           "A window's report as JSON or as a page", answer=WindowReport, query=("as",)),
+    Route("GET", ENDPOINT + "/health", serving.health, "read",
+          "Windows of it as a service: latency, errors, queue, cost, newest first",
+          answer=Page, query=KEYSET),
     Route("GET", ENDPOINT + "/alerts", serving.alerts, "read", "Alerts, newest first",
           answer=Page, query=KEYSET),
 )

@@ -182,9 +182,11 @@ class App:
         return self._traffic(self._counts.total())
 
     def _traffic(self, total: Totals) -> dict[str, Any]:
-        did, codes = total.versions(), total.codes()
+        did, codes, busy = total.versions(), total.codes(), total.busy_ms()
+        spent = {"cpu_s": total.cpu_s, "all_busy_ms": sum(busy.values())}
         return {
             name: self._endpoint(name, did.get(name, {}), codes.get(name, {}))
+            | {"busy_ms": busy.get(name, 0.0), **spent}
             for name in self._fleet.arms
         }
 

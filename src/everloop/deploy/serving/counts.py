@@ -81,6 +81,10 @@ class VersionCounts:
                 return bound
         return BOUNDS_MS[-1]
 
+    def by_bound(self) -> dict[str, int]:
+        """Requests by the upper bound of their bucket in ms, ``inf`` the last; none is left out."""
+        return dict(zip((*map(str, BOUNDS_MS), "inf"), self.buckets, strict=True))
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -91,6 +95,7 @@ class VersionCounts:
                 "mean": self.total_ms / self.requests if self.requests else None,
                 "p50": self.quantile(0.5),
                 "p99": self.quantile(0.99),
+                "buckets": self.by_bound(),
             },
         }
 
@@ -230,6 +235,18 @@ class Totals:
             by_version = found.setdefault(str(endpoint), {})
             by_version.setdefault(str(version), {})[str(role)] = VersionCounts(cells).to_dict()
         return found
+
+    def busy_ms(self) -> dict[str, float]:
+        """The time spent on the answers of each endpoint, shadows' too."""
+        found: dict[str, float] = {}
+        for (endpoint, _, _), cells in self.under("version"):
+            found[str(endpoint)] = found.get(str(endpoint), 0.0) + cells[3]
+        return found
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of the processes, as they noted it last."""
+        return self.now("fleet").get("", [0.0] * CELLS)[5]
 
     def codes(self) -> dict[str, dict[str, int]]:
         """The answers of each endpoint by their HTTP status."""

@@ -52,8 +52,8 @@ class FleetGauges(Collector):
         return []
 
     async def run(self) -> None:
-        """Note how it is, for the siblings, until cancelled."""
-        while self._group is not None:
+        """Note how it is, for the siblings and for those who look, until cancelled."""
+        while True:
             self._note()
             await asyncio.sleep(NOTE_S)
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from everloop.console.traffic import Elsewhere, Traffic, elsewhere
 from everloop.deploy.endpoints import Endpoint
 from everloop.loop.project import Project
+from everloop.monitor.health import Health
 from everloop.monitor.windows import Window
 from everloop.server.api.loops import loop_named
 from everloop.server.call import Call, Page, page
@@ -19,12 +20,14 @@ from everloop.server.plane import ask, traffic
 class EndpointWithTraffic(msgspec.Struct, frozen=True):
     """An endpoint's rollout; ``traffic`` is the data plane's own count, None when it is away.
 
-    ``planes`` are those on other machines, with what each said last.
+    ``planes`` are those on other machines, with what each said last; ``health`` is the newest
+    window of it as a service.
     """
 
     endpoint: Endpoint
     traffic: Traffic | None
     planes: list[Elsewhere] = []
+    health: Health | None = None
 
 
 def listing(call: Call) -> Page:
@@ -46,7 +49,10 @@ def with_traffic(
     planes = project.remote_planes()
     return [
         EndpointWithTraffic(
-            one, counts.get(one.name), elsewhere(one.name, msgspec.to_builtins(one.arms), planes)
+            one,
+            counts.get(one.name),
+            elsewhere(one.name, msgspec.to_builtins(one.arms), planes),
+            next(iter(project.health.page(one.name, limit=1)), None),
         )
         for one in endpoints
     ]
@@ -69,6 +75,12 @@ def windows(call: Call) -> Page:
 
 def window(call: Call) -> Window:
     return call.project.windows.get(call.path["endpoint"], call.number("start"))
+
+
+def health(call: Call) -> Page:
+    limit, endpoint = call.limit(), call.path["endpoint"]
+    found = call.project.health.page(endpoint, before=call.before(), limit=limit)
+    return page(found, limit, "start")
 
 
 def alerts(call: Call) -> Page:
