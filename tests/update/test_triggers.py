@@ -56,6 +56,17 @@ def test_what_goes_on_fires_again_when_a_quarter_more_rows_came(kind: str, windo
     assert fires(kind, situation(windows=(seen(),), rows=9_999)) is None
 
 
+def test_an_estimate_asks_only_where_it_may() -> None:
+    at = situation(alerts=(told("estimate"),))
+    cause = fires("estimated performance", at)
+    assert cause is not None and (cause.trigger, cause.alerts) == ("estimate", ("estimate-9",))
+    assert fires("performance", at) is None
+    assert fires("estimated performance", situation(alerts=(told("performance"),))) is None
+    low = (seen(expected_worse=True),)
+    assert fires("estimated performance", situation(windows=low, rows=1_249)) is None
+    assert fires("estimated performance", situation(windows=low, rows=1_250)) is not None
+
+
 def test_a_schedule_counts_event_time_from_the_last_cycle() -> None:
     assert fires("every 10d", situation()) is not None
     assert fires("every 11d", situation()) is None
