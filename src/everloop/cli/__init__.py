@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
     "window": ("Show one window: metrics, groups, worst segments.", "One stage"),
     "alerts": ("Show and silence alerts; test who is told.", "One stage"),
+    "expectations": ("Write down what rows should be like, to edit.", "One stage"),
     "update": ("Take new data in if that makes a better model.", "One stage"),
     "runs": ("List, show and search what was logged.", "Tracking"),
     "experiments": ("List, add, delete and restore experiments.", "Tracking"),

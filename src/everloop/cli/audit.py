@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
@@ -34,8 +35,9 @@ def verify(folder: Path, anchor: str | None, as_json: bool) -> None:
     """
     with Project.open(folder) as project:
         audit = project.events.verify(anchor)
+        damaged = project.log.quarantine.listing()
     if as_json:
-        print_json(audit)
+        print_json(msgspec.to_builtins(audit) | {"quarantined": damaged})
     elif audit.ok:
         held = " The anchor holds." if anchor else ""
         say(f"{audit.events:,} events, unbroken and signed.{held}")
@@ -44,4 +46,6 @@ def verify(folder: Path, anchor: str | None, as_json: bool) -> None:
     else:
         where = "" if audit.broken_at is None else f" at event {audit.broken_at:,}"
         say(f"Broken{where}: {audit.reason}")
+    for damage in [] if as_json else damaged:
+        say(f"quarantined: {damage.sentence()}")
     sys.exit(0 if audit.ok else 1)

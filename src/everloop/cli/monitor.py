@@ -55,6 +55,8 @@ def command(
             print_json({"looked": seen, "windows": windows})
             return
         heading(f"{loop.name}: endpoint {loop.endpoint}")
+        for damage in project.log.quarantine.listing() if project is not None else []:
+            detail(f"quarantined: {damage.sentence()}")
         if not windows:
             say("No window of traffic is over yet.")
             started = project is None or project.supervisor() is not None

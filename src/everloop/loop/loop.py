@@ -23,7 +23,8 @@ from everloop.loop.project import Project
 from everloop.loop.reports import report_file
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import CONTROLLER_STEPS, PLANS
-from everloop.loop.watching import Looked, look
+from everloop.loop.watching import Looked, expectations_of, look
+from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.window_report import WindowReport, window_report
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
@@ -194,6 +195,10 @@ class Loop:
         batch = importlib.import_module("everloop.loop.batches.frames")
         answers: pl.DataFrame = batch.predict_frame(self.project, frame, self.version(version))
         return answers
+
+    def expectations(self) -> Expectations:
+        """What the rows of a window should be like: from the file, or as learned."""
+        return expectations_of(self.project, self.declaration)
 
     def monitor(self) -> Looked:
         """Ship the log, look at every closed window, and say what the update policy makes of it."""

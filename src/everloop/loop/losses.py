@@ -1,6 +1,8 @@
-"""Rows that a data plane answered and could not log, as an alert."""
+"""Rows that were answered and not logged, and what of the log cannot be read, as alerts."""
 
 from __future__ import annotations
+
+import msgspec
 
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
@@ -27,8 +29,8 @@ def tell_losses(project: Project, declaration: Declaration) -> Alert | None:
     if not total:
         return None
     width = clock_width(declaration.monitor.window)
-    told = project.windows.alerts(endpoint, kind="log", limit=1)
-    if told and told[0].evidence["total"] == total:
+    told = [a for a in project.windows.alerts(endpoint, kind="log") if a.feature is None]
+    if told and told[0].evidence.get("total") == total:
         return None
     window = now // width * width
     alert = Alert(
@@ -43,6 +45,30 @@ def tell_losses(project: Project, declaration: Declaration) -> Alert | None:
         at=now,
     )
     return alert if project.watch.raise_alert(alert) else None
+
+
+def tell_damage(project: Project, declaration: Declaration) -> None:
+    """Raise an alert for everything of the log that was set apart, once each."""
+    endpoint = declaration.endpoint
+    width = clock_width(declaration.monitor.window)
+    told = {alert.feature for alert in project.windows.alerts(endpoint, kind="log", limit=1000)}
+    for damage in project.log.quarantine.listing():
+        if damage.endpoint not in ("", endpoint) or damage.name in told:
+            continue
+        window = damage.at // width * width
+        project.watch.raise_alert(
+            Alert(
+                id=alert_id(endpoint, window, "log", damage.name),
+                endpoint=endpoint,
+                window=window,
+                kind="log",
+                severity="critical",
+                feature=damage.name,
+                summary=damage.sentence(),
+                evidence=msgspec.to_builtins(damage),
+                at=now_ms(),
+            )
+        )
 
 
 def _lost(project: Project, endpoint: str) -> dict[str, int]:

@@ -28,6 +28,7 @@ from everloop.loop.following import Progress, follow
 from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
 from everloop.monitor.feedback import Fed
+from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.window_report import WindowReport
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
@@ -258,6 +259,9 @@ class RemoteLoop:
     def mitigate(self, columns: Sequence[str], version: int | None = None) -> Mitigated:
         by = {"by": ",".join(columns)}
         return self._asked("GET", "fairness", version, Mitigated, params=by)
+
+    def expectations(self) -> Expectations:
+        return self.server.call("GET", f"{self._path}/expectations", Expectations)
 
     def monitor(self) -> Looked:
         return self.server.call("POST", f"{self._path}/monitor", Looked, json={})

@@ -21,7 +21,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.hiding import profile_as_logged, schema_as_logged
 from everloop.loop.judging import judging_of
-from everloop.loop.losses import tell_losses
+from everloop.loop.losses import tell_damage, tell_losses
 from everloop.loop.project import Project
 from everloop.loop.steps import PLANS
 from everloop.memory import give_back
@@ -29,6 +29,7 @@ from everloop.monitor.estimation.heldout import HELD_OUT, HeldOut, read_held_out
 from everloop.monitor.multivariate.matrix import MOST_ROWS
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile, read_profile
+from everloop.monitor.quality.expectations import Expectations, learn, read_expectations
 from everloop.monitor.spec import LogSpec
 from everloop.monitor.windows import Alert
 from everloop.registry.models import ModelVersion
@@ -82,6 +83,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
         return Looked(0, [], Decision("none", "No update: there is no champion yet."))
     shipped = project.log.ship()
     tell_losses(project, declaration)
+    tell_damage(project, declaration)
     reference = _reference(project, champion, declaration.monitor.log)
     project.watch.tick(
         declaration.endpoint,
@@ -94,6 +96,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
         judging=judging_of(
             declaration.evaluate, reference.schema, reference.held, reference.tested
         ),
+        expected=expectations_file(project, declaration, reference.schema),
     )
     project.alerts.route(declaration.endpoint, declaration.monitor)
     considered, last_cycle = last_considered(project, declaration)
@@ -113,6 +116,29 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
         acting = _Acting(project, declaration, champion, situation, actor, newest[0].number)
         cycle = _act(acting, decision)
     return Looked(shipped, alerts, decision, cycle)
+
+
+def expectations_file(
+    project: Project, declaration: Declaration, schema: Schema
+) -> Expectations | None:
+    """What the file says that a person edits; None without one."""
+    path = project.dir / declaration.monitor.expectations
+    if not path.is_file():
+        return None
+    return read_expectations(path, tuple(schema.names))
+
+
+def expectations_of(project: Project, declaration: Declaration) -> Expectations:
+    """The file's expectations, or else those that the champion's training rows let learn.
+
+    Raises :class:`~everloop.errors.NotFound` before there is a champion.
+    """
+    champion = project.champion(declaration.name)
+    if champion is None:
+        raise NotFound(f"loop {declaration.name}: has no champion to learn from yet.")
+    reference = _reference(project, champion, declaration.monitor.log)
+    written = expectations_file(project, declaration, reference.schema)
+    return written or learn(reference.profile, reference.sample)
 
 
 def _new_alerts(project: Project, declaration: Declaration, situation: Situation) -> list[Alert]:

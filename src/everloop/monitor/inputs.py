@@ -66,17 +66,19 @@ def inspect(
     chain: Chain,
     recent: Callable[[], Profile | None],
     like: Likeness | None = None,
+    of_rows: Callable[[bool], dict[str, Fault]] = lambda small: {},
 ) -> Inputs:
     """Check ``rows`` of the log (by time, with the schema's types) against the reference.
 
     ``chain`` comes from the window before; ``recent`` profiles the last sound one on demand;
-    ``like`` is what drift is measured from, by default the reference.
+    ``like`` is what drift is measured from, by default the reference; ``of_rows`` finds faults of
+    the rows together, only those of any number of rows when it is told so.
     """
     if rows.height < spec.min_rows:
         note = f"not enough evidence: {rows.height} rows, {spec.min_rows} needed"
-        return Inputs({"note": note, "chain": msgspec.to_builtins(chain)}, [], False)
+        return _too_small(endpoint, start, note, chain, of_rows(True) if spec.quality else {})
     window = profile_rows(rows, schema, reference)
-    faults = find_faults(reference, window, recent) if spec.quality else {}
+    faults = of_rows(False) | find_faults(reference, window, recent) if spec.quality else {}
     broken, new_faults = follow(chain.quality, dict.fromkeys(faults, 1.0), start)
     alerts = [_fault_alert(endpoint, start, name, faults[name]) for name in new_faults]
     checks: dict[str, Any] = {"faults": msgspec.to_builtins(faults), "drift": {}}
@@ -95,6 +97,18 @@ def inspect(
         checks |= {"level": ruling.level, "drift": msgspec.to_builtins(found)}
     checks["chain"] = msgspec.to_builtins(after)
     return Inputs(checks, alerts, any(fault.quarantine for fault in faults.values()))
+
+
+def _too_small(
+    endpoint: str, start: int, note: str, chain: Chain, faults: dict[str, Fault]
+) -> Inputs:
+    """A window of too few rows says nothing of its features, and ends no episode."""
+    broken, news = follow(chain.quality, dict.fromkeys(faults, 1.0), start)
+    after = msgspec.structs.replace(chain, quality=chain.quality | broken)
+    checks: dict[str, Any] = {"note": note, "chain": msgspec.to_builtins(after)}
+    if faults:
+        checks["faults"] = msgspec.to_builtins(faults)
+    return Inputs(checks, [_fault_alert(endpoint, start, n, faults[n]) for n in news], False)
 
 
 def _drift(

@@ -8,9 +8,11 @@ prediction came first; of several labels for an id the last one counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,9 +22,12 @@ from numpy.typing import NDArray
 
 from everloop.data.merge import by_time
 from everloop.data.schema import Schema
+from everloop.errors import Integrity, NotFound
+from everloop.monitor.damage import Quarantine
 from everloop.monitor.labels import label_codes, target_column
 from everloop.monitor.parts import (
     FEATURE,
+    feedback_frame,
     from_parquet,
     label_values,
     prediction_frame,
@@ -62,6 +67,7 @@ class Part(msgspec.Struct, frozen=True):
     digest: str
     first: int
     last: int
+    endpoint: str = ""
 
 
 class PredictionLog:
@@ -70,7 +76,8 @@ class PredictionLog:
     def __init__(self, db: Database, blobs: Blobs, folder: Path) -> None:
         self.db = db
         self.blobs = blobs
-        self._shipper = Shipper(db, blobs, folder)
+        self.quarantine = Quarantine(folder)
+        self._shipper = Shipper(db, blobs, folder, self.quarantine)
 
     def ship(self) -> int:
         """Bring what the data plane wrote into the store; returns the number of rows and labels."""
@@ -150,7 +157,7 @@ class PredictionLog:
         wanted = pl.DataFrame({"id": ids.cast(pl.String)}).unique()
         found = [pl.DataFrame(schema={"id": pl.String, "at": pl.Int64, "label": pl.String})]
         for part in self._parts(endpoint, "feedback"):
-            rows = from_parquet(self.blobs.get(part.digest))
+            rows = from_parquet(self._read(part, feedback_frame))
             found.append(rows.join(wanted, on="id", how="semi", maintain_order="left"))
         return by_time(pl.concat(found), "at")
 
@@ -161,10 +168,33 @@ class PredictionLog:
         """
         selection = Selection(start, end, meta=("id", "at"))
         parts = self._overlapping(endpoint, selection)
-        found = [selection.read(self.blobs.get(p.digest), features=False) for p in parts]
+        found = [selection.read(self._read(p), features=False) for p in parts]
         none = pl.DataFrame(schema={"id": pl.String, "at": pl.Int64})
         rows = by_time(pl.concat([none, *found]), "at")
         return rows.filter(rows["id"].is_first_distinct())
+
+    def misfits(
+        self, endpoint: str, start: int, end: int, schema: Schema
+    ) -> dict[str, tuple[int, list[str]]]:
+        """Features that are numbers -> how many values were sent as text that is none, and some.
+
+        Only parts that hold text for a number are read.
+        """
+        numbers = [FEATURE + f.name for f in schema.features if f.kind == "number" and not f.shape]
+        found: dict[str, tuple[int, list[str]]] = {}
+        for part in self._overlapping(endpoint, Selection(start, end)):
+            rows = pl.scan_parquet(io.BytesIO(self._read(part)))
+            types = rows.collect_schema()
+            for name in (n for n in numbers if types.get(n) == pl.String):
+                text = pl.col(name).str.strip_chars()
+                odd = text.is_not_null() & text.cast(pl.Float64, strict=False).is_null()
+                inside = pl.col("time").is_between(start, end, closed="left")
+                values = rows.filter(inside & odd).select(name).collect()[name]
+                count, some = found.get(name[len(FEATURE) :], (0, []))
+                some = [*some, *values.unique().sort().head(3).to_list()][:3]
+                if count + len(values):
+                    found[name[len(FEATURE) :]] = count + len(values), some
+        return found
 
     def known_ids(self, endpoint: str, ids: pl.Series) -> pl.Series:
         """Those of the ids that some row of the log has."""
@@ -173,7 +203,7 @@ class PredictionLog:
         for part in _newest_first(self._parts(endpoint, "predictions")):
             if not left.height:
                 break
-            rows = from_parquet(self.blobs.get(part.digest), ["id"]).unique()
+            rows = from_parquet(self._read(part), ["id"]).unique()
             found.append(left.join(rows, on="id", how="semi")["id"])
             left = left.join(rows, on="id", how="anti")
         return pl.concat(found)
@@ -210,7 +240,7 @@ class PredictionLog:
         found, start = [], 0
         for part, ids in parts.items():
             span = slice(start, start + ids.height)
-            rows = selection.read(self.blobs.get(part.digest))
+            rows = selection.read(self._read(part))
             found.append(rows.with_columns(target[span]).filter(keep[span]))
             start = span.stop
         return _training_frame(together(in_order(found)), schema)
@@ -233,7 +263,7 @@ class PredictionLog:
         names = ["id", "request", "version", "arm", "at", "y", "latency", "error"]
         where = (log_parts.c.part > after, log_parts.c.created >= since)
         for part in self._parts(endpoint, "predictions", *where):
-            rows = from_parquet(self.blobs.get(part.digest), names)
+            rows = from_parquet(self._read(part), names)
             yield part.number, rows.filter(pl.col("at") >= since)
 
     def next_time(self, endpoint: str, start: int) -> int | None:
@@ -244,7 +274,7 @@ class PredictionLog:
                 continue
             first = part.first
             if first < start:
-                times = from_parquet(self.blobs.get(part.digest), ["time"])["time"]
+                times = from_parquet(self._read(part), ["time"])["time"]
                 first = times.filter(times >= start).min()  # type: ignore[assignment]
             least = first if least is None else min(least, first)
         return least
@@ -258,7 +288,7 @@ class PredictionLog:
         parts = sorted(self._overlapping(endpoint, selection), key=lambda part: part.first)
         times = np.empty(0, dtype=np.int64)
         for place, part in enumerate(parts):
-            found = selection.read(self.blobs.get(part.digest), features=False)["time"]
+            found = selection.read(self._read(part), features=False)["time"]
             times = np.sort(np.concatenate([times, found.cast(pl.Int64).to_numpy()]))
             following = parts[place + 1].first if place + 1 < len(parts) else None
             if len(times) >= rows and (following is None or times[rows - 1] < following):
@@ -279,7 +309,18 @@ class PredictionLog:
             .order_by(log_parts.c.part)
         )
         with self.db.read() as conn:
-            return [Part(*row) for row in conn.execute(query)]
+            return [Part(*row, endpoint) for row in conn.execute(query)]
+
+    def _read(
+        self, part: Part, empty: Callable[[list[Any]], pl.DataFrame] = prediction_frame
+    ) -> bytes:
+        """A part's content; that of an ``empty`` one, and a note, where it is damaged or gone."""
+        try:
+            return self.blobs.get(part.digest)
+        except (Integrity, NotFound) as error:
+            why = "it is gone" if isinstance(error, NotFound) else "its content was changed"
+            self.quarantine.note_part(part.endpoint, part.number, part.digest, why)
+            return to_parquet(empty([]))
 
     def _overlapping(self, endpoint: str, selection: Selection) -> list[Part]:
         """The parts whose times overlap the selection's."""
@@ -296,7 +337,7 @@ class PredictionLog:
         found = [
             rows
             for part in self._overlapping(endpoint, selection)
-            if (rows := twice.read(self.blobs.get(part.digest))).height
+            if (rows := twice.read(self._read(part))).height
         ]
         return in_order(once_each(found)) if found else []
 
@@ -309,7 +350,7 @@ class PredictionLog:
         for part in _newest_first(self._overlapping(endpoint, selection)):
             if newest is not None and rows >= newest:
                 break
-            keys = selection.read(self.blobs.get(part.digest), features=False)
+            keys = selection.read(self._read(part), features=False)
             if keys.height:
                 found[part] = keys
                 rows += keys.height
@@ -338,7 +379,7 @@ class PredictionLog:
             if _complete(found, wanted, batch[0]):
                 break
             # Earlier parts go first, so that of labels with one time the later part's wins.
-            frames = [from_parquet(self.blobs.get(part.digest)) for part in reversed(batch)]
+            frames = [from_parquet(self._read(part, feedback_frame)) for part in reversed(batch)]
             fresh = pl.concat(frames)
             if wanted is not None:
                 fresh = fresh.join(wanted, on="id", how="semi", maintain_order="left")

@@ -24,6 +24,7 @@ from everloop.data.segments import (
     list_segments,
     read_segment,
 )
+from everloop.monitor.damage import Quarantine
 from everloop.monitor.parts import feedback_frame, prediction_frame, to_parquet
 from everloop.store.blobs import Blobs
 from everloop.store.clock import now_ms
@@ -56,10 +57,11 @@ class Shipper:
     Several processes may ship the same folder at once; each record still arrives once.
     """
 
-    def __init__(self, db: Database, blobs: Blobs, folder: Path) -> None:
+    def __init__(self, db: Database, blobs: Blobs, folder: Path, quarantine: Quarantine) -> None:
         self.db = db
         self.blobs = blobs
         self.folder = folder
+        self.quarantine = quarantine
 
     def ship(self) -> int:
         """Ship all that is there now; returns the number of rows and labels."""
@@ -70,8 +72,12 @@ class Shipper:
                 segment = f"{kind}/{path.name}"
                 start = offsets.get(segment, 0)
                 if _bytes(path) > start:
+                    stop = start
                     for batch in self._batches(kind, path, segment, start):
                         rows += self._commit(kind, batch)
+                        stop = batch.stop
+                    if _bytes(path) > stop and _rests(path):
+                        self.quarantine.take_rest(path, stop)
         return rows
 
     def purge(self) -> int:
@@ -85,6 +91,7 @@ class Shipper:
             for path in list_segments(self.folder / kind):
                 start = offsets.get(f"{kind}/{path.name}", 0)
                 if _rests(path) and next(read_segment(path, start), None) is None:
+                    self.quarantine.take_rest(path, start)
                     path.unlink(missing_ok=True)
                     gone += 1
         return gone

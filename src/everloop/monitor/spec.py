@@ -69,6 +69,7 @@ class MonitorSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     control: str = "e_detector"  # of false alarms: lord, saffron and e_lond bound their share
     run_length: int = 2_000  # windows to a false alarm on average, of the e_detector
     tolerance: float = 0.04  # standard deviations that are no drift, of e_detector and e_lond
+    expectations: str = "expectations.toml"  # a file that people edit; obeyed once it is there
     quality: bool = True  # find broken features, and quarantine their windows
     performance: PerformanceSpec | None = PerformanceSpec()
     log: LogSpec = LogSpec()

@@ -47,6 +47,7 @@ class Watch:
         self.events = events
         self.windows = WindowStore(db)
         self._seen: dict[str, tuple[Any, ...]] = {}
+        self._expected: tuple[Profile, Expectations] | None = None
 
     def tick(
         self,
@@ -58,6 +59,7 @@ class Watch:
         score: Score | None,
         now: int | None = None,
         sample: pl.DataFrame | None = None,
+        expected: Expectations | None = None,
         judging: Judging | None = None,
     ) -> list[Alert]:
         """Evaluate what is over or due, and return the alerts that are new.
@@ -70,6 +72,7 @@ class Watch:
         now : event time (ms) to take for the present, for a replay that knows more than its
             events say; by default the time of the newest event.
         sample : some of the champion's training rows, by time, for tests of all features together.
+        expected : of the rows of a window; what the training rows let expect unless given.
         judging : what to say of answers beside the score, and to expect before labels come.
         """
         extent = self.log.extent(endpoint)
@@ -77,16 +80,24 @@ class Watch:
             return []
         # An event that claims to be from the future must not close windows that go on.
         seen = min(extent.last, now_ms()) if now is None else now
-        state = (extent, seen, schema, spec, baseline, id(reference))
+        state = (extent, seen, schema, spec, baseline, id(reference), expected)
         if self._seen.get(endpoint) == state:
             return []
         judging = judging or Judging()
         look = _Look(
             self, endpoint, schema, reference, baseline, spec, score, judging, extent, seen, sample
         )
+        look.expected = expected or self._learned(reference, sample)
         new = [*look.late(), *look.close(), *look.measure()]
         self._seen[endpoint] = state
         return new
+
+    def _learned(self, reference: Profile, sample: pl.DataFrame | None) -> Expectations:
+        """What was learned of one reference, without the features, which have their own checks."""
+        if self._expected is None or self._expected[0] is not reference:
+            found = msgspec.structs.replace(learn(reference, sample), features={})
+            self._expected = (reference, found)
+        return self._expected[1]
 
     def raise_alert(self, alert: Alert) -> bool:
         """Keep an alert that is not about a window's rows; False when it was raised before."""
@@ -141,6 +152,7 @@ class _Look:
         self.past = Past(self.log, self.windows, endpoint, schema, spec)
         self.training = Likeness(reference, sample)
         self.latest = self.windows.latest(endpoint)
+        self.expected = Expectations()
 
     # -- windows that are over -------------------------------------------------------------------
 
@@ -183,7 +195,11 @@ class _Look:
             self._chain(start),
             lambda: self._recent(start),
             self.past.likeness(start, end, self.training),
-        )
+            row_faults(
+                self.log, self.windows, self.endpoint, (start, end), rows, self.schema,
+                self.expected,
+            ),
+        )  # fmt: skip
         checks = found.checks | {"reference": self.reference.digest, "part": self.extent.parts}
         alerts = found.alerts
         if self.spec.sequential and not found.quarantined:

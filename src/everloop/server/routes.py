@@ -35,6 +35,7 @@ from everloop.loop.watching import Looked
 from everloop.monitor.alerting.desk import AlertDetail
 from everloop.monitor.alerting.silences import Silence
 from everloop.monitor.feedback import Fed
+from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.receiving import Size
 from everloop.monitor.window_report import WindowReport
 from everloop.monitor.windows import Window
@@ -195,6 +196,9 @@ LOOPS = (
           body=msgspec.Raw, answer=OBJECT),
     Route("POST", LOOP + "/monitor", loops.monitor, "write", "Look at the windows now",
           answer=Looked, slow=True),
+    Route("GET", LOOP + "/expectations", loops.expectations, "read",
+          "What the rows of a window should be like, from the file or as learned",
+          answer=Expectations, slow=True),
     Route("POST", LOOP + "/update", loops.update, "write", "Do what the monitors ask for",
           body=loops.UpdateBody, answer=OBJECT, status=202, slow=True),
     Route("GET", V1 + "/cycles", cycles.listing, "read", "Cycles of all loops, newest first",

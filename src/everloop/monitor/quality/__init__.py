@@ -1,5 +1,29 @@
 """Built-in quality checks; importing this package registers them."""
 
-from everloop.monitor.quality import missing, new_categories, out_of_range, stuck, unit_change
+from everloop.monitor.quality import (
+    constant,
+    duplicates,
+    expected,
+    missing,
+    new_categories,
+    out_of_range,
+    pairs,
+    stuck,
+    type_change,
+    unit_change,
+    volume,
+)
 
-__all__ = ["missing", "new_categories", "out_of_range", "stuck", "unit_change"]
+__all__ = [
+    "constant",
+    "duplicates",
+    "expected",
+    "missing",
+    "new_categories",
+    "out_of_range",
+    "pairs",
+    "stuck",
+    "type_change",
+    "unit_change",
+    "volume",
+]

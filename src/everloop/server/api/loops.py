@@ -15,6 +15,7 @@ from everloop.loop.declaration import FILE_NAME
 from everloop.loop.loop import Loop, loop_of, loops_of
 from everloop.loop.project import Project
 from everloop.loop.status import LoopStatus
+from everloop.monitor.quality.expectations import Expectations
 from everloop.server.call import Answer, Call, Comment, Page, page
 
 
@@ -133,6 +134,11 @@ def inside(project: Project, source: str) -> str:
     if ours or not path.is_relative_to(project.dir) or not path.is_file():
         raise invalid("source", source, "a data file in the project's folder", code="missing_file")
     return str(path)
+
+
+def expectations(call: Call) -> Expectations:
+    """What the rows of a window should be like."""
+    return loop_named(call).expectations()
 
 
 def loop_named(call: Call) -> Loop:

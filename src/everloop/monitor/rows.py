@@ -1,0 +1,52 @@
+"""The checks of a window's rows together, as :mod:`~everloop.monitor.findings` has of features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from everloop.data.schema import Schema
+from everloop.extensions import quality_checks
+from everloop.monitor.inputs import feature_frame
+from everloop.monitor.log import PredictionLog
+from everloop.monitor.quality._base import Fault
+from everloop.monitor.quality._rows import RowsCheck, WindowRows
+from everloop.monitor.quality.expectations import Expectations
+from everloop.monitor.windows import WindowStore
+
+BEFORE = 1000  # windows whose numbers of rows are compared
+
+
+def row_faults(
+    log: PredictionLog,
+    windows: WindowStore,
+    endpoint: str,
+    span: tuple[int, int],
+    rows: pl.DataFrame,
+    schema: Schema,
+    expected: Expectations,
+) -> Callable[[bool], dict[str, Fault]]:
+    """A function that finds the faults by name; of a window that is too small only some."""
+
+    def find(small: bool) -> dict[str, Fault]:
+        before = windows.page(endpoint, before=span[0], limit=BEFORE)
+        width = span[1] - span[0]
+        alike = [w for w in before if w.end - w.start == width and not w.quarantined]
+        window = WindowRows(
+            ids=rows["id"],
+            features=feature_frame(rows, schema),
+            schema=schema,
+            expected=expected,
+            start=span[0],
+            end=span[1],
+            before=[(w.start, w.rows) for w in alike],
+            misfits=lambda: log.misfits(endpoint, *span, schema),
+        )
+        found: dict[str, Fault] = {}
+        for _, kind in quality_checks:
+            if issubclass(kind, RowsCheck) and (kind.any_size or not small):
+                found = kind().look(window) | found
+        return found
+
+    return find
