@@ -13,7 +13,8 @@ from everloop.monitor.log import PredictionLog
 from everloop.monitor.quality._base import Fault
 from everloop.monitor.quality._rows import RowsCheck, WindowRows
 from everloop.monitor.quality.expectations import Expectations
-from everloop.monitor.windows import WindowStore
+from everloop.monitor.quality.volume import NEWEST
+from everloop.monitor.windows import Window, WindowStore
 
 BEFORE = 1000  # windows whose numbers of rows are compared
 
@@ -40,7 +41,7 @@ def row_faults(
             expected=expected,
             start=span[0],
             end=span[1],
-            before=[(w.start, w.rows) for w in alike],
+            before=_counts(alike),
             misfits=lambda: log.misfits(endpoint, *span, schema),
         )
         found: dict[str, Fault] = {}
@@ -50,3 +51,13 @@ def row_faults(
         return found
 
     return find
+
+
+def _counts(windows: list[Window]) -> list[tuple[int, int]]:
+    """Starts and rows, without windows that were told to have too few or too many.
+
+    When these are the most of the newest, they are what is usual now.
+    """
+    told = ["(volume)" in w.checks.get("faults", {}) for w in windows]
+    drop = sum(told[:NEWEST]) < len(told[:NEWEST]) / 2
+    return [(w.start, w.rows) for w, odd in zip(windows, told, strict=True) if not (odd and drop)]

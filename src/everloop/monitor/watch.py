@@ -21,6 +21,8 @@ from everloop.monitor.log import Extent, PredictionLog
 from everloop.monitor.past import Past
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile
+from everloop.monitor.quality.expectations import Expectations, learn
+from everloop.monitor.rows import row_faults
 from everloop.monitor.sequence import PAST, changes
 from everloop.monitor.spans import spans
 from everloop.monitor.spec import MonitorSpec

@@ -156,5 +156,3 @@ def _repeated(sample: pl.DataFrame) -> float | None:
 def _share(field: str, value: float | None) -> None:
     if value is not None and not 0 <= value <= 1:
         raise invalid(field, value, "a share from 0 to 1")
-
-
