@@ -46,7 +46,7 @@ class Expectations(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     rows: tuple[int, int] | None = None
     silence: str = ""
     repeated_rows: float | None = None
-    repeated_ids: float = 0.05
+    repeated_ids: float = 0.5
     features: dict[str, Expected] = {}
     rules: tuple[Rule, ...] = ()
 
