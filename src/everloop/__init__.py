@@ -36,10 +36,13 @@ if TYPE_CHECKING:
     from everloop.loop.moving import import_mlflow as import_mlflow
     from everloop.loop.project import Project as Project
     from everloop.loop.registering import register as register
+    from everloop.monitor.comparing import compare as compare
+    from everloop.monitor.summaries.table import profile_table
     from everloop.tracking.client.frames import runs as runs
     from everloop.tracking.client.start import start_run as start_run
 
     init = initialise
+    profile = profile_table
 
 
 # Each name's module, and its name there where that is another one.
@@ -52,6 +55,7 @@ _HOME = {
     "Loop": "everloop.loop.loop",
     "Project": "everloop.loop.project",
     "check": "everloop.loop.checking",
+    "compare": "everloop.monitor.comparing",
     "declare": "everloop.loop.loop",
     "export": "everloop.loop.exporting",
     "export_mlflow": "everloop.loop.moving",
@@ -62,6 +66,7 @@ _HOME = {
     "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",
     "predict_batch": "everloop.loop.batches.run",
+    "profile": "everloop.monitor.summaries.table:profile_table",
     "promote": "everloop.loop.direct",
     "register": "everloop.loop.registering",
     "runs": "everloop.tracking.client.frames",

@@ -20,6 +20,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "init": ("Look at a data file and write everloop.toml.", "Start here"),
     "check": ("Check everloop.toml and the data it names.", "Start here"),
     "schema": ("Show the schema of the data, or pin it.", "Start here"),
+    "profile": ("Show what the columns of a table hold.", "Start here"),
+    "compare": ("Compare two tables: what broke, what drifted.", "Start here"),
     "up": ("Run console, API, predictions and controller.", "The loop"),
     "run": ("Go once round: train, test, deploy, promote.", "The loop"),
     "status": ("Show where each loop stands.", "The loop"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 KEPT = 1_024
 
@@ -15,18 +18,33 @@ class Distinct:
     (Bar-Yossef et al., 2002).
     """
 
-    def __init__(self) -> None:
-        self._hashes = np.empty(0, dtype=np.uint64)
+    def __init__(self, hashes: Sequence[int] = ()) -> None:
+        self._hashes = np.array(hashes, dtype=np.uint64)
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """What is kept; giving it to another one merges the two."""
+        return self._hashes
 
     def add(self, series: pl.Series) -> None:
         """Look at the next values; missing ones do not count."""
         if series.dtype.is_nested() or series.dtype == pl.Null:
             return
-        hashes = series.drop_nulls().hash(seed=0).to_numpy()
+        self.add_hashes(series.drop_nulls().hash(seed=0).to_numpy())
+
+    def add_hashes(self, hashes: NDArray[np.uint64]) -> None:
+        """Look at values by hashes of one's own, which other versions of a library give too."""
         if len(self._hashes) == KEPT:
             hashes = hashes[hashes < self._hashes[-1]]
-        if len(hashes):
-            self._hashes = np.unique(np.concatenate([self._hashes, hashes]))[:KEPT]
+        if not len(hashes):
+            return
+        found = np.concatenate([self._hashes, hashes])
+        if len(found) > 8 * KEPT:  # the smallest ones do, unless values repeat
+            smallest = np.unique(np.partition(found, 4 * KEPT)[: 4 * KEPT])
+            if len(smallest) >= KEPT:
+                self._hashes = smallest[:KEPT]
+                return
+        self._hashes = np.unique(found)[:KEPT]
 
     @property
     def count(self) -> int:

@@ -1,0 +1,189 @@
+"""One column of a table: of which kind its values are, and the summary that takes them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from everloop.data.columns import is_text, parse_iso
+from everloop.monitor.profile import Floats, Sketch
+from everloop.monitor.summaries.levels import LevelState, LevelSummary
+from everloop.monitor.summaries.numbers import NumberState, NumberSummary
+
+ColumnKind = Literal["number", "category", "text", "boolean", "datetime", "list", "bytes"]
+_MEASURED = {"datetime": "hour", "list": "mean", "bytes": "bytes"}
+
+
+class ColumnState(msgspec.Struct, frozen=True):
+    """A :class:`ColumnSummary` as it is kept; ``types`` are rows by the type they came in."""
+
+    kind: ColumnKind
+    types: dict[str, int]
+    mistyped: int
+    summary: NumberState | LevelState
+    first: str | None = None
+    last: str | None = None
+
+
+class ColumnSummary:
+    """A column whose kind is that of its first values; others count as mistyped and missing.
+
+    Numbers, and what is measured of dates (the hour), lists (the mean of their numbers) and bytes
+    (how many), are summarised as numbers; text and booleans by their values.
+    """
+
+    def __init__(self, kind: ColumnKind) -> None:
+        self.kind = kind
+        self.types: dict[str, int] = {}
+        self.mistyped = 0
+        named = kind in ("category", "boolean")
+        self.summary: NumberSummary | LevelSummary = LevelSummary() if named else NumberSummary()
+        self.first: str | None = None
+        self.last: str | None = None
+
+    @property
+    def measured(self) -> str | None:
+        """What of a value the numbers tell, where it is not the value itself."""
+        return _MEASURED.get(self.kind)
+
+    @property
+    def shown_kind(self) -> ColumnKind:
+        """``text`` for sentences."""
+        prose = isinstance(self.summary, LevelSummary) and self.summary.prose
+        return "text" if prose else self.kind
+
+    def add(self, column: pl.Series) -> None:
+        """Look at the next values."""
+        kind = str(column.dtype)
+        self.types[kind] = self.types.get(kind, 0) + len(column)
+        if isinstance(self.summary, LevelSummary):
+            self._add_levels(column, self.summary)
+            return
+        values = self._numbers(column)
+        self.summary.add(values)
+        if column.dtype != pl.Null and kind_of_column(column) != self.kind:
+            given = column.is_not_null().to_numpy()
+            self.mistyped += int((given & np.isnan(values)).sum())
+        if self.kind == "datetime" and column.dtype.is_temporal():
+            self._span(str(column.min()), str(column.max()))
+
+    def _add_levels(self, column: pl.Series, summary: LevelSummary) -> None:
+        if self.kind == "boolean" and column.dtype.is_numeric():
+            column = column != 0
+        if column.dtype.is_nested() or column.dtype == pl.Binary:
+            self.mistyped += len(column) - column.null_count()
+            column = pl.repeat(None, len(column), dtype=pl.String, eager=True)
+        text = column.cast(pl.String)
+        if self.kind == "category" and column.dtype.is_numeric():
+            self.mistyped += len(column) - column.null_count()
+        summary.add(text.str.to_lowercase() if self.kind == "boolean" else text)
+
+    def _numbers(self, column: pl.Series) -> Floats:
+        if kind_of_column(column) == self.kind or self.kind == "number":
+            column = measure(column, self.kind)
+        else:
+            column = pl.repeat(None, len(column), dtype=pl.Float64, eager=True)
+        return column.cast(pl.Float64, strict=False).to_numpy()
+
+    def _span(self, first: str, last: str) -> None:
+        if "None" not in (first, last):
+            self.first = first if self.first is None else min(self.first, first)
+            self.last = last if self.last is None else max(self.last, last)
+
+    def merge(self, other: ColumnSummary) -> None:
+        """Take in what ``other`` saw; of another kind it counts as mistyped."""
+        for name, rows in other.types.items():
+            self.types[name] = self.types.get(name, 0) + rows
+        self.mistyped += other.mistyped
+        mine, theirs = self.summary, other.summary
+        if isinstance(mine, NumberSummary) and isinstance(theirs, NumberSummary):
+            if other.kind == self.kind:
+                mine.merge(theirs)
+                self._span(str(other.first), str(other.last))
+                return
+        elif isinstance(mine, LevelSummary) and isinstance(theirs, LevelSummary):
+            mine.merge(theirs)
+            return
+        self.mistyped += theirs.rows - theirs.missing
+        mine.missing += theirs.rows
+
+    def sketch(self, like: Sketch | None = None) -> Sketch:
+        """As drift tests take it: sentences by their length, categories by the levels of
+        ``like``."""
+        if isinstance(self.summary, NumberSummary):
+            return self.summary.sketch()
+        if self.summary.prose:
+            return self.summary.lengths.sketch()
+        levels = getattr(like, "levels", None)
+        return self.summary.sketch(("false", "true") if self.kind == "boolean" else levels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known of the column, in plain numbers."""
+        return {
+            "kind": self.shown_kind,
+            "measured": self.measured,
+            "types": self.types,
+            "mistyped": self.mistyped,
+            "missing": self.summary.missing,
+            "distinct": self.summary.distinct,
+            "first": self.first,
+            "last": self.last,
+            "sketch": msgspec.to_builtins(self.sketch()),
+        }
+
+    def state(self, private: bool = False) -> ColumnState:
+        """As it is kept."""
+        kept = self.summary.state(private)
+        return ColumnState(self.kind, self.types, self.mistyped, kept, self.first, self.last)
+
+    @classmethod
+    def of(cls, state: ColumnState) -> ColumnSummary:
+        """What :meth:`state` told."""
+        made = cls(state.kind)
+        made.types, made.mistyped = dict(state.types), state.mistyped
+        made.first, made.last = state.first, state.last
+        kept = state.summary
+        made.summary = (
+            NumberSummary.of(kept) if isinstance(kept, NumberState) else LevelSummary.of(kept)
+        )
+        return made
+
+
+def kind_of_column(column: pl.Series) -> ColumnKind:
+    """The kind that the type of a column tells."""
+    dtype = column.dtype
+    if dtype == pl.Boolean:
+        return "boolean"
+    if dtype.is_numeric():
+        return "number"
+    if is_text(column):
+        return "datetime" if _is_date(column) else "category"
+    if dtype.is_temporal() and dtype not in (pl.Duration, pl.Time):
+        return "datetime"
+    if dtype == pl.Binary:
+        return "bytes"
+    return "list" if dtype in (pl.List, pl.Array) else "category"
+
+
+def _is_date(column: pl.Series) -> bool:
+    first = column.drop_nulls().head(1)
+    return not first.is_empty() and parse_iso(first.cast(pl.String)).null_count() == 0
+
+
+def measure(column: pl.Series, kind: ColumnKind) -> pl.Series:
+    """What the numbers of a column of ``kind`` are, see :class:`ColumnSummary`."""
+    if kind == "datetime":
+        column = parse_iso(column.cast(pl.String)) if is_text(column) else column
+        return column.dt.weekday() if column.dtype == pl.Date else column.dt.hour()
+    if kind == "bytes":
+        return column.bin.size()
+    if kind == "list":
+        if isinstance(column.dtype, pl.Array):
+            column = column.arr.to_list()
+        if not column.dtype.inner.is_numeric():  # type: ignore[attr-defined]
+            return column.list.len()
+        return column.list.mean()
+    return column

@@ -1,0 +1,147 @@
+"""Two tables made ready to be compared: exactly in memory, or by their profiles."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from everloop.data.frames import as_frame
+from everloop.data.unstructured import is_prose
+from everloop.monitor.cuts import near
+from everloop.monitor.profile import (
+    THREADS,
+    CategorySketch,
+    Profile,
+    Sketch,
+    sketch_category,
+    sketch_number,
+)
+from everloop.monitor.summaries.columns import ColumnKind, kind_of_column, measure
+from everloop.monitor.summaries.levels import LEVELS
+from everloop.monitor.summaries.table import TableProfile, profile_table
+
+UNIQUE = 0.9  # share of text values that differ beyond which they name rows
+
+
+class Side(NamedTuple):
+    """A table's sketches, and sentences on what was left out of them."""
+
+    profile: Profile
+    notes: list[str]
+
+
+def both_sides(
+    reference: Any, current: Any, ignore: frozenset[str]
+) -> tuple[Side, Side, dict[str, str]]:
+    """Sketches of both tables over the same levels, and columns whose type is another now."""
+    if any(isinstance(side, str | Path | TableProfile) for side in (reference, current)):
+        return _of_profiles(profile_table(reference), profile_table(current), ignore)
+    before = as_frame(reference, "reference")
+    now = as_frame(current, "current")
+    return _of_frames(
+        before.select(c for c in before.columns if c not in ignore),
+        now.select(c for c in now.columns if c not in ignore),
+    )
+
+
+def _of_profiles(
+    before: TableProfile, now: TableProfile, ignore: frozenset[str]
+) -> tuple[Side, Side, dict[str, str]]:
+    notes, sketches, retyped = [], {}, {}
+    for name, column in before.columns.items():
+        if name in ignore:
+            continue
+        summary = column.summary
+        if column.kind == "category" and getattr(summary, "items", "") is None:
+            notes.append(f"{name} is left out: its profile keeps no names.")
+        elif column.shown_kind == "category" and summary.distinct > UNIQUE * _present(summary):
+            notes.append(_names_rows(name, summary.distinct))
+        else:
+            sketches[name] = column.sketch()
+    after = {}
+    left_out = {note.split(" is left out")[0] for note in notes}
+    for name, column in now.columns.items():
+        if name in ignore or name in left_out:
+            continue
+        after[name] = column.sketch(sketches.get(name))
+        old = before.columns.get(name)
+        if old is None or old.kind == column.kind:
+            continue
+        if _present(column.summary) and _present(old.summary):
+            retyped[name] = f"{name} holds {column.kind} values, {old.kind} before"
+    return (
+        Side(Profile(before.rows, sketches), notes),
+        Side(Profile(now.rows, after), []),
+        retyped,
+    )
+
+
+def _present(summary: Any) -> int:
+    return int(summary.rows - summary.missing)
+
+
+def _of_frames(before: pl.DataFrame, now: pl.DataFrame) -> tuple[Side, Side, dict[str, str]]:
+    kinds: dict[str, ColumnKind] = {}
+    notes, retyped = [], {}
+    for column in before:
+        kind = kind_of_column(column)
+        if kind == "category":
+            distinct = column.n_unique()
+            if is_prose(column.cast(pl.String), distinct):
+                kind = "text"
+            elif distinct > max(UNIQUE * (len(column) - column.null_count()), 2) > 20:
+                notes.append(_names_rows(column.name, distinct))
+                continue
+        kinds[column.name] = kind
+    for name, kind in kinds.items():
+        if name in now.columns and _has_value(before[name]) and _has_value(now[name]):
+            other = kind_of_column(now[name])
+            if other != ("category" if kind == "text" else kind):
+                retyped[name] = f"{name} is {now.schema[name]}, {before.schema[name]} before"
+    with ThreadPoolExecutor(THREADS) as pool:
+        made = pool.map(lambda name: sketch_column(before[name], kinds[name]), kinds)
+        sketches = dict(zip(kinds, made, strict=True))
+        same = [n for n in now.columns if n in kinds and n not in retyped]
+        found = pool.map(lambda name: sketch_column(now[name], kinds[name], sketches[name]), same)
+        after = dict(zip(same, found, strict=True))
+    # What is new or of another type has no sketch to be compared, but it is there.
+    left_out = set(before.columns) - kinds.keys()
+    for name in set(now.columns) - after.keys() - left_out:
+        after[name] = sketch_column(now[name], kind_of_column(now[name]))
+    return (
+        Side(Profile(before.height, sketches), notes),
+        Side(Profile(now.height, after), []),
+        retyped,
+    )
+
+
+def _has_value(column: pl.Series) -> bool:
+    return column.null_count() < len(column)
+
+
+def _names_rows(name: str, distinct: int) -> str:
+    return f"{name} is left out: nearly every row has a value of its own ({distinct:,} differ)."
+
+
+def sketch_column(column: pl.Series, kind: ColumnKind, like: Sketch | None = None) -> Sketch:
+    """The exact sketch of one column; against ``like``, by its levels and its points."""
+    if kind in ("category", "boolean"):
+        text = column.cast(pl.String, strict=False)
+        if kind == "boolean":
+            return sketch_category(text, ("false", "true"))
+        levels = like.levels if isinstance(like, CategorySketch) else _levels(text)
+        return sketch_category(text, levels)
+    if kind == "text":
+        measured = column.cast(pl.String, strict=False).str.len_chars()
+    else:
+        measured = measure(column, kind)
+    values = measured.cast(pl.Float64, strict=False).to_numpy()
+    return sketch_number(values) if like is None else near(like, values)
+
+
+def _levels(text: pl.Series) -> tuple[str, ...]:
+    counts = text.drop_nulls().value_counts(name="n").sort("n", text.name, descending=[True, False])
+    return tuple(counts[text.name].head(LEVELS).to_list())
