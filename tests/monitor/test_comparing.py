@@ -39,7 +39,7 @@ def test_nothing_changed() -> None:
 
 
 def test_the_worst_comes_first_and_effects_are_told() -> None:
-    now = rows(2).with_columns(pl.col("x") + 1.0, c=pl.lit("b"))
+    now = rows(2).with_columns(pl.col("x") + 1.0, c=pl.col("c").replace({"a": "b"}))
     seen = el.compare(rows(0), now)
     assert seen.verdict == "drift"
     assert seen.drifted == ["c", "x"]
