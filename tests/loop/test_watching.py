@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from loop_stream import T0, Traffic, carry_out, declaration
 
 from everloop.cli import command_of
 from everloop.console.endpoint import read_endpoint
+from everloop.console.overview import read_overview
 from everloop.console.render import render
 from everloop.console.window import read_window
+from everloop.loop.causes import changes_near
 from everloop.loop.considered import last_considered, trainable_rows, trained_until
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.watching import Looked, look
+from everloop.monitor.cause.attribution import CONCEPT
+from everloop.monitor.cause.found import Cause
 from everloop.monitor.spans import DAY
-from everloop.monitor.windows import Window
+from everloop.monitor.windows import Alert, Window
+from everloop.store.clock import now_ms
 
 DECLARED = declaration()
 
@@ -78,6 +84,28 @@ def test_a_look_without_an_actor_changes_nothing(loop: Loop, traffic: Traffic) -
     looked = loop.monitor()
     assert looked.decision.action == "cycle" and looked.cycle is None
     assert cycles(loop.project) == []
+    _is_explained(loop, next(a for a in looked.alerts if a.kind == "performance"))
+
+
+def _is_explained(loop: Loop, alert: Alert) -> None:
+    """The cause of the loss: found once and kept, in Python, on the command line and the page."""
+    cause = loop.why(alert.id[:12])
+    assert cause.attribution is not None
+    concept = cause.attribution.part(CONCEPT)
+    assert concept is not None and concept.share > 0.5, cause.sentence
+    assert cause.since is not None and abs(cause.since.at - (T0 + DAY)) < DAY / 8
+    near = [one.what for one in changes_near(loop.project, loop.declaration, now_ms())]
+    for what in ("loop.declared", "model.registered", "endpoint.rollout", "data version"):
+        assert any(what in one for one in near), near
+    assert loop.why(alert.id) == cause  # kept, its seconds too
+    asked = ["why", alert.id[:12], "--dir", str(loop.project.dir)]
+    shown = CliRunner().invoke(command_of("monitor"), asked)
+    assert shown.exit_code == 0, shown.output
+    assert cause.sentence in shown.output and "(concept)" in shown.output
+    said = CliRunner().invoke(command_of("monitor"), [*asked, "--json", "--again"])
+    assert msgspec.json.decode(said.stdout, type=Cause).sentence == cause.sentence
+    page = read_overview(loop.project, "http://x", {})
+    assert "is concept change" in render("overview.html", page=page)
 
 
 def test_a_world_that_turned_gets_one_new_model(project: Project, traffic: Traffic) -> None:

@@ -6,12 +6,15 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from server_helpers import Client, Connect
 
 from everloop.cli import command_of
 from everloop.loop.project import Project
+from everloop.monitor.cause.attribution import Attribution, Part
+from everloop.monitor.cause.found import Cause
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, alert_id
 
@@ -91,6 +94,20 @@ def test_the_pages_show_it_and_take_a_silence(connect: Connect, alert: str) -> N
     assert client.post("/alerts", data=back).status_code == 303
     assert client.get("/alerts.json").json()["silences"] == []
     assert client.post("/alerts", data={"do": "shout"}).status_code == 422
+
+
+def test_what_it_came_from_is_shown_once_found(
+    client: Client, alert: str, project: Project
+) -> None:
+    assert "Nobody asked yet" in client.get(f"/alerts/{alert}", headers=HTML).text
+    part = Part("x <b>", 0.02, 0.7, 0.5, 0.9)
+    found = Attribution("roc_auc", 0.7, 0.67, 0.03, 0.005, [part], 900, 800)
+    cause = Cause(alert, "x drifted", "x <b> shifted", attribution=found)
+    project.windows.explain(project.windows.alert(alert), msgspec.to_builtins(cause))
+    page = client.get(f"/alerts/{alert}", headers=HTML).text
+    assert "x &lt;b&gt; shifted." in page and "0.0200" in page and "x <b>" not in page
+    kept = client.get(f"/api/v1/alerts/{alert[:8]}/cause").json()
+    assert kept["sentence"] == "x <b> shifted"
 
 
 def test_the_verbs_say_the_same(project: Project, alert: str) -> None:

@@ -154,6 +154,8 @@ def test_endpoints_windows_and_alerts(client: Client) -> None:
     assert client.get(f"{V1}/endpoints/flights/windows").json() == {"items": [], "next": None}
     assert client.get(f"{V1}/endpoints/flights/alerts").json() == {"items": [], "next": None}
     assert client.get(f"{V1}/endpoints/flights/alerts?before=x").status_code == 422
+    assert client.get(f"{V1}/alerts/{'a' * 64}/cause").status_code == 404
+    assert client.get(f"{V1}/alerts/a%25/cause").status_code == 422
 
 
 def test_predict_says_when_the_data_plane_is_away(client: Client) -> None:

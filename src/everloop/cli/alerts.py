@@ -75,7 +75,7 @@ def show(alert: str, folder: Path, as_json: bool) -> None:
     for sent in found["deliveries"]:
         error = f": {sent['error']}" if sent["error"] else ""
         detail(f"{sent['payload']['state']} to {sent['channel']}, {sent['state']}{error}", "told")
-    next_step("everloop alerts silence --for 4h --comment WHY", "keeps it quiet for a while")
+    next_step(f"everloop monitor why {one['id'][:12]}", "says what it came from")
 
 
 @command.command("silence")

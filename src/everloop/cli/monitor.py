@@ -22,6 +22,8 @@ from everloop.cli._output import (
 from everloop.cli._target import AnyLoop, opened
 from everloop.cli._window_report import report
 from everloop.loop.watching import Looked
+from everloop.monitor.cause.found import Cause
+from everloop.monitor.cause.sentence import length, moment
 from everloop.monitor.windows import Window
 
 
@@ -79,14 +81,71 @@ def show_looked(loop: AnyLoop, seen: Looked, as_json: bool) -> None:
         print_json(seen)
         return
     for alert in seen.alerts:
-        detail(f"{alert.kind}: {alert.summary}")
+        detail(f"{alert.id[:8]}  {alert.kind}: {alert.summary}")
     say(seen.decision.reason)
     if seen.cycle is not None and seen.cycle.verdict is not None:
         verdict(seen.cycle.verdict, seen.cycle.reason or "")
     if seen.decision.action == "cycle" and seen.cycle is None:
         next_step("everloop update", f"trains a challenger for {loop.name}")
+    elif seen.alerts:
+        next_step(f"everloop monitor why {seen.alerts[-1].id[:8]}", "says what an alert came from")
     else:
         next_step("everloop history", "shows what was decided before")
+
+
+@command.command("why")
+@click.argument("alert")
+@click.option("--again", is_flag=True, help="Find it anew, instead of what was kept.")
+@project_options
+def why(alert: str, again: bool, folder: Path, loop_name: str | None, as_json: bool) -> None:
+    """Say what an ALERT came from: its id, or the first characters that `everloop monitor` shows.
+
+    Since when, how much of a loss comes with which features and how much is concept change, where,
+    what was changed nearby, and what was done about alerts like it.
+    """
+    with opened(folder, loop_name) as (loop, _):
+        cause = loop.why(alert, again=again)
+    if as_json:
+        print_json(cause)
+        return
+    heading(cause.summary)
+    say(cause.sentence + ".")
+    _show_attribution(cause)
+    for one in [*cause.sources, *cause.segments]:
+        share = f"{one.part:.0%} of the change, {one.share:.0%} of the rows"
+        detail(f"{one.segment}: {share}", "where")
+    for change in cause.upstream:
+        side = "after" if change.away > 0 else "before"
+        by = f" by {change.by}" if change.by else ""
+        detail(f"{change.what}{by}, {length(abs(change.away))} {side}", "upstream")
+    for past in cause.similar:
+        outcome = past.outcome
+        led = f"; led to cycle {outcome.number}: {outcome.verdict}" if outcome else ""
+        detail(f"{moment(past.window)} {past.summary}{led}", "before")
+    for note in cause.notes:
+        detail(note, "note")
+    detail(
+        f"{cause.rows[0]:,} rows before, {cause.rows[1]:,} after; {cause.seconds} s", "looked at"
+    )
+    next_step("everloop update", f"does what the alerts of {loop.name} call for")
+
+
+def _show_attribution(cause: Cause) -> None:
+    found = cause.attribution
+    if found is None or not found.parts:
+        return
+    table(
+        (f"of the loss of {found.metric}", "loss", "share", "95 %"),
+        [
+            (part.name, part.loss, f"{part.share:.0%}", f"{part.low:.0%} to {part.high:.0%}")
+            for part in found.parts
+        ],
+    )
+    detail(
+        f"{found.rows:,} labelled rows a side; alike in every feature they are worth "
+        f"{found.matched:,.0f} rows",
+        "from",
+    )
 
 
 def _row(window: Window) -> tuple[Any, ...]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from everloop.errors import NotFound
+from everloop.loop.causes import kept_cause
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
 from everloop.monitor.alerting.deliveries import AlertDelivery
 from everloop.monitor.alerting.desk import AlertDetail, AlertLine
 from everloop.monitor.alerting.silences import Silence
+from everloop.monitor.cause.found import Cause
 from everloop.store.clock import now_ms
 
 ALERTS, SILENCES, DELIVERIES = 50, 20, 20
@@ -31,11 +33,15 @@ class AlertsPage(msgspec.Struct, frozen=True):
 
 
 class AlertPage(msgspec.Struct, frozen=True):
-    """The page of one alert, and the JSON at ``/alerts/ID.json``; ``cycles`` are what was done."""
+    """The page of one alert, and the JSON at ``/alerts/ID.json``; ``cycles`` are what was done.
+
+    ``cause`` is what the newest of its alerts that was explained came from.
+    """
 
     at: int
     found: AlertDetail
     cycles: list[Cycle]
+    cause: Cause | None = None
 
 
 def read_alerts_page(
@@ -65,4 +71,5 @@ def read_alert_page(project: Project, id: str) -> AlertPage:
             cycles.append(project.cycles.get(cycle))
         except NotFound:
             continue
-    return AlertPage(now_ms(), found, cycles)
+    explained = [cause for alert in found.alerts if (cause := kept_cause(alert)) is not None]
+    return AlertPage(now_ms(), found, cycles, explained[-1] if explained else None)

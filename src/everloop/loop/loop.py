@@ -13,6 +13,7 @@ import polars as pl
 from everloop.deploy.checked import changed, check_beside, check_task
 from everloop.deploy.rollouts import Do, Rollout, Wish, no_rollout
 from everloop.errors import Conflict, NotFound, Unavailable, invalid
+from everloop.loop.causes import why
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.declaration import Declaration, load_file
@@ -24,6 +25,7 @@ from everloop.loop.reports import report_file
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import CONTROLLER_STEPS, PLANS
 from everloop.loop.watching import Looked, expectations_of, look
+from everloop.monitor.cause.found import Cause
 from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.window_report import WindowReport, window_report
 from everloop.monitor.windows import Window
@@ -214,6 +216,15 @@ class Loop:
         Raises :class:`~everloop.errors.NotFound` when there is none.
         """
         return window_report(self.project.windows, self.endpoint, start)
+
+    def why(self, alert: str, *, again: bool = False) -> Cause:
+        """What an alert came from, named by its id or the beginning of it.
+
+        Since when, how much of a loss comes with which features and how much is concept change,
+        in which segments, what was changed nearby, and what was done about alerts like it. It
+        takes a second or a few and is kept; more labels, or ``again``, find it anew.
+        """
+        return why(self.project, self.declaration, alert, again=again)
 
     def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
         """A person's word on a cycle that waits for it."""
@@ -412,3 +423,11 @@ def loop_of(project: Project, name: str | None = None) -> Loop:
             )
         name = names[0]
     return Loop(project, project.cycles.declaration(name))
+
+
+def loop_at(project: Project, endpoint: str) -> Loop:
+    """The loop that keeps an endpoint's model good."""
+    for loop in loops_of(project):
+        if loop.endpoint == endpoint:
+            return loop
+    raise NotFound(f"endpoint {endpoint}: no loop of this project deploys to it.")

@@ -27,6 +27,7 @@ from everloop.loop.cycles import Cycle, Step
 from everloop.loop.following import Progress, follow
 from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
+from everloop.monitor.cause.found import Cause
 from everloop.monitor.feedback import Fed
 from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.window_report import WindowReport
@@ -265,6 +266,10 @@ class RemoteLoop:
 
     def monitor(self) -> Looked:
         return self.server.call("POST", f"{self._path}/monitor", Looked, json={})
+
+    def why(self, alert: str, *, again: bool = False) -> Cause:
+        params = {"again": "1"} if again else None
+        return self.server.call("GET", f"/alerts/{alert}/cause", Cause, params=params)
 
     @property
     def endpoint(self) -> str:

@@ -84,14 +84,14 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
     shipped = project.log.ship()
     tell_losses(project, declaration)
     tell_damage(project, declaration)
-    reference = _reference(project, champion, declaration.monitor.log)
+    reference = reference_of(project, champion, declaration.monitor.log)
     project.watch.tick(
         declaration.endpoint,
         reference.schema,
         reference.profile,
         reference.baseline,
         declaration.monitor,
-        _score(reference, declaration.evaluate),
+        score_of(reference, declaration.evaluate),
         sample=reference.sample if declaration.monitor.multivariate else None,
         judging=judging_of(
             declaration.evaluate, reference.schema, reference.held, reference.tested
@@ -136,7 +136,7 @@ def expectations_of(project: Project, declaration: Declaration) -> Expectations:
     champion = project.champion(declaration.name)
     if champion is None:
         raise NotFound(f"loop {declaration.name}: has no champion to learn from yet.")
-    reference = _reference(project, champion, declaration.monitor.log)
+    reference = reference_of(project, champion, declaration.monitor.log)
     written = expectations_file(project, declaration, reference.schema)
     return written or learn(reference.profile, reference.sample)
 
@@ -222,7 +222,8 @@ def _refuse(acting: _Acting, decision: Decision) -> Cycle | None:
         return None
 
 
-def _reference(project: Project, champion: ModelVersion, log: LogSpec) -> Reference:
+def reference_of(project: Project, champion: ModelVersion, log: LogSpec) -> Reference:
+    """What a champion's traffic is compared with, read from its package once."""
     key = (str(project.dir), champion.model)
     known = _references.get(key)
     digest = champion.package_digest()
@@ -282,6 +283,7 @@ def _baseline(found: dict[str, Any]) -> Baseline | None:
     return Baseline(name, -tested["value"], -tested["high"], -tested["low"])
 
 
-def _score(reference: Reference, spec: EvaluateSpec) -> Score | None:
+def score_of(reference: Reference, spec: EvaluateSpec) -> Score | None:
+    """What answers are judged by, greater is better; None where nothing is known about them."""
     baseline = reference.baseline
     return None if baseline is None else metric_of(spec, reference.schema, baseline.metric).score

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import NotFound
+from everloop.errors import NotFound, invalid
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore, upsert
@@ -174,6 +174,24 @@ class WindowStore:
             rows = conn.execute(query.order_by(alerts.c.window, alerts.c.id).limit(MAX_PAGE)).all()
         return [read_alert(row) for row in rows]
 
+    def alert(self, key: str) -> Alert:
+        """An alert by its id or the first 4 or more characters of it.
+
+        Raises :class:`~everloop.errors.NotFound` for none, and
+        :class:`~everloop.errors.InvalidInput` for what several begin with.
+        """
+        key = key.lower()
+        if not (4 <= len(key) <= 64 and set(key) <= set("0123456789abcdef")):
+            raise invalid("alert", key, "4 to 64 characters of an alert's id, from 0 to f")
+        query = sa.select(alerts).where(alerts.c.id.startswith(key)).limit(2)
+        with self.db.read() as conn:
+            rows = conn.execute(query).all()
+        if not rows:
+            raise NotFound(f"alert: there is none whose id begins with {key!r}.")
+        if len(rows) > 1:
+            raise invalid("alert", key, "more characters: several alerts begin so")
+        return read_alert(rows[0])
+
     def unmeasured(
         self, endpoint: str, seen: int, labels: int, again: int, full: float
     ) -> list[int]:
@@ -250,6 +268,13 @@ class WindowStore:
         """Write on alerts which cycle they led to; the first cycle stays."""
         unlinked = alerts.c.id.in_(list(ids)) & alerts.c.cycle.is_(None)
         conn.execute(sa.update(alerts).where(unlinked).values(cycle=cycle))
+
+    def explain(self, alert: Alert, cause: Any) -> None:
+        """Keep what was found of an alert's cause, in its evidence."""
+        evidence = msgspec.json.encode(alert.evidence | {"cause": cause}).decode()
+        with self.db.write() as conn:
+            mine = alerts.c.id == alert.id
+            conn.execute(sa.update(alerts).where(mine).values(evidence=evidence))
 
     @staticmethod
     def add(conn: sa.Connection, alert: Alert) -> bool:

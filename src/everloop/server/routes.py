@@ -34,6 +34,7 @@ from everloop.loop.direct import Promoted
 from everloop.loop.watching import Looked
 from everloop.monitor.alerting.desk import AlertDetail
 from everloop.monitor.alerting.silences import Silence
+from everloop.monitor.cause.found import Cause
 from everloop.monitor.feedback import Fed
 from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.receiving import Size
@@ -392,6 +393,9 @@ ALERTS = (
           query=("endpoint", "state", *KEYSET)),
     Route("GET", V1 + "/alerts/{alert}", alerts.get, "read",
           "One of them, with its evidence and who was told", answer=AlertDetail),
+    Route("GET", V1 + "/alerts/{alert}/cause", alerts.cause, "read",
+          "What an alert came from; again=1 finds it anew", answer=Cause, query=("again",),
+          slow=True),
     Route("GET", V1 + "/alert-deliveries", alerts.deliveries, "read",
           "What was told to channels, or waits, or failed", answer=Page,
           query=("state", *KEYSET)),

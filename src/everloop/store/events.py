@@ -111,6 +111,12 @@ class EventLog:
         """The newest events, newest first."""
         return self._read(sa.select(events).order_by(events.c.seq.desc()), limit, subject)
 
+    def between(self, start: int, end: int, limit: int = MAX_PAGE) -> list[Event]:
+        """Events with ``start <= at < end`` (ms), newest first."""
+        inside = (events.c.at >= start) & (events.c.at < end)
+        query = sa.select(events).where(inside).order_by(events.c.seq.desc())
+        return self._read(query, limit, None)
+
     def verify(self, anchor: str | None = None) -> Audit:
         """Find any change of the log: a changed, deleted, inserted or cut-off event.
 

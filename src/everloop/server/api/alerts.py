@@ -8,8 +8,10 @@ import msgspec
 
 from everloop.durations import milliseconds
 from everloop.errors import invalid
+from everloop.loop.loop import loop_at
 from everloop.monitor.alerting.desk import AlertDetail, declared_channels
 from everloop.monitor.alerting.silences import Silence
+from everloop.monitor.cause.found import Cause
 from everloop.server.api.loops import loop_named
 from everloop.server.call import Answer, Call, Comment, Page, page
 from everloop.store.clock import now_ms
@@ -47,6 +49,12 @@ def listing(call: Call) -> Page:
 
 def get(call: Call) -> AlertDetail:
     return call.project.alerts.get(call.path["alert"])
+
+
+def cause(call: Call) -> Cause:
+    alert = call.project.windows.alert(call.path["alert"])
+    loop = loop_at(call.project, alert.endpoint)
+    return loop.why(alert.id, again=bool(call.whole("again", 0, 0, 1)))
 
 
 def deliveries(call: Call) -> Page:
