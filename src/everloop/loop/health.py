@@ -59,7 +59,7 @@ class HealthWatch:
             return None
         store = self.project.health
         made = store.add(endpoint, start, end, counted, spec)
-        for alert in to_raise(endpoint, store.page(endpoint, limit=spec.windows), spec):
+        for alert in to_raise(endpoint, store.page(endpoint, limit=spec.windows + 1), spec):
             self.project.watch.raise_alert(alert)
         return made
 

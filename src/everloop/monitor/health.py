@@ -176,11 +176,12 @@ class HealthStore:
 
 
 def to_raise(endpoint: str, newest: Sequence[Health], spec: HealthSpec) -> list[Alert]:
-    """The alerts of the newest windows, newest first: what was beyond its target in all of them."""
-    recent = newest[: spec.windows]
+    """What is beyond its target in the newest windows (newest first), and was not one before."""
+    recent, earlier = newest[: spec.windows], newest[spec.windows : spec.windows + 1]
     if len(recent) < spec.windows:
         return []
     lasting = set.intersection(*(set(window.beyond) for window in recent))
+    lasting -= {name for window in earlier for name in window.beyond}
     now = recent[0]
     return [
         Alert(

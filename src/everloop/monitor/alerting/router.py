@@ -19,6 +19,7 @@ from everloop.monitor.alerting.rules import RANK, concerns, key_of, named
 from everloop.monitor.alerting.silences import Silence, SilenceStore
 from everloop.monitor.alerting.standing import stand, there
 from everloop.monitor.episodes import QUIET
+from everloop.monitor.health import Health, HealthStore
 from everloop.monitor.spans import clock_width
 from everloop.monitor.spec import MonitorSpec, RuleSpec
 from everloop.monitor.windows import Alert, Window, WindowStore, read_alert
@@ -26,6 +27,7 @@ from everloop.store.clock import now_ms
 from everloop.store.events import EventLog
 from everloop.store.tables import alerts
 
+HEALTH = 500  # windows of the clock that are looked back on
 CLOCKED = ("log", "health")  # kinds whose windows are of the clock, not of event time
 
 
@@ -37,6 +39,7 @@ class Router:
         self.events = events
         self.silences = silences
         self.incidents = IncidentStore(windows.db)
+        self.health = HealthStore(windows.db)
 
     def look(self, endpoint: str, spec: MonitorSpec, now: int | None = None) -> int:
         """Take in new alerts, end what is over, and queue what is to be told; returns how much."""
@@ -50,7 +53,10 @@ class Router:
             raised = _raised(conn, list(known))
             oldest = min((one.since for one in known.values()), default=at)
             windows = self.windows.since(endpoint, oldest - 1)
-            standing = [_stood(one, windows, raised[one.id], spec, at) for one in known.values()]
+            health = self.health.page(endpoint, limit=HEALTH)[::-1]
+            standing = [
+                _stood(one, windows, health, raised[one.id], spec, at) for one in known.values()
+            ]
             told = _Telling(conn, spec, silences, at)
             after = told.tell(standing)
             for one in after:
@@ -114,25 +120,34 @@ def _raised(conn: sa.Connection, ids: list[str]) -> dict[str, set[int]]:
 
 
 def _stood(
-    one: Incident, windows: Sequence[Window], raised: set[int], spec: MonitorSpec, now: int
+    one: Incident,
+    windows: Sequence[Window],
+    health: Sequence[Health],
+    raised: set[int],
+    spec: MonitorSpec,
+    now: int,
 ) -> Incident:
-    """An incident as the windows leave it."""
+    """An incident as the windows leave it; ``health`` are those of the clock, oldest first."""
     if one.state == "resolved":
         return one
-    if one.kind in CLOCKED:
-        health = spec.health if one.kind == "health" else None
-        width = clock_width(health.window if health else spec.window)
-        last = max(raised, default=one.last)
-        over = now >= last + (QUIET + 1) * width
-        now_last, most = last, one.windows
+    if one.kind == "health":
+        seen = [(h.start, one.feature in h.beyond) for h in health if h.start >= one.since]
+    elif one.kind == "log":  # all that is known of what was lost is when it was told
+        seen = [(start, True) for start in sorted(raised)]
     else:
         seen = [(w.start, there(one, w, raised)) for w in windows if w.start >= one.since]
-        found = stand(one.since, seen)
-        now_last, most, over = found.last, max(found.windows, one.windows), found.over
+    found = stand(one.since, seen)
+    over = found.over or (one.kind in CLOCKED and now >= found.last + _patience(one, spec))
     return msgspec.structs.replace(
-        one, last=now_last, windows=most, state="resolved" if over else "open",
-        resolved=now if over else None,
+        one, last=found.last, windows=max(found.windows, one.windows),
+        state="resolved" if over else "open", resolved=now if over else None,
     )  # fmt: skip
+
+
+def _patience(one: Incident, spec: MonitorSpec) -> int:
+    """How long after its last window something of the clock is over, ms."""
+    health = spec.health if one.kind == "health" else None
+    return (QUIET + 1) * clock_width(health.window if health else spec.window)
 
 
 class _Telling:

@@ -58,6 +58,10 @@ def there(incident: Incident, window: Window, raised: set[int]) -> bool | None:
     if incident.kind == "performance":
         said = window.performance or {}
         return window.worse if said.get("state") == "done" else None
+    if incident.kind == "labels":
+        labels = (window.performance or {}).get("labels")
+        going_on = (labels or {}).get("episodes", {}).get(name)
+        return None if labels is None else going_on is not None and going_on["quiet"] == 0
     if incident.kind == "estimate":
         guess: Any = window.expected or {}
         return bool(guess["worse"]) if "worse" in guess else None
