@@ -130,6 +130,7 @@ def _stood(
     """An incident as the windows leave it; ``health`` are those of the clock, oldest first."""
     if one.state == "resolved":
         return one
+    seen: list[tuple[int, bool | None]]
     if one.kind == "health":
         seen = [(h.start, one.feature in h.beyond) for h in health if h.start >= one.since]
     elif one.kind == "log":  # all that is known of what was lost is when it was told
