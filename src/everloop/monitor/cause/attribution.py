@@ -44,7 +44,8 @@ class Attribution(msgspec.Struct, frozen=True):
     """A loss of score, ``before - after``, divided; or why it is not (``note``).
 
     ``matched`` is how many equal rows the sides have in common once every feature is matched:
-    what the comparison of labels rests on.
+    what the comparison of labels rests on. Where that is almost nothing no part is the concept's:
+    features changed so much that nobody can know.
     """
 
     metric: str
@@ -135,9 +136,10 @@ class _Game:
             for some in combinations(names, size):
                 values[some] = self._left(some)
         parts = [self._part(name, values, nothing) for name in names]
-        parts.append(_share(CONCEPT, all_of_it.left, all_of_it.without, nothing))
         note = ""
-        if all_of_it.size < self.common:
+        if all_of_it.size >= self.common:
+            parts.append(_share(CONCEPT, all_of_it.left, all_of_it.without, nothing))
+        else:
             note = (
                 f"the sides have almost no rows in common (worth {all_of_it.size:.0f}), so what "
                 "labels do at equal features cannot be compared"

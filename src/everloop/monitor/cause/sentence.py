@@ -74,6 +74,8 @@ def _loss(found: Attribution | None) -> list[str]:
         told.append(f"{_share(most)} {of} comes with {_named(most)}")
         if concept is not None and concept.share >= TELLING:
             told.append(f"concept change {_share(concept)}")
+        if concept is None:
+            told.append("whether the concept changed cannot be known: almost no rows are alike")
     elif concept is not None:
         told.append(f"{_share(concept)} {of} is concept change: labels differ at equal features")
         if most is not None and most.share >= TELLING:
