@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from everloop.loop.exporting import export as export
     from everloop.loop.feeding import feedback as feedback
     from everloop.loop.initial import initialise
+    from everloop.loop.logging import log_predictions as log_predictions
     from everloop.loop.loop import Loop as Loop
     from everloop.loop.loop import declare as declare
     from everloop.loop.loop import load as load
@@ -65,6 +66,7 @@ _HOME = {
     "import_mlflow": "everloop.loop.moving",
     "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",
+    "log_predictions": "everloop.loop.logging",
     "predict_batch": "everloop.loop.batches.run",
     "profile": "everloop.monitor.summaries.table:profile_table",
     "promote": "everloop.loop.direct",

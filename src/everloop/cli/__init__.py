@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "serve": ("Answer predictions over HTTP.", "One stage"),
     "endpoints": ("Show what answers where, and how it fares.", "One stage"),
     "predict": ("Predict the rows of a file.", "One stage"),
+    "log": ("Bring in what other servers predicted.", "One stage"),
     "feedback": ("Bring labels to what was predicted.", "One stage"),
     "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
     "window": ("Show one window: metrics, groups, worst segments.", "One stage"),

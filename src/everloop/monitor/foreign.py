@@ -1,0 +1,181 @@
+"""Predictions that something else made, as rows of the prediction log.
+
+A table has a column for each thing the log keeps. MLflow's inference tables hold a request and a
+response as JSON in each row (``dataframe_split``, ``dataframe_records``, ``instances`` or
+``inputs``, and ``predictions``); they become the same table first. A row that comes again in
+another batch counts once: its request is named by its id, its time and its version.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import polars as pl
+
+from everloop.data.columns import as_instant
+from everloop.data.schema import Schema
+from everloop.errors import invalid, nearest
+from everloop.monitor.feedback import SKEW_MS
+from everloop.monitor.parts import FEATURE, prediction_frame
+
+Layout = Literal["table", "mlflow"]
+_json = msgspec.json.Decoder()
+
+
+class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which column holds what; a feature stands under its own name unless it is in ``features``."""
+
+    id: str = ""  # the schema's id, or "id"
+    time: str = ""  # the schema's time, or "time"
+    prediction: str = "prediction"
+    probability: str = ""  # of the last class, or a list with that of every class
+    version: str = ""
+    features: dict[str, str] = {}
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """What became of the rows of a table of predictions; nothing is kept of the last three."""
+
+    rows: int = 0
+    new: int = 0
+    repeated: int = 0  # in a batch that had come before
+    future: int = 0
+    empty: int = 0  # no id, no time or no prediction
+
+    def plus(self, other: Logged) -> Logged:
+        return Logged(*(getattr(self, n) + getattr(other, n) for n in self.__struct_fields__))
+
+
+def log_rows(
+    table: pl.DataFrame, columns: Columns, schema: Schema, version: int, now: int
+) -> tuple[pl.DataFrame, Logged]:
+    """The rows as a part of the log has them, and how many were left out.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a column that is not there.
+    """
+    ids = _column(table, "id", columns.id, schema.id or "id").cast(pl.String)
+    when = as_instant(_column(table, "time", columns.time, schema.time or "time"))
+    times = when.dt.timestamp("ms")
+    answers = _column(table, "prediction", columns.prediction, "prediction")
+    versions = pl.repeat(version, table.height, eager=True, dtype=pl.Int64)
+    if columns.version:
+        given = _column(table, "version", columns.version, "")
+        versions = given.cast(pl.Int64, strict=False).fill_null(version)
+    frame = pl.DataFrame(
+        {
+            "id": ids, "time": times, "at": times, "version": versions, "y": answers,
+            "p": _probabilities(table, columns, schema),
+        }
+    )  # fmt: skip
+    features = {FEATURE + name: table[column] for name, column in _features(table, columns, schema)}
+    frame = frame.with_columns(**features).with_columns(
+        request=pl.format("import:{}@{}/{}", "id", "time", "version"),
+        arm=pl.lit("champion"), rate=pl.lit(1.0), latency=pl.lit(0.0),
+    )  # fmt: skip
+    empty = ids.is_null() | times.is_null() | answers.is_null()
+    future = ~empty & (times > now + SKEW_MS).fill_null(False)
+    kept = frame.filter(~(empty | future))
+    shaped = pl.concat([prediction_frame([]).drop("y"), kept], how="diagonal_relaxed")
+    counted = Logged(table.height, kept.height, 0, int(future.sum()), int(empty.sum()))
+    return shaped, counted
+
+
+def from_inference_table(table: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, Columns]:
+    """MLflow's layout as a table with a row for each predicted row; failed requests are left out.
+
+    Rows are named by the schema's id where the request has it, else by the request's id, with the
+    row's number behind it when there are several.
+    """
+    made: list[dict[str, Any]] = []
+    for row in table.iter_rows(named=True):
+        if row.get("status_code") not in (None, 200):
+            continue
+        sent = _records(row.get("request"), schema)
+        answers = _answers(row.get("response"))
+        if len(sent) != len(answers):
+            continue
+        name = row.get("client_request_id") or row.get("databricks_request_id")
+        at = row.get("timestamp_ms") or row.get("request_time") or row.get("timestamp")
+        for number, (features, answer) in enumerate(zip(sent, answers, strict=True)):
+            own = features.get(schema.id) if schema.id else None
+            id = own if own is not None else name if len(sent) == 1 else f"{name}-{number}"
+            made.append({f: features.get(f) for f in schema.names} | _answer(answer, id, at))
+    columns = Columns(id="(id)", time="(time)", prediction="(y)", probability="(p)")
+    names = [*schema.names, "(id)", "(time)", "(y)", "(p)"]
+    found = pl.DataFrame(made, infer_schema_length=None, strict=False) if made else pl.DataFrame()
+    lacking = [pl.lit(None).alias(n) for n in names if n not in found.columns]
+    return found.with_columns(lacking) if made else pl.DataFrame({n: [] for n in names}), columns
+
+
+def _records(text: Any, schema: Schema) -> list[dict[str, Any]]:
+    sent = _decoded(text)
+    if isinstance(split := sent.get("dataframe_split"), dict):
+        return [dict(zip(split["columns"], row, strict=False)) for row in split["data"]]
+    rows = sent.get("dataframe_records") or sent.get("instances") or sent.get("inputs") or []
+    if isinstance(rows, dict):  # columns
+        return [
+            dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=False)
+        ]
+    return [
+        row if isinstance(row, dict) else dict(zip(schema.names, row, strict=False)) for row in rows
+    ]
+
+
+def _answers(text: Any) -> list[Any]:
+    found = _decoded(text).get("predictions", [])
+    return found if isinstance(found, list) else []
+
+
+def _answer(answer: Any, id: Any, at: Any) -> dict[str, Any]:
+    """Of probabilities the likeliest class counts, which the log knows by its number."""
+    p = answer if isinstance(answer, list) else None
+    return {"(id)": None if id is None else str(id), "(time)": at, "(y)": answer, "(p)": p}
+
+
+def _decoded(text: Any) -> dict[str, Any]:
+    """A JSON object; empty for what is none, so that its row is left out."""
+    try:
+        found = _json.decode(text) if isinstance(text, str | bytes) else text
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _probabilities(table: pl.DataFrame, columns: Columns, schema: Schema) -> pl.Series:
+    none = pl.repeat(None, table.height, eager=True, dtype=pl.List(pl.Float64))
+    if not columns.probability:
+        return none
+    given = _column(table, "probability", columns.probability, "")
+    if given.dtype == pl.List:
+        return given.cast(pl.List(pl.Float64))
+    if given.dtype == pl.Null or len(schema.classes) != 2:
+        return none
+    last = pl.col("p").cast(pl.Float64, strict=False)
+    both = given.alias("p").to_frame().select(pl.concat_list(1 - last, last).alias("p"))["p"]
+    return both.set(given.is_null(), None)
+
+
+def _features(table: pl.DataFrame, columns: Columns, schema: Schema) -> list[tuple[str, str]]:
+    for name, column in columns.features.items():
+        if name not in schema.names:
+            raise _unknown("features", name, schema.names)
+        if column not in table.columns:
+            raise _unknown(f"features.{name}", column, table.columns)
+    pairs = [(name, columns.features.get(name, name)) for name in schema.names]
+    return [(name, column) for name, column in pairs if column in table.columns]
+
+
+def _column(table: pl.DataFrame, field: str, name: str, default: str) -> pl.Series:
+    wanted = name or default
+    if wanted not in table.columns:
+        raise _unknown(field, wanted, table.columns)
+    return table[wanted]
+
+
+def _unknown(field: str, name: str, known: Any) -> Exception:
+    guess = nearest(name, known)
+    return invalid(
+        field, name, "one of the columns " + ", ".join(list(known)[:20]),
+        code="unknown_column", fix=f'Did you mean "{guess}"?' if guess else None,
+    )  # fmt: skip
