@@ -73,12 +73,17 @@ def test_an_inference_table_becomes_the_same() -> None:
     part, counted = log_rows(found, columns, SCHEMA, 1, T0)
     assert part["id"].to_list() == ["a-0", "a-1", "own", "c", "d"]
     assert part["x.x"].to_list() == [1, 3, 1, 1, 1] and counted.new == 5
+    shares = rows[3:4].with_columns(response=pl.lit('{"predictions": [0.75]}'))
+    part, _ = log_rows(*from_inference_table(shares, SCHEMA), SCHEMA, 1, T0)
+    assert (part["y"].to_list(), part["p"].to_list()) == ([True], [[0.25, 0.75]])
     none, columns = from_inference_table(rows[4:], SCHEMA)
     assert none.height == 0
 
 
 def test_it_is_logged_once(folder: Path) -> None:
     named = {"id": "row", "prediction": "said", "probability": "p", "features": {"z": "zed"}}
+    with pytest.raises(EverloopError, match="probability: got None"):
+        el.log_predictions(table(), dir=folder, **{**named, "probability": ""})
     path = folder / "served.parquet"
     table(300).write_parquet(path)
     assert el.log_predictions(path, dir=folder, **named).new == 300

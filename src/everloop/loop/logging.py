@@ -14,6 +14,8 @@ from everloop.loop.project import Project
 from everloop.monitor.foreign import Columns, Layout, Logged, from_inference_table, log_rows
 from everloop.store.clock import now_ms
 
+PROBABLE = ("binary", "multiclass")  # tasks whose windows are compared by probabilities
+
 
 def log_predictions(
     source: str | Path | pl.DataFrame,
@@ -77,6 +79,11 @@ def logged(
     for table in tables:
         rows, use = from_inference_table(table, schema) if layout == "mlflow" else (table, columns)
         part, counted = log_rows(rows, use, schema, version, now_ms())
+        if part.height and schema.task in PROBABLE and part["p"].null_count() == part.height:
+            raise invalid(
+                "probability", None, "a column: the champion's answers are judged by it",
+                fix="Name the probability of the last class, or a list with that of every class.",
+            )  # fmt: skip
         entry = project.importer.known("predictions", name, part)
         if entry is None or not project.importer.add("predictions", name, part, entry):
             counted = Logged(rows=counted.rows, repeated=counted.rows)

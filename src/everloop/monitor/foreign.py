@@ -100,7 +100,9 @@ def from_inference_table(table: pl.DataFrame, schema: Schema) -> tuple[pl.DataFr
         for number, (features, answer) in enumerate(zip(sent, answers, strict=True)):
             own = features.get(schema.id) if schema.id else None
             id = own if own is not None else name if len(sent) == 1 else f"{name}-{number}"
-            made.append({f: features.get(f) for f in schema.names} | _answer(answer, id, at))
+            made.append(
+                {f: features.get(f) for f in schema.names} | _answer(answer, id, at, schema)
+            )
     columns = Columns(id="(id)", time="(time)", prediction="(y)", probability="(p)")
     names = [*schema.names, "(id)", "(time)", "(y)", "(p)"]
     found = pl.DataFrame(made, infer_schema_length=None, strict=False) if made else pl.DataFrame()
@@ -127,9 +129,13 @@ def _answers(text: Any) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _answer(answer: Any, id: Any, at: Any) -> dict[str, Any]:
-    """Of probabilities the likeliest class counts, which the log knows by its number."""
+def _answer(answer: Any, id: Any, at: Any, schema: Schema) -> dict[str, Any]:
+    """A list holds the probability of each class, a fraction that of the last of two."""
     p = answer if isinstance(answer, list) else None
+    if len(schema.classes) == 2 and isinstance(answer, float) and 0 < answer < 1:
+        p = [1 - answer, answer]
+    if p is not None and len(p) == len(schema.classes):
+        answer = schema.classes[max(range(len(p)), key=p.__getitem__)]
     return {"(id)": None if id is None else str(id), "(time)": at, "(y)": answer, "(p)": p}
 
 
