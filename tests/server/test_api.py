@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 from server_helpers import LOOP_FILE, Client
 
+from everloop.data.schema import Feature, Schema
 from everloop.deploy.state import Arm
 from everloop.loop.project import Project
 
@@ -146,6 +148,18 @@ def test_runs_and_datasets(client: Client, project: Project) -> None:
     assert client.get(f"{V1}/datasets").json()["items"] == []
     assert client.get(f"{V1}/datasets?before=1").status_code == 422
     assert client.get(f"{V1}/datasets/nothing").status_code == 404
+
+
+def test_a_dataset_version_is_profiled(client: Client, project: Project) -> None:
+    frame = pl.DataFrame({"a": [1.0, None, 3.0] * 100, "late": ["yes", "no", "no"] * 100})
+    schema = Schema((Feature("a", "number"),), "late", "binary", ("no", "yes"))
+    made = project.datasets.snapshot(frame, "flights", schema, {})
+    told = client.get(f"{V1}/datasets/{made.digest}/profile").json()
+    assert told["rows"] == 300
+    assert (told["columns"]["a"]["missing"], told["columns"]["a"]["distinct"]) == (100, 2)
+    assert told["columns"]["late"]["sketch"]["counts"] == [200, 100]
+    assert client.get(f"{V1}/datasets/nothing/profile").status_code == 404
+    assert client.get(f"{V1}/endpoints/flights/windows/5/report").status_code == 404
 
 
 def test_endpoints_windows_and_alerts(client: Client) -> None:

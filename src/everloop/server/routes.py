@@ -321,6 +321,8 @@ RECORDS = (
           answer=Page, query=("name", *KEYSET)),
     Route("GET", V1 + "/datasets/{digest}", records.dataset, "read", "A dataset version",
           answer=DatasetVersion),
+    Route("GET", V1 + "/datasets/{digest}/profile", records.dataset_profile, "read",
+          "What the columns of a dataset version hold", answer=OBJECT, slow=True),
     Route("GET", V1 + "/events", records.events, "read", "The event log", answer=Page,
           query=("after", "subject", "limit")),
     Route("GET", V1 + "/audit/verify", records.verify, "admin", "Find any change of the log",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from everloop.data.versions import DatasetVersion
+from everloop.monitor.summaries.table import TableProfile
 from everloop.server.call import Call, Page, page
 from everloop.store.events import Audit
 
@@ -15,6 +18,15 @@ def datasets(call: Call) -> Page:
 
 def dataset(call: Call) -> DatasetVersion:
     return call.project.datasets.get(call.path["digest"])
+
+
+def dataset_profile(call: Call) -> dict[str, Any]:
+    """Of its rows, read a batch at a time; of a reference, of the sample that is kept."""
+    version = call.project.datasets.get(call.path["digest"])
+    found = TableProfile()
+    for batch in call.project.datasets.batches(version.digest, version.rows):
+        found.add(batch)
+    return found.to_dict()
 
 
 def events(call: Call) -> Page:
