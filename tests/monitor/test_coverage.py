@@ -90,7 +90,8 @@ def test_a_correction_is_counted_in_its_window(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(1.5, "1.5 s"), (300, "5 min"), (9_000, "2.5 h"), (864_000, "10 d")]
+    ("seconds", "text"),
+    [(1.5, "1.5 s"), (300, "5 min"), (9_000, "2.5 h"), (864_000, "10 d"), (1e8, "1,157 d")],
 )
 def test_durations_are_spoken(seconds: float, text: str) -> None:
     assert spoken(seconds) == text

@@ -133,7 +133,8 @@ def spoken(seconds: float) -> str:
     """``90 s``, ``3.2 h``: a duration as people say it."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
+            number = seconds / size
+            return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
     return f"{seconds:.3g} s"
 
 
