@@ -89,5 +89,11 @@ def test_matched_rows_are_alike() -> None:
     assert 1_000 < found.size < 5_000
 
 
+def test_sides_that_a_column_tells_apart_have_nothing_in_common() -> None:
+    year = np.full((2_000, 1), 2015.0)
+    assert match(year, year + 3, []).size < 100
+    assert match(year, year, []).size == pytest.approx(2_000, rel=0.05)
+
+
 def test_rows_are_drawn_as_often_as_they_weigh() -> None:
     assert draw(np.array([1.0, 2.0, 1.0]), 4).tolist() == [0] * 3 + [1] * 6 + [2] * 3

@@ -76,7 +76,8 @@ def draw(weights: Floats, times: int) -> Ints:
 
 def _size(weights: Floats) -> float:
     squares = float((weights**2).sum())
-    return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
+    total = float(weights.sum())
+    return min(total**2 / squares, 2 * total) if squares > 0 else 0.0
 
 
 def _turns(rows: int) -> Ints:
