@@ -135,6 +135,8 @@ class _Game:
         for size in range(1, len(names)):
             for some in combinations(names, size):
                 values[some] = self._left(some)
+        if all_of_it.size < self.common:
+            values = _by_unlikeness(values, nothing, all_of_it)
         parts = [self._part(name, values, nothing) for name in names]
         note = ""
         if all_of_it.size >= self.common:
@@ -142,7 +144,8 @@ class _Game:
         else:
             note = (
                 f"the sides have almost no rows in common (worth {all_of_it.size:.0f}), so what "
-                "labels do at equal features cannot be compared"
+                "labels do at equal features cannot be compared; the shares are by what sets the "
+                "rows apart"
             )
         return msgspec.structs.replace(known, parts=parts, note=note)
 
@@ -185,6 +188,19 @@ class _Game:
 
     def _score(self, side: Rows, index: Ints) -> float:
         return score_of(side, index, self.score)
+
+
+def _by_unlikeness(
+    values: dict[tuple[str, ...], _Coalition], nothing: _Coalition, all_of_it: _Coalition
+) -> dict[tuple[str, ...], _Coalition]:
+    """The game where scores of alike rows are unknown, since no rows are: a coalition explains as
+    much of the loss as it makes rows unlike. These shares have no interval."""
+    found = {}
+    for players, one in values.items():
+        left = (one.size - all_of_it.size) / (nothing.size - all_of_it.size)
+        left = min(1.0, max(0.0, left))
+        found[players] = _Coalition(nothing.left * left, nothing.without * left, one.size)
+    return found
 
 
 def score_of(rows: Rows, index: Ints, score: Score) -> float:

@@ -88,6 +88,8 @@ def _named(part: Part) -> str:
 
 
 def _share(part: Part) -> str:
+    if part.low == part.high:
+        return f"{100 * part.share:.0f} %"
     return f"{100 * part.share:.0f} % [{100 * part.low:.0f}, {100 * part.high:.0f}]"
 
 
