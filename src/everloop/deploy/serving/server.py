@@ -20,7 +20,6 @@ from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
-from msgspec.structs import replace
 
 from everloop.deploy.serving.access import Access
 from everloop.deploy.serving.app import App
@@ -43,11 +42,10 @@ from everloop.deploy.serving.protocols.v2 import V2
 from everloop.deploy.serving.routing import Routed
 from everloop.deploy.serving.seen import Observer, Watch
 from everloop.deploy.serving.shadows import Shadows
-from everloop.deploy.serving.standing import Standing, remove_standing, write_standing
 from everloop.deploy.serving.streams import Streams
+from everloop.deploy.serving.telling import Telling
 from everloop.deploy.state import state_path
 from everloop.errors import EverloopError, MissingExtra, Unavailable
-from everloop.version import __version__ as VERSION
 
 if TYPE_CHECKING:
     from everloop.deploy.serving.protocols.rpc import Rpc
@@ -96,13 +94,8 @@ async def serve(options: Options) -> None:
     group = options.group
     if group is None:
         _check_free(options.host, options.port)
-        counts = Counts()
-    else:
-        counts = Counts(group.tally(), group.siblings)
-    journal = Journal(
-        options.log or options.state / "log", counts, options.fsync,
-        options.segment_bytes, options.segment_age, options.log_bytes,
-    )  # fmt: skip
+    counts = Counts() if group is None else Counts(group.tally(), group.siblings)
+    journal = _journal(options, counts)
     core = Core(journal)
     shadows = Shadows(core, counts)
     fleet = Fleet(
@@ -135,30 +128,8 @@ async def serve(options: Options) -> None:
     stop_on_signals(server, options.watch_stdin)
     serving = asyncio.create_task(server.serve())
     await _listening(options, serving)
-    if group is not None:
-
-        def tell_group() -> None:
-            group.tell(Standing(os.getpid(), url, fleet.revision, fleet.errors))
-
-        fleet.on_applied = tell_group
-        tell_group()
-    elif options.desired is None:
-
-        def standing() -> Standing:
-            lost = counts.losses_by_endpoint()
-            errors = fleet.errors | _follower_errors(follower)
-            return Standing(os.getpid(), url, fleet.revision, errors, lost)
-
-        def tell() -> None:
-            write_standing(folder, standing())
-
-        def report() -> Standing:
-            return replace(standing(), version=VERSION, ready=fleet.ready, traffic=app.traffic())
-
-        if follower is not None:
-            follower.start(report)
-        fleet.on_applied = journal.on_loss = tell
-        tell()
+    telling = Telling(url, fleet, counts, app, follower)
+    telling.begin(folder if options.desired is None else None, group, journal)
     print(_ready_line(url, fleet, options.as_json), flush=True)
     try:
         await serving
@@ -166,8 +137,7 @@ async def serve(options: Options) -> None:
             await rpc.stop(DRAIN_S)
         await shadows.drain(DRAIN_S)
     finally:
-        if group is None:
-            remove_standing(folder)
+        telling.end()
         for task in background:
             task.cancel()
         explaining.close()
@@ -180,8 +150,11 @@ async def serve(options: Options) -> None:
             traces.close()
 
 
-def _follower_errors(follower: Follower | None) -> dict[str, str]:
-    return {"": follower.error} if follower is not None and follower.error else {}
+def _journal(options: Options, counts: Counts) -> Journal:
+    return Journal(
+        options.log or options.state / "log", counts, options.fsync,
+        options.segment_bytes, options.segment_age, options.log_bytes,
+    )  # fmt: skip
 
 
 async def _follower(options: Options) -> Follower | None:
