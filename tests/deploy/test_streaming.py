@@ -15,7 +15,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 import everloop as el
-from conftest import Project
 from everloop.data.schema import Feature, Schema
 from everloop.deploy.package import Limits, Package
 from everloop.deploy.packaging import write_package
@@ -56,7 +55,7 @@ def row(count: float, mode: str = "quick") -> dict:
 
 
 @pytest.fixture(scope="module")
-def serving(tmp_path_factory, shared_project: Project):
+def serving(tmp_path_factory, shared_project):
     """A model that streams, ``own``, and one that does not, ``flights``."""
     project = shared_project
     package = Package(
@@ -279,7 +278,7 @@ def test_the_document_says_it(serving) -> None:
     assert "/endpoints/own/stream" in paths
 
 
-def test_the_end_of_the_server_ends_a_stream(start, project: Project, tmp_path: Path) -> None:
+def test_the_end_of_the_server_ends_a_stream(start, project, tmp_path: Path) -> None:
     package = Package(
         model="own", task="regression", algorithm="python", created=1, schema=SCHEMA,
         runtime="python", limits=Limits("model:predict"),

@@ -251,7 +251,8 @@ def filled(target: Target, path: str) -> str:
     return path.format(run=target.run, model="m", webhook="w", endpoint="e", loop="l", move="m",
                        version=1, experiment=0, digest="d", cycle="c", alias="a",
                        plane="p", kind="predictions", segment="s", path="f",
-                       rollout="r")  # fmt: skip
+                       rollout="r", prediction="b", alert="t", silence="q", channel="h",
+                       start=0, name="n")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", listings("limit"))

@@ -12,9 +12,9 @@ from everloop.data.addresses import is_database
 from everloop.data.columns import as_instant
 from everloop.data.pseudonyms import PURPOSE, pseudonym
 from everloop.data.schema import Schema
+from everloop.data.sources.folders import of_folder
 from everloop.data.streams import open_table
 from everloop.errors import Conflict, NotFound, invalid, nearest
-from everloop.loop.batches.source import of_folder
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.monitor.feedback import Fed, Intake

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
-from everloop.data.addresses import OBJECTS, is_database, scheme
 from everloop.data.references import Part
-from everloop.data.sources.files import KINDS
+from everloop.data.sources.folders import of_folder
 from everloop.data.streams import Table, open_table
-from everloop.errors import invalid
 from everloop.loop.answers import BATCH
 from everloop.loop.batches.records import Batch, Piece, Span
 
@@ -65,18 +62,3 @@ def cut(rows: Iterator[Rows], size: int, first: int = 0) -> Iterator[tuple[int, 
             room -= head.frame.height
             if room == 0:
                 number, room = number + 1, size
-
-
-def of_folder(source: str, base: Path) -> str:
-    if is_database(source) or scheme(source) in OBJECTS:
-        return source
-    folder = base / Path(source).expanduser()
-    if not folder.is_dir():
-        return source
-    found = {p.suffix for p in folder.rglob("*") if p.suffix.lower() in KINDS and p.is_file()}
-    if len(found) != 1:
-        raise invalid(
-            "source", source, "a folder with files of one kind", code="unknown_file_type",
-            fix=f'Name a pattern, as "{source.rstrip("/")}/*.parquet".',
-        )  # fmt: skip
-    return f"{glob.escape(source.rstrip('/'))}/**/*{found.pop()}"
