@@ -258,12 +258,14 @@ class PredictionLog:
         """The parts numbered above ``after``, one at a time, each with its number.
 
         Of them the rows of requests that came at ``since`` (ms) or later, failed ones and shadows'
-        too, with ``id, request, version, arm, at, y, latency, error``.
+        too, with ``id, request, version, arm, at, y, latency, error``. A part that is damaged or
+        gone raises :class:`~everloop.errors.Integrity` or NotFound: who judges a rollout must not
+        count as if it had never been.
         """
         names = ["id", "request", "version", "arm", "at", "y", "latency", "error"]
         where = (log_parts.c.part > after, log_parts.c.created >= since)
         for part in self._parts(endpoint, "predictions", *where):
-            rows = from_parquet(self._read(part), names)
+            rows = from_parquet(self.blobs.get(part.digest), names)
             yield part.number, rows.filter(pl.col("at") >= since)
 
     def next_time(self, endpoint: str, start: int) -> int | None:

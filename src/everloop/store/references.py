@@ -56,9 +56,16 @@ TEXTS: tuple[tuple[sa.Column[str], sa.ColumnElement[bool]], ...] = (
 """Columns of JSON with blobs' digests somewhere inside, and the rows where these count."""
 
 WITHOUT = {
+    "alert_deliveries.channel": "a name",
+    "alert_deliveries.id": "a hash of what is told, and to whom",
+    "alert_deliveries.key": "a hash of what is told",
+    "alert_deliveries.payload": "what a channel is told",
+    "alert_incidents.id": "an alert's id",
+    "alert_incidents.told": "names of channels",
     "alerts.cycle": "a cycle's id",
     "alerts.evidence": "figures",
     "alerts.id": "a hash of what the alert is about",
+    "alerts.incident": "an alert's id",
     "cycle_steps.cycle": "a cycle's id",
     "cycles.cause": "names and figures",
     "cycles.evidence": "figures",
@@ -73,6 +80,8 @@ WITHOUT = {
     "events.kind": "a word",
     "events.payload": "what was done; a record does not keep what it tells of",
     "events.previous": "of an event",
+    "health_windows.counts": "figures",
+    "health_windows.found": "figures",
     "logged_models.id": "a model's id",
     "logged_model_params.model": "a model's id",
     "logged_model_tags.model": "a model's id",
