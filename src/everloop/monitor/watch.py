@@ -16,6 +16,7 @@ from everloop.monitor.coverage import BEFORE, look_at_labels
 from everloop.monitor.expecting import Expecting
 from everloop.monitor.inputs import Chain, answers_of, inspect, profile_rows, restarted
 from everloop.monitor.judging import Judging
+from everloop.monitor.labels import present
 from everloop.monitor.likeness import Likeness
 from everloop.monitor.log import Extent, PredictionLog
 from everloop.monitor.past import Past
@@ -32,6 +33,7 @@ from everloop.store.database import Database
 from everloop.store.events import EventLog
 
 LATE_WINDOWS = 8  # how far back late rows are looked for
+TRICKLE = 0.5  # with more of the labels than this they tell by themselves
 AGAIN, FULL = 4, 0.95  # so many windows are scored again while fewer labels than this have come
 
 
@@ -322,6 +324,8 @@ class _Look:
         metric = (window.performance or {})["baseline"]["metric"]
         rows = self.log.predictions(self.endpoint, window.start, window.end, schema=self.schema)
         y = self.log.codes(self.endpoint, rows["id"], self.schema)
+        if present(y).mean() > TRICKLE:
+            return {}
         return self.expecting.powered(rows, y, metric)
 
     def _due(self) -> list[int]:
