@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,9 +15,16 @@ from scipy.special import ndtr
 from everloop.data.schema import Schema
 from everloop.monitor.answers import ScoredRows, labelled_rows
 from everloop.monitor.episodes import follow
-from everloop.monitor.estimation._base import Belief, Rows
-from everloop.monitor.estimation.estimate import LEAST_HELD, estimate, estimator_for, row_error
-from everloop.monitor.estimation.prediction_powered import prediction_powered
+from everloop.monitor.estimation._base import Belief, Estimator, Rows
+from everloop.monitor.estimation.estimate import (
+    LEAST_HELD,
+    Believed,
+    believe,
+    estimate,
+    estimator_for,
+    row_error,
+)
+from everloop.monitor.estimation.prediction_powered import LEAST, prediction_powered
 from everloop.monitor.gauges import told
 from everloop.monitor.judging import Judging
 from everloop.monitor.labels import present
@@ -25,6 +32,15 @@ from everloop.monitor.performance import Baseline, PerformanceChain
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, alert_id
 from everloop.store.clock import now_ms
+
+
+class _Found(NamedTuple):
+    """A belief about answered rows; ``places`` are those of all of them in the log's rows."""
+
+    method: str
+    estimator: Estimator
+    believed: Believed
+    places: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -56,7 +72,8 @@ class Expecting:
             return None
         if isinstance(found, str):
             return {"note": found, "chain": msgspec.to_builtins(chain)}, []
-        said, belief, rows = found
+        belief, rows = found.believed.belief, found.believed.rows
+        said = self._said(found)
         said["warnings"] = [*said["warnings"], *_was_wrong(scored)]
         said |= self._tested(said, belief, rows, baseline, chain)
         news: list[str] = []
@@ -100,16 +117,18 @@ class Expecting:
     def powered(self, log_rows: pl.DataFrame, y: NDArray[Any], metric: str) -> dict[str, Any]:
         """``prediction_powered`` of a window some of whose labels ``y`` have come, or nothing."""
         gauge = self.judging.gauge(metric)
+        labelled = int(present(y).sum())
+        if min(labelled, len(y) - labelled) < LEAST:
+            return {}
         found = self._believe(log_rows)
         if gauge is None or found is None or isinstance(found, str):
             return {}
-        _, belief, rows = found
+        belief, rows = found.believed.belief, found.believed.rows
         # The same rows in the same order as those of the belief, now with their labels.
-        answered = self._answered(log_rows)
-        kept = np.linspace(0, len(answered.y) - 1, len(rows)).astype(np.intp)
-        places = answered.y[kept]
+        kept = np.linspace(0, len(found.places) - 1, len(rows)).astype(np.intp)
+        places = found.places[kept]
         known = present(y[places])
-        labels = y[places][known].astype(answered.pred.dtype)
+        labels = y[places][known].astype(rows.pred.dtype)
         made = prediction_powered(gauge, belief, rows, labels, known)
         return {} if made is None else {"prediction_powered": msgspec.to_builtins(made)}
 
@@ -119,8 +138,8 @@ class Expecting:
         found = labelled_rows(log_rows, places, self.schema)
         return found._replace(y=found.y.astype(np.int64))
 
-    def _believe(self, log_rows: pl.DataFrame) -> tuple[dict[str, Any], Belief, Rows] | str | None:
-        """What the scores may be; a sentence where that cannot be told, None where never."""
+    def _believe(self, log_rows: pl.DataFrame) -> _Found | str | None:
+        """What the labels may be; a sentence where that cannot be told, None where never."""
         judging, spec = self.judging, self.spec.performance
         held = judging.held
         if held is None or spec is None or not judging.gauges:
@@ -137,8 +156,19 @@ class Expecting:
         rows = Rows(held.encode(answered.frame, self.schema), answered.pred, answered.proba)
         if rows.proba is not None and not np.isfinite(rows.proba).all():
             return "not enough evidence: some answers have no probability"
-        found, belief, rows = estimate(*chosen, held, rows, judging.gauges)
-        said = msgspec.to_builtins(found)
+        name, estimator = chosen
+        return _Found(name, estimator, believe(estimator, held, rows), answered.y)
+
+    def _said(self, about: _Found) -> dict[str, Any]:
+        """What the scores may be, and those of the segments."""
+        judging = self.judging
+        assert judging.held is not None  # or nothing would be believed
+        belief, rows = about.believed.belief, about.believed.rows
+        total = len(about.places)
+        found = estimate(
+            about.method, about.estimator, judging.held, about.believed, total, judging.gauges
+        )
+        said: dict[str, Any] = msgspec.to_builtins(found)
         said["metrics"] = {
             gauge.name: told(found.metrics[gauge.name], gauge)
             for gauge in judging.gauges
@@ -146,7 +176,7 @@ class Expecting:
         }
         segments = judging.believed(belief, rows, self.schema.numeric)
         said["segments"] = msgspec.to_builtins(segments)
-        return said, belief, rows
+        return said
 
     def _alert(self, start: int, said: dict[str, Any], baseline: Baseline) -> Alert:
         own = said["metrics"][baseline.metric]

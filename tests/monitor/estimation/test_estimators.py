@@ -13,7 +13,7 @@ from everloop.data.schema import Feature, Schema, Task
 from everloop.errors import InvalidInput
 from everloop.evaluate.metrics import get_metric
 from everloop.monitor.estimation._base import Rows
-from everloop.monitor.estimation.estimate import Estimation, estimate, estimator_for
+from everloop.monitor.estimation.estimate import Estimation, believe, estimate, estimator_for
 from everloop.monitor.estimation.heldout import HeldOut, hold
 from everloop.monitor.gauges import Gauge
 
@@ -74,7 +74,8 @@ def estimated(
     chosen = estimator_for(method, task)
     assert chosen is not None
     rows = Rows(held.encode(made.frame, schema(task, k)), made.pred, made.proba)
-    return estimate(*chosen, held, rows, gauges(*names))[0]
+    believed = believe(chosen[1], held, rows)
+    return estimate(*chosen, held, believed, len(rows), gauges(*names))
 
 
 def off(found: Estimation, made: Made, name: str) -> float:
@@ -149,8 +150,9 @@ def test_the_expected_accuracy_is_the_mean_of_the_beliefs() -> None:
     chosen = estimator_for("cbpe", "binary")
     assert chosen is not None
     rows = Rows(held.encode(window.frame, schema("binary")), window.pred, window.proba)
-    found, belief, _ = estimate(*chosen, held, rows, gauges("accuracy"))
-    c = belief.c[np.arange(len(rows)), window.pred]  # type: ignore[attr-defined]
+    believed = believe(chosen[1], held, rows)
+    found = estimate(*chosen, held, believed, len(rows), gauges("accuracy"))
+    c = believed.belief.c[np.arange(len(rows)), window.pred]  # type: ignore[attr-defined]
     assert found.metrics["accuracy"].value == pytest.approx(c.mean(), abs=1e-3)
 
 

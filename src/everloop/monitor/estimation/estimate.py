@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -59,21 +59,38 @@ def estimator_for(name: str, task: Task) -> tuple[str, Estimator] | None:
     return (name, found) if task in found.tasks else None
 
 
+class Believed(NamedTuple):
+    """What the labels of ``rows`` may be, learned from held-out rows of these ``weights``."""
+
+    belief: Belief
+    rows: Rows
+    weights: Floats
+    warnings: list[str]
+
+
+def believe(estimator: Estimator, held: HeldOut, rows: Rows) -> Believed:
+    """The belief about ``rows``, in time order; beyond 20,000 about evenly spaced ones of them."""
+    if len(rows) > MOST_ROWS:
+        rows = rows.on(np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.intp))
+    weights, warnings = estimator.relevance(held, rows)
+    return Believed(estimator.believe(held, weights, rows), rows, weights, warnings)
+
+
 def estimate(
-    method: str, estimator: Estimator, held: HeldOut, rows: Rows, gauges: Sequence[Gauge]
-) -> tuple[Estimation, Belief, Rows]:
-    """The scores that ``rows`` (in time order) may have, and the belief they come from.
+    method: str,
+    estimator: Estimator,
+    held: HeldOut,
+    believed: Believed,
+    total: int,
+    gauges: Sequence[Gauge],
+) -> Estimation:
+    """The scores that ``total`` rows may have, by what is believed of some or all of them.
 
     The interval is for the score that will be measured once all labels are there: what the labels
     may turn out to be, more widely where right answers come in clusters, and what another set of
-    held-out rows would have taught. Rows beyond 20,000 are thinned; those that the belief is about
-    are returned.
+    held-out rows would have taught.
     """
-    total = len(rows)
-    if total > MOST_ROWS:
-        rows = rows.on(np.linspace(0, total - 1, MOST_ROWS).astype(np.intp))
-    weights, warnings = estimator.relevance(held, rows)
-    belief = estimator.believe(held, weights, rows)
+    belief, rows, weights, warnings = believed
     clusters = _clusters(held)
     rng = np.random.default_rng(0)
     drawn = [belief.draw(rng) for _ in range(DRAWS)]
@@ -90,7 +107,7 @@ def estimate(
         if math.isfinite(value) and math.isfinite(noise) and math.isfinite(fit):
             metrics[gauge.name] = gauge.interval(value, math.hypot(noise, fit))
             errors[gauge.name] = fit
-    found = Estimation(
+    return Estimation(
         method,
         estimator.blind,
         total,
@@ -100,7 +117,6 @@ def estimate(
         metrics,
         errors,
     )
-    return found, belief, rows
 
 
 def expected(gauge: Gauge, belief: Belief, rows: Rows) -> float:

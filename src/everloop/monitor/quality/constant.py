@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from everloop.extensions import quality_checks
 from everloop.monitor.profile import CategorySketch, Sketch
 from everloop.monitor.quality._base import Fault, QualityCheck, Recent
-
-P_VALUE = 1e-6
+from everloop.monitor.quality._chance import may_be_chance
 
 
 @quality_checks.register("constant")
@@ -28,8 +25,7 @@ class ConstantCheck(QualityCheck):
             return None
         level = window.counts.index(window.n)
         share = reference.counts[level] / reference.n
-        draws = window.n / reference.rows_per_draw
-        if draws * math.log(min(max(share, 1e-9), 1 - 1e-9)) > math.log(P_VALUE):
+        if may_be_chance(share, window.n / reference.rows_per_draw):
             return None
         return Fault(
             check="constant",

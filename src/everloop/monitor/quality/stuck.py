@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from everloop.extensions import quality_checks
 from everloop.monitor.profile import NumberSketch, Sketch
 from everloop.monitor.quality._base import Fault, QualityCheck, Recent
-
-P_VALUE = 1e-6
+from everloop.monitor.quality._chance import may_be_chance
 
 
 @quality_checks.register("stuck")
@@ -28,8 +25,7 @@ class StuckCheck(QualityCheck):
             return None
         share = float(np.max(np.asarray(reference.upto) - np.asarray(reference.below)))
         share /= reference.n
-        draws = window.n / reference.rows_per_draw
-        if draws * math.log(min(max(share, 1e-9), 1 - 1e-9)) > math.log(P_VALUE):
+        if may_be_chance(share, window.n / reference.rows_per_draw):
             return None
         return Fault(
             check="stuck",
