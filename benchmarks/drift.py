@@ -45,12 +45,12 @@ from everloop.monitor.summaries.pairs import sketch_column
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from drift_libraries import measured
+from environments import EVIDENTLY, NANNYML, python_of
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "everloop" / "benchmarks"
 PEERS = {
     "alibi-detect": ["alibi-detect", "numpy<2", "setuptools<80"],
-    "nannyml": ["nannyml", "statsmodels"],
-    "evidently": ["evidently==0.7.23", "pandas<3"],  # it cannot be imported with pandas 3
+    "nannyml": NANNYML,
+    "evidently": EVIDENTLY,
 }
 COLUMNS, MOVED, SHIFT = 20, 3, 0.1
 SPEC = MonitorSpec(tests=("kolmogorov_smirnov", "jensen_shannon", "wasserstein"))
@@ -125,21 +125,10 @@ def ours(before: pl.DataFrame, now: pl.DataFrame) -> Iterator[dict[str, Any]]:
     yield measured("everloop, kept profile, three statistics", counted)
 
 
-def peer_python(peer: str) -> Path:
-    """The interpreter of the peer's own environment, which is made at the first use."""
-    folder = CACHE / peer
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PEERS[peer]], check=True)
-        (folder / "ready").touch()
-    return python
-
-
 def by_peer(peer: str, folder: Path) -> Iterator[dict[str, Any]]:
     """What the peer takes for the same tables; it inherits our one core."""
     script = Path(__file__).parent / "peers" / "drift_libraries.py"
-    command = [str(peer_python(peer)), str(script), peer, str(folder)]
+    command = [str(python_of(peer, PEERS[peer])), str(script), peer, str(folder)]
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     quiet = kept | {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1"}
     done = subprocess.run(command, env=quiet, capture_output=True, text=True)

@@ -43,11 +43,11 @@ from everloop.monitor.spec import MonitorSpec
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from drifting import CASES, CATEGORIES, FEATURES, LEVELS, NUMBERS, table
+from environments import EVIDENTLY, NANNYML, python_of
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "everloop" / "benchmarks"
 PEERS = {
-    "evidently": ["evidently==0.7.23", "pandas<3"],  # it cannot be imported with pandas 3
-    "nannyml": ["nannyml", "statsmodels"],
+    "evidently": EVIDENTLY,
+    "nannyml": NANNYML,
 }
 LONGEST = 40  # windows that a change is given
 LOUD = 5  # run length at which the bets were still as quiet here as peers are made
@@ -111,17 +111,6 @@ def by_everloop(
     return Run(case, seed, told)
 
 
-def peer_python(peer: str) -> Path:
-    """The interpreter of the peer's own environment, which is made at the first use."""
-    folder = CACHE / peer
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PEERS[peer]], check=True)
-        (folder / "ready").touch()
-    return python
-
-
 class Scored(NamedTuple):
     """One case and seed of a peer: windows by features."""
 
@@ -146,7 +135,7 @@ def by_peer(peer: str, runs: list[tuple[str, int, int]], rows: int, reference: i
     env = os.environ | {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1"}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "found.npz"
-        command = [str(peer_python(peer)), str(script), peer, asked, str(out)]
+        command = [str(python_of(peer, PEERS[peer])), str(script), peer, asked, str(out)]
         subprocess.run(command, check=True, env=env, stderr=subprocess.DEVNULL)
         found = np.load(out)
         return [

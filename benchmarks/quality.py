@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from lightgbm import LGBMClassifier, LGBMRegressor
+from peers.environments import CACHE, python_of
 from rich.console import Console
 from rich.table import Table
 from river import datasets as streams
@@ -45,7 +45,7 @@ from everloop.loop.project import Project
 
 HELD_OUT = 0.25
 RESAMPLES = 2_000
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "everloop" / "benchmarks"
+WANTED = ["flaml[automl]", "lightgbm", "scikit-learn", "xgboost-cpu"]
 
 FLAML = """
 import json, sys
@@ -175,18 +175,6 @@ def by_flaml(
         return found
 
 
-def flaml_python() -> Path:
-    """The interpreter of FLAML's own environment, which is made at the first use."""
-    folder = CACHE / "flaml"
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        wanted = ["flaml[automl]", "lightgbm", "scikit-learn", "xgboost-cpu"]
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
-        (folder / "ready").touch()
-    return python
-
-
 def compare(name: str, seconds: float, python: Path | None) -> dict[str, object]:
     """One set: the scores and intervals of every side."""
     task, load = SETS[name]
@@ -226,7 +214,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="measure sets that are known too")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     options = parser.parse_args()
-    python = None if options.without_flaml else flaml_python()
+    python = None if options.without_flaml else python_of("flaml", WANTED)
     place = kept_in(options.seconds)
     known = {} if options.again or not place.exists() else json.loads(place.read_text())
     rows: list[dict[str, object]] = []

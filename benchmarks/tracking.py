@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from peers.environments import python_of
 from rich.console import Console
 from rich.table import Table
 
@@ -217,16 +218,7 @@ def mlflow_python(given: str | None) -> str:
     """An interpreter with mlflow, installed into the cache folder when none is given."""
     if given:
         return given
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "everloop" / f"mlflow-{MLFLOW}"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        console.print(f"installing mlflow {MLFLOW} into {folder} …")
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", f"mlflow=={MLFLOW}"]
-        subprocess.run(install, check=True)
-        (folder / "complete").touch()
-    return str(python)
+    return str(python_of("mlflow", [f"mlflow=={MLFLOW}"]))
 
 
 def measure(

@@ -16,15 +16,14 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from lightgbm import LGBMClassifier
+from peers.environments import NANNYML, python_of
 from rich.console import Console
 from rich.table import Table
 from sklearn.linear_model import LogisticRegression
@@ -35,15 +34,13 @@ import everloop as el
 from everloop.data.schema import Feature, Schema
 from everloop.evaluate.metrics import get_metric
 from everloop.monitor.estimation._base import Rows
-from everloop.monitor.estimation.estimate import estimate, estimator_for
+from everloop.monitor.estimation.estimate import believe, estimate, estimator_for
 from everloop.monitor.estimation.heldout import hold
 from everloop.monitor.gauges import Gauge
 
 METRICS = ("roc_auc", "accuracy")
 METHODS = ("adaptive", "cbpe", "pape", "m_cbpe")
 RESAMPLES = 10_000
-NANNYML = "0.13.1"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "everloop" / "benchmarks"
 
 PEER = """
 import os, sys
@@ -114,9 +111,10 @@ def ours(
     chosen = estimator_for(method, "binary")
     assert chosen is not None
     values, held_it, begun = [], [], time.process_time()
+    name, estimator = chosen
     for part in parts:
         rows = Rows(held.encode(made.frame[part], schema), pred[part], made.proba(part))
-        found, _, _ = estimate(*chosen, held, rows, gauges)
+        found = estimate(name, estimator, held, believe(estimator, held, rows), len(rows), gauges)
         own = [found.metrics[name] for name in METRICS]
         values.append([o.value for o in own])
         real = [m.function(made.y[part], pred[part], made.proba(part)) for m in metrics]
@@ -144,31 +142,17 @@ def nannyml(made: Stream, parts: list[slice]) -> np.ndarray:
         np.savez(f"{folder}/reference.npz", p=made.p[first], y=made.y[first])
         np.savez(f"{folder}/windows.npz", p=made.p[rows], y=made.y[rows])
         size = parts[0].stop - parts[0].start
-        command = [str(peer()), "-c", PEER, folder, str(size), ",".join(METRICS)]
+        command = [
+            str(python_of("nannyml", NANNYML)),
+            "-c",
+            PEER,
+            folder,
+            str(size),
+            ",".join(METRICS),
+        ]
         quiet = {**os.environ, "NML_DISABLE_USAGE_LOGGING": "1", "PYTHONWARNINGS": "ignore"}
         subprocess.run(command, check=True, env=quiet, capture_output=True)
         return np.asarray(np.load(f"{folder}/found.npy"))
-
-
-def peer() -> Path:
-    """The Python of an environment that has NannyML."""
-    folder = CACHE / "nannyml"
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        print(f"Installing nannyml {NANNYML} into an environment of its own …", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            f"nannyml=={NANNYML}",
-            "statsmodels",
-        ]
-        subprocess.run(install, check=True)
-        (folder / "ready").touch()
-    return python
 
 
 def paired(errors: np.ndarray, peers: np.ndarray) -> str:
@@ -199,7 +183,7 @@ def main() -> None:
         still = np.abs(tested - real)
         table.add_row("the test's score", *(f"{v:.5f}" for v in still.mean(axis=0)))
         if theirs is not None:
-            table.add_row(f"NannyML {NANNYML} CBPE", *(f"{v:.5f}" for v in theirs.mean(axis=0)))
+            table.add_row(f"{NANNYML[0]} CBPE", *(f"{v:.5f}" for v in theirs.mean(axis=0)))
         for method in METHODS:
             values, inside, seconds = ours(made, schema, parts, method)
             errors = np.abs(values - real)
