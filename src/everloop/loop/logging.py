@@ -69,10 +69,7 @@ def logged(
     name, declared = endpoint_of(project, endpoint)
     schema = schema_of(project, declared)
     if declared is None or schema is None:
-        raise NotFound(
-            f"endpoint {name}: has no champion of a loop, whose schema says what is a feature.",
-            path="endpoint", fix="Train or register one first: everloop run, everloop register.",
-        )  # fmt: skip
+        raise no_champion(name)
     champion = project.champion(declared.name)
     version = champion.version if champion is not None else 0
     total = Logged()
@@ -91,3 +88,11 @@ def logged(
         if tell is not None:
             tell("rows", total.rows, None)
     return total
+
+
+def no_champion(endpoint: str) -> NotFound:
+    """The refusal of predictions that nothing says the features of."""
+    return NotFound(
+        f"endpoint {endpoint}: has no champion of a loop, whose schema says what is a feature.",
+        path="endpoint", fix="Train or register one first: everloop run, everloop register.",
+    )  # fmt: skip

@@ -164,6 +164,7 @@ class Project:
                 self.log_keeper.compact(declared.endpoint)
         if not dry_run:
             self.log.purge()
+            self.log.halves.forget()
         return rows
 
     def declared_monitor(self, endpoint: str) -> MonitorSpec:

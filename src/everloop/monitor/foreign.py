@@ -1,9 +1,9 @@
 """Predictions that something else made, as rows of the prediction log.
 
 A table has a column for each thing the log keeps. MLflow's inference tables hold a request and a
-response as JSON in each row (``dataframe_split``, ``dataframe_records``, ``instances`` or
-``inputs``, and ``predictions``); they become the same table first. A row that comes again in
-another batch counts once: its request is named by its id, its time and its version.
+response in each row (:mod:`everloop.monitor.payloads`); they become the same table first. A row
+that comes again in another batch counts once: its request is named by its id, its time and its
+version.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from everloop.data.schema import Schema
 from everloop.errors import invalid, nearest
 from everloop.monitor.feedback import SKEW_MS
 from everloop.monitor.parts import FEATURE, prediction_frame
+from everloop.monitor.payloads import ID, TIME, answered, asked
 
 Layout = Literal["table", "mlflow"]
-_json = msgspec.json.Decoder()
 
 
 class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,67 +85,28 @@ def from_inference_table(table: pl.DataFrame, schema: Schema) -> tuple[pl.DataFr
     """MLflow's layout as a table with a row for each predicted row; failed requests are left out.
 
     Rows are named by the schema's id where the request has it, else by the request's id, with the
-    row's number behind it when there are several.
+    row's number behind it when there are several; of their time it is alike.
     """
     made: list[dict[str, Any]] = []
     for row in table.iter_rows(named=True):
         if row.get("status_code") not in (None, 200):
             continue
-        sent = _records(row.get("request"), schema)
-        answers = _answers(row.get("response"))
+        sent = asked(row.get("request"), schema)
+        answers = answered(row.get("response"), schema)
         if len(sent) != len(answers):
             continue
         name = row.get("client_request_id") or row.get("databricks_request_id")
         at = row.get("timestamp_ms") or row.get("request_time") or row.get("timestamp")
         for number, (features, answer) in enumerate(zip(sent, answers, strict=True)):
-            own = features.get(schema.id) if schema.id else None
-            id = own if own is not None else name if len(sent) == 1 else f"{name}-{number}"
-            made.append(
-                {f: features.get(f) for f in schema.names} | _answer(answer, id, at, schema)
-            )
+            given = name if len(sent) == 1 else f"{name}-{number}"
+            id, time = features.pop(ID, given), features.pop(TIME, at)
+            meta = {"(id)": None if id is None else str(id), "(time)": time}
+            made.append(features | meta | {"(y)": answer.y, "(p)": answer.p})
     columns = Columns(id="(id)", time="(time)", prediction="(y)", probability="(p)")
     names = [*schema.names, "(id)", "(time)", "(y)", "(p)"]
     found = pl.DataFrame(made, infer_schema_length=None, strict=False) if made else pl.DataFrame()
     lacking = [pl.lit(None).alias(n) for n in names if n not in found.columns]
     return found.with_columns(lacking) if made else pl.DataFrame({n: [] for n in names}), columns
-
-
-def _records(text: Any, schema: Schema) -> list[dict[str, Any]]:
-    sent = _decoded(text)
-    if isinstance(split := sent.get("dataframe_split"), dict):
-        return [dict(zip(split["columns"], row, strict=False)) for row in split["data"]]
-    rows = sent.get("dataframe_records") or sent.get("instances") or sent.get("inputs") or []
-    if isinstance(rows, dict):  # columns
-        return [
-            dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=False)
-        ]
-    return [
-        row if isinstance(row, dict) else dict(zip(schema.names, row, strict=False)) for row in rows
-    ]
-
-
-def _answers(text: Any) -> list[Any]:
-    found = _decoded(text).get("predictions", [])
-    return found if isinstance(found, list) else []
-
-
-def _answer(answer: Any, id: Any, at: Any, schema: Schema) -> dict[str, Any]:
-    """A list holds the probability of each class, a fraction that of the last of two."""
-    p = answer if isinstance(answer, list) else None
-    if len(schema.classes) == 2 and isinstance(answer, float) and 0 < answer < 1:
-        p = [1 - answer, answer]
-    if p is not None and len(p) == len(schema.classes):
-        answer = schema.classes[max(range(len(p)), key=p.__getitem__)]
-    return {"(id)": None if id is None else str(id), "(time)": at, "(y)": answer, "(p)": p}
-
-
-def _decoded(text: Any) -> dict[str, Any]:
-    """A JSON object; empty for what is none, so that its row is left out."""
-    try:
-        found = _json.decode(text) if isinstance(text, str | bytes) else text
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _probabilities(table: pl.DataFrame, columns: Columns, schema: Schema) -> pl.Series:

@@ -24,6 +24,7 @@ from everloop.data.merge import by_time
 from everloop.data.schema import Schema
 from everloop.errors import Integrity, NotFound
 from everloop.monitor.damage import Quarantine
+from everloop.monitor.halves import Halves
 from everloop.monitor.labels import label_codes, target_column
 from everloop.monitor.parts import (
     FEATURE,
@@ -74,14 +75,18 @@ class PredictionLog:
     """The log of all endpoints, over the segments in ``folder`` and the parts in the store."""
 
     def __init__(self, db: Database, blobs: Blobs, folder: Path) -> None:
+        self.halves = Halves(db, blobs)
         self.db = db
         self.blobs = blobs
         self.quarantine = Quarantine(folder)
         self._shipper = Shipper(db, blobs, folder, self.quarantine)
 
     def ship(self) -> int:
-        """Bring what the data plane wrote into the store; returns the number of rows and labels."""
-        return self._shipper.ship()
+        """Bring what the data plane wrote into the store; returns the number of rows and labels.
+
+        So do pairs of requests and responses that other servers sent.
+        """
+        return self._shipper.ship() + self.halves.join()
 
     def purge(self) -> int:
         """Delete local segments that are shipped and closed; returns their number."""

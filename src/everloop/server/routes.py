@@ -31,6 +31,7 @@ from everloop.evaluate.report._base import Report
 from everloop.loop.batches.records import Batch
 from everloop.loop.cycles import Cycle
 from everloop.loop.direct import Promoted
+from everloop.loop.kserve import Taken
 from everloop.loop.watching import Looked
 from everloop.monitor.alerting.desk import AlertDetail
 from everloop.monitor.alerting.silences import Silence
@@ -53,6 +54,7 @@ from everloop.server.api import (
     exports,
     feeding,
     ingest,
+    kserve,
     live,
     loops,
     models,
@@ -377,6 +379,9 @@ SERVING = (
     Route("POST", ENDPOINT + "/feedback", feeding.feedback, "write",
           "Bring a table of labels: CSV, Parquet, JSON lines or a JSON list", body=bytes,
           answer=Fed, query=feeding.COLUMNS, raw=True, slow=True),
+    Route("POST", ENDPOINT + "/kserve", kserve.take_events, "write",
+          "Requests and responses that KServe's payload logger sends as CloudEvents", body=bytes,
+          answer=Taken, query=kserve.QUERY, raw=True),
     Route("GET", ENDPOINT + "/windows", serving.windows, "read", "Windows, newest first",
           answer=Page, query=KEYSET),
     Route("GET", ENDPOINT + "/windows/{start}", serving.window, "read",

@@ -82,6 +82,8 @@ WITHOUT = {
     "events.previous": "of an event",
     "health_windows.counts": "figures",
     "health_windows.found": "figures",
+    "log_halves.data": "a request, or its answers",
+    "log_marks.state": "figures, and names of files",
     "logged_models.id": "a model's id",
     "logged_model_params.model": "a model's id",
     "logged_model_tags.model": "a model's id",

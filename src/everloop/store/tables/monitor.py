@@ -27,6 +27,26 @@ log_offsets = sa.Table(
     sa.Column("offset", sa.BigInteger, nullable=False),
     sa.Column("updated", Millis, nullable=False),
 )
+# Requests and responses of servers that are not ours, until the other half has come.
+log_halves = sa.Table(
+    "log_halves",
+    metadata,
+    sa.Column("endpoint", sa.String(255), primary_key=True),
+    sa.Column("request", sa.String(255), primary_key=True),
+    sa.Column("half", sa.String(16), primary_key=True),  # request, response
+    sa.Column("created", Millis, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Index("ix_log_halves_created", "created"),
+)
+# What is known of tables that are read as they grow, and of the rhythm in which rows come.
+log_marks = sa.Table(
+    "log_marks",
+    metadata,
+    sa.Column("endpoint", sa.String(255), primary_key=True),
+    sa.Column("name", sa.String(32), primary_key=True),  # predictions, labels, rhythm
+    json_text("state"),
+    sa.Column("updated", Millis, nullable=False),
+)
 windows = sa.Table(
     "windows",
     metadata,
