@@ -100,9 +100,28 @@ def test_beyond_loopback_without_a_token_is_one_sentence(folder: Path) -> None:
     assert said.strip().endswith("set EVERLOOP_TOKEN, or bind to 127.0.0.1.")
 
 
-def test_the_control_plane_imports_nothing_to_train_or_serve_with() -> None:
-    imports = "import everloop.server.__main__, everloop.loop.controller, sys"
-    code = imports + "; print('\\n'.join(sys.modules))"
+def loaded(imports: str) -> set[str]:
+    """The modules that a fresh interpreter holds after ``imports``."""
+    code = f"import sys; {imports}; print('\\n'.join(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(shown.stdout.split())
+
+
+def test_the_control_plane_imports_nothing_to_train_serve_or_calculate_with() -> None:
     heavy = {"sklearn", "lightgbm", "onnx", "onnxruntime", "skl2onnx", "optuna", "pandas", "torch"}
-    assert not heavy & set(shown.stdout.split())
+    found = loaded("import everloop.server.__main__, everloop.loop.controller")
+    assert not (heavy | {"scipy.special", "numpy.f2py"}) & found
+
+
+def test_a_verb_that_asks_a_database_imports_no_more_than_that() -> None:
+    """Not what speaks HTTP, draws pages, calculates, trains or serves."""
+    elsewhere = {"httpx", "jinja2", "starlette", "dbos", "scipy.special", "onnxruntime", "sklearn"}
+    verbs = ("init", "check", "status", "history", "run", "train", "test", "monitor", "update")
+    found = loaded(f"import everloop.cli as c; [c.command_of(v) for v in {verbs!r}]")
+    assert not elsewhere & found
+
+
+def test_no_verb_imports_what_trains() -> None:
+    heavy = {"sklearn", "lightgbm", "onnx", "skl2onnx", "optuna", "pandas", "torch", "dbos"}
+    found = loaded("import everloop.cli as c; [c.command_of(v) for v in c.VERBS]")
+    assert not (heavy | {"scipy.special"}) & found

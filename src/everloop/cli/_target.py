@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from everloop.loop.declaration import FILE_NAME, load_file
 from everloop.loop.loop import Loop, loop_of
 from everloop.loop.project import Project
-from everloop.loop.remote import RemoteLoop, Server
 from everloop.settings import Settings, load_settings
 
-AnyLoop: TypeAlias = Loop | RemoteLoop
+if TYPE_CHECKING:
+    from everloop.loop.remote import RemoteLoop, Server
+
+AnyLoop: TypeAlias = "Loop | RemoteLoop"
 
 
 @contextmanager
@@ -31,7 +34,9 @@ def opened(folder: Path, name: str | None) -> Iterator[tuple[AnyLoop, Project | 
 @contextmanager
 def connected(settings: Settings) -> Iterator[Server]:
     """The control plane that ``EVERLOOP_SERVER`` names."""
-    server = Server(settings.server, settings.token)
+    # What speaks HTTP is for those who have a server elsewhere.
+    remote = importlib.import_module("everloop.loop.remote")
+    server: Server = remote.Server(settings.server, settings.token)
     try:
         yield server
     finally:

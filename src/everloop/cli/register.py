@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from everloop.cli._output import next_step, print_json, say
 from everloop.cli._target import connected, settings_of
 from everloop.loop.foreign import How
 from everloop.loop.project import Project
-from everloop.loop.registering import registered
 from everloop.registry.models import ModelVersion
 
 
@@ -69,8 +69,12 @@ def _register(folder: Path, source: str, name: str, given: dict[str, Any]) -> Mo
         with connected(settings) as server:
             path = f"/models/{name}/register"
             return server.call("POST", path, ModelVersion, json=body)
+    # The converters, two seconds of imports, are for who has the project here.
+    registering = importlib.import_module("everloop.loop.registering")
     with Project.open(folder) as project:
-        return registered(project, source, name, msgspec.convert(given, How), actor="cli")
+        how = msgspec.convert(given, How)
+        version: ModelVersion = registering.registered(project, source, name, how, actor="cli")
+        return version
 
 
 def _label(text: str) -> str | int:

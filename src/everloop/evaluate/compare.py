@@ -6,7 +6,7 @@ import math
 
 import msgspec
 import numpy as np
-from scipy.special import bdtrc
+import scipy
 
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.metrics import Metric
@@ -93,7 +93,7 @@ def _mcnemar(y: np.ndarray, challenger: Answers, champion: Answers, bound: float
 
 def _above(b: int, m: int, share: float) -> float:
     """The mid-p of b or more of m."""
-    return float(0.5 * (bdtrc(b, m, share) + bdtrc(b - 1, m, share)))
+    return float(0.5 * (scipy.special.bdtrc(b, m, share) + scipy.special.bdtrc(b - 1, m, share)))
 
 
 def _mid_p_interval(b: int, m: int) -> tuple[float, float]:

@@ -12,11 +12,14 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from everloop.memory import importing
 
-from everloop.errors import EverloopError
-from everloop.loop.project import Project
-from everloop.loop.questions import Question, answer
+with importing():
+    import msgspec
+
+    from everloop.errors import EverloopError
+    from everloop.loop.project import Project
+    from everloop.loop.questions import Question, answer
 
 
 def main() -> int:

@@ -18,14 +18,16 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from everloop.errors import EverloopError
-from everloop.extensions import candidates
-from everloop.loop.project import Project
-from everloop.loop.running import run_step
-from everloop.loop.steps import MODULES
 from everloop.memory import give_back, importing
+
+with importing():
+    import msgspec
+
+    from everloop.errors import EverloopError
+    from everloop.extensions import candidates
+    from everloop.loop.project import Project
+    from everloop.loop.running import run_step
+    from everloop.loop.steps import MODULES
 
 
 def main() -> int:

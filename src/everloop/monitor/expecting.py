@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from everloop.data.schema import Schema
 from everloop.monitor.answers import ScoredRows, labelled_rows
@@ -107,7 +107,8 @@ class Expecting:
         beyond = baseline.value - value - self.spec.performance.tolerance * size
         fit = said["errors"][gauge.name]
         spread = math.hypot(row_error(gauge, belief, rows), fit, baseline.error)
-        p_value = float(ndtr(-beyond / spread)) if spread > 0 else 1.0  # NaN spreads stay 1
+        # NaN spreads stay 1
+        p_value = float(scipy.special.ndtr(-beyond / spread)) if spread > 0 else 1.0
         return out | {
             "p_value": p_value,
             "loss": (baseline.value - value) / (size or 1.0),

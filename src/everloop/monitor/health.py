@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import scipy
 import sqlalchemy as sa
-from scipy.special import betaincinv
 
 from everloop.monitor.spec import HealthSpec
 from everloop.monitor.windows import Alert, alert_id
@@ -134,7 +134,7 @@ def _beyond(counted: Counted, asked: int, spec: HealthSpec) -> dict[str, str]:
 
 def at_least(count: int, of: int) -> float:
     """The lower end of the one-sided 95 % interval of a share (Clopper & Pearson, 1934)."""
-    return float(betaincinv(count, of - count + 1, SURE)) if count else 0.0
+    return float(scipy.special.betaincinv(count, of - count + 1, SURE)) if count else 0.0
 
 
 class HealthStore:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import importlib
+from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup
 
 from everloop.monitor.summaries.drawing import bars_svg
+
+if TYPE_CHECKING:
+    import jinja2
 
 _WORDS = {"drift": "fail", "broken": "fail", "small drift": "not_enough_evidence"}
 
@@ -15,11 +19,12 @@ _WORDS = {"drift": "fail", "broken": "fail", "small drift": "not_enough_evidence
 @functools.cache
 def template(name: str) -> jinja2.Template:
     """A page of this stage: what it shows is escaped, and a name it lacks is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("everloop.monitor", "templates"),
+    engine = importlib.import_module("jinja2")  # few processes draw a page
+    environment: jinja2.Environment = engine.Environment(
+        loader=engine.PackageLoader("everloop.monitor", "templates"),
         autoescape=True,
         trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
+        undefined=engine.StrictUndefined,
     )
     environment.globals["histogram"] = lambda before, after: Markup(bars_svg(before, after))
     environment.filters["said"] = lambda verdict: _WORDS.get(verdict, verdict.replace(" ", "_"))

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
 from everloop.errors import EverloopError
 from everloop.monitor.control import Spending
@@ -109,7 +109,9 @@ def measure(
         )
     loss = baseline.value - value - tolerance * abs(baseline.value)
     spread = math.hypot(error, baseline.error)
-    p_value = float(stdtr(freedom, -loss / spread)) if spread > 0 else float(loss <= 0)
+    p_value = float(loss <= 0)
+    if spread > 0:
+        p_value = float(scipy.special.stdtr(freedom, -loss / spread))
     return Performance(
         baseline.metric,
         value,

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from everloop.monitor.control import benjamini_hochberg
 from everloop.monitor.estimation.heldout import MISSING, UNSEEN, Codes, Floats, HeldOut, Scale
@@ -112,7 +112,7 @@ def worst_segments(
     spread = np.maximum(square / rows - mean**2, 0) / rows
     rest_square = (found.square.sum() - square) / (n - rows)
     error = np.sqrt(clusters * (spread + np.maximum(rest_square - rest**2, 0) / (n - rows)))
-    p = np.where(error > 0, ndtr(-(mean - rest) / np.maximum(error, 1e-300)), 1.0)
+    p = np.where(error > 0, scipy.special.ndtr(-(mean - rest) / np.maximum(error, 1e-300)), 1.0)
     adjusted = benjamini_hochberg(p)
     half = 1.96 * np.sqrt(clusters * spread)
     # A pair is worth naming where it is surely worse than either of its parts by itself.

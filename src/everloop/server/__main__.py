@@ -13,21 +13,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from starlette.types import ASGIApp
+from everloop.memory import importing
 
-from everloop.deploy.serving.lines import JsonLines
-from everloop.errors import EverloopError
-from everloop.loop.mover import Mover
-from everloop.loop.project import Project
-from everloop.registry.webhooks.courier import Courier
-from everloop.server.app import create_app
-from everloop.server.bind import check_bind, claim_port, reachable
-from everloop.server.child import EXIT_AWAY, EXIT_REFUSED
-from everloop.server.control import Control
-from everloop.server.lifeline import watch_stdin
-from everloop.server.listener import Listener, listening
-from everloop.server.live import Live
-from everloop.settings import Settings
+with importing():
+    from starlette.types import ASGIApp
+
+    from everloop.deploy.serving.lines import JsonLines
+    from everloop.errors import EverloopError
+    from everloop.loop.mover import Mover
+    from everloop.loop.project import Project
+    from everloop.registry.webhooks.courier import Courier
+    from everloop.server.app import create_app
+    from everloop.server.bind import check_bind, claim_port, reachable
+    from everloop.server.child import EXIT_AWAY, EXIT_REFUSED
+    from everloop.server.control import Control
+    from everloop.server.lifeline import watch_stdin
+    from everloop.server.listener import Listener, listening
+    from everloop.server.live import Live
+    from everloop.settings import Settings
 
 log = logging.getLogger("everloop.server")
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from everloop.errors import EverloopError
 from everloop.evaluate.answers import Answers
@@ -90,7 +90,8 @@ def worth_it(
 
     def result(champion: float, challenger: float, gain: BlockEstimate, note: str) -> Worth:
         enough = not note and math.isfinite(gain.value) and math.isfinite(gain.error)
-        reach = float(stdtrit(max(gain.freedom, 1), 0.5 + CONFIDENCE / 2)) * gain.error
+        errors = scipy.special.stdtrit(max(gain.freedom, 1), 0.5 + CONFIDENCE / 2)
+        reach = float(errors) * gain.error
         low, high = (gain.value - reach, gain.value + reach) if enough else (0.0, 0.0)
         needed = min_gain * abs(champion)
         return Worth(

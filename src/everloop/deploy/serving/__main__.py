@@ -8,18 +8,21 @@ import logging
 import os
 import sys
 
-if sys.platform == "win32":  # there is no uvloop for it
-    from asyncio import new_event_loop
-else:
-    from uvloop import new_event_loop
+from everloop.memory import importing
 
-from everloop.deploy.serving.arguments import parse, settings_of, worker_count
-from everloop.deploy.serving.group import Group
-from everloop.deploy.serving.lines import JsonLines
-from everloop.deploy.serving.server import Options, serve
-from everloop.durations import seconds
-from everloop.errors import EverloopError
-from everloop.settings import Settings, state_dir
+with importing():
+    if sys.platform == "win32":  # there is no uvloop for it
+        from asyncio import new_event_loop
+    else:
+        from uvloop import new_event_loop
+
+    from everloop.deploy.serving.arguments import parse, settings_of, worker_count
+    from everloop.deploy.serving.group import Group
+    from everloop.deploy.serving.lines import JsonLines
+    from everloop.deploy.serving.server import Options, serve
+    from everloop.durations import seconds
+    from everloop.errors import EverloopError
+    from everloop.settings import Settings, state_dir
 
 
 def options(given: argparse.Namespace, settings: Settings) -> Options:

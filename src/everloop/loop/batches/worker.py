@@ -14,12 +14,15 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from everloop.memory import importing
 
-from everloop.errors import EverloopError
-from everloop.loop.batches.records import Batch
-from everloop.loop.batches.run import predicted
-from everloop.loop.project import Project
+with importing():
+    import msgspec
+
+    from everloop.errors import EverloopError
+    from everloop.loop.batches.records import Batch
+    from everloop.loop.batches.run import predicted
+    from everloop.loop.project import Project
 
 TOLD_SECONDS = 0.5  # between two words of how far it is
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 from everloop.errors import EverloopError
 from everloop.monitor.cause.levels import Levels
@@ -67,7 +67,7 @@ def carriers(
         for column, sides in columns.items()
         for one in _segments(column, sides, change, whole, after)
     ]
-    bound = float(-ndtri(LEVEL / max(1, len(found))))
+    bound = float(-scipy.special.ndtri(LEVEL / max(1, len(found))))
     found.sort(key=lambda one: one.share - one.part)
     named: list[Carrier] = []
     for one in found[:TESTED]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from scipy.special import gammaln, logsumexp
+import scipy
 
 from everloop.monitor.dependence import rows_per_draw
 from everloop.monitor.profile import Floats, Ints
@@ -77,7 +77,7 @@ def _posterior(codes: Ints, levels: int, worth: float) -> Spot:
     for level in range(levels):
         before[:, level] = np.cumsum(codes == level)[cuts - 1] / worth
     evidence += _log_marginal(before) + _log_marginal(total - before)
-    whole = float(logsumexp(evidence))
+    whole = float(scipy.special.logsumexp(evidence))
     share = np.cumsum(np.exp(evidence - whole))
     low, high = np.searchsorted(share, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     best = int(np.argmax(evidence))
@@ -94,6 +94,7 @@ def _posterior(codes: Ints, levels: int, worth: float) -> Spot:
 def _log_marginal(counts: Floats) -> Floats:
     """Log probability of draws with these counts per level, their shares integrated out."""
     levels = counts.shape[1]
+    gammaln = scipy.special.gammaln
     together = gammaln(levels * PRIOR) - gammaln(counts.sum(axis=1) + levels * PRIOR)
     each: Floats = (gammaln(counts + PRIOR) - gammaln(PRIOR)).sum(axis=1) + together
     return each

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import chndtr
 
 from everloop.monitor.profile import CategorySketch, NumberSketch, Sketch
 
@@ -41,7 +41,7 @@ class Cells(NamedTuple):
         freedom = len(self.before) - 1
         if not freedom:
             return 1.0
-        below = chndtr(self.draws * distance, freedom, self.draws * TOLERANCE**2)
+        below = scipy.special.chndtr(self.draws * distance, freedom, self.draws * TOLERANCE**2)
         return float(np.clip(1.0 - below, 0.0, 1.0))
 
 

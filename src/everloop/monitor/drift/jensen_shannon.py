@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import rel_entr
+import scipy
 
 from everloop.extensions import drift_tests
 from everloop.monitor.drift._base import DriftTest, Shift
@@ -28,6 +28,7 @@ class JensenShannon(DriftTest):
         if found is None:
             return None
         middle = (found.before + found.now) / 2
+        rel_entr = scipy.special.rel_entr
         parts = rel_entr(found.before, middle) + rel_entr(found.now, middle)
         nats = max(0.0, float(np.sum(parts)) / 2)
         distance = min(1.0, math.sqrt(nats / math.log(2)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import kolmogorov
+import scipy
 
 from everloop.extensions import drift_tests
 from everloop.monitor.drift._base import DriftTest, Shift
@@ -33,7 +33,8 @@ class KolmogorovSmirnov(DriftTest):
         draws = draws_of(reference, window)
         root = math.sqrt(draws)
         # Stephens' finite-sample form (JRSS B 1970)
-        p_value = float(kolmogorov((root + 0.12 + 0.11 / root) * max(0.0, gap - TOLERANCE)))
+        score = (root + 0.12 + 0.11 / root) * max(0.0, gap - TOLERANCE)
+        p_value = float(scipy.special.kolmogorov(score))
         middle = np.array([0.5])
         before, after = float(reference.quantile(middle)[0]), float(window.quantile(middle)[0])
         return Shift(gap, gap, p_value, draws, f"median {before:.4g} → {after:.4g}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from everloop.extensions import drift_tests
 from everloop.monitor.drift._base import DriftTest, Shift
@@ -31,6 +31,6 @@ class LInfinity(DriftTest):
         pooled = share * found.before + (1 - share) * found.now
         sd = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-12))
         score = np.maximum(away / sd - TOLERANCE, 0.0) * np.sqrt(found.draws)
-        p_value = min(1.0, len(away) * float(np.min(2 * ndtr(-score))))
+        p_value = min(1.0, len(away) * float(np.min(2 * scipy.special.ndtr(-score))))
         largest = float(away.max())
         return Shift(largest, largest, p_value, found.draws, found.largest())

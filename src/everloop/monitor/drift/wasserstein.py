@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import gammaincc
+import scipy
 
 from everloop.extensions import drift_tests
 from everloop.monitor.drift._base import DriftTest, Shift
@@ -72,4 +72,4 @@ def _p_value(reference: NumberSketch, value: float) -> float:
     # Covariance of |X| and |Y| of two normals with this correlation.
     spread = np.sqrt(1 - related**2) + related * np.arcsin(related) - 1
     variance = 2 / math.pi * float(wide @ (both * spread) @ wide)
-    return float(gammaincc(mean**2 / variance, value * mean / variance))
+    return float(scipy.special.gammaincc(mean**2 / variance, value * mean / variance))

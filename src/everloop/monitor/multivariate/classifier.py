@@ -6,8 +6,8 @@ import importlib
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from everloop.extensions import multivariate_tests
 from everloop.monitor.drift._base import Shift
@@ -54,7 +54,7 @@ class ClassifierTwoSample(MultivariateTest):
         draws_now = max(1.0, window.rows / window.per_draw)
         error = math.sqrt((draws_before + draws_now + 1) / (12 * draws_before * draws_now))
         score = (area - 0.5) / error
-        p_value = float(ndtr(-max(0.0, area - 0.5 - TOLERANCE) / error))
+        p_value = float(scipy.special.ndtr(-max(0.0, area - 0.5 - TOLERANCE) / error))
         draws = draws_before * draws_now / (draws_before + draws_now)
         summary = f"a model tells the window's rows apart with an area of {area:.2f}"
         shift = Shift(area, max(0.0, 2 * area - 1), min(1.0, 2 * p_value), draws, summary)

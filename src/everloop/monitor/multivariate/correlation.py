@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import logsumexp, ndtr
 
 from everloop.extensions import multivariate_tests
 from everloop.monitor.deviations import SURE, Deviations
@@ -38,7 +38,7 @@ class Pairs:
     def log_e(self, sign: int, stake: float, draws: float, margin: float) -> float:
         margins = np.maximum(margin, SURE * self.doubt)
         each = stake * np.sqrt(self.draws) * (sign * self.change - margins) - stake**2 / 2
-        return float(logsumexp(each) - math.log(len(each)))
+        return float(scipy.special.logsumexp(each) - math.log(len(each)))
 
 
 @multivariate_tests.register("correlation")
@@ -71,7 +71,7 @@ class Correlation(MultivariateTest):
         )
         error = np.sqrt(1 / pairs.draws + pairs.doubt**2)
         score = np.maximum(np.abs(change) - TOLERANCE, 0.0) / error
-        p_value = min(1.0, len(change) * float(2 * ndtr(-score.max())))
+        p_value = min(1.0, len(change) * float(2 * scipy.special.ndtr(-score.max())))
         most = int(np.argmax(score))
         a, b = names[first[most]], names[second[most]]
         summary = f"correlation of {a} and {b} {before[most]:.2f} → {now[most]:.2f}"

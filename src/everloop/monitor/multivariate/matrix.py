@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from everloop.data.encode import encode
 from everloop.data.schema import Feature, Schema
@@ -128,4 +128,4 @@ def _scores(known: Floats, values: Floats) -> Floats:
     below = np.searchsorted(known, values, side="left")
     upto = np.searchsorted(known, values, side="right")
     share = ((below + upto) / 2 + 0.5) / (len(known) + 1)
-    return np.where(np.isnan(values), 0.0, ndtri(share))
+    return np.where(np.isnan(values), 0.0, scipy.special.ndtri(share))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import gammaincc, ndtr, ndtri
+import scipy
 
 from everloop.extensions import multivariate_tests
 from everloop.monitor.drift._base import Shift
@@ -44,7 +44,8 @@ class MeanDiscrepancy(MultivariateTest):
         effect = math.sqrt(min(1.0, max(0.0, found) / 2))
         draws = len(a) * len(b) / (len(a) + len(b)) / block
         shift = Shift(found, effect, p_value, draws, f"mean discrepancy {found:.3g}")
-        score = float(np.clip(ndtri(1 - p_value) if p_value > 1e-16 else 8.2, -8.2, 8.2))
+        normal = scipy.special.ndtri(1 - p_value) if p_value > 1e-16 else 8.2
+        score = float(np.clip(normal, -8.2, 8.2))
         return Together(shift, one_direction("mean discrepancy", score, reference, window))
 
 
@@ -93,6 +94,6 @@ def _beyond(null: Floats, found: float) -> float:
     score = (found - mean) / sd
     skewness = float((((null - mean) / sd) ** 3).mean())
     if skewness < 0.05:
-        return float(ndtr(-score))
+        return float(scipy.special.ndtr(-score))
     shape = 4 / skewness**2
-    return float(gammaincc(shape, max(0.0, shape + score * math.sqrt(shape))))
+    return float(scipy.special.gammaincc(shape, max(0.0, shape + score * math.sqrt(shape))))

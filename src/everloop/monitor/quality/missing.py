@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import ndtr
+import scipy
 
 from everloop.extensions import quality_checks
 from everloop.monitor.profile import Sketch
@@ -31,7 +31,8 @@ class MissingCheck(QualityCheck):
             return None
         draws = max(1.0, window.rows / reference.missing_per_draw)
         likely = (reference.missing + 0.5) / (reference.rows + 1)
-        p_value = float(ndtr(-(now - before) / math.sqrt(likely * (1 - likely) / draws)))
+        score = (before - now) / math.sqrt(likely * (1 - likely) / draws)
+        p_value = float(scipy.special.ndtr(score))
         if p_value > P_VALUE and now < 1.0:
             return None
         return Fault(

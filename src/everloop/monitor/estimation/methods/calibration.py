@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
+import scipy
 from sklearn.isotonic import IsotonicRegression
 
 from everloop.monitor.estimation.heldout import Floats
@@ -91,8 +90,8 @@ def _beta(p: Floats, happened: Floats, weights: Floats) -> Calibration:
         z = X @ b
         away = b - start
         value = float(weights @ (np.logaddexp(0.0, z) - happened * z)) + PRIOR / 2 * away @ away
-        return value, X.T @ (weights * (expit(z) - happened)) + PRIOR * away
+        return value, X.T @ (weights * (scipy.special.expit(z) - happened)) + PRIOR * away
 
     rising = [(0.0, None), (0.0, None), (None, None)]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=rising).x
-    return lambda q: np.asarray(expit(_logs(q) @ found))
+    found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=rising).x
+    return lambda q: np.asarray(scipy.special.expit(_logs(q) @ found))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import lightgbm
 import numpy as np
-from scipy.special import expit, logit
+import scipy
 
 from everloop.extensions import estimators
 from everloop.monitor.estimation._base import Belief, ClassBelief, Rows
@@ -61,7 +61,7 @@ class MultiCalibrated(PAPE):
 
 def _features(codes: Codes, p: Floats) -> Floats:
     """The codes, and last the log odds that the trees begin from."""
-    return np.column_stack([codes, logit(np.clip(p, SMALLEST, 1 - SMALLEST))])
+    return np.column_stack([codes, scipy.special.logit(np.clip(p, SMALLEST, 1 - SMALLEST))])
 
 
 def _corrected(X: Floats, happened: np.ndarray, weights: Floats, asked: Floats) -> Floats:
@@ -73,4 +73,4 @@ def _corrected(X: Floats, happened: np.ndarray, weights: Floats, asked: Floats) 
         params={"verbose": -1},
     )
     trees = lightgbm.train(TREES, data, num_boost_round=ROUNDS)
-    return np.asarray(expit(trees.predict(asked, raw_score=True) + asked[:, -1]))
+    return np.asarray(scipy.special.expit(trees.predict(asked, raw_score=True) + asked[:, -1]))

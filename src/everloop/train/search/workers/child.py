@@ -14,12 +14,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import numpy as np
+from everloop.memory import importing
 
-from everloop.data.schema import Schema
-from everloop.train.search.workers._base import run_job
-from everloop.train.training import Training
+with importing():
+    import msgspec
+    import numpy as np
+
+    from everloop.data.schema import Schema
+    from everloop.train.search.workers._base import run_job
+    from everloop.train.training import Training
 
 
 def main() -> None:
