@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everloop.data import segments
 from everloop.data.segments import (
+    Numbers,
     PredictionRecord,
     SegmentWriter,
     encode_record,
@@ -150,4 +152,21 @@ def test_a_record_is_a_plain_map(tmp_path):
         "v": 1, "at": 1, "request": "r", "endpoint": "e", "version": 3, "arm": "canary",
         "ids": ["r"], "times": None, "columns": {"age": [1.5]}, "y": ["yes"],
         "p": [[0.1, 0.9]], "ms": 0.2, "error": None, "rate": 1.0, "steps": None,
+        "numbers": None,
     }  # fmt: skip
+
+
+def test_numbers_may_be_packed_and_come_back_as_they_were_sent():
+    given = np.array([[1.5, np.nan], [2.0, -3.0], [0.1, 1e300]])
+    record = PredictionRecord(
+        at=1, request="r", endpoint="e", version=3, arm="canary", ids=["a", "b", "c"], times=None,
+        columns={"zone": ["x", None, "y"]}, y=[0, 1, 0], ms=0.2,
+        p=np.array([[0.1, 0.9], [1.0, 0.0], [0.5, 0.5]]).tobytes(),
+        numbers=Numbers(("age", "bmi"), given.tobytes()),
+    )  # fmt: skip
+    read = msgspec.msgpack.decode(encode_record(record), type=PredictionRecord).unpacked()
+    assert read.columns == {
+        "age": [1.5, 2.0, 0.1], "bmi": [None, -3.0, 1e300], "zone": ["x", None, "y"],
+    }  # fmt: skip
+    assert (read.p, read.numbers) == ([[0.1, 0.9], [1.0, 0.0], [0.5, 0.5]], None)
+    assert read.unpacked() is read

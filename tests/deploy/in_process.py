@@ -6,9 +6,6 @@ import asyncio
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
-from everloop.data.segments import list_segments, read_segment
 from everloop.deploy.serving.access import Access
 from everloop.deploy.serving.app import App
 from everloop.deploy.serving.asking import Asking
@@ -26,6 +23,7 @@ from everloop.deploy.serving.protocols.v2 import V2
 from everloop.deploy.serving.shadows import Shadows
 from everloop.deploy.serving.streams import Streams
 from everloop.deploy.state import state_path
+from logged import records_in
 
 
 class Asked(NamedTuple):
@@ -86,11 +84,7 @@ class Plane:
 
     def logged(self) -> list[dict[str, Any]]:
         """Every record of the prediction log; raises for one that is not whole."""
-        return [
-            msgspec.msgpack.decode(payload)
-            for path in list_segments(self.log / "predictions")
-            for payload, _ in read_segment(path)
-        ]
+        return records_in(self.log / "predictions")
 
     def close(self) -> None:
         self.explaining.close()

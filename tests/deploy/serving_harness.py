@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 import httpx
-import msgspec
 
-from everloop.data.segments import list_segments, read_segment
+from logged import records_in
 from ports import free_port
 from waiting import wait_for
 
@@ -51,11 +50,7 @@ class Serving:
         wait_for(lambda: self.status()["revision"] == revision)
 
     def records(self, kind: str = "predictions") -> list[dict]:
-        return [
-            msgspec.msgpack.decode(payload)
-            for path in list_segments(self.log_folder / kind)
-            for payload, _ in read_segment(path)
-        ]
+        return records_in(self.log_folder / kind)
 
     def raw(self, data: bytes, half_close: bool = False) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:

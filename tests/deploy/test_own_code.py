@@ -16,7 +16,7 @@ from everloop.deploy.packaging import write_package
 from everloop.deploy.predictor import ModelFailure
 from everloop.deploy.runtimes import load_runtime
 from everloop.deploy.state import Arm, package_path
-from everloop.errors import Integrity
+from everloop.errors import Integrity, InvalidInput
 from waiting import wait_for
 
 FEATURES = (
@@ -74,6 +74,23 @@ def test_what_it_may_not_answer_is_its_failure(tmp_path, answer, reason) -> None
     model = made(tmp_path, f"def predict(rows): return {answer}")
     with pytest.raises(ModelFailure, match=reason):
         model.predict(ROW)
+
+
+def test_a_missing_value_it_fails_on_is_the_caller_s_fault_where_none_was_in_training(
+    tmp_path,
+) -> None:
+    always = (Feature("x", "number"), Feature("town", "category", ("Ulm", "Bonn")), FEATURES[2])
+    schema = Schema(features=always, target="y", task="regression")
+    code = "def predict(rows): return [r['x'] + len(r['town']) + (r['new'] > 0) for r in rows]"
+    model = made(tmp_path, code, schema)
+    assert model.predict(ROW).y == [7.0]
+    for row, path in (([np.nan, 0.0, 1.0], "$[1].x"), ([1.0, -1.0, 1.0], "$[1].town")):
+        with pytest.raises(InvalidInput) as refused:
+            model.predict(np.vstack([ROW, row]))
+        assert (refused.value.code, refused.value.path) == ("missing_value", path)
+    with pytest.raises(ModelFailure) as failed:  # it was told that this may be missing
+        model.predict(np.array([[1.0, 1.0, np.nan]]))
+    assert failed.value.raised == "TypeError"
 
 
 def test_code_that_cannot_be_imported_is_refused(tmp_path) -> None:

@@ -39,7 +39,7 @@ def test_each_has_its_own_time_and_a_cancellation_from_elsewhere_stays_one() -> 
 
     async def wait(seconds: float) -> str:
         try:
-            async with patience:
+            with patience:
                 await asyncio.sleep(seconds)
         except TimeoutError:
             return "late"

@@ -17,6 +17,7 @@ import struct
 import threading
 import time
 import zlib
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -31,8 +32,24 @@ _HEADER = struct.Struct("<II")
 _encoder = msgspec.msgpack.Encoder()
 
 
+class Numbers(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """The numbers of a request at once: float64 (little-endian), row by row, NaN where missing."""
+
+    names: tuple[str, ...]
+    values: bytes
+
+    def columns(self) -> dict[str, list[float | None]]:
+        """Each column's values, None where missing."""
+        flat = [None if v != v else v for v in array("d", self.values)]
+        return {name: flat[place :: len(self.names)] for place, name in enumerate(self.names)}
+
+
 class PredictionRecord(msgspec.Struct, gc=False, kw_only=True):
-    """One answered request of one version. Lists are as long as the request has rows."""
+    """One answered request of one version. Lists are as long as the request has rows.
+
+    ``columns`` : feature -> the values as they were sent; those of kind number may stand in
+    ``numbers`` instead. ``p`` : a list a row, or the same as float64, row by row.
+    """
 
     v: int = 1
     at: int  # ms, UTC
@@ -42,13 +59,26 @@ class PredictionRecord(msgspec.Struct, gc=False, kw_only=True):
     arm: Literal["champion", "canary", "variant", "interleaved", "shadow", "standby"]
     ids: list[str]
     times: list[int | None] | None  # ms, UTC; None when the request names no time
-    columns: dict[str, Any]  # feature -> the values as they were sent
+    columns: dict[str, Any]
     y: list[Any]  # empty when the model failed
-    p: list[list[float]] | None
+    p: list[list[float]] | bytes | None
     ms: float  # from the request's arrival to the answer
     error: str | None = None
     steps: int | None = None  # of a stream that answered the one row; y is its last
     rate: float = 1.0  # share of the rows that is kept; each kept one stands for 1 / rate
+    numbers: Numbers | None = None
+
+    def unpacked(self) -> PredictionRecord:
+        """The same with lists alone."""
+        p = self.p
+        if self.numbers is None and not isinstance(p, bytes):
+            return self
+        if isinstance(p, bytes):
+            flat = array("d", p).tolist()
+            width = len(flat) // max(1, len(self.ids))
+            p = [flat[i : i + width] for i in range(0, len(flat), width)]
+        numbers = {} if self.numbers is None else self.numbers.columns()
+        return msgspec.structs.replace(self, p=p, columns=numbers | self.columns, numbers=None)
 
 
 class FeedbackRecord(msgspec.Struct, gc=False, kw_only=True):

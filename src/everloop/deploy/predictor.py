@@ -22,9 +22,13 @@ AT_ONCE = 256  # rows of texts, images or sequences, which widen to many numbers
 
 
 class ModelFailure(EverloopError):
-    """The model itself failed on an input that its schema allows."""
+    """The model itself failed on an input that its schema allows.
+
+    ``raised`` : the name of the exception that code of one's own raised, "" where it did not.
+    """
 
     code = "model_failed"
+    raised = ""
 
 
 class Output(NamedTuple):
@@ -173,6 +177,28 @@ def _check_missing(X: npt.NDArray[np.float64], schema: Schema) -> None:
         path, None, "a value: the model has no answer where it is missing",
         code="missing_value", path=path,
     )  # fmt: skip
+
+
+def check_never_missing(X: npt.NDArray[np.float64], schema: Schema) -> None:
+    """Raise InvalidInput for a missing value where the schema says that none was in training.
+
+    Asked once a model has failed. A level that was never seen is a missing value to it.
+    """
+    for feature in schema.features:
+        if feature.nullable:
+            continue
+        first = X[:, schema.spans[feature.name].start]
+        category = feature.kind == "category"
+        missing = first < 0 if category else np.isnan(first)
+        if missing.any():
+            path = f"$[{int(missing.argmax())}].{feature.name}"
+            levels = ", ".join(map(repr, feature.levels[:10]))
+            raise invalid(
+                path, "<none of its levels>" if category else None,
+                (f"one of {levels}" if category else "a value")
+                + ": the model failed, and in training none was missing",
+                code="missing_value", path=path,
+            )  # fmt: skip
 
 
 def _all_finite(numbers: npt.NDArray[np.floating[Any]]) -> bool:

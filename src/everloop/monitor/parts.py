@@ -28,6 +28,7 @@ def prediction_frame(records: Sequence[PredictionRecord]) -> pl.DataFrame:
     """Rows of requests in the order given; a request that failed has rows without an answer."""
     meta: dict[str, list[Any]] = {name: [] for name in _PREDICTION_TYPES}
     answers: list[Any] = []
+    records = [record.unpacked() for record in records]
     names = list(dict.fromkeys(name for record in records for name in record.columns))
     values: dict[str, list[Any]] = {name: [] for name in names}
     for record in records:

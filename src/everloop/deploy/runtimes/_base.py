@@ -4,8 +4,9 @@
   nothing in this process, and imports nothing that the package names.
 - ``predict`` takes ``X`` (float64, n by ``schema.width``) and answers as
   :class:`~everloop.deploy.predictor.Output` says, or raises
-  :class:`~everloop.deploy.predictor.ModelFailure`; no other exception. It may be called from
-  several threads at a time, and ends within a bounded time.
+  :class:`~everloop.deploy.predictor.ModelFailure`, or :class:`~everloop.errors.InvalidInput` for
+  a value that it has no answer to; no other exception. It may be called from several threads at a
+  time, and ends within a bounded time.
 - ``arrays`` answers the same as arrays: numbers or codes into ``schema.classes`` (text where a
   model gives text), and what ``Output.probabilities`` is.
 - ``warm_up`` answers some rows once, before the first caller; it may raise anything,

@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 from everloop.data.schema import Feature
 from everloop.deploy.package import Limits, Package
-from everloop.deploy.predictor import ModelFailure, Output
+from everloop.deploy.predictor import ModelFailure, Output, check_never_missing
 from everloop.errors import Integrity
 
 PYTHON = "python"
@@ -69,7 +69,11 @@ class PythonModel:
         self._numbers = count(1)
 
     def predict(self, X: npt.NDArray[np.float64]) -> Output:
-        """Answer for each row of ``X``. Raises :class:`ModelFailure`."""
+        """Answer for each row of ``X``.
+
+        Raises :class:`ModelFailure`, and :class:`~everloop.errors.InvalidInput` where the code
+        raised something at a missing value that the schema does not allow.
+        """
         first, p = self.arrays(X)
         y = first.tolist()
         return Output(y if p is None else [self.schema.classes[code] for code in y], p)
@@ -80,19 +84,22 @@ class PythonModel:
         columns = [read(X) for read in self._readers]
         rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
         with self._lock:
-            answer = self._ask(rows)
+            answer = self._ask(rows, X)
         return self._checked(answer, len(X))
 
     def stream(self, X: npt.NDArray[np.float64]) -> Steps:
         """The answers to the one row of ``X``, one after the other; close it at the end."""
         values = [read(X)[0] for read in self._readers]
-        return Steps(self, next(self._numbers), dict(zip(self.schema.names, values, strict=True)))
+        row = dict(zip(self.schema.names, values, strict=True))
+        return Steps(self, next(self._numbers), row, X)
 
     def warm_up(self, rows: int = 1) -> None:
         """Answer rows of zeros once: unlike our own models, code may know no missing values."""
         self.predict(np.zeros((rows, self.schema.width)))
 
-    def _ask(self, asked: Any) -> Any:
+    def _ask(self, asked: Any, X: npt.NDArray[np.float64]) -> Any:
+        """The answer of the code. What it raised is the caller's fault where a value is missing
+        that never was, and its own otherwise."""
         try:
             process = self._running()
             answer = process.ask(asked, self._limits.seconds)
@@ -104,7 +111,11 @@ class PythonModel:
                 reason = f"ended without an answer ({error})"
             raise ModelFailure(f"the model's process {reason}") from None
         if "error" in answer:
-            raise ModelFailure(f"the model failed: {answer['error']}")
+            failure = ModelFailure(f"the model failed: {answer['error']}")
+            if failure_name := answer.get("raised"):
+                check_never_missing(X, self.schema)
+                failure.raised = failure_name
+            raise failure
         return answer.get("y")
 
     def _running(self) -> _Process:
@@ -146,18 +157,20 @@ class PythonModel:
 class Steps:
     """A row's stream in the process: it runs when it is asked for a step, and only then."""
 
-    def __init__(self, model: PythonModel, number: int, row: dict[str, Any]) -> None:
-        self._model, self._number = model, number
+    def __init__(
+        self, model: PythonModel, number: int, row: dict[str, Any], X: npt.NDArray[np.float64]
+    ) -> None:
+        self._model, self._number, self._X = model, number, X
         self._asked: dict[str, Any] = {"open": number, "row": row}
         self._process: _Process | None = None
 
     def step(self) -> Output | None:
-        """The next answer, or None at the end. Raises :class:`ModelFailure`."""
+        """The next answer, or None at the end. Raises what :meth:`PythonModel.predict` does."""
         model = self._model
         with model._lock:
             if self._process is not None and self._process is not model._process:
                 raise ModelFailure("the model's process ended within the stream")
-            answer = model._ask(self._asked)
+            answer = model._ask(self._asked, self._X)
             self._process, self._asked = model._process, {"next": self._number}
         if answer == []:
             self._process = None
@@ -172,7 +185,7 @@ class Steps:
         with model._lock:
             if self._process is not None and self._process is model._process:
                 with contextlib.suppress(ModelFailure):
-                    model._ask({"close": self._number})
+                    model._ask({"close": self._number}, self._X)
         self._process = None
 
 

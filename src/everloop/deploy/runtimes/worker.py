@@ -58,7 +58,8 @@ def main(number: str, folder: str, limits: str, fences: str) -> None:
         except MemoryError:
             _send(channel, {"error": "it needs more memory than it may have"})
         except Exception as error:
-            _send(channel, {"error": f"{type(error).__name__}: {error}"[:2000]})
+            name = type(error).__name__
+            _send(channel, {"error": f"{name}: {error}"[:2000], "raised": name[:100]})
 
 
 def _bound(told: dict[str, Any]) -> None:

@@ -75,7 +75,8 @@ class App:
             route = self._allowed(request, found)
             request.params = found.params
             if route.endpoint:
-                request.endpoint = await self._fleet.asked(found.params.get("name"))
+                name = found.params.get("name")
+                request.endpoint = self._fleet.loaded(name) or await self._fleet.asked(name)
             response = await route.handler(request)
         except EverloopError as error:
             response = shape(error, request.id)

@@ -6,7 +6,7 @@ headers that all answers carry, and what is to happen once the reply has left.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -32,9 +32,9 @@ class Asking:
         self.max_body = max_body
         self._shadows = shadows
 
-    async def body(self, request: Request) -> bytes:
+    def body(self, request: Request) -> Awaitable[bytes]:
         """The request's body, within the limit of the settings."""
-        return await request.body(self.max_body)
+        return request.body(self.max_body)
 
     async def answer(
         self, request: Request, read: Read, size: int, version: int | None = None
@@ -42,9 +42,10 @@ class Asking:
         """Predict at ``request.endpoint``; see :meth:`ask`. ``size`` is the body's, in bytes."""
         endpoint = request.asked_endpoint()
         call = Call(request.id, request.key, request.started, size, request.deadline)
-        found = await self.ask(endpoint, call, read, version)
-        request.version = found.answer.version
-        return found
+        named = None if version is None else endpoint.arm(version)
+        answer = await self.core.answer(endpoint, read, call, named)
+        request.version = answer.version
+        return self._answered(answer, endpoint, call, read)
 
     async def ask(
         self, endpoint: LiveEndpoint, call: Call, read: Read, version: int | None = None
@@ -55,6 +56,9 @@ class Asking:
         """
         named = None if version is None else endpoint.arm(version)
         answer = await self.core.answer(endpoint, read, call, named)
+        return self._answered(answer, endpoint, call, read)
+
+    def _answered(self, answer: Answer, endpoint: LiveEndpoint, call: Call, read: Read) -> Answered:
         headers = [
             ("x-request-id", call.request),
             ("x-everloop-version", str(answer.version)),

@@ -14,6 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from everloop.data.segments import PredictionRecord
 from everloop.deploy.predictor import ModelFailure, Output
 from everloop.deploy.serving.batching import Batcher, Matrix
@@ -54,7 +57,7 @@ class Answer(NamedTuple):
     """
 
     y: list[Any]
-    p: list[list[float]] | None
+    p: npt.NDArray[np.floating[Any]] | None
     ids: list[str]
     version: int
     arm: str
@@ -64,8 +67,8 @@ class Answer(NamedTuple):
     def shares(self) -> list[Any] | None:
         """``p`` as JSON has it: of several labels a row by label, else in the order of classes."""
         if self.p is None or self.labels is None:
-            return self.p
-        return [dict(zip(self.labels, row, strict=True)) for row in self.p]
+            return None if self.p is None else self.p.tolist()
+        return [dict(zip(self.labels, row, strict=True)) for row in self.p.tolist()]
 
 
 class Core:
@@ -90,27 +93,23 @@ class Core:
         turns = endpoint.turns
         if endpoint.serving.deadline_ms:
             call = with_deadline(call, endpoint.serving.deadline_ms)
-        await turns.take(call.deadline)
+        if not turns.take_free():
+            await turns.take(call.deadline)
         try:
-            return await self._answer(endpoint, read, call, named)
+            arm, rows = await self.rows(endpoint, read, call, named)
+            if endpoint.rival is not None and named is None and len(rows.X) > 1:
+                return await self._interleave(endpoint, endpoint.rival, rows, read, call)
+            try:
+                return await self._predict(endpoint, arm, rows, call)
+            except InvalidInput as refusal:  # a value that the schema allows and the model does not
+                if arm is endpoint.champion or named is not None:
+                    raise
+                theirs = await self._beside(read, endpoint.champion.model.reader)
+                answer = await self._predict(endpoint, endpoint.champion, theirs, call)
+                await self._at_fault(endpoint, arm, read, call, refusal)
+                return answer
         finally:
             turns.give()
-
-    async def _answer(
-        self, endpoint: LiveEndpoint, read: Read, call: Call, named: LiveArm | None
-    ) -> Answer:
-        arm, rows = await self.rows(endpoint, read, call, named)
-        if endpoint.rival is not None and named is None and len(rows.X) > 1:
-            return await self._interleave(endpoint, endpoint.rival, rows, read, call)
-        try:
-            return await self._predict(endpoint, arm, rows, call)
-        except InvalidInput as refusal:  # the model has no answer to a value that its schema allows
-            if arm is endpoint.champion or named is not None:
-                raise
-            theirs = await self._beside(read, endpoint.champion.model.reader)
-            answer = await self._predict(endpoint, endpoint.champion, theirs, call)
-            await self._at_fault(endpoint, arm, read, call, refusal)
-            return answer
 
     async def rows(
         self, endpoint: LiveEndpoint, read: Read, call: Call, named: LiveArm | None
@@ -209,14 +208,15 @@ class Core:
         model = arm.model
         check_deadline(call.deadline)
         try:
-            y, probabilities = await self._asked(endpoint, model, rows.X)
+            if endpoint.cache is None and not model.is_slow(count):
+                y, p = _timed(model, rows.X)
+            else:
+                y, p = await self._asked(endpoint, model, rows.X)
         except ModelFailure as error:
             self._failed(endpoint, arm, rows, call, error)
             await self.journal.committed()
             raise self.told(error, endpoint.name, arm, call) from None
-        p = None if probabilities is None else probabilities.tolist()
-        end = _now()
-        ms = (end - call.started) * 1000
+        ms = _ms_since(call.started)
         arm.counts.add(count, ms)
         self.journal.prediction(record_of(endpoint.name, arm, rows, ids, call, ms, y, p))
         if self.journal.waits:
@@ -265,8 +265,9 @@ class Core:
             "request %s: version %d of %r failed",
             call.request, arm.version, endpoint, exc_info=cause,
         )  # fmt: skip
+        own = f": its own code raised {error.raised}" if error.raised else ""
         return ModelFailure(
-            f"Version {arm.version} of the model failed on this request.",
+            f"Version {arm.version} of the model failed on this request{own}.",
             fix="The request is well formed; see the server's log for the reason.",
         )
 
@@ -289,7 +290,7 @@ def record_of(
     call: Call,
     ms: float,
     y: list[Any],
-    p: list[list[float]] | None,
+    p: npt.NDArray[np.floating[Any]] | None,
     error: EverloopError | None = None,
     steps: int | None = None,
 ) -> PredictionRecord:
@@ -303,8 +304,9 @@ def record_of(
         ids=ids,
         times=rows.times,
         columns=rows.columns,
+        numbers=rows.numeric.of(rows.X),
         y=y,
-        p=p,
+        p=None if p is None else np.asarray(p, np.float64).tobytes(),
         ms=ms,
         error=None if error is None else error.message,
         steps=steps,
@@ -313,15 +315,17 @@ def record_of(
 
 def with_deadline(call: Call, most_ms: float) -> Call:
     """The caller's deadline, or the endpoint's; the earlier of the two."""
-    own = call.started + most_ms / 1000
-    return call._replace(deadline=own if call.deadline is None else min(own, call.deadline))
+    request, key, started, size, given = call
+    own = started + most_ms / 1000
+    return Call(request, key, started, size, own if given is None else min(own, given))
 
 
 def _timed(model: LoadedModel, X: Matrix) -> Output:
     """The model's answer; its time is learned, without what it waited for a thread."""
-    begun = _now()
+    clock = model.clock
+    begun = clock()
     found = model.predictor.predict(X)
-    model.took(len(X), (_now() - begun) * 1000)
+    model.took(len(X), (clock() - begun) * 1000)
     return found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 from everloop.deploy.attribution import Floats
@@ -35,6 +36,7 @@ class LoadedModel:
         self.labels = tuple(map(str, predictor.schema.classes)) if several else None
         self.background = background  # that explanations are held against
         self.batcher: Batcher | None = None  # made by the core when the model proves slow
+        self.clock = clock_of(predictor)
         self._row_ms = row_ms
         self._call_ms = row_ms
 
@@ -60,6 +62,12 @@ class LoadedModel:
         self._row_ms += 0.1 * (ms / rows - self._row_ms)
         if rows == 1:
             self._call_ms += 0.1 * (ms - self._call_ms)
+
+
+def clock_of(predictor: Runtime) -> Callable[[], float]:
+    """What tells how long the model takes: CPU time, so that a machine that is busy with other
+    things does not make it look slow, except where it waits for another process."""
+    return time.perf_counter if predictor.waits else time.thread_time
 
 
 class LiveArm:
@@ -99,6 +107,7 @@ class LiveEndpoint:
         # The canary has the low end of the range: a key that it answers stays with it when its
         # weight rises.
         self._others = [arm for arm in arms if arm is not self.champion and arm.weight > 0.0]
+        self._hash = blake2b(_prefix(name), digest_size=8)
 
     @property
     def idle(self) -> bool:
@@ -120,7 +129,9 @@ class LiveEndpoint:
         """The arm for a caller's key: by hash, hence sticky, and the same in every process."""
         if not self._others:
             return self.champion
-        point = share_of(self.name, key)
+        hashed = self._hash.copy()
+        hashed.update(key.encode("utf-8", "surrogateescape"))
+        point = int.from_bytes(hashed.digest()) / _SPAN
         for arm in self._others:
             point -= arm.weight
             if point < 0.0:
@@ -130,5 +141,10 @@ class LiveEndpoint:
 
 def share_of(endpoint: str, key: str) -> float:
     """A key's place from 0 to 1 at an endpoint, evenly spread."""
-    text = f"{endpoint}\0{key}".encode("utf-8", "surrogateescape")
-    return int.from_bytes(blake2b(text, digest_size=8).digest()) / _SPAN
+    hashed = blake2b(_prefix(endpoint), digest_size=8)
+    hashed.update(key.encode("utf-8", "surrogateescape"))
+    return int.from_bytes(hashed.digest()) / _SPAN
+
+
+def _prefix(endpoint: str) -> bytes:
+    return endpoint.encode("utf-8", "surrogateescape") + b"\0"

@@ -113,8 +113,16 @@ class Fleet:
             name = self._alone()
         if name in self.cold:
             await self._warm(name)
-        endpoint = self.get(name)
-        if self.models.limit:
+        return self.loaded(name) or self.get(name)
+
+    def loaded(self, name: str | None) -> LiveEndpoint | None:
+        """The same where nothing has to be loaded or refused for it, which is nearly always."""
+        if name is not None:
+            endpoint = self.endpoints.get(name)
+        else:
+            alone = len(self.endpoints) == 1 and not self.cold
+            endpoint = next(iter(self.endpoints.values())) if alone else None
+        if endpoint is not None and self.models.limit:
             endpoint.asked = time.monotonic()
         return endpoint
 

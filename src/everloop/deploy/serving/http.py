@@ -202,15 +202,17 @@ class Request:
         Raises :class:`~everloop.errors.TooLarge` as soon as it is known to be beyond ``limit``
         bytes, and InvalidInput when the connection ends within it or it takes too long.
         """
-        text = self.headers.get("content-length", "")
+        headers = self.headers
+        text = headers.get("content-length", "")
         declared = int(text) if text.isdecimal() else -1
         if declared > limit:
             raise too_large(limit)
-        coding = self._coding()
+        chunked = "transfer-encoding" in headers
+        coding = self._coding() if chunked or "content-encoding" in headers else "identity"
         try:
-            async with _patience:
+            with _patience:
                 # A declared length is kept to by the server, chunks have to be counted.
-                whole = declared >= 0 and "transfer-encoding" not in self.headers
+                whole = declared >= 0 and not chunked
                 body = await (self._exchange() if whole else self._chunks(limit))
         except TimeoutError:
             raise InvalidInput(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from everloop.data.schema import Schema
+from everloop.data.segments import Numbers
 from everloop.deploy.serving.features import READERS, instant
 from everloop.deploy.serving.refusals import empty, explain, explain_lists, explain_value
 from everloop.errors import invalid
@@ -33,17 +34,32 @@ _REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError
 Body = bytes | memoryview | msgspec.Raw
 
 
+class Numeric(NamedTuple):
+    """The features of kind number, and their columns of ``X``; None where they are all of it."""
+
+    names: tuple[str, ...]
+    places: list[int] | None
+
+    def of(self, X: npt.NDArray[np.float64]) -> Numbers | None:
+        """Their values as the log keeps them."""
+        if not self.names:
+            return None
+        return Numbers(self.names, (X if self.places is None else X[:, self.places]).tobytes())
+
+
 class Rows(NamedTuple):
     """What one request asks.
 
     ``X`` : float64, (n, ``schema.width``). ``ids`` and ``times`` (ms UTC): as the request gave
-    them, None where it gave none. ``columns``: the features' values as they were sent.
+    them, None where it gave none. ``columns``: the features' values as they were sent, without
+    those of kind number, which ``X`` holds as ``numeric`` says.
     """
 
     X: npt.NDArray[np.float64]
     ids: list[str | None] | None
     times: list[int | None] | None
     columns: dict[str, Sequence[Any]]
+    numeric: Numeric
 
     def part(self, rows: Sequence[int]) -> Rows:
         """Some of the rows, by their places."""
@@ -52,6 +68,7 @@ class Rows(NamedTuple):
             None if self.ids is None else [self.ids[row] for row in rows],
             None if self.times is None else [self.times[row] for row in rows],
             {name: [values[row] for row in rows] for name, values in self.columns.items()},
+            self.numeric,
         )
 
 
@@ -62,6 +79,14 @@ class InputReader:
         self.schema = schema
         self.features = [READERS[f.kind](f) for f in schema.features]
         self._names = schema.names
+        self._width = len(self._names)
+        spans, numbers = schema.spans, [f.name for f in schema.features if f.kind == "number"]
+        every = len(numbers) == schema.width
+        places = None if every else [spans[name].start for name in numbers]
+        self._numeric = Numeric(tuple(numbers), places)
+        self._others = [
+            (place, f.name) for place, f in enumerate(schema.features) if f.kind != "number"
+        ]
         self._plain = all(f.plain for f in self.features)
         taken = set(schema.names)
         keys = [
@@ -113,7 +138,7 @@ class InputReader:
         """The same of rows without names, ``[[30, "UA", ...], ...]``, in the schema's order."""
         try:
             tuples = [msgspec.structs.astuple(row) for row in self._lists.decode(bytes(body))]
-            return self._rows(list(zip(*tuples, strict=True)), tuples, root)
+            return self._rows(self._transposed(tuples), tuples, root)
         except _REFUSED as error:
             raise explain_lists(error, bytes(body), self.features, root) from None
 
@@ -132,21 +157,18 @@ class InputReader:
 
         Numbers and truth values need no look at each; any other kind goes by its own reader.
         """
-        width = len(self._names)
+        width = self._width
         if matrix.ndim != 2 or matrix.shape[1] != width:
             raise invalid(
                 f"{root}.shape", list(matrix.shape), f"[rows, {width}]", code="wrong_shape",
                 path=root,
             )  # fmt: skip
-        if matrix.dtype.kind in "iuf" and all(f.kind == "number" for f in self.schema.features):
+        if matrix.dtype.kind in "iuf" and not self._others:
             if not len(matrix):
                 raise empty(root)
             X = np.ascontiguousarray(matrix, dtype=np.float64)
             _check_finite(X, root)
-            values = X.T.tolist()
-            if np.isnan(X).any():
-                values = [[None if v != v else v for v in column] for column in values]
-            return Rows(X, None, None, dict(zip(self._names, values, strict=True)))
+            return Rows(X, None, None, {}, self._numeric)
         columns = zip(self._names, matrix.T.tolist(), strict=True)
         return self.from_columns(dict(columns), root)
 
@@ -154,16 +176,22 @@ class InputReader:
         astuple = msgspec.structs.astuple
         if body[:1] == b"[" or _ARRAY.match(body):
             tuples = [astuple(record) for record in self._records.decode(body)]
-            return list(zip(*tuples, strict=True)), tuples
+            return self._transposed(tuples), tuples
         start = _OBJECT.match(body)
         if start and start[2] == b"[":
             if start[1] == b"records" and "records" not in self._names:
                 wrapped: Any = self._wrapped.decode(body)
                 tuples = [astuple(record) for record in wrapped.records]
-                return list(zip(*tuples, strict=True)), tuples
+                return self._transposed(tuples), tuples
             return self._equal(list(astuple(self._columns.decode(body)))), None
         tuples = [astuple(self._one.decode(body))]
-        return list(zip(*tuples, strict=True)), tuples
+        return self._transposed(tuples), tuples
+
+    def _transposed(self, tuples: list[tuple[Any, ...]]) -> list[Sequence[Any]]:
+        """Columns of rows; none where the rows are numbers and nothing else, as ``X`` is then."""
+        if tuples and not self._others and not self._has_keys:
+            return []
+        return list(zip(*tuples, strict=True))
 
     def _rows(
         self,
@@ -171,17 +199,18 @@ class InputReader:
         tuples: list[tuple[Any, ...]] | None,
         root: str = "$",
     ) -> Rows:
-        width = len(self._names)
-        if not columns or not columns[0]:
+        width = self._width
+        if not tuples and not (columns and columns[0]):
             raise empty(root)
-        features = columns[:width]
         keys = columns[width:] if self._has_keys else ()
         ids, times = self._key_columns(keys) if keys else (None, None)
         if self._plain and tuples is not None:
-            X = np.array([row[:width] for row in tuples], dtype=np.float64)
+            given = [row[:width] for row in tuples] if self.keys else tuples
+            X = np.array(given, dtype=np.float64)
         else:
-            X = self._matrix(features)
-        return Rows(X, ids, times, dict(zip(self._names, features, strict=True)))
+            X = self._matrix(columns[:width])
+        others = {name: columns[place] for place, name in self._others}
+        return Rows(X, ids, times, others, self._numeric)
 
     def _matrix(self, features: list[Sequence[Any]]) -> npt.NDArray[np.float64]:
         columns: list[Sequence[Any]] = []

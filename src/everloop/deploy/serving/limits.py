@@ -29,14 +29,19 @@ class Turns:
     def waiting(self) -> int:
         return len(self._waiting)
 
+    def take_free(self) -> bool:
+        """Take a turn if that needs no waiting; by far most do."""
+        free = self.active < self.concurrency and not self._waiting
+        self.active += free
+        return free
+
     async def take(self, deadline: float | None) -> None:
         """Return when it is this request's turn; give the turn back by :meth:`give`.
 
         ``deadline`` is a time of :func:`time.perf_counter`. Raises an error of code ``overloaded``
         (429) when too many wait already, and of code ``deadline_exceeded`` (504).
         """
-        if self.active < self.concurrency and not self._waiting:
-            self.active += 1
+        if self.take_free():
             return
         if len(self._waiting) >= self.queue:
             raise overloaded(self.active, len(self._waiting))

@@ -20,7 +20,7 @@ from everloop.deploy.package import parse_manifest, read_manifest, read_package
 from everloop.deploy.runtimes import load_runtime
 from everloop.deploy.runtimes.python import PYTHON
 from everloop.deploy.serving.counts import Counts
-from everloop.deploy.serving.endpoint import LoadedModel
+from everloop.deploy.serving.endpoint import LoadedModel, clock_of
 from everloop.deploy.state import package_path
 from everloop.errors import Integrity, TooLarge
 from everloop.registry.signing import Keys
@@ -114,11 +114,12 @@ def _load(folder: Path, digest: str, keys: Path) -> LoadedModel:
     if hashlib.sha256(read_manifest(folder)).hexdigest() != digest:
         raise Integrity(f"the package in {folder.name} has another digest.", expected=digest)
     predictor = load_runtime(folder, read_package(folder, Keys.load(keys)))
+    clock = clock_of(predictor)
     try:
         predictor.warm_up()
-        start = time.perf_counter()
+        start = clock()
         predictor.warm_up(rows=8)
     except Exception as error:  # onnxruntime raises bare types of its own
         raise Integrity(f"the model of {digest[:12]} fails: {error}") from error
-    row_ms = (time.perf_counter() - start) * 1000 / 8
+    row_ms = (clock() - start) * 1000 / 8
     return LoadedModel(digest, predictor, row_ms, background_of(folder))

@@ -11,7 +11,9 @@ from types import TracebackType
 
 
 class Patience:
-    """``async with patience:`` raises TimeoutError when the block takes longer than ``seconds``.
+    """``with patience:`` in a coroutine raises TimeoutError when its block takes longer than that.
+
+    ``seconds`` : that it may take.
 
     A task may not enter it twice at a time.
     """
@@ -23,7 +25,7 @@ class Patience:
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # that the timer is of
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None, "a coroutine runs in a task"
@@ -31,7 +33,7 @@ class Patience:
         if self._timer is None or self._loop is not loop:
             self._loop, self._timer = loop, loop.call_later(self.seconds, self._look, loop)
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip

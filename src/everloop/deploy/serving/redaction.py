@@ -37,6 +37,9 @@ class Redaction:
 
     def prediction(self, record: PredictionRecord) -> PredictionRecord | None:
         """The record as it may be kept; None when none of its rows is."""
+        if self._rate >= 1.0 and not self.hides:
+            return record
+        record = record.unpacked()
         if self._rate < 1.0:
             kept = [row for row, id in enumerate(record.ids) if self._keeps(id)]
             if not kept:

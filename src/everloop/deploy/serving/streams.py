@@ -22,7 +22,7 @@ from everloop.deploy.serving.core import Call, Core, Read, record_of, row_ids, w
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
 from everloop.deploy.serving.inputs import Rows
 from everloop.deploy.serving.limits import check_deadline
-from everloop.errors import EverloopError, TooLarge
+from everloop.errors import EverloopError, InvalidInput, TooLarge
 
 MOST_STEPS = 100_000  # of a row
 THREADS = 4
@@ -95,6 +95,7 @@ class Streams:
         steps, count, last = model.stream(rows.X), 0, None
         began = time.perf_counter()
         error: EverloopError | None = None
+        refused = False
         try:
             while (found := await self._step(model, steps, call)) is not None:
                 if count == MOST_STEPS:
@@ -108,9 +109,14 @@ class Streams:
         except ModelFailure as failure:
             error = failure
             raise self._core.told(failure, endpoint.name, arm, call) from None
+        except InvalidInput:
+            refused = True
+            raise
         finally:
             await self._beside(model, steps.close)
-            self._record(endpoint, arm, rows, call._replace(started=began), id, count, last, error)
+            call = call._replace(started=began)
+            if not refused:
+                self._record(endpoint, arm, rows, call, id, count, last, error)
 
     def _record(
         self, endpoint: LiveEndpoint, arm: LiveArm, rows: Rows, call: Call, id: str, count: int,
@@ -123,8 +129,7 @@ class Streams:
         y = last.y if last is not None and answered else []
         p = last.probabilities if last is not None and answered else None
         said = record_of(
-            endpoint.name, arm, rows, [id], call, ms, y, None if p is None else p.tolist(),
-            error, count,
+            endpoint.name, arm, rows, [id], call, ms, y, p, error, count,
         )  # fmt: skip
         self._core.journal.prediction(said)
 

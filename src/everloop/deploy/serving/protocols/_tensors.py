@@ -146,7 +146,7 @@ def outputs(answer: Answer, schema: Schema) -> dict[str, Tensor]:
         y = answer.y if datatype == BYTES else np.array(answer.y, dtype=DTYPES[datatype])
     found = {PREDICT: Tensor(PREDICT, datatype, (rows,), y)}
     if answer.p is not None:
-        p = np.array(answer.p, dtype=np.float64)
+        p = np.asarray(answer.p, dtype=np.float64)
         found[PROBABILITIES] = Tensor(PROBABILITIES, "FP64", p.shape, p)
     return found
 

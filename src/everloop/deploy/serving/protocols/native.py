@@ -132,7 +132,7 @@ def _shaped(answer: Answer, parts: tuple[str, ...]) -> dict[str, Any]:
     if "probabilities" in parts and answer.p is not None:
         shaped["probabilities"] = answer.shares
     if "quantiles" in parts and answer.p is not None:
-        shaped["quantiles"] = answer.p
+        shaped["quantiles"] = answer.shares
     if "id" in parts:
         shaped["id"] = answer.ids
     if "version" in parts:

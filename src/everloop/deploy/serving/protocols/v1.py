@@ -176,7 +176,7 @@ def _check_signature(signature: str, schema: Schema) -> None:
 
 
 def _answers(answer: Answer, signature: str) -> list[Any]:
-    return answer.y if signature in LABELS or answer.shares is None else answer.shares
+    return answer.y if signature in LABELS or answer.p is None else answer.shares
 
 
 def _named(request: Request, endpoint: LiveEndpoint) -> LiveArm | None:
