@@ -9,6 +9,8 @@ import msgspec
 
 from everloop.data.segments import PredictionRecord, list_segments, read_segment
 
+UNUSED = ("numbers", "marks")  # keys that most records leave empty
+
 
 def records_in(folder: Path) -> list[dict[str, Any]]:
     """Every record below a folder of segments; raises for one that is not whole."""
@@ -19,5 +21,5 @@ def _plain(payload: bytes) -> dict[str, Any]:
     said: dict[str, Any] = msgspec.msgpack.decode(payload)
     if "columns" in said:
         said = msgspec.to_builtins(msgspec.convert(said, PredictionRecord).unpacked())
-        del said["numbers"]
+        said = {name: value for name, value in said.items() if name not in UNUSED or value}
     return said

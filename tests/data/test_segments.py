@@ -152,7 +152,7 @@ def test_a_record_is_a_plain_map(tmp_path):
         "v": 1, "at": 1, "request": "r", "endpoint": "e", "version": 3, "arm": "canary",
         "ids": ["r"], "times": None, "columns": {"age": [1.5]}, "y": ["yes"],
         "p": [[0.1, 0.9]], "ms": 0.2, "error": None, "rate": 1.0, "steps": None,
-        "numbers": None,
+        "numbers": None, "marks": None,
     }  # fmt: skip
 
 

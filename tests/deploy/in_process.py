@@ -58,7 +58,7 @@ class Plane:
         self.log = log
         self.journal = Journal(log, Counts(), "never")
         self.core = Core(self.journal)
-        counts = Counts()
+        counts = self.counts = Counts()
         self.explaining = Explaining(max_body)
         self.loop.run_until_complete(self._make(state, counts, max_body))
 

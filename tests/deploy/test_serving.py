@@ -72,6 +72,7 @@ def test_each_answer_is_in_the_log_before_it_is_read(shared):
         "columns": {"age": [30.0], "carrier code": ["new"], "zone": ["2"], "member": [True],
                     "leaves": ["2013-01-05T17:30"]},
         "y": answer["y_pred"], "p": answer["probabilities"], "steps": None,
+        "marks": [["unknown_category carrier code"]],
     }  # fmt: skip
 
 

@@ -128,6 +128,9 @@ def _show(one: EndpointWithTraffic, as_json: bool) -> None:
         )  # fmt: skip
     if one.traffic.cache:
         detail("{hits} answered from it, {misses} not".format(**one.traffic.cache), "cache")
+    for feature, checks in sorted(one.traffic.unexpected.items()):
+        told = ", ".join(f"{check}: {count}" for check, count in sorted(checks.items()))
+        detail(f"{feature} in {told}", "unexpected")
 
 
 def _show_planes(one: EndpointWithTraffic) -> None:

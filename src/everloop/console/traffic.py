@@ -16,7 +16,8 @@ class Traffic(msgspec.Struct, frozen=True):
 
     ``arms`` are the versions that answer now, ``versions`` the counts by version and role and
     ``codes`` the answers by HTTP status; ``queue`` has the requests under way and waiting, and
-    their bounds, ``cache`` its hits and misses where answers are kept.
+    their bounds, ``cache`` its hits and misses where answers are kept, ``unexpected`` the rows
+    with a value that is not as expected, by feature and check.
     """
 
     model: str
@@ -25,6 +26,7 @@ class Traffic(msgspec.Struct, frozen=True):
     codes: dict[str, int] = {}
     queue: dict[str, int] = {}
     cache: dict[str, int] = {}
+    unexpected: dict[str, dict[str, int]] = {}
 
 
 class ArmTraffic(msgspec.Struct, frozen=True):

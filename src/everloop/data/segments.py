@@ -67,6 +67,7 @@ class PredictionRecord(msgspec.Struct, gc=False, kw_only=True):
     steps: int | None = None  # of a stream that answered the one row; y is its last
     rate: float = 1.0  # share of the rows that is kept; each kept one stands for 1 / rate
     numbers: Numbers | None = None
+    marks: list[list[str]] | None = None  # what is not as expected: a check and its feature
 
     def unpacked(self) -> PredictionRecord:
         """The same with lists alone."""

@@ -16,6 +16,7 @@ from everloop.deploy.packaging import materialise
 from everloop.deploy.spec import ServingSpec
 from everloop.deploy.state import (
     Arm,
+    Bounds,
     DesiredState,
     EndpointState,
     LogRules,
@@ -139,14 +140,15 @@ class EndpointStore:
         registry: ModelStore,
         blobs: Blobs,
         log: Mapping[str, LogRules] | None = None,
+        expected: Mapping[str, dict[str, Bounds]] | None = None,
     ) -> DesiredState:
         """Write the desired state below ``state`` for the data plane of this machine.
 
         Each package is brought there first, so that the file never names one that is missing.
         Publishers take turns, and a newer state is never overwritten by an older one. ``log``
-        says what may be logged, by endpoint.
+        says what may be logged, and ``expected`` what values should be, by endpoint.
         """
-        path, rules = state_path(state), log or {}
+        path, rules, bounds = state_path(state), log or {}, expected or {}
         with _turn(path):
             with self.db.read() as conn:
                 found = _all(conn)
@@ -156,7 +158,9 @@ class EndpointStore:
             desired = DesiredState(
                 max((endpoint.revision for endpoint in found), default=0),
                 {
-                    e.name: EndpointState(e.model, e.arms, e.serving, rules.get(e.name))
+                    e.name: EndpointState(
+                        e.model, e.arms, e.serving, rules.get(e.name), bounds.get(e.name, {})
+                    )
                     for e in found
                 },
             )

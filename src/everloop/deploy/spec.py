@@ -9,6 +9,10 @@ import msgspec
 Kind = Literal["direct", "blue_green", "canary", "shadow", "ab", "bandit", "interleave"]
 
 
+# What a request's values may fail, see everloop.deploy.serving.checks.
+Check = Literal["missing", "out_of_range", "unknown_category"]
+
+
 class RolloutSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How a new version takes over the traffic."""
 
@@ -44,6 +48,8 @@ class ServingSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     deadline_ms: int = 30_000  # a request that waits longer is refused with 504; 0 waits for ever
     batch_ms: float = 10.0  # how long a batch of gathered requests may take a slow model; 0: none
     cache: int = 0  # different requests whose answers are kept and given again
+    # What a request is refused for with 422, and only counted otherwise.
+    refuse: tuple[Check, ...] = ()  # some of missing, out_of_range, unknown_category
 
 
 class DeploySpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -46,6 +46,14 @@ class LogRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     sample: float = 1.0
 
 
+class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a person expects of one feature's values: see ``expectations.toml``."""
+
+    range: tuple[float, float] | None = None
+    levels: tuple[str, ...] | None = None
+    missing: float | None = None  # the largest share that may be missing
+
+
 class EndpointState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The arms of one endpoint; the weights of those that answer callers add up to 1."""
 
@@ -53,6 +61,7 @@ class EndpointState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arms: tuple[Arm, ...]
     serving: ServingSpec = ServingSpec()
     log: LogRules | None = None
+    expected: dict[str, Bounds] = {}  # by feature
 
 
 class DesiredState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

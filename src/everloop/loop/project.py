@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+
+import msgspec
 
 from everloop.data.versions import DatasetStore
 from everloop.deploy.endpoints import EndpointStore
@@ -18,8 +21,9 @@ from everloop.deploy.serving.standing import (
     read_reports,
     read_standing,
 )
-from everloop.deploy.state import LogRules
+from everloop.deploy.state import Bounds, LogRules
 from everloop.durations import milliseconds
+from everloop.errors import InvalidInput
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.hiding import rules_of
@@ -29,6 +33,7 @@ from everloop.monitor.health import HealthStore
 from everloop.monitor.importing import Importer
 from everloop.monitor.keeping import LogKeeper
 from everloop.monitor.log import PredictionLog
+from everloop.monitor.quality.expectations import parse_expectations
 from everloop.monitor.receiving import Receiver
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.watch import Watch
@@ -203,8 +208,9 @@ class Project:
 
     def publish(self) -> int:
         """Write the desired state for the data plane from the database; returns its revision."""
-        rules = self.log_rules()
-        return self.endpoints.publish(self.state, self.registry, self.blobs, rules).revision
+        rules, expected = self.log_rules(), self.expected_values()
+        found = self.endpoints.publish(self.state, self.registry, self.blobs, rules, expected)
+        return found.revision
 
     def log_rules(self) -> dict[str, LogRules]:
         """What may be logged, by endpoint, where a loop says so."""
@@ -214,6 +220,20 @@ class Project:
             rules = rules_of(declared.monitor.log, declared.data.id)
             if rules is not None:
                 found[declared.endpoint] = rules
+        return found
+
+    def expected_values(self) -> dict[str, dict[str, Bounds]]:
+        """What the values of requests should be, by endpoint, where a loop's file says so.
+
+        A file that cannot be read is left out here, and told of where windows are looked at.
+        """
+        found = {}
+        for name in self.cycles.loop_names():
+            declared = self.cycles.declaration(name)
+            path = self.dir / declared.monitor.expectations
+            with suppress(InvalidInput, FileNotFoundError, IsADirectoryError):
+                said = msgspec.to_builtins(parse_expectations(path).features)
+                found[declared.endpoint] = msgspec.convert(said, dict[str, Bounds])
         return found
 
     def serving(self) -> Standing | None:

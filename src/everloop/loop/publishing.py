@@ -36,9 +36,9 @@ def pin(project: Project, model: str, port: int) -> Path:
     folder, _ = project.package(version)
     arm = Arm(version=version.version, digest=folder.name)
     rules = project.log_rules().get(version.model)
-    state = DesiredState(
-        revision=1, endpoints={version.model: EndpointState(version.model, (arm,), log=rules)}
-    )
+    expected = project.expected_values().get(version.model, {})
+    endpoint = EndpointState(version.model, (arm,), log=rules, expected=expected)
+    state = DesiredState(revision=1, endpoints={version.model: endpoint})
     path = project.serving_dir / f"pinned-{port}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_state(path, state)

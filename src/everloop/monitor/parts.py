@@ -2,7 +2,8 @@
 
 ``predictions`` parts hold one row per predicted row: ``id``, ``time`` (of the event, ms), ``at``
 (of the request, ms), ``request``, ``version``, ``arm``, ``rate`` (the share of rows that was kept:
-each stands for ``1 / rate``), ``y``, ``p``, ``latency``, ``steps`` (of a stream), ``error``, and
+each stands for ``1 / rate``), ``y``, ``p``, ``latency``, ``steps`` (of a stream), ``error``,
+``marks`` (what was not as expected, such as ``out_of_range age, missing bmi``), and
 each feature under its name after ``x.``, so that no feature can be taken for one of the others.
 ``feedback`` parts hold ``id``, ``at`` and ``label``, the label as JSON text, since ``1``, ``"1"``
 and ``true`` are three labels.
@@ -45,6 +46,7 @@ def prediction_frame(records: Sequence[PredictionRecord]) -> pl.DataFrame:
         meta["latency"] += [record.ms] * n
         meta["steps"] += [record.steps] * n
         meta["error"] += [record.error] * n
+        meta["marks"] += [", ".join(row) or None for row in record.marks or [[]] * n]
         answers += _padded(record.y, n)
         for name in names:
             values[name] += _padded(record.columns.get(name), n)
@@ -65,6 +67,7 @@ _PREDICTION_TYPES: dict[str, Any] = {
     "latency": pl.Float64,
     "steps": pl.Int64,
     "error": pl.String,
+    "marks": pl.String,
 }
 
 

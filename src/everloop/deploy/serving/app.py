@@ -185,9 +185,10 @@ class App:
     def _traffic(self, total: Totals) -> dict[str, Any]:
         did, codes, busy = total.versions(), total.codes(), total.busy_ms()
         spent = {"cpu_s": total.cpu_s, "all_busy_ms": sum(busy.values())}
+        unexpected = total.unexpected()
         return {
             name: self._endpoint(name, did.get(name, {}), codes.get(name, {}))
-            | {"busy_ms": busy.get(name, 0.0), **spent}
+            | {"busy_ms": busy.get(name, 0.0), "unexpected": unexpected.get(name, {}), **spent}
             for name in self._fleet.arms
         }
 

@@ -104,9 +104,9 @@ class Core:
             except InvalidInput as refusal:  # a value that the schema allows and the model does not
                 if arm is endpoint.champion or named is not None:
                     raise
-                theirs = await self._beside(read, endpoint.champion.model.reader)
+                theirs = await self._of_champion(endpoint, read)
                 answer = await self._predict(endpoint, endpoint.champion, theirs, call)
-                await self._at_fault(endpoint, arm, read, call, refusal)
+                self._at_fault(endpoint, arm, theirs, call, refusal)
                 return answer
         finally:
             turns.give()
@@ -118,15 +118,22 @@ class Core:
         arm = endpoint.pick(call.key) if named is None else named
         try:
             if call.size > INLINE_BYTES:
-                rows = await self._beside(read, arm.model.reader)
+                rows = await self._beside(arm.rows, read)
             else:
-                rows = read(arm.model.reader)
+                rows = arm.rows(read)
+            if rows.marks is not None:
+                arm.judge(rows)
         except InvalidInput as refusal:
             if arm is endpoint.champion or named is not None:
                 raise
-            rows = await self._at_fault(endpoint, arm, read, call, refusal)
+            rows = await self._of_champion(endpoint, read)
+            self._at_fault(endpoint, arm, rows, call, refusal)
             arm = endpoint.champion
         return arm, rows
+
+    async def _of_champion(self, endpoint: LiveEndpoint, read: Read) -> Rows:
+        champion = endpoint.champion
+        return champion.judge(await self._beside(champion.rows, read))
 
     async def _interleave(
         self, endpoint: LiveEndpoint, rival: LiveArm, rows: Rows, read: Read, call: Call
@@ -140,7 +147,7 @@ class Core:
             theirs = await self._beside(read, rival.model.reader)
             other, _ = await self._asked(endpoint, rival.model, theirs.X)
         except InvalidInput as refusal:
-            await self._at_fault(endpoint, rival, read, call, refusal)
+            self._at_fault(endpoint, rival, rows, call, refusal)
             return await self._predict(endpoint, champion, rows, call)
         except ModelFailure as error:
             self._failed(endpoint, rival, rows, call, error)
@@ -173,28 +180,27 @@ class Core:
             try:
                 rows = await self._beside(read, arm.model.reader)
             except InvalidInput as refusal:
-                await self._at_fault(endpoint, arm, read, call, refusal)
+                theirs = await self._beside(endpoint.champion.rows, read)
+                self._at_fault(endpoint, arm, theirs, call, refusal)
                 raise
             await self._predict(endpoint, arm, rows, call)
         except (InvalidInput, ModelFailure) as error:
             said = error.code if self.journal.hides(endpoint.name) else error.message
             _log.warning("shadow %s of %r: %s", arm.version, endpoint.name, said)
 
-    async def _at_fault(
-        self, endpoint: LiveEndpoint, arm: LiveArm, read: Read, call: Call, refusal: InvalidInput
-    ) -> Rows:
-        """Log that a version on trial refuses what the champion takes; the champion's rows.
+    def _at_fault(
+        self, endpoint: LiveEndpoint, arm: LiveArm, rows: Rows, call: Call, refusal: InvalidInput
+    ) -> None:
+        """Log that a version on trial refuses what the champion takes, as its ``rows`` have it.
 
         The champion's schema is what callers were promised; a version that asks for more is at
         fault itself, and the guards of its rollout read the log.
         """
-        rows = await self._beside(read, endpoint.champion.model.reader)
         ids, ms = row_ids(rows.ids, call.request, len(rows.X)), _ms_since(call.started)
         arm.counts.add(len(rows.X), ms, failed=True)
         self.journal.prediction(
             record_of(endpoint.name, arm, rows, ids, call, ms, [], None, refusal)
         )
-        return rows
 
     def close(self) -> None:
         """Wait for the predictions under way."""
@@ -305,6 +311,7 @@ def record_of(
         times=rows.times,
         columns=rows.columns,
         numbers=rows.numeric.of(rows.X),
+        marks=rows.marks,
         y=y,
         p=None if p is None else np.asarray(p, np.float64).tobytes(),
         ms=ms,

@@ -133,6 +133,10 @@ class Counts(Collector):
         """Count rows that were answered and not logged."""
         self._tally.cells("lost", endpoint, reason)[0] += rows
 
+    def unexpected(self, endpoint: str, feature: str, check: str, rows: int) -> None:
+        """Count rows with a value that is not as expected of a feature."""
+        self._tally.cells("unexpected", endpoint, feature, check)[0] += rows
+
     def shadow_dropped(self, requests: int = 1) -> None:
         """Count requests that a shadow did not see, since it was behind."""
         self._tally.cells("shadow")[0] += requests
@@ -191,6 +195,13 @@ class Counts(Collector):
         for (endpoint, reason), cells in total.under("lost"):
             shed.add_metric((str(endpoint), str(reason)), cells[0])
         yield shed
+        unexpected = CounterMetricFamily(
+            "everloop_unexpected_values", "Rows with a value that is not as expected.",
+            labels=("endpoint", "feature", "check"),
+        )  # fmt: skip
+        for key, cells in total.under("unexpected"):
+            unexpected.add_metric(tuple(map(str, key)), cells[0])
+        yield unexpected
         yield CounterMetricFamily(
             "everloop_shadow_dropped", "Requests a shadow did not see.", total.shadows_dropped
         )
@@ -226,6 +237,14 @@ class Totals:
         found: dict[str, dict[str, int]] = {}
         for (endpoint, reason), cells in self.under("lost"):
             found.setdefault(str(endpoint), {})[str(reason)] = int(cells[0])
+        return found
+
+    def unexpected(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Endpoint -> feature -> check -> rows with a value that is not as expected."""
+        found: dict[str, dict[str, dict[str, int]]] = {}
+        for (endpoint, feature, check), cells in self.under("unexpected"):
+            by_feature = found.setdefault(str(endpoint), {})
+            by_feature.setdefault(str(feature), {})[str(check)] = int(cells[0])
         return found
 
     def versions(self) -> dict[str, dict[str, dict[str, Any]]]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
 
 from everloop.deploy.attribution import Floats
 from everloop.deploy.runtimes._base import Runtime
 from everloop.deploy.serving.batching import Batcher
 from everloop.deploy.serving.cache import AnswerCache
+from everloop.deploy.serving.checks import Checks, Ranges
 from everloop.deploy.serving.counts import Counts
-from everloop.deploy.serving.inputs import InputReader
+from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.limits import Turns
 from everloop.deploy.spec import ServingSpec
-from everloop.deploy.state import Arm, Role
+from everloop.deploy.state import Arm, EndpointState, Role
 from everloop.errors import NotFound
 
 _SPAN = float(1 << 64)
@@ -27,9 +29,15 @@ class LoadedModel:
     """A verified package in memory; shared by all arms that name its digest."""
 
     def __init__(
-        self, digest: str, predictor: Runtime, row_ms: float, background: Floats | None = None
+        self,
+        digest: str,
+        predictor: Runtime,
+        row_ms: float,
+        background: Floats | None = None,
+        ranges: Ranges | None = None,
     ) -> None:
         self.digest = digest
+        self.ranges = ranges or {}  # of numbers in training
         self.predictor = predictor
         self.reader = InputReader(predictor.schema)
         several = predictor.schema.task == "multilabel"
@@ -73,13 +81,28 @@ def clock_of(predictor: Runtime) -> Callable[[], float]:
 class LiveArm:
     """One version that answers at an endpoint."""
 
-    def __init__(self, endpoint: str, arm: Arm, model: LoadedModel, counts: Counts) -> None:
+    def __init__(
+        self, endpoint: str, arm: Arm, model: LoadedModel, counts: Counts, wanted: EndpointState
+    ) -> None:
+        self._checks = Checks(
+            model.reader.schema, model.ranges, wanted.expected, wanted.serving.refuse,
+            partial(counts.unexpected, endpoint), final=arm.role == "champion",
+        )  # fmt: skip
         self.version = arm.version
         self.digest = arm.digest
         self.role: Role = arm.role
         self.weight = arm.weight
         self.model = model
         self.counts = counts.of(endpoint, arm.version, arm.role)
+
+        self.judge = self._checks.judge
+
+    def rows(self, read: Callable[[InputReader], Rows]) -> Rows:
+        """What a request asks, with its marks; to be judged where it has any.
+
+        Raises :class:`~everloop.errors.InvalidInput`.
+        """
+        return self._checks.look(read(self.model.reader))
 
 
 class LiveEndpoint:

@@ -7,7 +7,7 @@ makes of the same values in a file.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -109,6 +109,11 @@ class CategoryReader(FeatureReader):
             len(self._types), "text, a number or null"
         )
         self.json_types = tuple(kinds)
+
+    @property
+    def known(self) -> Collection[Any]:
+        """The values that stand for a level."""
+        return self._codes.keys()
 
     def columns(self, values: Sequence[Any]) -> Columns:
         code = self._codes.get

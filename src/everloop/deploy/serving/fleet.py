@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
 from everloop.deploy.serving.group import Group
@@ -328,7 +330,7 @@ class Fleet:
     def _endpoint(self, name: str, wanted: EndpointState) -> LiveEndpoint:
         self.models.check(name, {arm.digest for arm in wanted.arms})
         get = self.models.get
-        arms = [LiveArm(name, arm, get(arm.digest), self._counts) for arm in wanted.arms]
+        arms = [LiveArm(name, arm, get(arm.digest), self._counts, wanted) for arm in wanted.arms]
         share = 1 if self._group is None else self._group.size
         live = LiveEndpoint(name, wanted.model, arms, wanted.serving, share)
         if name in self.endpoints:
@@ -349,9 +351,7 @@ class Fleet:
         """After a start, a canary or shadow that cannot be loaded must not cost the endpoint."""
         champion = [arm for arm in wanted.arms if arm.role == "champion"]
         try:
-            return self._endpoint(
-                name, EndpointState(wanted.model, tuple(champion), wanted.serving)
-            )
+            return self._endpoint(name, msgspec.structs.replace(wanted, arms=tuple(champion)))
         except EverloopError:
             return None
 

@@ -52,7 +52,8 @@ class Rows(NamedTuple):
 
     ``X`` : float64, (n, ``schema.width``). ``ids`` and ``times`` (ms UTC): as the request gave
     them, None where it gave none. ``columns``: the features' values as they were sent, without
-    those of kind number, which ``X`` holds as ``numeric`` says.
+    those of kind number, which ``X`` holds as ``numeric`` says. ``marks`` : for each row what is
+    not as expected of it, None where all are in order.
     """
 
     X: npt.NDArray[np.float64]
@@ -60,6 +61,7 @@ class Rows(NamedTuple):
     times: list[int | None] | None
     columns: dict[str, Sequence[Any]]
     numeric: Numeric
+    marks: list[list[str]] | None = None
 
     def part(self, rows: Sequence[int]) -> Rows:
         """Some of the rows, by their places."""
@@ -69,6 +71,7 @@ class Rows(NamedTuple):
             None if self.times is None else [self.times[row] for row in rows],
             {name: [values[row] for row in rows] for name, values in self.columns.items()},
             self.numeric,
+            None if self.marks is None else [self.marks[row] for row in rows],
         )
 
 

@@ -19,6 +19,7 @@ from everloop.deploy.explainer import background_of
 from everloop.deploy.package import parse_manifest, read_manifest, read_package
 from everloop.deploy.runtimes import load_runtime
 from everloop.deploy.runtimes.python import PYTHON
+from everloop.deploy.serving.checks import ranges_of
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LoadedModel, clock_of
 from everloop.deploy.state import package_path
@@ -122,4 +123,4 @@ def _load(folder: Path, digest: str, keys: Path) -> LoadedModel:
     except Exception as error:  # onnxruntime raises bare types of its own
         raise Integrity(f"the model of {digest[:12]} fails: {error}") from error
     row_ms = (clock() - start) * 1000 / 8
-    return LoadedModel(digest, predictor, row_ms, background_of(folder))
+    return LoadedModel(digest, predictor, row_ms, background_of(folder), ranges_of(folder))

@@ -51,6 +51,7 @@ class Redaction:
             record,
             ids=self._named(record.ids),
             columns=self._columns(record.columns),
+            marks=None if record.marks is None else [self._shown(row) for row in record.marks],
             error=None if record.error is None else WITHHELD,
         )
 
@@ -75,6 +76,10 @@ class Redaction:
             for name, values in columns.items()
             if name not in self._dropped
         }
+
+    def _shown(self, marks: list[str]) -> list[str]:
+        hidden = self._masked | self._hashed | self._dropped
+        return [mark for mark in marks if mark.partition(" ")[2] not in hidden]
 
     def _values(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
         if name in self._masked:
@@ -110,5 +115,6 @@ def _of_rows(record: PredictionRecord, rows: list[int], rate: float) -> Predicti
         columns={name: of(values) for name, values in record.columns.items()},
         y=of(record.y),
         p=of(record.p),
+        marks=of(record.marks),
         rate=rate,
     )

@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from everloop.data.ranges import with_room
 from everloop.durations import seconds
 from everloop.errors import InvalidInput, invalid, nearest
 from everloop.monitor.profile import CategorySketch, NumberSketch, Profile, Sketch
 from everloop.monitor.quality.rules import Rule, learn_rules
 
-SLACK = 0.5  # of the range, beyond each end
 RISE = 0.1  # of the share of missing values
 MOST_LEVELS = 100  # a feature with more is free
 
@@ -62,6 +62,11 @@ def learn(reference: Profile, sample: pl.DataFrame | None) -> Expectations:
 
 def read_expectations(path: Path, names: tuple[str, ...]) -> Expectations:
     """The file, checked. Raises :class:`~everloop.errors.InvalidInput` naming what is wrong."""
+    return checked(parse_expectations(path), names, path.name)
+
+
+def parse_expectations(path: Path) -> Expectations:
+    """The file as it is, whatever features it names. Raises InvalidInput."""
     try:
         found = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Expectations)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -72,7 +77,7 @@ def read_expectations(path: Path, names: tuple[str, ...]) -> Expectations:
         raise InvalidInput(
             f"{where}: {message[0].lower()}{message[1:]}.", code="invalid_value", path=path.name
         ) from None
-    return checked(found, names, path.name)
+    return found
 
 
 def checked(found: Expectations, names: tuple[str, ...], file: str) -> Expectations:
@@ -138,12 +143,9 @@ def _of(sketch: Sketch) -> Expected:
 
 
 def _range(sketch: NumberSketch) -> tuple[float, float] | None:
-    """The values seen with room at both ends; what was never negative stays so."""
     if not sketch.n:
         return None
-    low, high = float(sketch.points[0]), float(sketch.points[-1])
-    room = SLACK * (high - low) if high > low else max(1.0, abs(high))
-    return (max(0.0, low - room) if low >= 0 else low - room, high + room)
+    return with_room(float(sketch.points[0]), float(sketch.points[-1]))
 
 
 def _repeated(sample: pl.DataFrame) -> float | None:

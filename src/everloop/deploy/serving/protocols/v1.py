@@ -176,7 +176,8 @@ def _check_signature(signature: str, schema: Schema) -> None:
 
 
 def _answers(answer: Answer, signature: str) -> list[Any]:
-    return answer.y if signature in LABELS or answer.p is None else answer.shares
+    shares = None if signature in LABELS else answer.shares
+    return answer.y if shares is None else shares
 
 
 def _named(request: Request, endpoint: LiveEndpoint) -> LiveArm | None:
