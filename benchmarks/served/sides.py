@@ -71,7 +71,7 @@ class Side:
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline and process.poll() is None:
             with contextlib.suppress(subprocess.CalledProcessError):
-                said = self.ask(port, 1, folder, 0.1 if not self.path else 1)
+                said = self.ask(port, 1, folder, 1)
                 if said["requests"] and not said["errors"]:
                     return
             time.sleep(0.2)

@@ -153,7 +153,7 @@ def outputs(answer: Answer, schema: Schema) -> dict[str, Tensor]:
 
 def check_outputs(wanted: Sequence[str], schema: Schema) -> None:
     """Refuse names that are no outputs, before the model is asked. Raises InvalidInput."""
-    known = [output["name"] for output in metadata(schema)["outputs"]]
+    known = [output["name"] for output in described_outputs(schema)] if wanted else []
     for place, name in enumerate(wanted):
         if name not in known:
             raise invalid(f"$.outputs[{place}].name", name[:100], "one of " + ", ".join(known))
@@ -270,8 +270,16 @@ def _texts(data: memoryview, count: int, path: str) -> list[Any]:
 
 def metadata(schema: Schema) -> Mapping[str, list[dict[str, Any]]]:
     """Inputs and outputs of a model, as the protocol describes them."""
+    inputs = [described(feature) for feature in schema.features]
+    return {"inputs": inputs, "outputs": described_outputs(schema)}
+
+
+def described_outputs(schema: Schema) -> list[dict[str, Any]]:
+    """The outputs alone."""
     wide = len(schema.classes) or len(schema.quantiles)
-    found = [{"name": PREDICT, "datatype": answer_type(schema), "shape": [-1]}]
+    found: list[dict[str, Any]] = [
+        {"name": PREDICT, "datatype": answer_type(schema), "shape": [-1]}
+    ]
     if wide:
         found.append({"name": PROBABILITIES, "datatype": "FP64", "shape": [-1, wide]})
-    return {"inputs": [described(feature) for feature in schema.features], "outputs": found}
+    return found
