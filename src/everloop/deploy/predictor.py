@@ -196,7 +196,7 @@ def check_never_missing(X: npt.NDArray[np.float64], schema: Schema) -> None:
             raise invalid(
                 path, "<none of its levels>" if category else None,
                 (f"one of {levels}" if category else "a value")
-                + ": the model failed, and in training none was missing",
+                + ": the model failed, and its schema has no missing value here",
                 code="missing_value", path=path,
             )  # fmt: skip
 
