@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -14,10 +15,11 @@ from serving_harness import ROW
 
 from everloop.deploy.serving.arguments import worker_count
 from everloop.deploy.serving.counts import Counts
+from everloop.deploy.serving.limits import ACTIVE, WAITING, Turns
 from everloop.deploy.serving.standing import read_standing
-from everloop.deploy.serving.tally import CELLS, CHUNK, RECORD, Tally, read_all
+from everloop.deploy.serving.tally import CELLS, CHUNK, RECORD, Others, Tally, read_all
 from everloop.deploy.state import Arm
-from everloop.errors import InvalidInput
+from everloop.errors import EverloopError, InvalidInput
 from everloop.settings import Settings, load_settings
 from waiting import wait_for
 
@@ -130,3 +132,43 @@ def test_a_tally_goes_on_where_it_was(tmp_path):
     assert [found["n", n][0] for n in range(many)] == [0, 1, 12, 4, *range(4, many)]
     assert (found["n", 1][CELLS - 1], found["fresh", "ü"][0]) == (0.5, 1.0)
     assert Counts(Tally(), [path]).total().numbers("other") == [0.0] * CELLS
+
+
+def test_a_full_worker_uses_what_the_others_leave(tmp_path):
+    paths = [tmp_path / f"{slot}.tally" for slot in range(2)]
+    key = ("now", "endpoint", "flights")
+    tallies = [Tally(path) for path in paths]
+    full, idle = (
+        Turns(4, 2, 2, tally.cells(*key), Others([other], *key))
+        for tally, other in zip(tallies, reversed(paths), strict=True)
+    )
+
+    async def scenario() -> None:
+        assert [full.take_free() for _ in range(5)] == [True] * 4 + [False]
+        waiting = [asyncio.create_task(full.take(None)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(EverloopError) as refusal:  # all of the queue is in use
+            await full.take(None)
+        assert refusal.value.code == "overloaded"
+        assert [idle.take_free() for _ in range(3)] == [True, True, False]  # its own part is left
+        full.give()
+        full.give()
+        await asyncio.sleep(0)
+        assert [task.done() for task in waiting] == [False, False]  # what was lent is given back
+        full.give()
+        await waiting[0]
+        idle.give()
+        full.give()
+        await waiting[1]
+        told = read_all(paths)[key]
+        assert (told[ACTIVE], told[WAITING]) == (full.active + idle.active, 0) == (3, 0)
+
+    asyncio.run(scenario())
+
+
+def test_one_that_has_not_begun_uses_nothing(tmp_path):
+    others = Others([tmp_path / "none.tally", tmp_path / "empty.tally"], "now", "a")
+    (tmp_path / "empty.tally").touch()
+    assert others.sum(0) == 0
+    Tally(tmp_path / "none.tally").cells("now", "a")[0] = 3
+    wait_for(lambda: others.sum(0) == 3)  # it is looked for again

@@ -25,6 +25,7 @@ from everloop.deploy.serving.http import (
     json_response,
     status_of,
 )
+from everloop.deploy.serving.limits import ACTIVE, WAITING
 from everloop.deploy.serving.openapi import document
 from everloop.deploy.serving.routing import ErrorShape, Found, Route, Routed, Router, SocketHandler
 from everloop.deploy.serving.seen import Seen, Watch
@@ -184,20 +185,26 @@ class App:
 
     def _traffic(self, total: Totals) -> dict[str, Any]:
         did, codes, busy = total.versions(), total.codes(), total.busy_ms()
+        turns = total.now("endpoint")
         spent = {"cpu_s": total.cpu_s, "all_busy_ms": sum(busy.values())}
         unexpected = total.unexpected()
         return {
-            name: self._endpoint(name, did.get(name, {}), codes.get(name, {}))
+            name: self._endpoint(name, did.get(name, {}), codes.get(name, {}), turns.get(name))
             | {"busy_ms": busy.get(name, 0.0), "unexpected": unexpected.get(name, {}), **spent}
             for name in self._fleet.arms
         }
 
     def _endpoint(
-        self, name: str, versions: dict[str, Any], codes: dict[str, int]
+        self,
+        name: str,
+        versions: dict[str, Any],
+        codes: dict[str, int],
+        told: list[float] | None,
     ) -> dict[str, Any]:
         """What answers there, or would once somebody asks, and what it did."""
         live = self._fleet.endpoints.get(name)
         state = self._fleet.cold[name] if live is None else live
+        turns = told or (0.0, 0.0)
         arms = [
             {"version": a.version, "role": a.role, "weight": a.weight, "digest": a.digest}
             for a in state.arms
@@ -206,8 +213,7 @@ class App:
             "model": state.model, "loaded": live is not None, "arms": arms, "versions": versions,
             "codes": codes,
             "queue": {
-                "active": live.turns.active if live else 0,
-                "waiting": live.turns.waiting if live else 0,
+                "active": int(turns[ACTIVE]), "waiting": int(turns[WAITING]),
                 "concurrency": state.serving.concurrency, "queue": state.serving.queue,
             },
         }  # fmt: skip

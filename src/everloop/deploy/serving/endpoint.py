@@ -113,14 +113,13 @@ class LiveEndpoint:
         name: str,
         model: str,
         arms: Sequence[LiveArm],
-        serving: ServingSpec = ServingSpec(),  # noqa: B008 - frozen
-        workers: int = 1,
+        serving: ServingSpec,
+        turns: Turns,
     ) -> None:
         self.name = name
         self.model = model
         self.serving = serving
-        # Each of several workers has its part of the limits that hold for all together.
-        self.turns = Turns(max(1, serving.concurrency // workers), serving.queue // workers)
+        self.turns = turns
         self.cache = AnswerCache(serving.cache) if serving.cache else None
         self.asked = 0.0  # when, last (time.monotonic); kept where memory is limited
         self.arms = arms

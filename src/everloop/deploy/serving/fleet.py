@@ -25,8 +25,10 @@ import msgspec
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint
 from everloop.deploy.serving.group import Group
+from everloop.deploy.serving.limits import Turns
 from everloop.deploy.serving.models import Models
 from everloop.deploy.serving.redaction import Redaction, read_key
+from everloop.deploy.serving.tally import Others
 from everloop.deploy.state import (
     Arm,
     DesiredState,
@@ -331,11 +333,18 @@ class Fleet:
         self.models.check(name, {arm.digest for arm in wanted.arms})
         get = self.models.get
         arms = [LiveArm(name, arm, get(arm.digest), self._counts, wanted) for arm in wanted.arms]
-        share = 1 if self._group is None else self._group.size
-        live = LiveEndpoint(name, wanted.model, arms, wanted.serving, share)
+        live = LiveEndpoint(name, wanted.model, arms, wanted.serving, self._turns(name, wanted))
         if name in self.endpoints:
             live.asked = self.endpoints[name].asked
         return live
+
+    def _turns(self, name: str, wanted: EndpointState) -> Turns:
+        group, spec = self._group, wanted.serving
+        told = self._counts.now("endpoint", name)
+        if group is None:
+            return Turns(spec.concurrency, spec.queue, told=told)
+        others = Others(group.siblings, "now", "endpoint", name)
+        return Turns(spec.concurrency, spec.queue, group.size, told, others)
 
     def _redaction(self, name: str, rules: LogRules, errors: dict[str, str]) -> Redaction:
         """Without the key for its hashes an endpoint answers, and logs masks in their place."""

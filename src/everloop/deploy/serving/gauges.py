@@ -91,8 +91,7 @@ class FleetGauges(Collector):
         noted[2], noted[3] = fleet.models.limit, len(fleet.cold)
         noted[4], noted[5] = self._lines_dropped(), time.process_time()
         for live in list(fleet.endpoints.values()):
-            noted = self._counts.now("endpoint", live.name)
-            noted[0], noted[1] = live.turns.active, live.turns.waiting
+            noted = self._counts.now("endpoint", live.name)  # turns are told of as they are taken
             if live.cache is not None:
                 noted[2], noted[3], noted[4] = live.cache.hits, live.cache.misses, 1
 

@@ -9,20 +9,40 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from typing import Any
 
+from everloop.deploy.serving.tally import CELLS, Cells, Others
 from everloop.errors import EverloopError, Unavailable
+
+ACTIVE, WAITING = 0, 1  # cells
 
 
 class Turns:
     """At most ``concurrency`` requests at once, and ``queue`` that wait, first come first served.
 
-    Used on one event loop only. ``active`` and ``waiting`` may be looked at any time.
+    Of several ``workers`` each has an even part for itself and may use what the ``others`` leave
+    of theirs: connections stay with the worker that took them, so one may be full while the others
+    idle. While a part that was lent is wanted back there may be more under way than
+    ``concurrency``, until as many are answered.
+
+    Used on one event loop only. ``active`` and ``waiting`` may be looked at any time; ``told``
+    has both where the others see them.
     """
 
-    def __init__(self, concurrency: int, queue: int) -> None:
+    def __init__(
+        self,
+        concurrency: int,
+        queue: int,
+        workers: int = 1,
+        told: Cells | None = None,
+        others: Others | None = None,
+    ) -> None:
         self.concurrency = concurrency
         self.queue = queue
         self.active = 0
+        self._own = max(1, concurrency // workers), queue // workers
+        self._told: Any = [0.0] * CELLS if told is None else told
+        self._others = others
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -31,9 +51,21 @@ class Turns:
 
     def take_free(self) -> bool:
         """Take a turn if that needs no waiting; by far most do."""
-        free = self.active < self.concurrency and not self._waiting
-        self.active += free
-        return free
+        if self._waiting or not self._room(ACTIVE, self.active, self.concurrency):
+            return False
+        self._begin()
+        return True
+
+    def _room(self, cell: int, mine: int, all_together: int) -> bool:
+        """Whether one more is within this worker's part, or within what is left of all."""
+        if mine < self._own[cell]:
+            return True
+        others = self._others
+        return others is not None and mine + others.sum(cell) < all_together
+
+    def _begin(self) -> None:
+        self.active += 1
+        self._told[ACTIVE] += 1
 
     async def take(self, deadline: float | None) -> None:
         """Return when it is this request's turn; give the turn back by :meth:`give`.
@@ -43,10 +75,11 @@ class Turns:
         """
         if self.take_free():
             return
-        if len(self._waiting) >= self.queue:
+        if not self._room(WAITING, len(self._waiting), self.queue):
             raise overloaded(self.active, len(self._waiting))
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        self._told[WAITING] += 1
         try:
             async with asyncio.timeout(None if deadline is None else _left(deadline)):
                 await turn
@@ -55,6 +88,7 @@ class Turns:
                 self.give()  # it came at the moment at which this request was given up
             elif turn in self._waiting:
                 self._waiting.remove(turn)
+                self._told[WAITING] -= 1
             if isinstance(error, TimeoutError):
                 raise deadline_exceeded() from None
             raise
@@ -62,10 +96,12 @@ class Turns:
     def give(self) -> None:
         """The request is answered: the next one's turn."""
         self.active -= 1
-        while self._waiting and self.active < self.concurrency:
+        self._told[ACTIVE] -= 1
+        while self._waiting and self._room(ACTIVE, self.active, self.concurrency):
             turn = self._waiting.popleft()
+            self._told[WAITING] -= 1
             if not turn.done():
-                self.active += 1
+                self._begin()
                 turn.set_result(None)
 
 

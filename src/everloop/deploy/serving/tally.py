@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
+import time
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import add
 from pathlib import Path
 from typing import TypeAlias
@@ -26,6 +28,7 @@ Cells: TypeAlias = "memoryview[float]"
 CELLS = 24
 RECORD = 1024
 PLACE = RECORD - 8 * CELLS
+LOOK_S = 0.5  # between two looks for a key that is not there yet
 CHUNK = 16 * mmap.ALLOCATIONGRANULARITY  # that the file grows by
 
 _keys = msgspec.json.Decoder(tuple[str | int, ...])
@@ -34,7 +37,7 @@ _keys = msgspec.json.Decoder(tuple[str | int, ...])
 class Tally:
     """The numbers of this process; ``path`` is its file, None where nobody else reads it.
 
-    Used by one thread.
+    Keys may be asked for in any thread; the numbers are changed on the event loop only.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -42,6 +45,7 @@ class Tally:
         self._cells: dict[Key, Cells] = {}
         self._chunks: list[memoryview] = []
         self._records = 0  # in the file
+        self._growing = threading.Lock()
         if path is not None:
             path.touch(mode=0o600)
             for place, (key, _) in enumerate(_records(path.read_bytes())):
@@ -52,7 +56,8 @@ class Tally:
         """The numbers under a key, ``CELLS`` of them, to be added to in place."""
         found = self._cells.get(key)
         if found is None:
-            found = self._cells[key] = self._fresh(key)
+            with self._growing:
+                found = self._cells.get(key) or self._cells.setdefault(key, self._fresh(key))
         return found
 
     def read(self) -> dict[Key, list[float]]:
@@ -104,6 +109,38 @@ class Tally:
             os.close(fd)
 
 
+class Others:
+    """The numbers of other processes under one key, as they are at this moment.
+
+    ``paths`` : their files. One that has no such key yet counts as 0, and is looked at again.
+    """
+
+    def __init__(self, paths: Iterable[Path], *key: str | int) -> None:
+        self._missing = list(paths)
+        self._key = msgspec.json.encode(key)
+        self._found: list[Cells] = []
+        self._next_look = 0.0
+
+    def sum(self, cell: int) -> float:
+        """Over all of them; costs a read of memory each."""
+        if self._missing and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_S
+            self._missing = [path for path in self._missing if not self._look(path)]
+        return sum(cells[cell] for cells in self._found)
+
+    def _look(self, path: Path) -> bool:
+        try:
+            with path.open("rb") as file:
+                data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError):  # not there, or empty
+            return False
+        for key, at in _keys_in(data):
+            if key == self._key:
+                self._found.append(data[at + PLACE : at + RECORD].cast("d"))
+                return True
+        return False
+
+
 def read_all(
     paths: Iterable[Path], own: dict[Key, list[float]] | None = None
 ) -> dict[Key, list[float]]:
@@ -120,11 +157,16 @@ def read_all(
 
 
 def _records(data: bytes) -> list[tuple[Key, Cells]]:
-    found: list[tuple[Key, Cells]] = []
+    view = memoryview(data)
+    return [
+        (_keys.decode(key), view[at + PLACE : at + RECORD].cast("d")) for key, at in _keys_in(view)
+    ]
+
+
+def _keys_in(data: memoryview) -> Iterator[tuple[bytes, int]]:
+    """The key of each record, and where that begins."""
     for at in range(0, len(data) - RECORD + 1, RECORD):
         length = int.from_bytes(data[at : at + 4], "little")
         if not 0 < length <= PLACE - 4:
             break
-        key = _keys.decode(data[at + 4 : at + 4 + length])
-        found.append((key, memoryview(data)[at + PLACE : at + RECORD].cast("d")))
-    return found
+        yield bytes(data[at + 4 : at + 4 + length]), at
