@@ -91,63 +91,72 @@ async def serve(options: Options) -> None:
     :class:`~everloop.errors.Unavailable` when the address is taken.
     """
     access = Access(options.host, options.token, options.open_network)
-    group = options.group
-    if group is None:
+    if options.group is None:
         _check_free(options.host, options.port)
-    counts = Counts() if group is None else Counts(group.tally(), group.siblings)
-    journal = _journal(options, counts)
-    core = Core(journal)
-    shadows = Shadows(core, counts)
-    fleet = Fleet(
-        options.state, options.desired or state_path(options.state), counts, options.memory, group
-    )
-    fleet.on_rules = journal.obey
+    parts = _Parts(options, access)
     follower = await _follower(options)
-    await fleet.refresh()
-    explaining = Explaining(options.max_body)
-    asking = Asking(core, shadows, options.max_body)
-    streams = Streams(core)
-    streaming = Streaming(asking, streams, fleet)
-    spoken: list[Routed] = [
-        Native(asking, streaming), streaming, explaining, V1(asking, fleet), V2(asking, fleet),
-        Repository(fleet), MLflow(asking, fleet),
-    ]  # fmt: skip
-    traces = _traces()
-    watch = Watch(counts, _observers(options.lines, traces))
-    dropped = partial(getattr, options.lines, "dropped", 0)
-    gauges = FleetGauges(fleet, counts, dropped, group)
-    counts.watch(gauges)
-    app = App(fleet, counts, access, spoken, watch, group)
-    server = _server(app, options)
+    await parts.fleet.refresh()
+    server = _server(parts.app, options)
     # What is loaded stays: sparing the collector a walk over it halves the longest pauses.
     gc.collect()
     gc.freeze()
-    rpc = await _rpc(options, asking, fleet, access, watch)
-    background = [asyncio.create_task(part.run()) for part in (fleet, journal, shadows, gauges)]
-    folder, url = options.state / "serving", _address(options)
+    rpc = await _rpc(options, parts.asking, parts.fleet, access, parts.watch)
+    background = [asyncio.create_task(run()) for run in parts.background]
     stop_on_signals(server, options.watch_stdin)
     serving = asyncio.create_task(server.serve())
     await _listening(options, serving)
-    telling = Telling(url, fleet, counts, app, follower)
-    telling.begin(folder if options.desired is None else None, group, journal)
-    print(_ready_line(url, fleet, options.as_json), flush=True)
+    url = _address(options)
+    telling = Telling(url, parts.fleet, parts.counts, parts.app, follower)
+    folder = options.state / "serving" if options.desired is None else None
+    telling.begin(folder, options.group, parts.journal)
+    print(_ready_line(url, parts.fleet, options.as_json), flush=True)
     try:
         await serving
         if rpc is not None:
             await rpc.stop(DRAIN_S)
-        await shadows.drain(DRAIN_S)
+        await parts.shadows.drain(DRAIN_S)
     finally:
         telling.end()
         for task in background:
             task.cancel()
-        explaining.close()
-        streams.close()
-        core.close()
-        journal.close()
+        parts.close()
         if follower is not None:
             await asyncio.to_thread(follower.close)
-        if traces is not None:
-            traces.close()
+
+
+class _Parts:
+    """What one process is made of, put together; nothing runs yet."""
+
+    def __init__(self, options: Options, access: Access) -> None:
+        group, state = options.group, options.state
+        self.counts = Counts() if group is None else Counts(group.tally(), group.siblings)
+        self.journal = _journal(options, self.counts)
+        core = Core(self.journal)
+        self.shadows = Shadows(core, self.counts)
+        desired = options.desired or state_path(state)
+        self.fleet = fleet = Fleet(state, desired, self.counts, options.memory, group)
+        fleet.on_rules = self.journal.obey
+        self.asking = asking = Asking(core, self.shadows, options.max_body)
+        explaining, streams = Explaining(options.max_body), Streams(core)
+        streaming = Streaming(asking, streams, fleet)
+        spoken: list[Routed] = [
+            Native(asking, streaming), streaming, explaining, V1(asking, fleet),
+            V2(asking, fleet), Repository(fleet), MLflow(asking, fleet),
+        ]  # fmt: skip
+        traces = _traces()
+        self.watch = Watch(self.counts, _observers(options.lines, traces))
+        dropped = partial(getattr, options.lines, "dropped", 0)
+        gauges = FleetGauges(fleet, self.counts, dropped, group)
+        self.counts.watch(gauges)
+        self.app = App(fleet, self.counts, access, spoken, self.watch, group)
+        self.background = [fleet.run, self.journal.run, self.shadows.run, gauges.run]
+        self._closing = [explaining.close, streams.close, core.close, self.journal.close]
+        self._closing += [] if traces is None else [traces.close]
+
+    def close(self) -> None:
+        """Finish what is under way, and bring it to the disk."""
+        for close in self._closing:
+            close()
 
 
 def _journal(options: Options, counts: Counts) -> Journal:
