@@ -54,7 +54,7 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     missing: float | None = None  # the largest share that may be missing
 
 
-class EndpointState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class EndpointState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The arms of one endpoint; the weights of those that answer callers add up to 1."""
 
     model: str
