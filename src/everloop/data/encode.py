@@ -17,18 +17,20 @@ from everloop.data.schema import Feature, Schema
 from everloop.errors import invalid
 
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+_BLOCK = 1 << 12  # rows turned from columns at a time, which stay in the processor's cache
 
 
-def encode(df: pl.DataFrame, schema: Schema) -> NDArray[np.float64]:
+def encode(
+    df: pl.DataFrame, schema: Schema, out: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """The model's input matrix, shape (rows, ``schema.width``), float64, rows contiguous.
 
-    Columns are found by name; others are left out. Raises
-    :class:`~everloop.errors.InvalidInput` for a missing column or a value of another kind.
+    It is written to ``out`` where that is given. Columns are found by name; others are left out.
+    Raises :class:`~everloop.errors.InvalidInput` for a missing column or a value of another kind.
     """
-    plain = _all_numbers(df, schema)
-    if plain is not None:
-        return plain
-    X = np.empty((df.height, schema.width), dtype=np.float64)
+    X = np.empty((df.height, schema.width), dtype=np.float64) if out is None else out
+    if _all_numbers(df, schema, X):
+        return X
     position = 0
     for feature in schema.features:
         if feature.name not in df.columns:
@@ -93,7 +95,8 @@ def encode_batches(batches: Iterable[pl.DataFrame], rows: int, schema: Schema) -
     first = 0
     for batch in batches:
         span = slice(first, first + batch.height)
-        X[span], y[span] = encode(batch, schema), encode_target(batch, schema)
+        encode(batch, schema, X[span])
+        y[span] = encode_target(batch, schema)
         first = span.stop
     return Examples(X, y)
 
@@ -121,19 +124,23 @@ def as_target(series: pl.Series, schema: Schema) -> pl.Series:
     return labels
 
 
-def _all_numbers(df: pl.DataFrame, schema: Schema) -> NDArray[np.float64] | None:
-    """The matrix of a table of nothing but numbers, all at once; None where that may not be.
+def _all_numbers(df: pl.DataFrame, schema: Schema, X: NDArray[np.float64]) -> bool:
+    """Write the matrix of a table of nothing but numbers, all at once; False where that may not be.
 
     A missing value is NaN; a wrong one is left to the way by columns, which says where it is.
     """
     names = schema.names
     if any(f.kind != "number" or f.name not in df.columns for f in schema.features):
-        return None
+        return False
     some = df.select(names)
     if not all(dtype.is_numeric() for dtype in some.dtypes):
-        return None
-    X: NDArray[np.float64] = some.cast(pl.Float64).to_numpy(order="c", writable=True)
-    return None if np.isinf(X).any() else X
+        return False
+    columns = [some[name].cast(pl.Float64).to_numpy() for name in names]
+    for first in range(0, len(X), _BLOCK):
+        span = slice(first, first + _BLOCK)
+        for place, column in enumerate(columns):
+            X[span, place] = column[span]
+    return not any(np.isinf(column).any() for column in columns)
 
 
 def _fill(block: NDArray[np.float64], series: pl.Series, feature: Feature) -> None:

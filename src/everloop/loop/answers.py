@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy.typing as npt
 import polars as pl
 
 from everloop.data.encode import encode
-from everloop.data.multilabel import matrix
 from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
@@ -43,15 +41,16 @@ class PackagedModel:
             self.predictor.arrays(encode(frame[i : i + BATCH], own))
             for i in range(0, frame.height, BATCH)
         ]
-        y = np.concatenate([first for first, _ in parts]) if parts else np.empty(0)
+        if not parts:
+            return Answers(np.empty(0))
+        y = np.concatenate([first for first, _ in parts])
         beside = [numbers for _, numbers in parts if numbers is not None]
-        if schema.numeric:
-            quantiles = with_levels(np.concatenate(beside), schema) if beside else None
-            return Answers(y.astype(np.float64), quantiles)
-        proba = _in_classes(np.concatenate(beside), own, schema)
-        if schema.task == "multilabel":
-            return Answers(_in_classes(y.astype(np.float64), own, schema).astype(np.int64), proba)
-        return Answers(_codes(y, own, schema), proba)
+        return _answers(y, np.concatenate(beside) if beside else None, own, schema)
+
+    def ask(self, X: npt.NDArray[np.float64]) -> Answers:
+        """Predictions of rows of ``X``, in the model's own classes."""
+        own = self.package.schema
+        return _answers(*self.predictor.arrays(np.ascontiguousarray(X)), own, own)
 
     @property
     def size(self) -> int:
@@ -72,22 +71,16 @@ class PackagedModel:
         return float(np.percentile(spent[10:], 99))
 
 
-def asker(model: PackagedModel, schema: Schema) -> Callable[[npt.NDArray[np.float64]], Answers]:
-    """The packaged model over rows of ``X``."""
-    codes = {label: code for code, label in enumerate(schema.classes)}
-
-    def ask(X: npt.NDArray[np.float64]) -> Answers:
-        output = model.predictor.predict(np.ascontiguousarray(X))
-        if schema.numeric:
-            found = output.probabilities
-            levels = None if found is None else with_levels(found, schema)
-            return Answers(np.asarray(output.y, dtype=np.float64), levels)
-        if schema.task == "multilabel":
-            return Answers(matrix(output.y, schema.classes), output.probabilities)
-        pred = np.asarray([codes.get(label, -1) for label in output.y], dtype=np.int64)
-        return Answers(pred, output.probabilities)
-
-    return ask
+def _answers(
+    y: npt.NDArray[Any], beside: npt.NDArray[Any] | None, own: Schema, schema: Schema
+) -> Answers:
+    if schema.numeric:
+        quantiles = None if beside is None else with_levels(beside, schema)
+        return Answers(y.astype(np.float64), quantiles)
+    proba = None if beside is None else _in_classes(beside, own, schema)
+    if schema.task == "multilabel":
+        return Answers(_in_classes(y.astype(np.float64), own, schema).astype(np.int64), proba)
+    return Answers(_codes(y, own, schema), proba)
 
 
 def _codes(y: npt.NDArray[Any], own: Schema, schema: Schema) -> npt.NDArray[np.int64]:

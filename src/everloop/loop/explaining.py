@@ -20,7 +20,7 @@ from everloop.evaluate.explain.counterfactual import Counterfactual, counterfact
 from everloop.evaluate.explain.dependence import Dependence, dependence
 from everloop.evaluate.explain.importance import Importance, permutation_importance
 from everloop.evaluate.metrics import get_metric
-from everloop.loop.answers import PackagedModel, asker
+from everloop.loop.answers import PackagedModel
 from everloop.loop.declaration import Declaration
 from everloop.loop.playing import ranked_together, truth
 from everloop.loop.project import Project
@@ -102,7 +102,7 @@ def importance_of(
     schema = model.package.schema
     _, test, _ = rows_of(project, version)
     test = test.head(ROWS_SHUFFLED)
-    ask, X = asker(model, schema), encode(test, schema)
+    ask, X = model.ask, encode(test, schema)
     if schema.task == "policy":
         return permutation_importance(ask, X, ask(X).pred, schema, get_metric("accuracy"))
     y = truth(test, schema, declaration)

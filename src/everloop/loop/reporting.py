@@ -21,7 +21,7 @@ from everloop.evaluate.report._base import Report
 from everloop.evaluate.report.build import Facts, build_report
 from everloop.evaluate.report.card import render_card
 from everloop.evaluate.report.html import render_html, render_json
-from everloop.loop.answers import PackagedModel, asker
+from everloop.loop.answers import PackagedModel
 from everloop.loop.attributing import overall
 from everloop.loop.playing import ranked_together, truth
 from everloop.loop.reports import FILES
@@ -37,11 +37,18 @@ _log = logging.getLogger(__name__)
 
 
 def reported(
-    context: StepContext, model: PackagedModel, holdout: pl.DataFrame, outcome: Outcome
+    context: StepContext,
+    model: PackagedModel,
+    holdout: pl.DataFrame,
+    answers: Answers,
+    outcome: Outcome,
 ) -> Outcome:
-    """``outcome`` with the digests of the report's files, which lie with the cycle's run."""
+    """``outcome`` with the digests of the report's files, which lie with the cycle's run.
+
+    ``answers`` are those of ``model`` to the rows of ``holdout``.
+    """
     try:
-        report = _report(context, model, holdout, outcome)
+        report = _report(context, model, holdout, answers, outcome)
         files = {
             FILES["html"]: render_html(report).encode(),
             FILES["json"]: render_json(report),
@@ -63,16 +70,20 @@ def sensitive_columns(
 
 
 def _report(
-    context: StepContext, model: PackagedModel, holdout: pl.DataFrame, outcome: Outcome
+    context: StepContext,
+    model: PackagedModel,
+    holdout: pl.DataFrame,
+    answers: Answers,
+    outcome: Outcome,
 ) -> Report:
     schema, declaration = model.package.schema, context.declaration
     seed = declaration.loop.seed
     if holdout.height > ROWS:
-        holdout = holdout.sample(ROWS, seed=seed)
-    ask, tested = asker(model, schema), outcome.result
+        chosen = np.sort(np.random.default_rng(seed).choice(holdout.height, ROWS, replace=False))
+        holdout, answers = holdout[chosen], answers.on(chosen)
+    tested = outcome.result
     train = _train_frame(context)
     X = encode(holdout, schema) if holdout.height else np.empty((0, schema.width))
-    answers = model.answers(holdout) if holdout.height else Answers(np.empty(0))
     policy = schema.task == "policy"
     gates = [str(gate["gate"]) for gate in tested.get("gates") or []]
     facts = Facts(
@@ -80,7 +91,7 @@ def _report(
         algorithm=model.package.algorithm,
         created=context.cycle.started,
         schema=schema,
-        ask=ask,
+        ask=model.ask,
         X=X,
         frame=holdout,
         y=answers.pred if policy or not holdout.height else truth(holdout, schema, declaration),

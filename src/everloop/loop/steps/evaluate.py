@@ -32,6 +32,7 @@ from everloop.loop.served import served_latency_ms
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._blessing import write_blessing
 from everloop.loop.steps._challenger import challenger, test_rows
+from everloop.loop.steps._reference import keep_answers
 from everloop.loop.steps._unlabelled import WITHOUT_LABELS, unlabelled_notes
 from everloop.registry.models import ModelVersion
 
@@ -46,23 +47,32 @@ class Evaluate:
 
     def run(self, context: StepContext) -> Outcome:
         with challenger(context) as model:
-            rows = test_rows(context)
-            outcome = judge(context, model, rows, model.package.schema)
-            return reported(context, model, rows, outcome)
+            rows, schema = test_rows(context), model.package.schema
+            answers = model.answers(rows)
+            played = schema.task == "policy"
+            judged = judged_answers(model, rows, schema, context.declaration) if played else answers
+            outcome = judge(context, model, rows, judged)
+            if outcome.end is None:
+                about = keep_answers(context.project.blobs, rows, schema, answers)
+                outcome.result["about_test"] = about
+            return reported(context, model, rows, answers, outcome)
 
 
 STEP = Evaluate()
 
 
 def judge(
-    context: StepContext, model: PackagedModel, holdout: pl.DataFrame, schema: Schema
+    context: StepContext, model: PackagedModel, holdout: pl.DataFrame, judged: Answers
 ) -> Outcome:
-    """Metrics with intervals, the comparison with the champion, and every gate's verdict."""
-    spec = context.declaration.evaluate
+    """Metrics with intervals, the comparison with the champion, and every gate's verdict.
+
+    ``judged`` is what :func:`~everloop.loop.playing.judged_answers` says of ``model``.
+    """
+    spec, schema = context.declaration.evaluate, model.package.schema
     metric = metric_of(spec, schema)
     champion = _other_champion(context)
     answers, unanswered = _champions_answers(context, champion, holdout, schema)
-    evidence = _evidence(context, model, holdout, schema, answers)
+    evidence = _evidence(context, model, holdout, judged, answers)
     known = evidence.labelled
     gates = chosen_gates(spec, schema.task)
     results = check_gates(gates, evidence, spec, unanswered)
@@ -107,15 +117,15 @@ def _evidence(
     context: StepContext,
     model: PackagedModel,
     holdout: pl.DataFrame,
-    schema: Schema,
+    judged: Answers,
     champion: Answers | None,
 ) -> Evidence:
-    spec = context.declaration.evaluate
+    spec, schema = context.declaration.evaluate, model.package.schema
     return Evidence(
         schema=schema,
         frame=holdout,
         y=truth(holdout, schema, context.declaration),
-        challenger=judged_answers(model, holdout, schema, context.declaration),
+        challenger=judged,
         champion=champion,
         latency=lambda: served_latency_ms(model, holdout),
         ask=lambda rows: judged_answers(model, rows, schema, context.declaration),

@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from everloop.data.encode import encode_target
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
 from everloop.deploy.packaging import store_package, write_package
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import challenger, schema_of, test_rows, training_rows
-from everloop.loop.steps._reference import keep_reference
+from everloop.loop.steps._reference import ANSWERS, keep_answers, keep_reference
 from everloop.loop.watching import REFERENCE
-from everloop.monitor.estimation.estimate import AUTO
-from everloop.monitor.estimation.heldout import HELD_OUT, hold
-from everloop.monitor.profile import label_counts, read_profile, sketch_answers
+from everloop.monitor.profile import read_profile
 from everloop.store.clock import now_ms
 
 EVALUATION = "evaluation.json"
@@ -84,25 +80,23 @@ STEP = Register()
 
 def _reference(context: StepContext, schema: Schema) -> dict[str, bytes]:
     """Features as in training; answers as on the held-out rows, which the model has not seen."""
-    blobs, train = context.project.blobs, context.results["train"]
+    blobs, results = context.project.blobs, context.results
     # None in a cycle that an older version began.
-    kept = train.get("about_training") or keep_reference(blobs, training_rows(context), schema)
+    trained = results["train"].get("about_training") or keep_reference(
+        blobs, training_rows(context), schema
+    )
+    tested = results["evaluate"].get("about_test") or _answered(context, schema)
+    files = {name: blobs.get(digest) for name, digest in (tested | trained).items()}
+    features, answers = read_profile(files[REFERENCE]), read_profile(files.pop(ANSWERS))
+    whole = msgspec.structs.replace(features, prediction=answers.prediction)
+    files[REFERENCE] = whole.to_json()
+    return files
+
+
+def _answered(context: StepContext, schema: Schema) -> dict[str, str]:
     rows = test_rows(context)
     with challenger(context) as model:
-        answers = model.answers(rows)
-    shown = answers.pred.astype(np.float64)
-    if schema.task == "multilabel":
-        shown = label_counts(shown)
-    if schema.task == "binary" and answers.proba is not None:
-        shown = answers.proba[:, -1].astype(np.float64)
-    files = {name: blobs.get(digest) for name, digest in kept.items()}
-    features = read_profile(files[REFERENCE])
-    whole = msgspec.structs.replace(features, prediction=sketch_answers(shown, schema))
-    files[REFERENCE] = whole.to_json()
-    if schema.task in AUTO:  # a score can be estimated before labels come
-        held = hold(rows, schema, encode_target(rows, schema), answers.pred, answers.proba)
-        files[HELD_OUT] = held.to_bytes()
-    return files
+        return keep_answers(context.project.blobs, rows, schema, model.answers(rows))
 
 
 def _log_metrics(context: StepContext, run: str, metrics: dict[str, Any]) -> None:

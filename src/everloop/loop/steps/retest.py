@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from everloop.errors import Conflict
 from everloop.loop.answers import PackagedModel
+from everloop.loop.playing import judged_answers
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps.evaluate import judge
 
@@ -24,7 +25,8 @@ class Retest:
         test_rows = int((made.result or {})["test_rows"])
         train_rows = int((made.result or {})["train_rows"])
         holdout = project.datasets.load(version.dataset, train_rows, test_rows)
-        outcome = judge(context, model, holdout, model.package.schema)
+        judged = judged_answers(model, holdout, model.package.schema, context.declaration)
+        outcome = judge(context, model, holdout, judged)
         if outcome.end is not None:
             return Outcome(outcome.result, End("failed_gates", outcome.end.reason))
         return Outcome(

@@ -9,7 +9,7 @@ import numpy as np
 from everloop.train.preparation._base import Transform
 from everloop.train.preparation._wires import FLOAT, Wires
 
-SAMPLE = 100_000
+SAMPLE = 20_000
 
 
 class MissingFiller(Transform):
@@ -25,7 +25,7 @@ class MissingFiller(Transform):
     Attributes
     ----------
     statistics_ : one value a column, float64; NaN where NaN is kept, 0 for a column of only NaN.
-        Of a column without NaN it is the median of some 100,000 evenly spread rows: what training
+        Of a column without NaN it is the median of some 20,000 evenly spread rows: what training
         never needed is there for serving alone.
     """
 
@@ -35,7 +35,7 @@ class MissingFiller(Transform):
 
     def fit(self, X: np.ndarray, y: Any = None) -> MissingFiller:
         """Learn the medians of ``X``, float64 of n rows and d columns."""
-        missing = np.isnan(X).any(axis=0)
+        missing = _with_gaps(X)
         some = X[:: max(len(X) // SAMPLE, 1)]
         self.statistics_ = np.array(
             [_median(x if gone else s) for x, s, gone in zip(X.T, some.T, missing, strict=True)]
@@ -47,15 +47,23 @@ class MissingFiller(Transform):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """``X`` with NaN replaced: a copy when there is any to replace."""
-        gone = np.isnan(X)
-        gone &= ~np.isnan(self.statistics_)
-        filled = np.where(gone, self.statistics_, X) if gone.any() else X
+        filled = X
+        if (_with_gaps(X) & ~np.isnan(self.statistics_)).any():
+            filled = np.where(np.isnan(X) & ~np.isnan(self.statistics_), self.statistics_, X)
         return filled.astype(np.float32) if self.float32 else filled
 
     def graph(self, X: str, wires: Wires) -> str:
         medians = self.statistics_.reshape(1, -1)
         filled = wires.add("Where", wires.add("IsNaN", X), medians, X)
         return wires.add("Cast", filled, to=FLOAT) if self.float32 else filled
+
+
+def _with_gaps(X: np.ndarray) -> np.ndarray:
+    """Which of the d columns hold a NaN."""
+    # A sum is NaN where a value is; it takes a tenth of the time of looking at each.
+    maybe = np.isnan(np.ones(len(X)) @ X)
+    maybe[maybe] = np.isnan(X[:, maybe]).any(axis=0)  # infinities of both signs are NaN together
+    return np.asarray(maybe)
 
 
 def _median(values: np.ndarray) -> float:
