@@ -89,6 +89,15 @@ class Sides:
 
     def column(self, feature: Feature) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A feature's values in the two samples; NaN is missing. A datetime is an instant in ms."""
+        if feature.name not in self._columns:
+            self._columns[feature.name] = self._read(feature)
+        return self._columns[feature.name]
+
+    @cached_property
+    def _columns(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        return {}  # what every check looks at is read once
+
+    def _read(self, feature: Feature) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if feature.kind == "datetime":
             feature = Feature(feature.name, "number")
         alone = msgspec.structs.replace(self.schema, features=(feature,))

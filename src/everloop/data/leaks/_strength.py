@@ -26,11 +26,15 @@ def strength(sides: Sides, feature: Feature) -> float:
     at, of = _bins(fitted, held, feature.kind == "category")
     if not sides.schema.classes:
         return _r2(truth, _means(at, y, of))
-    areas = [
+    codes = np.unique(truth)
+    if len(codes) < 2:
+        return float("nan")
+    if len(sides.schema.classes) == 2:
+        codes = codes[:1]  # what tells one of two classes tells the other as well
+    return min(
         2 * area(truth == code, _means(at, (y == code).astype(np.float64), of)) - 1
-        for code in np.unique(truth)
-    ]
-    return min(areas) if len(areas) > 1 else float("nan")
+        for code in codes
+    )
 
 
 def area(positive: NDArray[np.bool_], score: Floats) -> float:
