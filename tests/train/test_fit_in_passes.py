@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,7 @@ from everloop.train.fit import fit_candidates
 from everloop.train.onnx import to_onnx
 from everloop.train.predictions import predict
 from everloop.train.spec import PrepareSpec, TrainSpec
-from everloop.train.streaming import Rows, fit_stream
+from everloop.train.streaming import Rows, Streamed, fit_stream
 
 N, HELD, SAMPLE, BLOCK = 14_000, 4_000, 3_000, 1_500
 
@@ -141,6 +142,42 @@ def test_boosting_in_parts_sees_every_row_and_grows_as_many_trees(binary: Case) 
     assert sorted_rows.score(again.estimator) == pytest.approx(
         binary.score(done.estimator), abs=0.02
     )
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_boosting_goes_on_from_the_trees_it_had(task, request, tmp_path, monkeypatch) -> None:
+    case: Case = request.getfixturevalue(task)
+    model = case.fitted("lightgbm", case.sample)
+    monkeypatch.setattr("everloop.train.streaming.boosting.SAVE_EVERY", 0.0)
+    read: list[tuple[int, int]] = []
+
+    def until(stop: int) -> Rows:
+        def some(part: int, parts: int) -> Iterator[Examples]:
+            read.append((part, parts))
+            if len(read) == stop:
+                raise Conflict("the lights go out")
+            yield from case.read(part, parts)
+
+        return Rows(some, case.rows.blocks)
+
+    def fit(rows: Rows, room: int, place: Path | None = tmp_path) -> Streamed:
+        return fit_stream(model, case.sample, rows, case.schema, room, checkpoints=place)
+
+    with pytest.raises(Conflict, match="lights"):
+        fit(until(3), 210_000)
+    (kept,) = tmp_path.iterdir()
+    before = type(model[-1].booster_)(model_file=kept)
+    assert 0 < before.current_iteration() < 100
+    read.clear()
+    done = fit(until(-1), 290_000)  # with room for what the trees answer
+    assert read == [(2, 3)], "parts that have added their trees are not read again"
+    trees = done.estimator[-1].booster_
+    assert trees.current_iteration() == model[-1].booster_.current_iteration()
+    ahead = before.model_to_string().split("end of trees")[0].split("Tree=")[1:]
+    assert trees.model_to_string().split("Tree=")[1 : len(ahead)] == ahead[:-1]
+    never = fit(case.rows, 210_000, None).estimator
+    assert case.score(done.estimator) == pytest.approx(case.score(never), abs=1e-6)
+    assert to_onnx(done.estimator, case.schema, case.held.X)
 
 
 def test_a_preparation_a_calibration_and_a_threshold_stay(binary: Case) -> None:

@@ -53,7 +53,7 @@ def model_again(then: StepContext) -> bytes:
         return to_onnx(found[0].estimator, schema)
     data = training_rows_of(then)
     best = data.fit(spec, then.report, keep=trained["params"])[0]
-    best, _ = on_all_rows(then, best, Examples(data.X, data.y))
+    best, _ = on_all_rows(then, best, Examples(data.X, data.y), None)
     return to_onnx(best.estimator, schema, data.X)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from everloop.data.encode import Examples, encode, encode_target
@@ -23,11 +24,12 @@ BESIDE = 1_000_000_000  # bytes that libraries, the sample and batches take besi
 
 
 def on_all_rows(
-    context: StepContext, best: Fitted, sample: Examples
+    context: StepContext, best: Fitted, sample: Examples, checkpoints: Path | None
 ) -> tuple[Fitted, dict[str, Any]]:
     """``best`` with its model fitted on all training rows, and what to record of it.
 
-    A snapshot that holds its rows was fitted on all of them already. Raises
+    A snapshot that holds its rows was fitted on all of them already. In ``checkpoints`` a long fit
+    finds what it had done before a crash. Raises
     :class:`~everloop.errors.Conflict` when the rows are not what they were.
     """
     digest = str(context.results["snapshot"]["dataset"])
@@ -45,6 +47,7 @@ def on_all_rows(
         schema,
         int(room),
         find_candidate(best.name).scales_target,
+        checkpoints,
     )
     note = f"{best.name} was fitted on all {done.rows:,} training rows: {done.how}."
     if done.rows < reference.train_rows:

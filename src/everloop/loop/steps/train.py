@@ -67,7 +67,9 @@ def _rows(context: StepContext, schema: Schema) -> Outcome:
     nested = None
     if spec.validation.kind == "nested" and keep is None:
         nested = data.nested(spec, context.report, place)
-    fitted[0], streamed = on_all_rows(context, fitted[0], Examples(data.X, data.y))
+    fitted[0], streamed = on_all_rows(
+        context, fitted[0], Examples(data.X, data.y), checkpoints / "streamed"
+    )
     model = to_onnx(fitted[0].estimator, schema, data.X)
     outcome = _record(context, [*fitted, *_baseline(report)], model, data.metric)
     studied = {} if place is None else {"study": place.stem}

@@ -1,19 +1,31 @@
-"""LightGBM on more rows than memory holds as numbers: a byte for each value is enough for it."""
+"""LightGBM on more rows than memory holds as numbers: a byte for each value is enough for it.
+
+It may take hours, so the trees grown so far are written down now and then. After a crash they
+answer the rows on their way to the bins, and boosting goes on from those answers.
+"""
 
 from __future__ import annotations
 
 import copy
+import hashlib
+import itertools
+import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
+from lightgbm.basic import _InnerPredictor
 
 from everloop.errors import Conflict
 from everloop.train.streaming.fit import Refit
 
 PUSHED = 1 << 14  # rows that are handed over at a time
 ROW = 32  # bytes of a row beside its bins: gradient, hessian, score and places
+ANSWER = 24  # bytes of what saved trees say of a row, copies included
+SAVE_EVERY = 30.0  # seconds between two checkpoints
 
 
 def boost(part: Refit) -> tuple[Any, str]:
@@ -29,43 +41,110 @@ def boost(part: Refit) -> tuple[Any, str]:
     labels = y if seen is None else np.searchsorted(seen, y)
     trees = model.booster_.current_iteration()
     outputs = model.booster_.num_model_per_iteration()
-    parts = _parts(part, outputs, trees)
+    saved = _Saved(part)
+    parts = _parts(part, outputs, trees, resumed=saved.trees is not None)
     params = model.booster_.params | {"force_row_wise": False, "force_col_wise": True}
     bounds = lightgbm.Dataset(_dense(part.sample.X), labels, params=params).construct()
-    data = _binned(part, 0, parts, bounds, params)
-    booster = lightgbm.Booster(params, data)
-    _grow(booster, len(range(0, trees, parts)))
-    for number in range(1, parts):
-        before, data = data, _binned(part, number, parts, bounds, params)
-        booster.update(train_set=data)  # grows the first tree of this part
-        del before  # LightGBM looks at it once more in the line above
-        _grow(booster, len(range(number, trees, parts)) - 1)
+    booster = saved.trees
+    for number, upto in enumerate(_shares(trees, parts)):
+        if booster is None or booster.current_iteration() < upto:
+            data = _binned(part, number, parts, bounds, params, saved)
+            booster = _grown(booster, saved, data, params, upto)
+    assert booster is not None, "there is a part, and it has trees"
     fitted = copy.copy(model)
     fitted._Booster = lightgbm.Booster(model_str=booster.model_to_string())
     return fitted, "together" if parts == 1 else f"in {parts} parts, {trees} trees over all"
 
 
-def _grow(booster: lightgbm.Booster, trees: int) -> None:
-    for _ in range(trees):
+def _shares(trees: int, parts: int) -> list[int]:
+    """How many trees there are when each part has added its share."""
+    return list(itertools.accumulate(len(range(number, trees, parts)) for number in range(parts)))
+
+
+def _grown(
+    booster: lightgbm.Booster | None,
+    saved: _Saved,
+    data: lightgbm.Dataset,
+    params: dict[str, Any],
+    upto: int,
+) -> lightgbm.Booster:
+    """Trees grown on ``data`` behind those that there are, until there are ``upto``."""
+    if booster is None or booster is saved.trees:
+        booster = lightgbm.Booster(params, data)  # those that were saved are in it
+    else:
+        before = booster.train_set  # which LightGBM looks at once more
+        booster.update(train_set=data)  # grows the first tree of this part
+        del before
+    while booster.current_iteration() < upto:
         booster.update()
+        saved.keep(booster)
+    return booster
 
 
-def _parts(part: Refit, outputs: int, trees: int) -> int:
+class _Saved:
+    """The trees of a fit that was interrupted, and where those of this one are written to.
+
+    They are this fit's when the model on the sample and the number of rows are the same.
+    """
+
+    def __init__(self, part: Refit) -> None:
+        told = f"{len(part.rows)} rows, from {part.model.booster_.model_to_string()}"
+        digest = hashlib.sha256(told.encode()).hexdigest()
+        folder = part.checkpoints
+        self._path: Path | None = None if folder is None else folder / f"boosting-{digest[:16]}.txt"
+        self._at = time.monotonic()
+        self._before: _InnerPredictor | None = None
+        self.trees: lightgbm.Booster | None = None
+        if self._path is not None and self._path.is_file():
+            self.trees = lightgbm.Booster(model_file=self._path)
+
+    def answered(self, data: lightgbm.Dataset, answers: list[np.ndarray]) -> None:
+        """Let boosting of ``data`` go on from what the saved trees say of its rows."""
+        if self.trees is None:
+            return
+        data.set_init_score(np.concatenate(answers))
+        answers.clear()
+        # What `lightgbm.train(init_model=…)` does, which cannot read rows that are pushed.
+        self._before = self._before or _InnerPredictor.from_booster(self.trees, {})
+        data._predictor = self._before
+
+    def keep(self, booster: lightgbm.Booster) -> None:
+        """Write the trees beside the old file, whose place they take, if it is time to."""
+        if self._path is None or time.monotonic() - self._at < SAVE_EVERY:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._path.with_suffix(f".{os.getpid()}.new")
+        with fresh.open("w") as file:
+            file.write(booster.model_to_string())
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+        self._at = time.monotonic()
+
+
+def _parts(part: Refit, outputs: int, trees: int, resumed: bool) -> int:
     """How many parts; two of them meet when one follows the other."""
-    row = 2 * (part.sample.X.shape[1] + 8) + ROW * outputs
+    beside = ROW + (ANSWER if resumed else 0)
+    row = 2 * (part.sample.X.shape[1] + 8) + beside * outputs
     needed = -(-len(part.rows) * row // max(part.room, 1))
     return int(max(1, min(needed, len(part.rows.blocks), trees)))
 
 
 def _binned(
-    part: Refit, number: int, parts: int, bounds: lightgbm.Dataset, params: dict[str, Any]
+    part: Refit,
+    number: int,
+    parts: int,
+    bounds: lightgbm.Dataset,
+    params: dict[str, Any],
+    saved: _Saved,
 ) -> lightgbm.Dataset:
     rows = part.rows.count(number, parts)
     labels = np.empty(rows, dtype=np.float32)
-    pushed = _Pushed(part.read(number, parts), labels)
+    pushed = _Pushed(part.read(number, parts), labels, saved.trees)
     data = lightgbm.Dataset([pushed], labels, reference=bounds, params=params).construct()
     if pushed.left():
         raise _others(rows)
+    saved.answered(data, pushed.answers)
     return data
 
 
@@ -82,8 +161,14 @@ class _Pushed(lightgbm.Sequence):
 
     batch_size = PUSHED
 
-    def __init__(self, pairs: Iterator[tuple[Any, np.ndarray]], labels: np.ndarray) -> None:
-        self._pairs, self._labels = pairs, labels
+    def __init__(
+        self,
+        pairs: Iterator[tuple[Any, np.ndarray]],
+        labels: np.ndarray,
+        trees: lightgbm.Booster | None,
+    ) -> None:
+        self._pairs, self._labels, self._trees = pairs, labels, trees
+        self.answers: list[np.ndarray] = []
         self._left = np.empty((0, 0))
         self._at = 0
 
@@ -108,6 +193,8 @@ class _Pushed(lightgbm.Sequence):
             self._labels[self._at : self._at + len(y)] = y
             self._at += len(y)
             X = _dense(X)
+            if self._trees is not None:
+                self.answers.append(np.asarray(self._trees.predict(X, raw_score=True)))
             found.append(X[:missing])
             self._left = X[missing:]
         return np.ascontiguousarray(np.concatenate(found), dtype=np.float64)

@@ -20,6 +20,7 @@ Any other stays as the sample made it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ class Refit:
     sample : prepared rows and targets.
     room : bytes that the fit may take beside.
     scaled : whether a target of numbers is learned with mean 0 and deviation 1.
+    checkpoints : a folder of this fit's own, where what takes long keeps its state and finds it
+        again after a crash; None when it need not.
     """
 
     model: Any
@@ -62,6 +65,7 @@ class Refit:
     schema: Schema
     room: int
     scaled: bool
+    checkpoints: Path | None = None
 
     def read(self, part: int = 0, parts: int = 1) -> Any:
         """Pairs of prepared rows and targets; targets of classes as positions in those seen."""
@@ -87,6 +91,7 @@ def fit_stream(
     schema: Schema,
     room: int,
     scaled: bool = False,
+    checkpoints: Path | None = None,
 ) -> Streamed:
     """Fit the model of a pipeline on ``rows``.
 
@@ -96,6 +101,7 @@ def fit_stream(
     sample : the rows it was fitted on, a fair sample of ``rows``.
     room : bytes that the fit may take.
     scaled : the candidate's ``scales_target``.
+    checkpoints : see :class:`Refit`; the caller removes it.
     """
     pipeline = _pipeline(estimator)
     if pipeline is None:
@@ -107,7 +113,8 @@ def fit_stream(
         return Streamed(estimator, len(sample), why)
     front = pipeline[:-1]
     prepared = Examples(front.transform(sample.X) if len(front) else sample.X, sample.y)
-    fitted, how = load(way)(Refit(model, front, prepared, rows, schema, room, scaled))
+    part = Refit(model, front, prepared, rows, schema, room, scaled, checkpoints)
+    fitted, how = load(way)(part)
     if fitted is None:
         return Streamed(estimator, len(sample), how)
     pipeline.steps[-1] = (pipeline.steps[-1][0], fitted)
