@@ -66,6 +66,7 @@ def look(rows: pl.DataFrame, expected: Expectations = LEARNED, **more: Any) -> d
     window = WindowRows(
         ids=pl.Series(ids), features=rows, schema=SCHEMA, expected=expected, start=0, end=DAY,
         before=more.pop("before", []), misfits=lambda: more.get("misfits", {}),
+        strays=lambda: more.get("strays", {}),
     )  # fmt: skip
     found: dict[str, Fault] = {}
     for _, kind in quality_checks:
@@ -103,6 +104,8 @@ def test_each_fault_is_named() -> None:
     assert look(rows, ids=["1"] * 400)["(ids)"].evidence["repeated"] == 399
     odd = look(rows, misfits={"low": (300, ["n/a"])})["low"]
     assert odd.quarantine and "no number but text in 75.0%" in odd.summary
+    unseen = look(rows, strays={"age": 400, "typo": 2})["(columns)"]
+    assert unseen.evidence["columns"] == {"age": 1.0} and "'age' in 100%" in unseen.summary
 
 
 def test_the_number_of_rows() -> None:

@@ -174,12 +174,18 @@ def test_a_killed_tick_is_repeated_without_a_trace(
 
 
 def test_few_rows_are_not_enough_evidence(stream: Stream) -> None:
-    for day in range(4):
-        stream.day(day, n=5 if day == 1 else 1_000, change=times("x1", 1_000) if day == 1 else None)
+    few = {1: 5, 2: 1, 3: 0}
+    for day in range(5):
+        n = few.get(day, 1_000)
+        if n:
+            stream.day(day, n=n, change=times("x1", 1_000) if day in few else None)
         assert stream.tick() == []
-    window = stream.windows.get("e", T0 + DAY)
-    assert "not enough evidence" in window.checks["note"]
-    assert not window.quarantined
+    for day, n in few.items():
+        if n:
+            window = stream.windows.get("e", T0 + day * DAY)
+            assert f"not enough evidence: {n} rows" in window.checks["note"]
+            assert not window.quarantined
+    assert len(stream.windows.page("e")) == 3  # none for a day without rows
 
 
 def test_gaps_are_stepped_over(stream: Stream) -> None:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from inspect import signature
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
-from server_helpers import Client, Connect
+from server_helpers import BASE, DEAD, Client, Connect
 
 from everloop.cli import command_of
+from everloop.cli._api import Within
+from everloop.errors import NotFound
+from everloop.loop.loop import Loop, loop_of
 from everloop.loop.project import Project
+from everloop.loop.remote import RemoteLoop, Server
 from everloop.monitor.cause.attribution import Attribution, Part
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, alert_id
+from everloop.server.app import create_app
 
 HTML = {"accept": "text/html"}
 EVIL = '<script>alert("x")</script>'
@@ -140,3 +146,37 @@ def test_a_project_without_rules_lists_alerts_all_the_same(
     project.watch.raise_alert(raised)
     assert project.alerts.route("flights", MonitorSpec()) == 0
     assert client.get("/api/v1/alerts").json()["items"][0]["incident"]["told"] == {}
+
+
+ONE_SIDED = {"predict": "in this process; a server's endpoint is asked over HTTP"}
+
+
+def test_a_loop_has_the_same_methods_here_and_elsewhere() -> None:
+    def public(kind: type) -> set[str]:
+        return {name for name in dir(kind) if not name.startswith("_")}
+
+    assert public(Loop) - public(RemoteLoop) - {"name"} == set(ONE_SIDED)
+    assert public(RemoteLoop) <= public(Loop)
+    here = {"wait", "actor", "cause"}  # a server's controller carries cycles out, as its caller
+    for name in public(RemoteLoop):
+        ours, theirs = getattr(Loop, name), getattr(RemoteLoop, name)
+        if callable(ours):
+            both = [[*signature(one).parameters] for one in (ours, theirs)]
+            assert [p for p in both[0] if p not in here] == [p for p in both[1] if p not in here]
+
+
+def test_both_sides_say_the_same_of_alerts(project: Project, alert: str) -> None:
+    local = loop_of(project)
+    remote = Server(BASE, transport=Within(create_app(project, serve_url=DEAD))).loop()
+    for method, arguments in (
+        ("alerts", ("open",)), ("alert", (alert[:12],)), ("silences", ()), ("rules", ()),
+        ("channels", ()), ("deliveries", ("sent",)), ("health", ()), ("test_channel", ("log",)),
+    ):  # fmt: skip
+        said = [getattr(one, method)(*arguments) for one in (local, remote)]
+        assert said[0] == said[1], method
+    for loop in (local, remote):
+        made = loop.silence("4h", "known", by="ada", feature="x*")
+        assert made.endpoint == "flights" and "known" in made.comment
+        assert loop.unsilence(made.id, by="ada").ended is not None
+    with pytest.raises(NotFound, match=r"channel: got .none., expected one of log"):
+        remote.test_channel("none")

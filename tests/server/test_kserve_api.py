@@ -10,15 +10,20 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 from server_helpers import Client
 from skl2onnx import to_onnx
 from sklearn.linear_model import LinearRegression
 
 import everloop as el
+from everloop.cli._api import Within
 from everloop.data.schema import Feature, Schema
+from everloop.errors import EverloopError
 from everloop.loop.kserve import REQUEST, RESPONSE
+from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
+from everloop.loop.remote import Server
 from everloop.monitor.halves import ALONE_MS
 from everloop.monitor.payloads import ID, TIME, answered, asked
 from everloop.monitor.spec import LogSpec, MonitorSpec
@@ -120,6 +125,37 @@ def test_other_modes_and_protocols(kserve: tuple[Project, Client]) -> None:
         (1.0, 2.0, 3.0),
         (3.0, 4.0, 7.0),
     ]
+
+
+def test_columns_that_are_no_features_leave_their_name_alone(
+    kserve: tuple[Project, Client],
+) -> None:
+    project, client = kserve
+    body = json.dumps({"instances": [{"a": 1, "b": 2, "ssn": "secret"}, {"a": 3, "b": 4}]})
+    for kind, content in ((REQUEST, body), (RESPONSE, '{"predictions": [3, 7]}')):
+        assert client.post(PATH, content=content, headers=headers("n", kind)).status_code == 200
+    assert [row["?ssn"] for row in rows_of(project, "n-")] == [True, None]
+    assert project.log.strays("sums", 0, now_ms()) == {"ssn": 1}
+
+
+def test_tables_are_sent_to_a_server_and_taken_here_alike(
+    kserve: tuple[Project, Client], tmp_path: Path
+) -> None:
+    project, client = kserve
+    remote = Server(client.base, transport=Within(client.app)).loop()
+    for loop, id in ((loop_of(project), "here"), (remote, "there")):
+        frame = pl.DataFrame(
+            {"key": [id], "time": ["2024-05-01"], "a": [1.0], "bee": [2.0], "prediction": [3.0]}
+        )
+        frame.write_csv(tmp_path / f"{id}.csv")
+        named = {"id": "key", "features": {"b": "bee"}}
+        assert loop.log_predictions(tmp_path / f"{id}.csv", **named).new == 1
+        assert loop.log_predictions(frame, **named).repeated == 1
+        assert [row["b"] for row in rows_of(project, id)] == [2.0]
+        fed = loop.feedback(pl.DataFrame({"id": [id, "nobody"], "label": [3.5, 1.0]}))
+        assert (fed.rows, fed.new + fed.repeated, fed.unknown) == (2, 2, 1 if id == "here" else 0)
+        with pytest.raises(EverloopError, match=r'got .bea., .* Did you mean "bee"'):
+            loop.log_predictions(frame, id="key", features={"b": "bea"})
 
 
 def test_what_is_wrong_is_told_and_kept_apart(kserve: tuple[Project, Client]) -> None:

@@ -9,9 +9,14 @@ import click
 
 from everloop.cli import _options as options
 from everloop.cli._output import detail, next_step, print_json, say
+from everloop.cli._target import connected, settings_of
 from everloop.cli.predict import rows_progress
+from everloop.errors import invalid
+from everloop.loop.feeding import is_address
 from everloop.loop.logging import log_predictions
-from everloop.monitor.foreign import Layout
+from everloop.loop.remote import Server
+from everloop.loop.remote_alerts import send_predictions
+from everloop.monitor.foreign import Layout, Logged
 
 
 @click.command("log")
@@ -39,9 +44,14 @@ def command(
     object store, or a database's URL with --query. What comes again brings nothing.
     """
     columns = {name: value for name, value in given.items() if value is not None}
-    features = dict(pair.partition("=")[::2] for pair in renamed)
-    with rows_progress(quiet=as_json) as tell:
-        done = log_predictions(source, dir=folder, tell=tell, features=features, **columns)
+    columns["features"] = dict(pair.partition("=")[::2] for pair in renamed)
+    settings = settings_of(folder)
+    if settings.server:
+        with connected(settings) as server:
+            done = _sent(server, source, columns)
+    else:
+        with rows_progress(quiet=as_json) as tell:
+            done = log_predictions(source, dir=folder, tell=tell, **columns)
     if as_json:
         print_json(done)
         return
@@ -54,3 +64,11 @@ def command(
         if count:
             detail(f"{count:,} {text}")
     next_step("everloop monitor", "looks at the windows that are over")
+
+
+def _sent(server: Server, source: str, columns: dict[str, Any]) -> Logged:
+    """The rows of a file of this machine, to a server."""
+    if "query" in columns or is_address(source):
+        raise invalid("source", source, "a file of this machine, since a server takes it")
+    endpoint = columns.pop("endpoint", None) or server.loop().endpoint
+    return send_predictions(server, Path.cwd() / Path(source).expanduser(), endpoint, columns)

@@ -28,7 +28,7 @@ from everloop.registry.models import ModelVersion
 @click.option("--classes", help="In the order of the probabilities, as no,yes.")
 @click.option("--output", help="Which of the model's outputs answers.")
 @click.option("--logits/--probabilities", default=None, help="What that output is.")
-@click.option("--data", help="Rows as in training, which explanations are held against.")
+@click.option("--data", help="Rows as in training, for explanations and monitoring.")
 @click.option("--allow", multiple=True, metavar="TYPE", help="A type that a skops file may name.")
 @click.option("--trust", metavar="KEYNAME", help="Whose signature lets a pickle run, fenced off.")
 @click.option("--memory-mb", type=int, help="Of the process of one's own code.  [default: 2048]")

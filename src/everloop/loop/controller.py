@@ -13,9 +13,11 @@ from everloop.errors import EverloopError
 from everloop.loop.engine import Engine
 from everloop.loop.health import HealthWatch
 from everloop.loop.loop import loops_of
+from everloop.loop.losses import tell_silence
 from everloop.loop.project import Project
 from everloop.loop.rollouts import drop_standbys
 from everloop.loop.watching import look
+from everloop.store.clock import now_ms
 
 log = logging.getLogger("everloop.controller")
 TICK_SECONDS = 0.5
@@ -34,6 +36,7 @@ class Controller:
         self.automatic = automatic
         self.engine = Engine(project)
         self.health = HealthWatch(project)
+        self._since = now_ms()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
 
@@ -75,6 +78,7 @@ class Controller:
             try:
                 self.health.look(loop.declaration)
                 look(self.project, loop.declaration, actor="controller")
+                tell_silence(self.project, loop.declaration, self._since)
             except EverloopError as error:
                 log.warning("loop %s: %s", loop.name, error.message)
             except Exception:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from everloop.data.addresses import is_database
-from everloop.data.columns import as_instant
 from everloop.data.pseudonyms import PURPOSE, pseudonym
 from everloop.data.schema import Schema
 from everloop.data.sources.folders import of_folder
@@ -18,6 +18,7 @@ from everloop.errors import Conflict, NotFound, invalid, nearest
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.monitor.feedback import Fed, Intake
+from everloop.monitor.foreign import times_of
 
 ROWS = 500_000  # of a batch; what is held beside it is the history of its ids
 Tell = Callable[[str, int, int | None], None]
@@ -135,7 +136,7 @@ class Feeder:
             ids = ids.replace_strict(names, hashed, default=None, return_dtype=pl.String)
         at = None
         if self._time is not None:
-            at = as_instant(column_of(rows, self._time, "--time", [])).dt.timestamp("ms")
+            at = times_of(column_of(rows, self._time, "--time", []))
         intake.take(ids, column_of(rows, *self._label), at)
 
 
@@ -162,9 +163,16 @@ def endpoint_of(project: Project, name: str | None) -> tuple[str, Declaration | 
 
 
 def schema_of(project: Project, declared: Declaration | None) -> Schema | None:
-    """The schema of the loop's champion, if there is one."""
+    """The schema of the loop's champion, if there is one.
+
+    Of a model that was made elsewhere id and time are those that the loop names.
+    """
     champion = project.champion(declared.name) if declared else None
-    return None if champion is None else project.package(champion)[1].schema
+    if declared is None or champion is None:
+        return None
+    schema = project.package(champion)[1].schema
+    id, time = schema.id or declared.data.id, schema.time or declared.data.time
+    return msgspec.structs.replace(schema, id=id, time=time)
 
 
 def batches(

@@ -20,7 +20,8 @@ class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     classes : in the order of the model's probabilities.
     output : which of several outputs answers.
     logits : whether the output still needs its softmax, or sigmoid.
-    data : a file of rows like those of the training; explanations are held against them.
+    data : a file of rows like those of the training; explanations are held against them, and so
+        is the traffic of a loop that serves the model.
     allow : types that a skops file may name, beside those of the setting ``skops_types``.
     trust : the key that vouches for a folder that runs code; see
         :func:`everloop.loop.own_code.trusted`.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import msgspec
+import polars as pl
 
-from everloop.data.pseudonyms import pseudonym
+from everloop.data.pseudonyms import MASK, pseudonym
 from everloop.data.schema import Schema
 from everloop.data.spec import DataSpec
 from everloop.deploy.state import LogRules
 from everloop.durations import seconds
 from everloop.errors import invalid, nearest
+from everloop.monitor.parts import FEATURE
 from everloop.monitor.profile import CategorySketch, Profile, Sketch
 from everloop.monitor.spec import LogSpec
 
@@ -85,6 +87,24 @@ def profile_as_logged(profile: Profile, watched: Schema, log: LogSpec, key: byte
         if name in watched.names
     }
     return msgspec.structs.replace(profile, features=features)
+
+
+def rows_as_logged(rows: pl.DataFrame, log: LogSpec, id: str | None, key: bytes) -> pl.DataFrame:
+    """Rows of a part of the log as the data plane would have written them."""
+
+    def hashed(column: str) -> pl.Series:
+        values = rows[column]
+        levels = values.unique().drop_nulls()
+        names = [pseudonym(level, key) for level in levels.to_list()]
+        return values.replace_strict(levels, names, default=None, return_dtype=pl.String)
+
+    masked = [c for name in log.mask if (c := FEATURE + name) in rows.columns]
+    to_hash = [c for name in log.hash if (c := FEATURE + name) in rows.columns]
+    to_hash += ["id"] if id in log.hash else []
+    return rows.with_columns(
+        *(pl.when(pl.col(c).is_not_null()).then(pl.lit(MASK)).alias(c) for c in masked),
+        *map(hashed, to_hash),
+    ).drop([FEATURE + name for name in log.drop], strict=False)
 
 
 def _hashed(sketch: Sketch, key: bytes) -> Sketch:

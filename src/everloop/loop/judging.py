@@ -21,6 +21,7 @@ from everloop.evaluate.gates.selection_rate import SelectionRateRatio
 from everloop.evaluate.gates.threshold import Threshold
 from everloop.evaluate.gates.worst_slices import WorstSlices
 from everloop.evaluate.metrics import get_metric, metric_names
+from everloop.evaluate.metrics._base import Metric
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.monitor.estimation.heldout import HeldOut
 from everloop.monitor.gauges import Gauge, Interval
@@ -54,7 +55,12 @@ def _gauges(spec: EvaluateSpec, schema: Schema, tested: dict[str, Any]) -> tuple
             continue  # rankings are judged by groups, which the log does not keep
         metric, found = metric_of(spec, schema, name), tested[name]
         before = Interval(found["value"], found["low"], found["high"])
-        out.append(Gauge(name, metric.function, metric.greater_is_better, metric.bounds, before))
+        out.append(
+            Gauge(
+                name, metric.function, metric.greater_is_better, metric.bounds, before,
+                metric.needs_probabilities,
+            )
+        )  # fmt: skip
     return tuple(out)
 
 
@@ -76,8 +82,9 @@ def _promises(
         costs = costs_of(spec, schema)
         evidence = Evidence(schema, frame, y, Answers(pred, proba), costs=costs)
         out: dict[str, Any] = {}
-        if gates:
-            out["gates"] = [_kept(gate, evidence, before.get(gate.text)) for gate in gates]
+        told = [gate for gate in gates if proba is not None or not _needs_probabilities(gate)]
+        if told:
+            out["gates"] = [_kept(gate, evidence, before.get(gate.text)) for gate in told]
         if sensitive:
             out["fairness"] = [_by_group(frame, name, y, pred) for name in sensitive]
         return out
@@ -88,6 +95,11 @@ def _promises(
 def _asked_again(gate: Gate, schema: Schema) -> bool:
     """Whether labelled rows alone can say if it is met, and the log has its columns."""
     return isinstance(gate, AGAIN) and set(gate.columns) <= set(schema.names)
+
+
+def _needs_probabilities(gate: Gate) -> bool:
+    metric: Metric | None = getattr(gate, "metric", None)
+    return metric is not None and metric.needs_probabilities
 
 
 def _kept(gate: Gate, evidence: Evidence, before: dict[str, Any] | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import polars as pl
 from everloop.deploy.checked import changed, check_beside, check_task
 from everloop.deploy.rollouts import Do, Rollout, Wish, no_rollout
 from everloop.errors import Conflict, NotFound, Unavailable, invalid
+from everloop.loop.alerts import LoopAlerts
 from everloop.loop.causes import why
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.1
 
 
-class Loop:
+class Loop(LoopAlerts):
     """One declared loop of a project.
 
     Every method that changes something makes a cycle and returns it; with ``wait=False`` the

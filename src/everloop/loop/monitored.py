@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from everloop.data.addresses import check_address
 from everloop.durations import seconds
-from everloop.errors import invalid
+from everloop.errors import InvalidInput, invalid
 from everloop.extensions import (
     Registry,
     controls,
@@ -16,7 +17,7 @@ from everloop.extensions import (
 )
 from everloop.monitor.alerting.rules import check_alerts
 from everloop.monitor.spans import check_window
-from everloop.monitor.spec import HealthSpec, MonitorSpec
+from everloop.monitor.spec import HealthSpec, MonitorSpec, SourceSpec
 
 
 def check_monitor(monitor: MonitorSpec) -> None:
@@ -36,10 +37,29 @@ def check_monitor(monitor: MonitorSpec) -> None:
         raise invalid("monitor.min_effect", monitor.min_effect, "a number from 0 to 1")
     if monitor.min_rows < 1:
         raise invalid("monitor.min_rows", monitor.min_rows, "1 or more")
+    if monitor.silence:
+        seconds(monitor.silence, "monitor.silence")
+    if monitor.source is not None:
+        _check_source(monitor.source)
     _check_drift(monitor)
     check_alerts(monitor)
     if monitor.health is not None:
         _check_health(monitor.health)
+
+
+def _check_source(source: SourceSpec) -> None:
+    seconds(source.every, "monitor.source.every")
+    seconds(source.late, "monitor.source.late")
+    if not source.address and source.labels is None:
+        raise invalid("monitor.source.address", "", "where predictions or labels are logged")
+    for field, one in (("monitor.source", source), ("monitor.source.labels", source.labels)):
+        if one is not None and one.address:
+            try:
+                check_address(one.address, one.query)
+            except InvalidInput as error:  # it speaks of the training data
+                said = error.message.replace("data.source", f"{field}.address")
+                said = said.replace("data.query", f"{field}.query")
+                raise InvalidInput(said, code=error.code, path=field, fix=error.fix) from None
 
 
 def _check_health(health: HealthSpec) -> None:

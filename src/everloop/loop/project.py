@@ -33,6 +33,7 @@ from everloop.monitor.health import HealthStore
 from everloop.monitor.importing import Importer
 from everloop.monitor.keeping import LogKeeper
 from everloop.monitor.log import PredictionLog
+from everloop.monitor.marks import MarkStore
 from everloop.monitor.quality.expectations import parse_expectations
 from everloop.monitor.receiving import Receiver
 from everloop.monitor.spec import MonitorSpec
@@ -88,6 +89,7 @@ class Project:
         self.cycles = CycleStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
         self.importer = Importer(self.db, self.blobs)
+        self.marks = MarkStore(self.db)
         self.windows = WindowStore(self.db)
         self.receiver = Receiver(self.db, self.state / "log")
         self.log_keeper = LogKeeper(self.db, self.blobs, self.events)

@@ -27,6 +27,8 @@ from everloop.loop.graphs import graph_of
 from everloop.loop.located import FETCHED, located
 from everloop.loop.own_code import code_files, is_code, schema_of, trusted
 from everloop.loop.project import Project
+from everloop.loop.watching import REFERENCE
+from everloop.monitor.profile import profile
 from everloop.registry.models import ModelVersion
 from everloop.registry.names import check_model_name
 from everloop.store.clock import now_ms
@@ -168,7 +170,10 @@ def _background(
     if fence is not None:
         fence.check("data", how.data)
     rows = conform(read_table(how.data, project.dir), schema)
-    return {BACKGROUND: background_rows(encode(rows, schema))}
+    return {
+        BACKGROUND: background_rows(encode(rows, schema)),
+        REFERENCE: profile(rows, schema).to_json(),
+    }
 
 
 def _kept(

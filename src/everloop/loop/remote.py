@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +13,6 @@ import httpx
 import msgspec
 import polars as pl
 
-from everloop.data.streams import open_table
 from everloop.deploy.attribution import Explanation
 from everloop.deploy.rollouts import Do, Rollout, no_rollout
 from everloop.deploy.serving.standing import Standing
@@ -25,6 +23,7 @@ from everloop.evaluate.explain.importance import Importance
 from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.following import Progress, follow
+from everloop.loop.remote_alerts import RemoteAlerts, send_labels
 from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
 from everloop.monitor.cause.found import Cause
@@ -37,7 +36,6 @@ from everloop.tracking.client.remote import error_of
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.3
-PIECE = 50_000  # rows of labels in a request
 
 
 class Server:
@@ -111,19 +109,8 @@ class Server:
         return msgspec.convert(found.get("planes", []), list[Standing])
 
     def feedback(self, source: Path, endpoint: str | None, columns: dict[str, str | None]) -> Fed:
-        """Send the labels of a file of this machine, some ten thousand rows at a time."""
-        name = endpoint or self.loop().endpoint
-        given = {key: value for key, value in columns.items() if value is not None}
-        fed = Fed()
-        text = [columns["id"] or "id"]
-        table = open_table(str(source), Path.cwd(), text)
-        for rows in table.batches(table.names(), rows=PIECE):
-            body = io.BytesIO()
-            rows.write_parquet(body)
-            path = f"/endpoints/{name}/feedback"
-            sent = self.call("POST", path, Fed, params=given, content=body.getvalue())
-            fed = fed.plus(sent)
-        return fed
+        """Send the labels of a file of this machine."""
+        return send_labels(self, source, endpoint or self.loop().endpoint, columns)
 
     def loop(self, name: str | None = None) -> RemoteLoop:
         """The loop called ``name``, or the only one."""
@@ -159,7 +146,7 @@ def _as_json(rows: pl.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-class RemoteLoop:
+class RemoteLoop(RemoteAlerts):
     """One loop of a server; the methods are those of the local loop."""
 
     def __init__(self, server: Server, name: str) -> None:

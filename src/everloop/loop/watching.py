@@ -21,8 +21,9 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.hiding import profile_as_logged, schema_as_logged
 from everloop.loop.judging import judging_of
-from everloop.loop.losses import tell_damage, tell_losses
+from everloop.loop.losses import tell_clock, tell_damage, tell_losses, tell_unread
 from everloop.loop.project import Project
+from everloop.loop.sources import read_sources
 from everloop.loop.steps import PLANS
 from everloop.memory import give_back
 from everloop.monitor.estimation.heldout import HELD_OUT, HeldOut, read_held_out
@@ -37,6 +38,10 @@ from everloop.update.decide import Decision, decide, needs_probe
 from everloop.update.situation import Situation, gather
 
 REFERENCE = "profile.json"
+UNKNOWN = (
+    "No update: the champion was made elsewhere, and nothing says what its rows are like. "
+    "everloop register with --data does."
+)
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -79,11 +84,17 @@ def look(project: Project, declaration: Declaration, actor: str | None) -> Looke
 def _look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
     newest = project.cycles.page(declaration.name, limit=1)
     champion = project.champion(declaration.name)
-    if champion is None or not newest:
+    if champion is None:
         return Looked(0, [], Decision("none", "No update: there is no champion yet."))
-    shipped = project.log.ship()
+    read = read_sources(project, declaration, force=actor is None)
+    if read.error is not None:
+        tell_unread(project, declaration, read.error)
+    shipped = project.log.ship() + read.logged.new + read.fed.new
     tell_losses(project, declaration)
     tell_damage(project, declaration)
+    tell_clock(project, declaration)
+    if REFERENCE not in champion.files:
+        return Looked(shipped, [], Decision("none", UNKNOWN))
     reference = reference_of(project, champion, declaration.monitor.log)
     project.watch.tick(
         declaration.endpoint,
@@ -112,7 +123,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
     decision = decide(situation, declaration.update)
     alerts = _new_alerts(project, declaration, situation)
     cycle = None
-    if actor is not None and newest[0].finished is not None:
+    if actor is not None and newest and newest[0].finished is not None:
         acting = _Acting(project, declaration, champion, situation, actor, newest[0].number)
         cycle = _act(acting, decision)
     return Looked(shipped, alerts, decision, cycle)

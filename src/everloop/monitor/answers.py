@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
 from everloop.monitor.episodes import follow
+from everloop.monitor.gauges import MetricFunction
 from everloop.monitor.inputs import feature_frame
 from everloop.monitor.judging import Judging
 from everloop.monitor.labels import answer_codes, present
@@ -63,7 +65,8 @@ def measure_window(
     assert scoring.spec.performance is not None
     level = chain.spending.level(scoring.spec.false_alarm_rate)
     tolerance = scoring.spec.performance.tolerance
-    found = measure(y, rows.pred, rows.proba, baseline, scoring.score, level, tolerance)
+    baseline, score = as_told(scoring, baseline, rows)
+    found = measure(y, rows.pred, rows.proba, baseline, score, level, tolerance)
     alerts: list[Alert] = []
     if not window.quarantined:
         lost = {"performance": found.loss} if found.worse else {}
@@ -75,6 +78,30 @@ def measure_window(
     done |= {"state": "done", "level": level, "chain": msgspec.to_builtins(chain)}
     done |= scoring.judging.labelled(rows.frame, rows.y, rows.pred, rows.proba, scoring.schema)
     return done, len(y), alerts
+
+
+def as_told(scoring: Scoring, baseline: Baseline, rows: ScoredRows) -> tuple[Baseline, Score]:
+    """What the rows are scored by: of answers without probabilities, which another server may
+    have logged, the first metric that does without and was measured at the test."""
+    own = scoring.judging.gauge(baseline.metric)
+    if rows.proba is not None or own is None or not own.needs_probabilities:
+        return baseline, scoring.score
+    for gauge in scoring.judging.gauges:
+        was = gauge.tested
+        if gauge.needs_probabilities or was is None or None in (was.value, was.low, was.high):
+            continue
+        sign = 1.0 if gauge.greater_is_better else -1.0
+        value, *ends = (sign * float(x or 0.0) for x in (was.value, was.low, was.high))
+        return Baseline(gauge.name, value, min(ends), max(ends)), partial(
+            _signed, gauge.function, sign
+        )
+    return baseline, scoring.score
+
+
+def _signed(
+    function: MetricFunction, sign: float, y: Any, pred: Any, proba: Floats | None
+) -> float:
+    return sign * function(y, pred, proba)
 
 
 def scored_rows(

@@ -152,6 +152,8 @@ class Expecting:
         if len(answered.y) < self.spec.min_rows:
             need = self.spec.min_rows
             return f"not enough evidence: {len(answered.y)} answered rows, {need} needed"
+        if answered.proba is None and held.proba is not None:
+            return "not enough evidence: the answers were logged without probabilities"
         if len(held) < LEAST_HELD or (held.proba is None) != (answered.proba is None):
             return f"not enough evidence: {len(held)} held-out rows, {LEAST_HELD} needed"
         rows = Rows(held.encode(answered.frame, self.schema), answered.pred, answered.proba)

@@ -18,7 +18,7 @@ from everloop.data.schema import Schema
 from everloop.errors import invalid, nearest
 from everloop.monitor.feedback import SKEW_MS
 from everloop.monitor.parts import FEATURE, prediction_frame
-from everloop.monitor.payloads import ID, TIME, answered, asked
+from everloop.monitor.payloads import ID, TIME, UNSEEN, answered, asked
 
 Layout = Literal["table", "mlflow"]
 
@@ -55,8 +55,7 @@ def log_rows(
     Raises :class:`~everloop.errors.InvalidInput` for a column that is not there.
     """
     ids = _column(table, "id", columns.id, schema.id or "id").cast(pl.String)
-    when = as_instant(_column(table, "time", columns.time, schema.time or "time"))
-    times = when.dt.timestamp("ms")
+    times = times_of(_column(table, "time", columns.time, schema.time or "time"))
     answers = _column(table, "prediction", columns.prediction, "prediction")
     versions = pl.repeat(version, table.height, eager=True, dtype=pl.Int64)
     if columns.version:
@@ -79,6 +78,13 @@ def log_rows(
     shaped = pl.concat([prediction_frame([]).drop("y"), kept], how="diagonal_relaxed")
     counted = Logged(table.height, kept.height, 0, int(future.sum()), int(empty.sum()))
     return shaped, counted
+
+
+def times_of(column: pl.Series) -> pl.Series:
+    """Instants in ms; text files are read so that their whole numbers come as floats."""
+    if column.dtype.is_float():
+        column = column.cast(pl.Int64, strict=False)
+    return as_instant(column).dt.timestamp("ms")
 
 
 def from_inference_table(table: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, Columns]:
@@ -130,6 +136,7 @@ def _features(table: pl.DataFrame, columns: Columns, schema: Schema) -> list[tup
         if column not in table.columns:
             raise _unknown(f"features.{name}", column, table.columns)
     pairs = [(name, columns.features.get(name, name)) for name in schema.names]
+    pairs += [(name, name) for name in table.columns if name.startswith(UNSEEN)]
     return [(name, column) for name, column in pairs if column in table.columns]
 
 

@@ -37,7 +37,7 @@ class Gauge:
     """One metric.
 
     ``bounds`` are its smallest and largest possible value; ``tested`` what it was on the
-    champion's held-out rows.
+    champion's held-out rows. One that ``needs_probabilities`` has no value without.
     """
 
     name: str
@@ -45,12 +45,13 @@ class Gauge:
     greater_is_better: bool = True
     bounds: tuple[float | None, float | None] = (None, None)
     tested: Interval | None = None
+    needs_probabilities: bool = False
 
     def value(
         self, y: NDArray[Any], pred: NDArray[Any], proba: NDArray[np.float64] | None
     ) -> float:
         """The metric; NaN for rows that it cannot judge."""
-        if not len(y):
+        if not len(y) or (self.needs_probabilities and proba is None):
             return math.nan
         try:
             found = float(self.function(y, pred, proba))

@@ -23,7 +23,7 @@ from everloop.monitor.labels import answer_codes
 from everloop.monitor.likeness import Likeness
 from everloop.monitor.multivariate.matrix import matrices
 from everloop.monitor.parts import FEATURE
-from everloop.monitor.profile import Floats, Profile, label_counts, profile
+from everloop.monitor.profile import Floats, NumberSketch, Profile, label_counts, profile
 from everloop.monitor.quality._base import Fault
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, alert_id
@@ -145,7 +145,16 @@ def profile_rows(rows: pl.DataFrame, schema: Schema, reference: Profile | None =
     frame, answers = feature_frame(rows, schema), answers_of(rows, schema)
     if reference is None:
         return profile(frame, schema, answers)
-    return profile_against(frame, schema, reference, answers)
+    told = None if _says_less(rows, schema, reference) else answers
+    return profile_against(frame, schema, reference, told)
+
+
+def _says_less(rows: pl.DataFrame, schema: Schema, reference: Profile) -> bool:
+    """Whether rows from elsewhere have classes alone where the reference is of probabilities."""
+    before = reference.prediction
+    if schema.task != "binary" or not isinstance(before, NumberSketch):
+        return False
+    return not {0.0, 1.0}.issuperset(before.points) and rows["p"].null_count() == rows.height
 
 
 def feature_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:

@@ -28,6 +28,7 @@ from everloop.monitor.halves import Halves
 from everloop.monitor.labels import label_codes, target_column
 from everloop.monitor.parts import (
     FEATURE,
+    STRAY,
     feedback_frame,
     from_parquet,
     label_values,
@@ -177,6 +178,32 @@ class PredictionLog:
         none = pl.DataFrame(schema={"id": pl.String, "at": pl.Int64})
         rows = by_time(pl.concat([none, *found]), "at")
         return rows.filter(rows["id"].is_first_distinct())
+
+    def unknown(self, endpoint: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Those of ``rows`` (of a part, one or more) whose id and time no row of the log has."""
+        rows = rows.unique(["id", "time"], keep="first", maintain_order=True)
+        times = rows["time"].to_numpy()
+        selection = Selection(int(times.min()), int(times.max()) + 1, meta=("id", "time"))
+        parts = self._overlapping(endpoint, selection)
+        known = [selection.read(self._read(part), features=False) for part in parts]
+        if not known:
+            return rows
+        have = pl.concat(known).select("id", pl.col("time").cast(pl.Int64))
+        return rows.join(have, on=["id", "time"], how="anti", maintain_order="left")
+
+    def strays(self, endpoint: str, start: int, end: int) -> dict[str, int]:
+        """Columns that no feature has -> how many rows came with them."""
+        found: dict[str, int] = {}
+        for part in self._overlapping(endpoint, Selection(start, end)):
+            rows = pl.scan_parquet(io.BytesIO(self._read(part)))
+            names = [n for n in rows.collect_schema().names() if n.startswith(STRAY)]
+            if names:
+                inside = rows.filter(pl.col("time").is_between(start, end, closed="left"))
+                (counts,) = inside.select(pl.col(names).count()).collect().to_dicts()
+                for name, count in counts.items():
+                    bare = name.removeprefix(STRAY)
+                    found[bare] = found.get(bare, 0) + count
+        return found
 
     def misfits(
         self, endpoint: str, start: int, end: int, schema: Schema

@@ -21,6 +21,7 @@ import polars as pl
 from everloop.data.segments import FeedbackRecord, PredictionRecord
 
 FEATURE = "x."
+STRAY = FEATURE + "?"  # before the name of a column that is no feature: of it only that it came
 MILLIS = pl.Datetime("ms")
 _json = msgspec.json.Encoder()
 

@@ -19,6 +19,8 @@ from everloop.data.schema import Schema
 ANSWERS = ("prediction", "predict", "predictions", "label", "class", "y", "value")
 SHARES = ("probabilities", "probability", "predict_proba", "proba", "scores", "score", "p")
 ID, TIME = "(id)", "(time)"  # under these a row has its own
+UNSEEN = "?"  # before the name of a column that is no feature: of it only that it came
+MOST_UNSEEN = 100
 _json = msgspec.json.Decoder()
 
 
@@ -30,7 +32,7 @@ class Said(NamedTuple):
 
 
 def asked(body: Any, schema: Schema) -> list[dict[str, Any]]:
-    """The rows of a request: the schema's features that it has, and its own id and time."""
+    """The rows of a request: the schema's features, its own id and time, what else it has."""
     sent = _object(body)
     split = _object(sent.get("dataframe_split"))
     rows: Any = sent.get("dataframe_records") or sent.get("instances") or sent.get("inputs") or []
@@ -74,7 +76,10 @@ def _row(row: Any, schema: Schema) -> dict[str, Any]:
     for key, name in ((ID, schema.id), (TIME, schema.time)):
         if name is not None and (own := _inside(plain, name)) is not None:
             found[key] = own
-    return found
+    tops = {name.partition(".")[0] for name in schema.names}
+    known = {*schema.names, *tops, schema.id, schema.time, schema.target, schema.group}
+    unseen = [name for name in plain if name not in known]
+    return found | dict.fromkeys((f"{UNSEEN}{name}" for name in unseen[:MOST_UNSEEN]), True)
 
 
 def _inside(row: dict[str, Any], name: str) -> Any:

@@ -43,6 +43,7 @@ def row_faults(
             end=span[1],
             before=_counts(alike),
             misfits=lambda: log.misfits(endpoint, *span, schema),
+            strays=lambda: log.strays(endpoint, *span),
         )
         found: dict[str, Fault] = {}
         for _, kind in quality_checks:

@@ -44,6 +44,33 @@ class RuleSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     channels: tuple[str, ...] = ()  # names of [monitor.channels]
 
 
+class LabelSourceSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Labels that come elsewhere, read as they come."""
+
+    address: str  # as data.source, or a folder
+    query: str | None = None  # the SQL that reads a database
+    id: str = ""  # the column of ids; the loop's, or id, unless given
+    label: str = ""  # the column of labels; label, or the target, unless given
+    time: str = ""  # the column that says when a label came; now unless given
+
+
+class SourceSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Predictions that are logged elsewhere, read as they come."""
+
+    address: str = ""  # as data.source, or a folder; empty where only labels come so
+    query: str | None = None  # the SQL that reads a database
+    layout: Literal["table", "mlflow"] = "table"  # mlflow: an inference table
+    id: str = ""  # the column of ids; the loop's unless given
+    time: str = ""  # the column of times; the loop's unless given
+    prediction: str = "prediction"  # the column of answers
+    probability: str = ""  # of the last class, or a list with that of every class
+    version: str = ""  # the column of the model's version; the champion's unless given
+    features: dict[str, str] = {}  # feature = column, where their names differ
+    every: str = "1m"  # time between two looks
+    late: str = "1h"  # how much later than newer ones rows of a known file or a database may come
+    labels: LabelSourceSpec | None = None  # where labels come
+
+
 class HealthSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What an endpoint must keep to as a service; windows are of the clock."""
 
@@ -77,6 +104,8 @@ class MonitorSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     min_effect: float = 0.1  # from 0 to 1; a smaller drift is told, but calls for no update
     min_rows: int = 100  # a smaller window is "not enough evidence"
     health: HealthSpec | None = HealthSpec()
+    source: SourceSpec | None = None  # where predictions are logged that everloop does not serve
+    silence: str = ""  # how long no rows may come; twice the longest gap there was unless given
     alerts: tuple[RuleSpec, ...] = ()  # who is told of what
     channels: dict[str, dict[str, Any]] = {}  # by name: kind, and what that kind needs
 

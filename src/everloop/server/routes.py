@@ -33,10 +33,11 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.direct import Promoted
 from everloop.loop.kserve import Taken
 from everloop.loop.watching import Looked
-from everloop.monitor.alerting.desk import AlertDetail
+from everloop.monitor.alerting.desk import AlertDetail, ChannelTested
 from everloop.monitor.alerting.silences import Silence
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.feedback import Fed
+from everloop.monitor.foreign import Logged
 from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.receiving import Size
 from everloop.monitor.window_report import WindowReport
@@ -379,6 +380,9 @@ SERVING = (
     Route("POST", ENDPOINT + "/feedback", feeding.feedback, "write",
           "Bring a table of labels: CSV, Parquet, JSON lines or a JSON list", body=bytes,
           answer=Fed, query=feeding.COLUMNS, raw=True, slow=True),
+    Route("POST", ENDPOINT + "/log", feeding.log, "write",
+          "Bring a table of predictions that something else made, in the same forms", body=bytes,
+          answer=Logged, query=feeding.LOG, raw=True, slow=True),
     Route("POST", ENDPOINT + "/kserve", kserve.take_events, "write",
           "Requests and responses that KServe's payload logger sends as CloudEvents", body=bytes,
           answer=Taken, query=kserve.QUERY, raw=True),
@@ -405,7 +409,7 @@ ALERTS = (
           slow=True),
     Route("GET", V1 + "/alert-deliveries", alerts.deliveries, "read",
           "What was told to channels, or waits, or failed", answer=Page,
-          query=("state", *KEYSET)),
+          query=("endpoint", "state", *KEYSET)),
     Route("GET", V1 + "/silences", alerts.silences, "read", "Silences, the last to end first",
           answer=Page, query=("limit",)),
     Route("POST", V1 + "/silences", alerts.silence, "write",
@@ -416,7 +420,7 @@ ALERTS = (
     Route("GET", LOOP + "/channels", alerts.channels, "read",
           "The channels that a loop declares, without their secrets", answer=OBJECT),
     Route("POST", LOOP + "/channels/{channel}/test", alerts.test, "admin",
-          "Send a test to a channel now", answer=alerts.ChannelTested, slow=True),
+          "Send a test to a channel now", answer=ChannelTested, slow=True),
 )
 MOVES = (
     Route("GET", V1 + "/imports", moves.imports, "admin", "Imports, newest first", answer=Page,

@@ -69,11 +69,14 @@ class DeliveryStore:
         incident: str | None = None,
         before: tuple[int, str] | None = None,
         limit: int = 100,
+        endpoint: str | None = None,
     ) -> list[AlertDelivery]:
         """The newest first; ``incident`` leaves those that tell of it."""
         query = sa.select(alert_deliveries).order_by(_D.created.desc(), _D.id)
         if state is not None:
             query = query.where(_D.state == state)
+        if endpoint is not None:
+            query = query.where(_D.endpoint == endpoint)
         if incident is not None:
             query = query.where(_D.payload.contains(f'"id":"{incident}"', autoescape=True))
         if before is not None:

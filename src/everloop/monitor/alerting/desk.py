@@ -21,7 +21,6 @@ from everloop.monitor.alerting.rules import named
 from everloop.monitor.alerting.silences import Silence, SilenceStore
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, WindowStore
-from everloop.registry.webhooks.records import Outcome
 from everloop.store.clock import now_ms
 from everloop.store.events import EventLog
 
@@ -40,6 +39,14 @@ class AlertDetail(msgspec.Struct, frozen=True, kw_only=True):
     line: AlertLine
     alerts: list[Alert]
     deliveries: list[AlertDelivery]
+
+
+class ChannelTested(msgspec.Struct, frozen=True):
+    """What came of a test; ``error`` holds no secret."""
+
+    ok: bool
+    status: int | None
+    error: str | None
 
 
 class AlertDesk:
@@ -91,7 +98,7 @@ class AlertDesk:
             deliveries=self.deliveries.page(incident=found.id),
         )
 
-    def test(self, endpoint: str, channel: str) -> Outcome:
+    def test(self, endpoint: str, channel: str) -> ChannelTested:
         """Send a test to a channel now. Raises NotFound for one that is not declared."""
         declared = self.channels(endpoint)
         if channel not in declared:
@@ -102,7 +109,8 @@ class AlertDesk:
                 code="no_channel", path="channel", got=channel[:64],
                 fix=f'Did you mean "{guess}"?' if guess else None,
             )  # fmt: skip
-        return tested(declared[channel], channel, endpoint, self.around)
+        outcome = tested(declared[channel], channel, endpoint, self.around)
+        return ChannelTested(outcome.ok, outcome.status, outcome.error)
 
 
 def declared_channels(spec: MonitorSpec) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from everloop.monitor.alerting.silences import Silence, SilenceStore
 from everloop.monitor.alerting.standing import stand, there
 from everloop.monitor.episodes import QUIET
 from everloop.monitor.health import Health, HealthStore
+from everloop.monitor.marks import MarkStore
+from everloop.monitor.rhythm import SILENCE
 from everloop.monitor.spans import clock_width
 from everloop.monitor.spec import MonitorSpec, RuleSpec
 from everloop.monitor.windows import Alert, Window, WindowStore, read_alert
@@ -40,6 +42,7 @@ class Router:
         self.silences = silences
         self.incidents = IncidentStore(windows.db)
         self.health = HealthStore(windows.db)
+        self.marks = MarkStore(windows.db)
 
     def look(self, endpoint: str, spec: MonitorSpec, now: int | None = None) -> int:
         """Take in new alerts, end what is over, and queue what is to be told; returns how much."""
@@ -54,8 +57,12 @@ class Router:
             oldest = min((one.since for one in known.values()), default=at)
             windows = self.windows.since(endpoint, oldest - 1)
             health = self.health.page(endpoint, limit=HEALTH)[::-1]
+            arrived = self.marks.arrived(endpoint) or 0
             standing = [
-                _stood(one, windows, health, raised[one.id], spec, at) for one in known.values()
+                _over(one, at)
+                if one.feature == SILENCE and arrived > one.opened
+                else _stood(one, windows, health, raised[one.id], spec, at)
+                for one in known.values()
             ]
             told = _Telling(conn, spec, silences, at)
             after = told.tell(standing)
@@ -138,11 +145,18 @@ def _stood(
     else:
         seen = [(w.start, there(one, w, raised)) for w in windows if w.start >= one.since]
     found = stand(one.since, seen)
-    over = found.over or (one.kind in CLOCKED and now >= found.last + _patience(one, spec))
+    lasts = one.feature == SILENCE  # until rows come
+    over = found.over or (
+        one.kind in CLOCKED and not lasts and now >= found.last + _patience(one, spec)
+    )
     return msgspec.structs.replace(
         one, last=found.last, windows=max(found.windows, one.windows),
         state="resolved" if over else "open", resolved=now if over else None,
     )  # fmt: skip
+
+
+def _over(one: Incident, now: int) -> Incident:
+    return msgspec.structs.replace(one, state="resolved", resolved=one.resolved or now)
 
 
 def _patience(one: Incident, spec: MonitorSpec) -> int:

@@ -11,6 +11,7 @@ from everloop.monitor.quality import (
     stuck,
     type_change,
     unit_change,
+    unseen_columns,
     volume,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "stuck",
     "type_change",
     "unit_change",
+    "unseen_columns",
     "volume",
 ]

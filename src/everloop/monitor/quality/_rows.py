@@ -32,6 +32,7 @@ class WindowRows(NamedTuple):
     start, end : of the window, in ms.
     before : ``(start, rows)`` of sound windows before it, newest first.
     misfits : on demand, feature -> how many values are of another kind, and some of them.
+    strays : on demand, column that is no feature -> how many rows came with it.
     """
 
     ids: pl.Series
@@ -42,6 +43,7 @@ class WindowRows(NamedTuple):
     end: int
     before: list[tuple[int, int]]
     misfits: Callable[[], dict[str, tuple[int, list[str]]]]
+    strays: Callable[[], dict[str, int]] = dict
 
 
 class RowsCheck(QualityCheck):

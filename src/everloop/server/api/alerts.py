@@ -9,7 +9,7 @@ import msgspec
 from everloop.durations import milliseconds
 from everloop.errors import invalid
 from everloop.loop.loop import loop_at
-from everloop.monitor.alerting.desk import AlertDetail, declared_channels
+from everloop.monitor.alerting.desk import AlertDetail, ChannelTested, declared_channels
 from everloop.monitor.alerting.silences import Silence
 from everloop.monitor.cause.found import Cause
 from everloop.server.api.loops import loop_named
@@ -28,14 +28,6 @@ class SilenceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoint: str = "*"
     kind: str = "*"
     feature: str = "*"
-
-
-class ChannelTested(msgspec.Struct, frozen=True):
-    """What came of a test; ``error`` holds no secret."""
-
-    ok: bool
-    status: int | None
-    error: str | None
 
 
 def listing(call: Call) -> Page:
@@ -60,7 +52,7 @@ def cause(call: Call) -> Cause:
 def deliveries(call: Call) -> Page:
     limit = call.limit()
     found = call.project.alerts.deliveries.page(
-        _word(call, "state", SENT), None, call.before_pair(), limit
+        _word(call, "state", SENT), None, call.before_pair(), limit, call.query.get("endpoint")
     )
     return page(found, limit, "created", "id")
 
@@ -91,8 +83,7 @@ def channels(call: Call) -> dict[str, Any]:
 
 def test(call: Call) -> ChannelTested:
     endpoint = loop_named(call).endpoint
-    outcome = call.project.alerts.test(endpoint, call.path["channel"])
-    return ChannelTested(outcome.ok, outcome.status, outcome.error)
+    return call.project.alerts.test(endpoint, call.path["channel"])
 
 
 def _word(call: Call, name: str, known: tuple[str, ...]) -> str | None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from everloop.data.sources import read_table
 from everloop.errors import invalid
 from everloop.loop.feeding import Feeder
+from everloop.loop.logging import bring
 from everloop.monitor.feedback import Fed
+from everloop.monitor.foreign import Logged
 from everloop.server.call import Call
 
 COLUMNS = ("id", "label", "time")
+LOG = ("layout", "id", "time", "prediction", "probability", "version", "feature")
 
 
 def feedback(call: Call) -> Fed:
@@ -23,6 +27,17 @@ def feedback(call: Call) -> Fed:
     feeder = Feeder(call.project, call.path["endpoint"], **columns)
     call.project.log.ship()
     return feeder.frame(table_of(bytes(call.body), feeder.id_names))
+
+
+def log(call: Call) -> Logged:
+    """The predictions in the body; ``feature=NAME=COLUMN``, more than once, gives other names."""
+    given: dict[str, Any] = {
+        name: call.query[name] for name in LOG if name in call.query and name != "feature"
+    }
+    pairs = (pair.partition("=")[::2] for pair in call.request.query_params.getlist("feature"))
+    text = [name for name in (given.get("id"), "id") if name]
+    rows = table_of(bytes(call.body), text)
+    return bring(call.project, rows, endpoint=call.path["endpoint"], features=dict(pairs), **given)
 
 
 def table_of(body: bytes, text: Collection[str] = ()) -> pl.DataFrame:
