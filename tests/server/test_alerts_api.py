@@ -82,7 +82,7 @@ def test_a_silence_is_made_and_taken_back(client: Client, alert: str, project: P
 
 def test_the_pages_show_it_and_take_a_silence(connect: Connect, alert: str) -> None:
     client = connect()
-    for page in ("/alerts", f"/alerts/{alert}"):
+    for page in ("/alerts", f"/alerts/{alert}", "/alerts/rules"):
         shown = client.get(page, headers=HTML)
         assert shown.status_code == 200
         assert "<script" not in shown.text and "&lt;script&gt;" in shown.text
@@ -100,6 +100,20 @@ def test_the_pages_show_it_and_take_a_silence(connect: Connect, alert: str) -> N
     assert client.post("/alerts", data=back).status_code == 303
     assert client.get("/alerts.json").json()["silences"] == []
     assert client.post("/alerts", data={"do": "shout"}).status_code == 422
+
+
+def test_the_page_of_rules_sends_a_test(connect: Connect, alert: str) -> None:
+    client = connect()
+    page = client.get("/alerts/rules.json").json()
+    ((name, rule),) = page["loops"][0]["rules"]
+    assert (name, rule["channels"]) == ("all", ["log"])
+    assert [one["state"] for one in page["deliveries"]] == ["sent"]
+    form = {"do": "test", "loop": "flights", "channel": "log"}
+    foreign = {"origin": "http://evil.example"}
+    assert client.post("/alerts/rules", data=form, headers=foreign).status_code == 403
+    assert "log of flights took the test" in client.post("/alerts/rules", data=form).text
+    for wrong, status in (({"channel": "lo"}, 404), ({"loop": "f"}, 404), ({"do": "x"}, 422)):
+        assert client.post("/alerts/rules", data=form | wrong).status_code == status
 
 
 def test_what_it_came_from_is_shown_once_found(

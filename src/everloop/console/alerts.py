@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from everloop.errors import NotFound
@@ -9,9 +11,16 @@ from everloop.loop.causes import kept_cause
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
 from everloop.monitor.alerting.deliveries import AlertDelivery
-from everloop.monitor.alerting.desk import AlertDetail, AlertLine
+from everloop.monitor.alerting.desk import (
+    AlertDetail,
+    AlertLine,
+    ChannelTested,
+    declared_channels,
+)
+from everloop.monitor.alerting.rules import named
 from everloop.monitor.alerting.silences import Silence
 from everloop.monitor.cause.found import Cause
+from everloop.monitor.spec import RuleSpec
 from everloop.store.clock import now_ms
 
 ALERTS, SILENCES, DELIVERIES = 50, 20, 20
@@ -60,6 +69,47 @@ def read_alerts_page(
         stuck=[*desk.deliveries.page("failed", limit=DELIVERIES), *(w for w in waiting if w.error)],
         before=f"{last.opened}.{last.id}" if last else None,
     )
+
+
+class LoopRules(msgspec.Struct, frozen=True):
+    """Who is told of what of a loop: its rules by name, and its channels without their secrets."""
+
+    loop: str
+    endpoint: str
+    rules: list[tuple[str, RuleSpec]]
+    channels: dict[str, Any]
+
+
+class RulesPage(msgspec.Struct, frozen=True):
+    """The page, and the JSON at ``/alerts/rules.json``.
+
+    ``silences`` are those that are over too; ``tested`` is what came of a test that was just sent,
+    by the loop's and the channel's name.
+    """
+
+    at: int
+    loops: list[LoopRules]
+    deliveries: list[AlertDelivery]
+    silences: list[Silence]
+    tested: tuple[str, str, ChannelTested] | None = None
+
+
+def read_rules_page(
+    project: Project, tested: tuple[str, str, ChannelTested] | None = None
+) -> RulesPage:
+    """The rules, channels, deliveries and silences of a project."""
+    desk = project.alerts
+    loops = []
+    for name in project.cycles.loop_names():
+        declared = project.cycles.declaration(name)
+        spec = declared.monitor
+        loops.append(
+            LoopRules(name, declared.endpoint, named(spec.alerts), declared_channels(spec))
+        )
+    return RulesPage(
+        now_ms(), loops, desk.deliveries.page(limit=DELIVERIES), desk.silences.page(SILENCES),
+        tested,
+    )  # fmt: skip
 
 
 def read_alert_page(project: Project, id: str) -> AlertPage:

@@ -17,12 +17,14 @@ from everloop.console.traffic import (
 from everloop.deploy.endpoints import Endpoint
 from everloop.deploy.rollouts import Rollout
 from everloop.loop.project import Project
+from everloop.monitor.alerting.desk import AlertLine
 from everloop.monitor.health import Health
 from everloop.monitor.windows import Window
 from everloop.store.clock import now_ms
 
 ROLLOUTS = 12
 HEALTH = 12
+ALERTS = 12
 WINDOWS = 12
 
 
@@ -57,7 +59,7 @@ class EndpointPage(msgspec.Struct, frozen=True):
 
     ``traffic`` is what this machine's data plane counts, None while it is away; ``trial`` the
     rollout that is under way, and ``rollouts`` the newest ones that are over; ``health`` are the
-    newest windows of it as a service.
+    newest windows of it as a service, ``alerts`` what goes on.
     """
 
     at: int
@@ -69,6 +71,7 @@ class EndpointPage(msgspec.Struct, frozen=True):
     rollouts: list[RolloutLine]
     windows: list[WindowLine]
     health: list[Health]
+    alerts: list[AlertLine] = []
 
 
 def read_endpoint(project: Project, name: str, traffic: Mapping[str, Traffic]) -> EndpointPage:
@@ -85,6 +88,7 @@ def read_endpoint(project: Project, name: str, traffic: Mapping[str, Traffic]) -
         trial=next((trial_of(project, one) for one in rollouts if not one.over), None),
         rollouts=[_line(one) for one in rollouts if one.over],
         health=project.health.page(name, limit=HEALTH),
+        alerts=project.alerts.page(name, "open", limit=ALERTS),
         windows=[_window(one) for one in project.windows.page(name, limit=WINDOWS)],
     )
 

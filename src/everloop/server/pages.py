@@ -10,7 +10,14 @@ from msgspec.structs import replace
 from starlette.responses import RedirectResponse, Response
 
 from everloop.console import assets
-from everloop.console.alerts import AlertPage, AlertsPage, read_alert_page, read_alerts_page
+from everloop.console.alerts import (
+    AlertPage,
+    AlertsPage,
+    RulesPage,
+    read_alert_page,
+    read_alerts_page,
+    read_rules_page,
+)
 from everloop.console.cycle import CyclePage, read_cycle
 from everloop.console.endpoint import EndpointPage, read_endpoint
 from everloop.console.models import ModelPage, ModelsPage, read_model_page, read_models_page
@@ -123,6 +130,29 @@ def hush(call: Call) -> Response:
     return RedirectResponse("/alerts", 303)
 
 
+def rules(call: Call) -> Response:
+    return _page("rules.html", rules_json(call))
+
+
+def rules_json(call: Call) -> RulesPage:
+    return read_rules_page(call.project)
+
+
+def try_channel(call: Call) -> Response:
+    """The form of the page of rules: a test to a channel, and the page with what came of it."""
+    word = _word(call.body, _Trying)
+    endpoint = loop_of(call.project, word.loop).endpoint
+    outcome = call.project.alerts.test(endpoint, word.channel)
+    page = read_rules_page(call.project, (word.loop, word.channel, outcome))
+    return _page("rules.html", page)
+
+
+class _Trying(msgspec.Struct, forbid_unknown_fields=True):
+    do: Literal["test"]
+    loop: str
+    channel: str
+
+
 class _Hush(msgspec.Struct, forbid_unknown_fields=True):
     do: Literal["silence", "unsilence"]
     silence: str = ""
@@ -143,7 +173,7 @@ class _Decision(msgspec.Struct, forbid_unknown_fields=True):
     comment: Comment = ""
 
 
-W = TypeVar("W", _Steering, _Decision, _Hush)
+W = TypeVar("W", _Steering, _Decision, _Hush, _Trying)
 
 
 def _word(body: bytes, kind: type[W]) -> W:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from everloop.console.alerts import AlertPage, AlertsPage
+from everloop.console.alerts import AlertPage, AlertsPage, RulesPage
 from everloop.console.cycle import CyclePage
 from everloop.console.endpoint import EndpointPage
 from everloop.console.models import ModelPage, ModelsPage
@@ -158,6 +158,13 @@ PAGES = (
     Route("POST", "/alerts", pages.hush, "write",
           "Its form: do silence, for how long and why; or unsilence; leads to it again",
           body=bytes, raw=True, status=303, media=HTML),
+    Route("GET", "/alerts/rules.json", pages.rules_json, "read",
+          "The page of rules, channels and deliveries as JSON", answer=RulesPage),
+    Route("GET", "/alerts/rules", pages.rules, "read",
+          "The page of rules, channels, deliveries and silences", media=HTML),
+    Route("POST", "/alerts/rules", pages.try_channel, "admin",
+          "Its form: do test, loop and channel; answers with the page", body=bytes, raw=True,
+          media=HTML, slow=True),
     Route("GET", "/alerts/{alert}.json", pages.alert_json, "read", "An alert's page as JSON",
           answer=AlertPage),
     Route("GET", "/alerts/{alert}", pages.alert, "read", "An alert's page", media=HTML),
