@@ -141,7 +141,8 @@ def test_a_look_that_is_killed_is_simply_begun_again(
     assert ids(project) == list(range(30)) and stored(project) == 30
 
 
-def test_a_database_is_asked_for_what_is_new(project: Project) -> None:
+@pytest.mark.parametrize("form", ["text", "seconds", "ms"])
+def test_a_database_is_asked_for_what_is_new(project: Project, form: str) -> None:
     source = """
 [monitor.source]
 address = "sqlite:///served.db"
@@ -150,12 +151,11 @@ late = "10s"
 """
     spec = declared(project, source)
     address = f"sqlite:///{project.dir}/served.db"
-    asked: list[str] = []
+    at = pl.from_epoch("t", "ms").dt.strftime("%Y-%m-%d %H:%M:%S")
+    times = {"text": at, "seconds": pl.col("t") // 1000, "ms": pl.col("t")}
 
     def add(first: int, count: int) -> None:
-        told = rows(first, count).with_columns(
-            t=pl.from_epoch("t", "ms").dt.strftime("%Y-%m-%d %H:%M:%S")
-        )
+        told = rows(first, count).with_columns(t=times[form])
         told.write_database("served", address, if_table_exists="append")
 
     add(0, 50)
@@ -164,11 +164,11 @@ late = "10s"
     add(45, 1)  # again, with the same time
     with sqlite3.connect(project.dir / "served.db") as db:
         db.execute("update served set id = '1000' where id = '44'")  # a late row
-        db.set_trace_callback(asked.append)
+        db.execute("update served set id = '2000' where id = '3'")  # one that is too late
     assert look(project, spec) == (11, 0)
     assert ids(project) == [*range(60), 1000]
-    mark = project.marks.read("sums", "predictions", Mark)
-    assert mark.newest == T0 + 59_000
+    (seen,) = project.marks.read("sums", "predictions", Mark).parts.values()
+    assert (seen.newest, seen.form) == (T0 + 59_000, form)
 
 
 def test_what_cannot_be_read_is_told_and_the_loop_goes_on(project: Project) -> None:

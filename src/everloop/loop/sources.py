@@ -35,15 +35,26 @@ from everloop.monitor.spec import LabelSourceSpec, SourceSpec
 from everloop.store.clock import now_ms
 
 LINES = (".csv", ".tsv", ".jsonl", ".ndjson")
+MILLISECONDS = 10**11  # since 1970; smaller numbers are seconds
 SETTLED_S = 10.0  # after it a file whose last line has no end is complete all the same
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """How far a source was read: files by what tells a change, the newest time seen (ms), and
-    when it was looked at."""
+class Seen(msgspec.Struct, frozen=True):
+    """How far a file, or a database, was read.
 
-    files: dict[str, str] = {}
+    ``stamp`` tells a change of it; ``newest`` is the newest time seen (ms), of a column that holds
+    ``text``, ``zoned`` times, ``seconds`` or ``ms``.
+    """
+
+    stamp: str = ""
     newest: int | None = None
+    form: str = "text"
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far a source was read, by the addresses of its parts, and when it was looked at."""
+
+    parts: dict[str, Seen] = {}
     looked: int = 0
 
 
@@ -83,7 +94,8 @@ def _predictions(
         {name: getattr(spec, name) for name in Columns.__struct_fields__}, Columns
     )
     bringing = Bringing(project, endpoint, spec.layout, columns)
-    when = columns.time or bringing.schema.time or "time"
+    usual = "timestamp_ms" if spec.layout == "mlflow" else bringing.schema.time or "time"
+    when = columns.time or usual
     growing = _Growing(project, endpoint, "predictions", spec, spec.address, spec.query, when)
     total = Logged()
     for rows in growing.batches(every, bringing.text):
@@ -133,43 +145,65 @@ class _Growing:
         now = now_ms()
         if now - self.mark.looked < every:
             return
-        newest, files = self.mark.newest, dict(self.mark.files)
-        base = self.project.dir
-        source = of_folder(self.address, base)
-        table = open_table(source, base, text, self._query(source))
+        seen = dict(self.mark.parts)
+        source = of_folder(self.address, self.project.dir)
+        table = open_table(source, self.project.dir, text, self._query(source))
         found = table.marks() if scheme(source) in OBJECTS else table.names()
         parts = [part for part in found if self._changed(part, is_database(source))]
         for place, rows in table.placed(parts, rows=ROWS) if parts else ():
-            new, last = self._since(rows, known=parts[place].address in self.mark.files)
-            newest = last if newest is None or (last is not None and last > newest) else newest
+            name = parts[place].address
+            new, seen[name] = self._since(rows, seen.get(name, Seen()), name)
             if new.height:
                 yield new
-        files |= {part.address: _stamp(part) for part in parts}
-        self.project.marks.write(self.endpoint, self.name, Mark(files, newest, now))
+        for part in parts:
+            before = seen.get(part.address, Seen())
+            seen[part.address] = msgspec.structs.replace(before, stamp=_stamp(part))
+        self.project.marks.write(self.endpoint, self.name, Mark(seen, now))
 
     def _changed(self, part: Part, database: bool) -> bool:
-        if database or self.mark.files.get(part.address) != _stamp(part):
-            return database or not _unfinished(self.project.dir / part.address)
-        return False
+        if database:
+            return True
+        before = self.mark.parts.get(part.address)
+        if before is not None and before.stamp == _stamp(part):
+            return False
+        return not _unfinished(self.project.dir / part.address)
 
     def _query(self, source: str) -> str | None:
-        """The query, asked for what is not older than the mark."""
-        if self.query is None or not self.when or self.mark.newest is None:
+        """The query, asked for what is not older than the newest row seen, less ``late``."""
+        seen = next(iter(self.mark.parts.values()), Seen())
+        if self.query is None or seen.newest is None:
             return self.query
-        since = datetime.fromtimestamp((self.mark.newest - self.late) / 1000, UTC)
-        name = _quoted(self.when, source)
-        text = since.strftime("%Y-%m-%d %H:%M:%S")
-        return f"SELECT * FROM ({self.query}) AS everloop_source WHERE {name} >= '{text}'"
+        name, since = _quoted(self.when, source), _written(seen.newest - self.late, seen.form)
+        return f"SELECT * FROM ({self.query}) AS everloop_source WHERE {name} >= {since}"
 
-    def _since(self, rows: pl.DataFrame, known: bool) -> tuple[pl.DataFrame, int | None]:
-        """Without the rows of a file that were read before, and the newest time."""
+    def _since(self, rows: pl.DataFrame, seen: Seen, name: str) -> tuple[pl.DataFrame, Seen]:
+        """Without the rows of a part that an earlier look has read; and how far it is read now."""
         if not self.when or self.when not in rows.columns:
-            return rows, None
+            return rows, seen
         times = times_of(rows[self.when])
         last: Any = times.filter(times <= now_ms()).max()
-        if known and self.mark.newest is not None:
-            rows = rows.filter((times >= self.mark.newest - self.late).fill_null(True))
-        return rows, last
+        newest = max((t for t in (last, seen.newest) if t is not None), default=None)
+        before = self.mark.parts.get(name)
+        if before is not None and before.newest is not None:
+            rows = rows.filter((times >= before.newest - self.late).fill_null(True))
+        return rows, Seen(seen.stamp, newest, _form(rows[self.when]))
+
+
+def _form(times: pl.Series) -> str:
+    """How a column writes times, for a query."""
+    if times.dtype.is_numeric():
+        largest: Any = times.max()
+        return "seconds" if largest is not None and largest < MILLISECONDS else "ms"
+    zoned = isinstance(times.dtype, pl.Datetime) and times.dtype.time_zone is not None
+    return "zoned" if zoned else "text"
+
+
+def _written(at: int, form: str) -> str:
+    """A time (ms) as SQL compares it with a column of that form."""
+    if form in ("seconds", "ms"):
+        return str(at // 1000 if form == "seconds" else at)
+    text = datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"'{text}+00'" if form == "zoned" else f"'{text}'"
 
 
 def _quoted(name: str, address: str) -> str:
