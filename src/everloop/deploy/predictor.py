@@ -70,6 +70,10 @@ class Predictor:
         except Exception as error:  # onnxruntime raises bare types of its own
             raise Integrity(f"{MODEL} cannot be loaded: {error}.", path=MODEL) from error
         self._outputs = self._check_signature()
+        # onnxruntime's own object, where it is: checking names that never change costs each
+        # request as much as a small model's first operators.
+        self._run = getattr(self._session, "_sess", self._session).run
+        self._numeric = self.schema.numeric
         self._classes: Sequence[Any] = self.schema.classes
         self._wide = any(feature.shape for feature in self.schema.features)
         self._several = self.schema.task == "multilabel"
@@ -80,7 +84,7 @@ class Predictor:
         y = first.tolist()
         if self._several:
             return Output(self._listed(y), numbers)
-        return Output(y if self.schema.numeric else self._named(y), numbers)
+        return Output(y if self._numeric else self._named(y), numbers)
 
     def arrays(
         self, X: npt.NDArray[np.float64]
@@ -97,7 +101,7 @@ class Predictor:
             if self._wide and len(X) > AT_ONCE:
                 first, *rest = self._in_parts(X)
             else:
-                first, *rest = self._session.run(self._outputs, {INPUT: X})
+                first, *rest = self._run(self._outputs, {INPUT: X}, None)
         except Exception as error:  # onnxruntime raises bare types of its own
             _check_missing(X, self.schema)
             raise ModelFailure(f"the model failed: {error}") from error
