@@ -31,7 +31,7 @@ class Counting:
     >>> one, two = Counting(reference), Counting(reference)
     >>> one.add(rows[:400])
     >>> two.add(rows[400:])
-    >>> (one + two).profile().features["x"].mean
+    >>> round((one + two).profile().features["x"].mean, 9)
     499.5
     """
 

@@ -31,6 +31,7 @@ from everloop.monitor.profile import (
 
 CELLS = 1 << 13
 CHUNK = 1 << 15  # values looked at together
+TAIL = 1 / 128  # share of the reference's values on either side that get no cells of their own
 FEW = 1 << 13  # values that are sorted as soon as counted
 FAR = 0.01  # of the values outside the reference: then its cuts say too little of the window
 
@@ -44,7 +45,7 @@ class Counts:
     at: NDArray[np.int64]
     missing: int = 0
     infinite: int = 0
-    total: float = 0.0  # of the distances from the reference's mean
+    total: float = 0.0  # of the distances from the middle of the reference's cells
     squares: float = 0.0
     low: float = np.inf
     high: float = -np.inf
@@ -77,8 +78,9 @@ class Cuts:
 
     reference: NumberSketch
     _points: Floats = field(init=False)
-    _low: float = field(init=False)
+    _middle: float = field(init=False)
     _scale: float = field(init=False)
+    _base: float = field(init=False)
     _cell: NDArray[np.int64] = field(init=False)
     _shared: NDArray[np.bool_] = field(init=False)
 
@@ -86,15 +88,18 @@ class Cuts:
         points = self._points = np.asarray(self.reference.points, dtype=np.float64)
         if not len(points):
             raise ValueError("cuts: a reference without a value has none")
-        # The middle 96 % get the cells, so that one outlier does not put all values into one.
-        low, high = self.reference.quantile(np.array([0.02, 0.98]))
+        # What lies between the outer points gets the cells, so that one outlier does not put all
+        # values into one; beyond them is little, and that is sorted.
+        low, high = self.reference.quantile(np.array([TAIL, 1 - TAIL]))
         with np.errstate(over="ignore"):
             width = float(high) - float(low)
         if not 0 < width < np.inf:
             width = max(abs(float(low)), 1.0)
-        self._low = float(low)
+        self._middle = float(low) + width / 2
         self._scale = (CELLS - 2) / width
-        self._cell = self._cells(points)
+        self._base = float(low) - width / (CELLS - 2)  # so that what is below has a cell
+        places = self._places(points, np.empty(len(points)))
+        self._cell = np.clip(places, 0.0, CELLS - 1.0).astype(np.int64)
         self._shared = np.zeros(CELLS, dtype=np.bool_)
         self._shared[self._cell] = True
 
@@ -107,44 +112,64 @@ class Cuts:
         """The counts of ``values``; NaN is missing, infinities are set apart."""
         found = self.empty()
         cells = np.zeros(CELLS, dtype=np.int64)
-        sorted_apart = []
+        apart = []
+        size = min(CHUNK, len(values))
+        places, cell, shared = np.empty(size), np.empty(size, np.int64), np.empty(size, np.bool_)
+        total = squares = 0.0
         for first in range(0, len(values), CHUNK):
-            chunk = self._finite(values[first : first + CHUNK], found)
-            if not len(chunk):
-                continue
-            self._moments(chunk, found)
-            cell = self._cells(chunk)
-            cells += np.bincount(cell, minlength=CELLS)
-            sorted_apart.append(chunk[self._shared.take(cell, mode="clip")])
-        if sorted_apart:
-            self._settle(cells, np.sort(np.concatenate(sorted_apart)), found)
+            chunk = values[first : first + CHUNK]
+            place = self._places(chunk, places[: len(chunk)])
+            there = float(place.sum())
+            if not np.isfinite(there):  # else every value is
+                chunk = self._finite(chunk, found)
+                place = self._places(chunk, places[: len(chunk)])
+                there = float(place.sum())
+            total += there
+            squares += float(place @ place)
+            np.clip(place, 0.0, CELLS - 1.0, out=place)
+            at, near = cell[: len(chunk)], shared[: len(chunk)]
+            np.copyto(at, place, casting="unsafe")
+            cells += np.bincount(at, minlength=CELLS)
+            self._shared.take(at, mode="clip", out=near)
+            apart.append(chunk[near])
+        if cells.any():
+            self._moments(int(cells.sum()), total, squares, found)
+            beside = np.sort(np.concatenate(apart))
+            self._ends(values, cells, beside, found)
+            self._settle(cells, beside, found)
         return found
 
+    def _places(self, values: Floats, out: Floats) -> Floats:
+        """Where values lie among the cells; too large ones become infinite, and stay in order."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.subtract(values, self._base, out=out)
+            out *= self._scale
+        return out
+
     def _finite(self, chunk: Floats, found: Counts) -> Floats:
-        if np.isfinite(chunk.sum()):  # then every value is
-            return chunk
         finite = np.isfinite(chunk)
-        missing = int(np.isnan(chunk).sum())
         kept = chunk[finite]
+        missing = int(np.isnan(chunk).sum())
         found.missing += missing
         found.infinite += len(chunk) - len(kept) - missing
         return kept
 
-    def _moments(self, chunk: Floats, found: Counts) -> None:
-        away = chunk - self.reference.mean
-        found.total += float(away.sum())
-        found.squares += float(away @ away)
-        found.low = min(found.low, float(chunk.min()))
-        found.high = max(found.high, float(chunk.max()))
+    def _moments(self, n: int, total: float, squares: float, found: Counts) -> None:
+        """From places to distances from the middle."""
+        middle = (self._middle - self._base) * self._scale
+        found.total = (total - n * middle) / self._scale
+        found.squares = (squares - 2 * middle * total + n * middle * middle) / self._scale**2
 
-    def _cells(self, values: Floats) -> NDArray[np.int64]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            place = values - self._low
-            place *= self._scale
-        np.maximum(place, -1.0, out=place)
-        np.minimum(place, CELLS - 2.0, out=place)
-        place += 1.0
-        return place.astype(np.int64)
+    def _ends(
+        self, values: Floats, cells: NDArray[np.int64], beside: Floats, found: Counts
+    ) -> None:
+        """Least and largest value; those beside points are sorted, so they often hold both."""
+        filled = np.flatnonzero(cells)
+        if self._shared[filled[0]] and self._shared[filled[-1]]:
+            found.low, found.high = float(beside[0]), float(beside[-1])
+            return
+        kept = values[np.isfinite(values)] if found.missing or found.infinite else values
+        found.low, found.high = float(kept.min()), float(kept.max())
 
     def _settle(self, cells: NDArray[np.int64], beside: Floats, found: Counts) -> None:
         """From counts of cells and the sorted values beside points to counts between points."""
@@ -185,12 +210,13 @@ class Cuts:
     ) -> NumberSketch:
         n, reference = counts.n, self.reference
         shift = counts.total / n
+        spread = 0.0 if counts.low == counts.high else counts.squares / n - shift * shift
         return NumberSketch(
             n=n,
             missing=counts.missing,
             infinite=counts.infinite,
-            mean=reference.mean + shift,
-            sd=float(np.sqrt(max(0.0, counts.squares / n - shift * shift))),
+            mean=counts.low if counts.low == counts.high else self._middle + shift,
+            sd=float(np.sqrt(max(0.0, spread))),
             points=tuple(points.tolist()),
             below=tuple(below.astype(np.int64).tolist()),
             upto=tuple(upto.astype(np.int64).tolist()),

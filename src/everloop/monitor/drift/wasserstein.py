@@ -13,6 +13,7 @@ from everloop.monitor.drift.kolmogorov_smirnov import draws_of
 from everloop.monitor.profile import NumberSketch, Sketch
 
 TOLERANCE = 0.05  # standard deviations that no real stream is without
+STEPS = 64  # of the distribution function, for the variance
 
 
 @drift_tests.register("wasserstein")
@@ -62,6 +63,11 @@ def _p_value(reference: NumberSketch, value: float) -> float:
     """P(integral of |B(F)| > value) with F the reference's distribution function."""
     x, share = np.asarray(reference.points), np.asarray(reference.upto) / reference.n
     wide, f = np.diff(x), share[:-1]
+    if len(f) > STEPS:  # the work is the square of them, and the variance needs no more
+        first = np.linspace(0, len(f), STEPS, endpoint=False).astype(np.int64)
+        area = np.add.reduceat(wide * f, first)
+        wide = np.add.reduceat(wide, first)
+        f = area / wide
     sd = np.sqrt(np.maximum(f * (1 - f), 0.0))
     mean = math.sqrt(2 / math.pi) * float((sd * wide).sum())
     if mean <= 0:
