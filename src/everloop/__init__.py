@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from everloop.monitor.summaries.table import profile_table
     from everloop.tracking.client.frames import runs as runs
     from everloop.tracking.client.start import start_run as start_run
+    from everloop.train.preparation.meaning import embed_texts as embed_texts
 
     init = initialise
     profile = profile_table
@@ -58,6 +59,7 @@ _HOME = {
     "check": "everloop.loop.checking",
     "compare": "everloop.monitor.comparing",
     "declare": "everloop.loop.loop",
+    "embed_texts": "everloop.train.preparation.meaning",
     "export": "everloop.loop.exporting",
     "export_mlflow": "everloop.loop.moving",
     "feedback": "everloop.loop.feeding",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+import everloop as el
 from everloop.cli._options import as_json as json_option
 from everloop.cli._output import detail, next_step, number, print_json, say, table, verdict
 from everloop.monitor.comparing import Comparison, compare
@@ -25,6 +26,7 @@ from everloop.monitor.summaries.drawing import sparkline
 @click.option("--test", "tests", multiple=True, help="A drift test; may be repeated.")
 @click.option("--level", default=0.05, show_default=True, help="Share of false alarms.")
 @click.option("--min-effect", default=0.1, show_default=True, help="Less is a small drift.")
+@click.option("--embed", is_flag=True, help="Also tell what texts are about; needs everloop[text].")
 @json_option
 def command(
     reference: str,
@@ -34,11 +36,18 @@ def command(
     tests: tuple[str, ...],
     level: float,
     min_effect: float,
+    embed: bool,
     as_json: bool,
 ) -> None:
     """Compare CURRENT with REFERENCE: files, patterns or saved profiles; no loop is needed."""
     found = compare(
-        reference, current, level=level, min_effect=min_effect, tests=tests, ignore=ignore
+        reference,
+        current,
+        level=level,
+        min_effect=min_effect,
+        tests=tests,
+        ignore=ignore,
+        embed=el.embed_texts if embed else None,
     )
     if page is not None:
         found.to_html(page)

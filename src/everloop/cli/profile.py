@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+import everloop as el
 from everloop.cli._options import as_json as json_option
 from everloop.cli._output import next_step, print_json, say, table
 from everloop.cli.compare import show_comparison
@@ -24,21 +25,28 @@ from everloop.monitor.summaries.table import profile_table
 )
 @click.option("--against", help="A file or a saved profile to compare with, as the reference.")
 @click.option("--private", is_flag=True, help="Save it without names of levels and their counts.")
+@click.option("--embed", is_flag=True, help="Also tell what texts are about; needs everloop[text].")
 @json_option
 def command(
-    source: tuple[str, ...], saved: Path | None, against: str | None, private: bool, as_json: bool
+    source: tuple[str, ...],
+    saved: Path | None,
+    against: str | None,
+    private: bool,
+    embed: bool,
+    as_json: bool,
 ) -> None:
     """Profile FILE: CSV, Parquet, Arrow or JSON lines, a pattern, or profiles saved before.
 
     Several are merged. Memory does not grow with the rows.
     """
-    found = profile_table(source[0])
+    how = el.embed_texts if embed else None
+    found = profile_table(source[0], how)
     for other in source[1:]:
-        found = found.merge(profile_table(other))
+        found = found.merge(profile_table(other, how))
     if saved is not None:
         found.save(saved, private)
     if against is not None:
-        show_comparison(compare(profile_table(against), found), as_json)
+        show_comparison(compare(profile_table(against, how), found), as_json)
         return
     if as_json:
         print_json(found.to_dict())

@@ -11,6 +11,7 @@ from everloop.data.spec import DataSpec
 from everloop.deploy.state import LogRules
 from everloop.durations import seconds
 from everloop.errors import invalid, nearest
+from everloop.monitor.aspects.naming import column_of
 from everloop.monitor.parts import FEATURE
 from everloop.monitor.profile import CategorySketch, Profile, Sketch
 from everloop.monitor.spec import LogSpec
@@ -86,7 +87,12 @@ def profile_as_logged(profile: Profile, watched: Schema, log: LogSpec, key: byte
         for name, sketch in profile.features.items()
         if name in watched.names
     }
-    return msgspec.structs.replace(profile, features=features)
+    aspects = {
+        name: sketch
+        for name, sketch in profile.aspects.items()
+        if column_of(name)[0] in watched.names
+    }
+    return msgspec.structs.replace(profile, features=features, aspects=aspects)
 
 
 def rows_as_logged(rows: pl.DataFrame, log: LogSpec, id: str | None, key: bytes) -> pl.DataFrame:

@@ -9,12 +9,14 @@ from typing import Any, Literal
 import msgspec
 
 from everloop.errors import invalid
+from everloop.monitor.aspects.naming import column_of
 from everloop.monitor.comparison_page import comparison_html, comparison_table
 from everloop.monitor.controls._base import Control, Evidence, Ruling, State, adjust_p_values
 from everloop.monitor.findings import Drift, compare_features, find_faults, judge
 from everloop.monitor.profile import CategorySketch, NumberSketch, Profile, Sketch
 from everloop.monitor.quality._base import Fault
 from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.summaries.beside import Embed
 from everloop.monitor.summaries.drawing import reach, shares
 from everloop.monitor.summaries.pairs import Side, both_sides
 
@@ -87,6 +89,7 @@ def compare(
     min_effect: float = 0.1,
     tests: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    embed: Embed | None = None,
 ) -> Comparison:
     """Compare two tables by the checks and tests that monitoring uses, without a loop.
 
@@ -99,6 +102,8 @@ def compare(
     min_effect : from 0 to 1; less is a small drift.
     tests : names of drift tests; by default Kolmogorov-Smirnov and chi-square.
     ignore : columns that are left out.
+    embed : turns a list of texts into vectors, such as ``el.embed_texts``: then sentences are
+        also compared by what they mean.
 
     Raises :class:`~everloop.errors.InvalidInput` for what is no table, and for a bad setting.
 
@@ -113,7 +118,7 @@ def compare(
     spec = MonitorSpec(false_alarm_rate=level, min_effect=min_effect)
     if tests:
         spec = msgspec.structs.replace(spec, tests=tuple(tests))
-    before, now, retyped = both_sides(reference, current, frozenset(ignore))
+    before, now, retyped = both_sides(reference, current, frozenset(ignore), embed)
     return _judged(before, now, retyped, spec)
 
 
@@ -136,6 +141,10 @@ def _judged(before: Side, now: Side, retyped: dict[str, str], spec: MonitorSpec)
     for name in before.profile.features.keys() - changes.keys():
         told = "too few values, or too few of them differ"
         changes[name] = Change(name=name, verdict="not enough evidence", summary=told)
+    for name in before.profile.aspects.keys() & now.profile.aspects.keys() - changes.keys():
+        if column_of(name)[0] in tested:
+            told = "too few values, or too few of them differ"
+            changes[name] = Change(name=name, verdict="not enough evidence", summary=told)
     drawn = [_drawn(change, before.profile, now.profile) for change in changes.values()]
     drawn.sort(key=lambda c: (_RANK.index(c.verdict), -c.effect, c.name))
     new = sorted(now.profile.features.keys() - before.profile.features.keys())
@@ -179,7 +188,7 @@ def _drift(name: str, found: Drift) -> Change:
 
 def _drawn(change: Change, before: Profile, now: Profile) -> Change:
     """With histograms of both sides over the same steps."""
-    a, b = before.features.get(change.name), now.features.get(change.name)
+    a, b = before.sketches().get(change.name), now.sketches().get(change.name)
     if a is None or b is None or not a.n or not b.n:
         return change
     if isinstance(a, NumberSketch) and isinstance(b, NumberSketch):

@@ -108,6 +108,7 @@ class Cuts:
         size = len(self._points)
         return Counts(np.zeros(size + 1, dtype=np.int64), np.zeros(size, dtype=np.int64))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def count(self, values: Floats) -> Counts:
         """The counts of ``values``; NaN is missing, infinities are set apart."""
         found = self.empty()
@@ -139,11 +140,11 @@ class Cuts:
             self._settle(cells, beside, found)
         return found
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _places(self, values: Floats, out: Floats) -> Floats:
         """Where values lie among the cells; too large ones become infinite, and stay in order."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.subtract(values, self._base, out=out)
-            out *= self._scale
+        np.subtract(values, self._base, out=out)
+        out *= self._scale
         return out
 
     def _finite(self, chunk: Floats, found: Counts) -> Floats:

@@ -21,6 +21,7 @@ from numpy.polynomial.legendre import Legendre, leggauss
 from numpy.typing import NDArray
 
 from everloop.monitor.profile import CategorySketch, NumberSketch, Sketch
+from everloop.monitor.vectors import VectorSketch, moved
 
 Floats = NDArray[np.float64]
 
@@ -125,10 +126,33 @@ class Plain(NamedTuple):
         return stake * math.sqrt(draws) * (sign * self.away - margin) - stake**2 / 2
 
 
+class Axes:
+    """A vector's mean along all axes of its reference: the mean of the bets on each."""
+
+    name = "mean"
+    weight = 1.0
+
+    def __init__(self, moved: Floats) -> None:
+        self.moved = moved
+
+    @property
+    def away(self) -> float:
+        """The largest move along an axis."""
+        return float(self.moved[np.abs(self.moved).argmax()])
+
+    def log_e(self, sign: int, stake: float, draws: float, margin: float) -> float:
+        each = stake * math.sqrt(draws) * (sign * self.moved - margin) - stake**2 / 2
+        top = float(each.max())
+        return top + math.log(float(np.exp(each - top).mean()))
+
+
 def deviations(reference: Sketch, window: Sketch) -> Deviations | None:
     """The directions in which two sketches of one feature differ; None for too little to tell."""
     if reference.n < 2 or window.n < 1:
         return None
+    if isinstance(reference, VectorSketch) and isinstance(window, VectorSketch):
+        found = moved(reference, window)
+        return None if found is None else Deviations((Axes(found.axes),), found.draws, found.doubt)
     draws = max(1.0, window.n / reference.rows_per_draw)
     doubt = math.sqrt(reference.rows_per_draw / reference.n)
     directions: tuple[Direction, ...]

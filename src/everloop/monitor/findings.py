@@ -9,16 +9,17 @@ from typing import NamedTuple
 import msgspec
 
 from everloop.extensions import drift_tests, multivariate_tests, quality_checks
+from everloop.monitor.aspects.naming import column_of, in_words
 from everloop.monitor.controls._base import Control, Evidence, Ruling, State
 from everloop.monitor.deviations import Deviations, deviations
 from everloop.monitor.drift._base import Shift
 from everloop.monitor.multivariate._base import MultivariateTest
 from everloop.monitor.multivariate.matrix import Matrix
-from everloop.monitor.profile import Profile, Sketch, kind_of
+from everloop.monitor.profile import NumberSketch, Profile, Sketch, kind_of
 from everloop.monitor.quality._base import Fault
 from everloop.monitor.spec import MonitorSpec
 
-DEFAULTS = {"number": "kolmogorov_smirnov", "category": "chi_square"}
+DEFAULTS = {"number": "kolmogorov_smirnov", "category": "chi_square", "vector": "embedding"}
 
 
 class Drift(msgspec.Struct, frozen=True):
@@ -44,6 +45,12 @@ class Compared(NamedTuple):
     test: str
     shift: Shift
     deviations: Deviations | None
+    words: str = ""  # what it means, where it is established
+
+    def summary(self, established: bool) -> str:
+        """``images got darker: median 131 → 80``; without the meaning where it may be chance."""
+        told = established and self.words
+        return f"{self.words}: {self.shift.summary}" if told else self.shift.summary
 
 
 def find_faults(
@@ -91,11 +98,20 @@ def compare_features(
     now = window.sketches()
     found = {}
     for feature, before in reference.sketches().items():
-        if feature not in skip and feature in now:
-            compared = _compare(before, now[feature], spec.tests_of(feature))
+        column, aspect = column_of(feature)
+        if column not in skip and feature not in skip and feature in now:
+            compared = _compare(before, now[feature], spec.tests_of(column))
             if compared is not None:
-                found[feature] = compared
+                found[feature] = _told(compared, aspect, before, now[feature])
     return found
+
+
+def _told(compared: Compared, aspect: str, before: Sketch, now: Sketch) -> Compared:
+    """With what the change of an aspect means: ``texts got longer, median 12 → 40``."""
+    means: tuple[float | None, float | None] = (None, None)
+    if isinstance(before, NumberSketch) and isinstance(now, NumberSketch):
+        aspect, means = before.of or aspect, (before.mean, now.mean)
+    return compared._replace(words=in_words(aspect, *means))
 
 
 def compare_together(
@@ -126,7 +142,7 @@ def judge(
             effect=round(found.shift.effect, 4),
             p_value=found.shift.p_value,
             adjusted=ruling.adjusted[name],
-            summary=found.shift.summary,
+            summary=found.summary(name in drifted),
             drifted=name in drifted,
             far=name in drifted and found.shift.effect >= min_effect,
             moved=found.deviations.words() if found.deviations else "",

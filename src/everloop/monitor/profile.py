@@ -18,14 +18,19 @@ from functools import partial
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from everloop.data.columns import as_text, parse_iso
 from everloop.data.merge import by_time
 from everloop.data.schema import Feature, Schema
 from everloop.errors import Integrity
+from everloop.monitor.aspects.languages import LANGUAGES
+from everloop.monitor.aspects.naming import aspect_name
 from everloop.monitor.dependence import rows_per_draw
-from everloop.monitor.signals import signal
+from everloop.monitor.signals import MEANT, aspects, signal
+from everloop.monitor.summaries.vectors import sketch_vectors
+from everloop.monitor.vectors import VectorSketch
 
 POINTS = 129  # quantiles kept of a number; an empirical distribution is known to 1/128 between them
 EXACT = 512  # a number with no more distinct values than this keeps all of them
@@ -51,6 +56,7 @@ class NumberSketch(msgspec.Struct, tag="number", tag_field="kind", frozen=True):
     exact: bool = True  # whether ``points`` holds every value there was
     rows_per_draw: float = 1.0
     missing_per_draw: float = 1.0  # the same of being missing
+    of: str = ""  # the aspect that the numbers tell, where they are not the values themselves
 
     @property
     def rows(self) -> int:
@@ -96,27 +102,34 @@ class CategorySketch(msgspec.Struct, tag="category", tag_field="kind", frozen=Tr
         return self.n + self.missing
 
 
-Sketch = NumberSketch | CategorySketch
+Sketch = NumberSketch | CategorySketch | VectorSketch
 Numbers = Callable[[str, Floats], NumberSketch]
 
 
 def kind_of(sketch: Sketch) -> str:
-    """``number`` or ``category``, as tests and checks name what they take."""
+    """``number``, ``category`` or ``vector``, as tests and checks name what they take."""
+    if isinstance(sketch, VectorSketch):
+        return "vector"
     return "number" if isinstance(sketch, NumberSketch) else "category"
 
 
 class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Sketches by feature name, and of the answers once they are known."""
+    """Sketches by feature name, and of the answers once they are known.
+
+    ``aspects`` are what else texts, images and lists of numbers are looked at for, under names as
+    ``review (language)``.
+    """
 
     rows: int
     features: dict[str, Sketch]
     prediction: Sketch | None = None
+    aspects: dict[str, Sketch] = {}
     format: int = 1
 
     def sketches(self) -> dict[str, Sketch]:
-        """Features, then the answers under :data:`PREDICTION`."""
+        """Features, their aspects, then the answers under :data:`PREDICTION`."""
         answers = {} if self.prediction is None else {PREDICTION: self.prediction}
-        return self.features | answers
+        return self.features | self.aspects | answers
 
     def to_json(self) -> bytes:
         return msgspec.json.encode(self)
@@ -157,8 +170,28 @@ def profile(
     with ThreadPoolExecutor(THREADS) as pool:
         sketches = pool.map(partial(_sketch, frame, numbers), schema.features)
         features = {f.name: s for f, s in zip(schema.features, sketches, strict=True)}
+    beside = {
+        name: sketch
+        for feature in schema.features
+        if feature.shape and feature.name in frame.columns
+        for name, sketch in _beside(frame[feature.name], feature, numbers).items()
+    }
     answered = None if answers is None else sketch_answers(answers, schema, numbers)
-    return Profile(frame.height, features, answered)
+    return Profile(frame.height, features, answered, beside)
+
+
+def _beside(column: pl.Series, feature: Feature, numbers: Numbers) -> dict[str, Sketch]:
+    """The aspects of a text, an image or a list, see :mod:`everloop.monitor.signals`."""
+    found: dict[str, Sketch] = {}
+    for aspect, values in aspects(column, feature).items():
+        name = aspect_name(feature.name, aspect)
+        if isinstance(values, pl.Series):
+            found[name] = sketch_category(values, LANGUAGES)
+        elif values.ndim == 2:
+            found[name] = sketch_vectors(values)
+        else:
+            found[name] = replace(numbers(name, values), of=aspect)
+    return found
 
 
 def sketch_answers(answers: Floats, schema: Schema, numbers: Numbers | None = None) -> Sketch:
@@ -280,7 +313,8 @@ def _sketch(frame: pl.DataFrame, numbers: Numbers, feature: Feature) -> Sketch:
             column = column != 0
         return sketch_category(as_text(column).str.to_lowercase(), ("false", "true"))
     if feature.shape:
-        return numbers(feature.name, signal(column, feature))
+        sketch = numbers(feature.name, signal(column, feature))
+        return replace(sketch, of=MEANT.get(feature.kind, ""))
     if feature.kind == "datetime":
         column = parse_iso(column) if column.dtype == pl.String else column
         column = column.dt.hour() if column.dtype.is_temporal() else column

@@ -13,6 +13,7 @@ import polars as pl
 
 from everloop.data.schema import Schema
 from everloop.errors import NotFound
+from everloop.monitor.aspects.naming import column_of
 from everloop.monitor.cause.attribution import Attribution, attribute, sample, score_of
 from everloop.monitor.cause.carriers import Carrier, Change, carriers
 from everloop.monitor.cause.change_point import ChangePoint, find_change
@@ -166,7 +167,11 @@ class _Looked:
         name = self.alert.feature
         if name == PREDICTION or self.alert.kind == "estimate":
             return number_levels(self.rows.answers, PREDICTION)
-        feature = self.features.get(name or "") if self.alert.kind in ("drift", "quality") else None
+        feature = (
+            self.features.get(column_of(name or "")[0])
+            if self.alert.kind in ("drift", "quality")
+            else None
+        )
         return None if feature is None else levels_of(self.rows.frame[feature.name], feature)
 
     # -- from what -------------------------------------------------------------------------------
@@ -183,7 +188,7 @@ class _Looked:
         """The features whose change was noticed, the alert's first, then by effect."""
         checks = self.window.checks
         drift = checks.get("drift", {})
-        noticed = [self.alert.feature, *checks.get("faults", {})]
+        noticed = [column_of(self.alert.feature or "")[0], *checks.get("faults", {})]
         noticed += sorted(drift, key=lambda n: (not drift[n]["drifted"], -drift[n]["effect"]))
         return [name for name in dict.fromkeys(noticed) if name in self.features]
 

@@ -2,6 +2,7 @@
 
 from everloop.monitor.drift import (
     chi_square,
+    embedding,
     hellinger,
     jensen_shannon,
     kolmogorov_smirnov,
@@ -12,6 +13,7 @@ from everloop.monitor.drift import (
 
 __all__ = [
     "chi_square",
+    "embedding",
     "hellinger",
     "jensen_shannon",
     "kolmogorov_smirnov",

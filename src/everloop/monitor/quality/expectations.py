@@ -139,7 +139,9 @@ def _of(sketch: Sketch) -> Expected:
     if isinstance(sketch, CategorySketch):
         few = not sketch.unseen and len(sketch.levels) <= MOST_LEVELS
         return Expected(levels=sketch.levels if few else None, missing=missing)
-    return Expected(range=_range(sketch), missing=missing)
+    return Expected(
+        range=_range(sketch) if isinstance(sketch, NumberSketch) else None, missing=missing
+    )
 
 
 def _range(sketch: NumberSketch) -> tuple[float, float] | None:

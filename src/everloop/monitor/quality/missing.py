@@ -9,6 +9,7 @@ import scipy
 from everloop.extensions import quality_checks
 from everloop.monitor.profile import Sketch
 from everloop.monitor.quality._base import Fault, QualityCheck, Recent
+from everloop.monitor.vectors import VectorSketch
 
 RISE = 0.1  # in the share of missing values
 GONE = 0.5  # a rise this large cannot be learned from
@@ -29,7 +30,8 @@ class MissingCheck(QualityCheck):
         before, now = reference.missing / reference.rows, window.missing / window.rows
         if now - before < RISE:
             return None
-        draws = max(1.0, window.rows / reference.missing_per_draw)
+        per_draw = 1.0 if isinstance(reference, VectorSketch) else reference.missing_per_draw
+        draws = max(1.0, window.rows / per_draw)
         likely = (reference.missing + 0.5) / (reference.rows + 1)
         score = (before - now) / math.sqrt(likely * (1 - likely) / draws)
         p_value = float(scipy.special.ndtr(score))

@@ -58,6 +58,8 @@ class UnitChangeCheck(QualityCheck):
     ) -> Fault | None:
         if not (isinstance(reference, NumberSketch) and isinstance(window, NumberSketch)):
             return None
+        if reference.of:  # a length or a brightness has no other unit
+            return None
         match = find(reference, window, recent)
         if match is None:
             return None

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from everloop.data.columns import is_text, parse_iso
-from everloop.monitor.profile import Floats, Sketch
+from everloop.data.unstructured import is_image
+from everloop.errors import InvalidInput
+from everloop.monitor.aspects.naming import aspect_name
+from everloop.monitor.profile import Floats, NumberSketch, Sketch
+from everloop.monitor.summaries.beside import Beside, Embed, PartState, part_of
 from everloop.monitor.summaries.levels import LevelState, LevelSummary
 from everloop.monitor.summaries.numbers import NumberState, NumberSummary
 
-ColumnKind = Literal["number", "category", "text", "boolean", "datetime", "list", "bytes"]
-_MEASURED = {"datetime": "hour", "list": "mean", "bytes": "bytes"}
+ColumnKind = Literal["number", "category", "text", "boolean", "datetime", "list", "bytes", "image"]
+_MEASURED = {"datetime": "hour", "list": "mean", "bytes": "bytes", "image": "brightness"}
 
 
 class ColumnState(msgspec.Struct, frozen=True):
@@ -26,17 +32,21 @@ class ColumnState(msgspec.Struct, frozen=True):
     summary: NumberState | LevelState
     first: str | None = None
     last: str | None = None
+    beside: dict[str, PartState] = {}
 
 
 class ColumnSummary:
     """A column whose kind is that of its first values; others count as mistyped and missing.
 
-    Numbers, and what is measured of dates (the hour), lists (the mean of their numbers) and bytes
-    (how many), are summarised as numbers; text and booleans by their values.
+    Numbers, and what is measured of dates (the hour), lists (the mean of their numbers), images
+    (their brightness) and bytes (how many), are summarised as numbers; text and booleans by their
+    values. ``beside`` are the aspects of sentences, images and lists; ``embed`` turns sentences
+    into vectors, of which only a sample is ever made.
     """
 
-    def __init__(self, kind: ColumnKind) -> None:
+    def __init__(self, kind: ColumnKind, embed: Embed | None = None) -> None:
         self.kind = kind
+        self.beside = Beside(embed)
         self.types: dict[str, int] = {}
         self.mistyped = 0
         named = kind in ("category", "boolean")
@@ -64,6 +74,8 @@ class ColumnSummary:
             return
         values = self._numbers(column)
         self.summary.add(values)
+        if self.kind == "list" and kind_of_column(column) == "list":
+            self.beside.add_lists(column)
         if column.dtype != pl.Null and kind_of_column(column) != self.kind:
             given = column.is_not_null().to_numpy()
             self.mistyped += int((given & np.isnan(values)).sum())
@@ -80,8 +92,12 @@ class ColumnSummary:
         if self.kind == "category" and column.dtype.is_numeric():
             self.mistyped += len(column) - column.null_count()
         summary.add(text.str.to_lowercase() if self.kind == "boolean" else text)
+        if summary.prose:
+            self.beside.add_texts(text)
 
     def _numbers(self, column: pl.Series) -> Floats:
+        if self.kind == "image" and column.dtype == pl.Binary:
+            return self.beside.add_images(column)
         if kind_of_column(column) == self.kind or self.kind == "number":
             column = measure(column, self.kind)
         else:
@@ -98,6 +114,7 @@ class ColumnSummary:
         for name, rows in other.types.items():
             self.types[name] = self.types.get(name, 0) + rows
         self.mistyped += other.mistyped
+        self.beside.merge(other.beside)
         mine, theirs = self.summary, other.summary
         if isinstance(mine, NumberSummary) and isinstance(theirs, NumberSummary):
             if other.kind == self.kind:
@@ -114,11 +131,16 @@ class ColumnSummary:
         """As drift tests take it: sentences by their length, categories by the levels of
         ``like``."""
         if isinstance(self.summary, NumberSummary):
-            return self.summary.sketch()
+            return _as(self.summary.sketch(), "brightness" if self.kind == "image" else "")
         if self.summary.prose:
-            return self.summary.lengths.sketch()
+            return _as(self.summary.lengths.sketch(), "length")
         levels = getattr(like, "levels", None)
         return self.summary.sketch(("false", "true") if self.kind == "boolean" else levels)
+
+    def aspects(self, like: Mapping[str, Sketch], name: str) -> dict[str, Sketch]:
+        """The aspects of the column called ``name``, words by those of ``like``."""
+        mine = {a: like[n] for a in self.beside.parts if (n := aspect_name(name, a)) in like}
+        return self.beside.sketches(mine)
 
     def to_dict(self) -> dict[str, Any]:
         """What is known of the column, in plain numbers."""
@@ -129,15 +151,18 @@ class ColumnSummary:
             "mistyped": self.mistyped,
             "missing": self.summary.missing,
             "distinct": self.summary.distinct,
+            "numeric": getattr(self.summary, "numeric", None),
             "first": self.first,
             "last": self.last,
             "sketch": msgspec.to_builtins(self.sketch()),
+            "aspects": {n: msgspec.to_builtins(s) for n, s in self.beside.sketches({}).items()},
         }
 
     def state(self, private: bool = False) -> ColumnState:
         """As it is kept."""
         kept = self.summary.state(private)
-        return ColumnState(self.kind, self.types, self.mistyped, kept, self.first, self.last)
+        parts = {name: part.state(private) for name, part in self.beside.parts.items()}
+        return ColumnState(self.kind, self.types, self.mistyped, kept, self.first, self.last, parts)
 
     @classmethod
     def of(cls, state: ColumnState) -> ColumnSummary:
@@ -145,6 +170,7 @@ class ColumnSummary:
         made = cls(state.kind)
         made.types, made.mistyped = dict(state.types), state.mistyped
         made.first, made.last = state.first, state.last
+        made.beside.parts = {name: part_of(part) for name, part in state.beside.items()}
         kept = state.summary
         made.summary = (
             NumberSummary.of(kept) if isinstance(kept, NumberState) else LevelSummary.of(kept)
@@ -164,8 +190,19 @@ def kind_of_column(column: pl.Series) -> ColumnKind:
     if dtype.is_temporal() and dtype not in (pl.Duration, pl.Time):
         return "datetime"
     if dtype == pl.Binary:
-        return "bytes"
+        return "image" if _is_image(column) else "bytes"
     return "list" if dtype in (pl.List, pl.Array) else "category"
+
+
+def _as(sketch: NumberSketch, aspect: str) -> NumberSketch:
+    return replace(sketch, of=aspect) if aspect else sketch
+
+
+def _is_image(column: pl.Series) -> bool:
+    try:
+        return is_image(column)
+    except InvalidInput:  # nothing is here that reads images
+        return False
 
 
 def _is_date(column: pl.Series) -> bool:

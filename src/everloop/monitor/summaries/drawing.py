@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from everloop.monitor.profile import CategorySketch, NumberSketch, Sketch
+from everloop.monitor.vectors import VectorSketch
 
 if TYPE_CHECKING:
     from everloop.monitor.summaries.columns import ColumnSummary
@@ -23,7 +24,7 @@ _STYLE = (
 def shares(sketch: Sketch, span: tuple[float, float] | None = None) -> list[float]:
     """Shares of the values in equal steps of ``span`` (by default from low to high), or of the
     most frequent levels."""
-    if not sketch.n:
+    if not sketch.n or isinstance(sketch, VectorSketch):
         return []
     if isinstance(sketch, CategorySketch):
         top = sorted([*sketch.counts, sketch.unseen], reverse=True)[:BARS]
@@ -79,12 +80,15 @@ def facts(column: ColumnSummary) -> list[str]:
     sketch, rows = column.sketch(), max(column.summary.rows, 1)
     missing = f"{column.summary.missing / rows:.1%}"
     kind = column.shown_kind + (f" ({column.measured})" if column.measured else "")
+    numeric = getattr(column.summary, "numeric", 0)
+    if 0 < numeric < sketch.n:
+        kind += f", {numeric / sketch.n:.0%} numbers"
     head = [kind, missing, f"{column.summary.distinct:,}"]
     if isinstance(sketch, CategorySketch):
         top = sorted(zip(sketch.counts, sketch.levels, strict=True), reverse=True)[:3]
         said = ", ".join(f"{name[:24]} {count / max(sketch.n, 1):.0%}" for count, name in top)
         return [*head, "", "", said]
-    if not sketch.n:
+    if not sketch.n or isinstance(sketch, VectorSketch):
         return [*head, "", "", "no value"]
     low, middle, high = sketch.quantile(np.array([0.0, 0.5, 1.0]))
     said = f"{low:.4g} … {middle:.4g} … {high:.4g}"

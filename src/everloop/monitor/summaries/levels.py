@@ -30,6 +30,7 @@ class LevelState(msgspec.Struct, frozen=True, tag="category", tag_field="kind"):
     distinct: int
     lengths: NumberState
     prose: bool
+    numeric: int = 0
 
 
 class LevelSummary:
@@ -41,6 +42,7 @@ class LevelSummary:
 
     def __init__(self) -> None:
         self.n = self.missing = 0
+        self.numeric = 0  # values that spell a number
         self.items: frequent_strings_sketch | None = frequent_strings_sketch(LG_ITEMS)
         self._distinct = Distinct()
         self.lengths = NumberSummary()
@@ -71,6 +73,8 @@ class LevelSummary:
             shown = values.str.slice(0, _LONGEST)
             for value, count in zip(shown.to_list(), counts["n"].to_list(), strict=True):
                 self.items.update(value, count)
+        spelled = values.cast(pl.Float64, strict=False).is_not_null()
+        self.numeric += int(counts["n"].filter(spelled).sum())
         self._distinct.add_hashes(hash_columns([values], len(values), 0))
         self.lengths.add(present.str.len_chars().cast(pl.Float64).to_numpy())
 
@@ -78,6 +82,7 @@ class LevelSummary:
         """Take in what ``other`` saw, which stays as it is."""
         self.prose = self.prose or other.prose
         self.n += other.n
+        self.numeric += other.numeric
         self.missing += other.missing
         self._least = max(self._least, other._least)
         self._distinct.add_hashes(other._distinct.hashes)
@@ -123,6 +128,7 @@ class LevelSummary:
             distinct=self.distinct,
             lengths=self.lengths.state(private),
             prose=self.prose,
+            numeric=self.numeric,
         )
 
     @classmethod
@@ -130,6 +136,7 @@ class LevelSummary:
         """What :meth:`state` told."""
         made = cls()
         made.n, made.missing, made.prose = state.n, state.missing, state.prose
+        made.numeric = state.numeric
         made.items = None
         if state.items is not None:
             made.items = frequent_strings_sketch.deserialize(state.items)

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+from msgspec.structs import replace
 
 from everloop.data.frames import as_frame
 from everloop.data.unstructured import is_prose
+from everloop.monitor.aspects.images import looks
+from everloop.monitor.aspects.naming import aspect_name
 from everloop.monitor.cuts import near
 from everloop.monitor.profile import (
     THREADS,
     CategorySketch,
+    Floats,
     Profile,
     Sketch,
     sketch_category,
     sketch_number,
 )
+from everloop.monitor.summaries.beside import Embed
 from everloop.monitor.summaries.columns import ColumnKind, kind_of_column, measure
 from everloop.monitor.summaries.levels import LEVELS
 from everloop.monitor.summaries.table import TableProfile, profile_table
 
+_RICH = ("text", "image", "list")  # kinds that have aspects
+_MEANT = {"text": "length", "image": "brightness"}
 UNIQUE = 0.9  # share of text values that differ beyond which they name rows
 
 
@@ -34,16 +42,17 @@ class Side(NamedTuple):
 
 
 def both_sides(
-    reference: Any, current: Any, ignore: frozenset[str]
+    reference: Any, current: Any, ignore: frozenset[str], embed: Embed | None = None
 ) -> tuple[Side, Side, dict[str, str]]:
     """Sketches of both tables over the same levels, and columns whose type is another now."""
     if any(isinstance(side, str | Path | TableProfile) for side in (reference, current)):
-        return _of_profiles(profile_table(reference), profile_table(current), ignore)
+        return _of_profiles(profile_table(reference, embed), profile_table(current, embed), ignore)
     before = as_frame(reference, "reference")
     now = as_frame(current, "current")
     return _of_frames(
         before.select(c for c in before.columns if c not in ignore),
         now.select(c for c in now.columns if c not in ignore),
+        embed,
     )
 
 
@@ -51,6 +60,7 @@ def _of_profiles(
     before: TableProfile, now: TableProfile, ignore: frozenset[str]
 ) -> tuple[Side, Side, dict[str, str]]:
     notes, sketches, retyped = [], {}, {}
+    aspects: dict[str, Sketch] = {}
     for name, column in before.columns.items():
         if name in ignore:
             continue
@@ -61,29 +71,38 @@ def _of_profiles(
             notes.append(_names_rows(name, summary.distinct))
         else:
             sketches[name] = column.sketch()
+            aspects |= _named(name, column.aspects({}, name))
     after = {}
+    beside: dict[str, Sketch] = {}
     left_out = {note.split(" is left out")[0] for note in notes}
     for name, column in now.columns.items():
         if name in ignore or name in left_out:
             continue
         after[name] = column.sketch(sketches.get(name))
+        beside |= _named(name, column.aspects(aspects, name))
         old = before.columns.get(name)
         if old is None or old.kind == column.kind:
             continue
         if _present(column.summary) and _present(old.summary):
             retyped[name] = f"{name} holds {column.kind} values, {old.kind} before"
     return (
-        Side(Profile(before.rows, sketches), notes),
-        Side(Profile(now.rows, after), []),
+        Side(Profile(before.rows, sketches, aspects=aspects), notes),
+        Side(Profile(now.rows, after, aspects=beside), []),
         retyped,
     )
+
+
+def _named(name: str, aspects: Mapping[str, Sketch]) -> dict[str, Sketch]:
+    return {aspect_name(name, aspect): sketch for aspect, sketch in aspects.items()}
 
 
 def _present(summary: Any) -> int:
     return int(summary.rows - summary.missing)
 
 
-def _of_frames(before: pl.DataFrame, now: pl.DataFrame) -> tuple[Side, Side, dict[str, str]]:
+def _of_frames(
+    before: pl.DataFrame, now: pl.DataFrame, embed: Embed | None
+) -> tuple[Side, Side, dict[str, str]]:
     kinds: dict[str, ColumnKind] = {}
     notes, retyped = [], {}
     for column in before:
@@ -107,15 +126,31 @@ def _of_frames(before: pl.DataFrame, now: pl.DataFrame) -> tuple[Side, Side, dic
         same = [n for n in now.columns if n in kinds and n not in retyped]
         found = pool.map(lambda name: sketch_column(now[name], kinds[name], sketches[name]), same)
         after = dict(zip(same, found, strict=True))
+    aspects, beside = _aspects(before, now, kinds, same, embed)
     # What is new or of another type has no sketch to be compared, but it is there.
     left_out = set(before.columns) - kinds.keys()
     for name in set(now.columns) - after.keys() - left_out:
         after[name] = sketch_column(now[name], kind_of_column(now[name]))
     return (
-        Side(Profile(before.height, sketches), notes),
-        Side(Profile(now.height, after), []),
+        Side(Profile(before.height, sketches, aspects=aspects), notes),
+        Side(Profile(now.height, after, aspects=beside), []),
         retyped,
     )
+
+
+def _aspects(
+    before: pl.DataFrame,
+    now: pl.DataFrame,
+    kinds: Mapping[str, ColumnKind],
+    same: Sequence[str],
+    embed: Embed | None,
+) -> tuple[dict[str, Sketch], dict[str, Sketch]]:
+    """Of sentences, images and lists on both sides, by what a profile tells of them."""
+    rich = [name for name in same if kinds[name] in _RICH]
+    if not rich:
+        return {}, {}
+    old = profile_table(before.select(rich), embed).sketches()
+    return old.aspects, profile_table(now.select(rich), embed).sketches(old.aspects).aspects
 
 
 def _has_value(column: pl.Series) -> bool:
@@ -134,12 +169,19 @@ def sketch_column(column: pl.Series, kind: ColumnKind, like: Sketch | None = Non
             return sketch_category(text, ("false", "true"))
         levels = like.levels if isinstance(like, CategorySketch) else _levels(text)
         return sketch_category(text, levels)
+    values = _numbers(column, kind)
+    found = sketch_number(values) if like is None else near(like, values)
+    return replace(found, of=_MEANT[kind]) if kind in _MEANT else found
+
+
+def _numbers(column: pl.Series, kind: ColumnKind) -> Floats:
+    if kind == "image":
+        return looks(column).brightness
     if kind == "text":
         measured = column.cast(pl.String, strict=False).str.len_chars()
     else:
         measured = measure(column, kind)
-    values = measured.cast(pl.Float64, strict=False).to_numpy()
-    return sketch_number(values) if like is None else near(like, values)
+    return measured.cast(pl.Float64, strict=False).to_numpy()
 
 
 def _levels(text: pl.Series) -> tuple[str, ...]:

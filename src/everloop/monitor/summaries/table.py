@@ -12,7 +12,9 @@ import polars as pl
 from everloop.data.frames import as_frame
 from everloop.data.streams import stream
 from everloop.errors import InvalidInput, invalid
+from everloop.monitor.aspects.naming import aspect_name
 from everloop.monitor.profile import Profile, Sketch
+from everloop.monitor.summaries.beside import Embed
 from everloop.monitor.summaries.columns import ColumnState, ColumnSummary, kind_of_column
 from everloop.monitor.summaries.drawing import profile_html
 
@@ -40,7 +42,8 @@ class TableProfile:
     (5, 3)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, embed: Embed | None = None) -> None:
+        self._embed = embed
         self.rows = 0
         self.columns: dict[str, ColumnSummary] = {}
         self.private = False
@@ -61,7 +64,7 @@ class TableProfile:
         kind = kind_of_column(column)
         if known is not None and (known.kind == kind or column.dtype == pl.Null):
             return
-        made = ColumnSummary(kind)
+        made = ColumnSummary(kind, self._embed)
         made.summary.missing = self.rows
         if known is not None:
             made.types = known.types
@@ -85,9 +88,13 @@ class TableProfile:
     def sketches(self, like: Mapping[str, Sketch] | None = None) -> Profile:
         """The same as drift tests and checks take it; categories by the levels of ``like``."""
         before = like or {}
-        return Profile(
-            self.rows, {name: c.sketch(before.get(name)) for name, c in self.columns.items()}
-        )
+        features = {name: c.sketch(before.get(name)) for name, c in self.columns.items()}
+        aspects = {
+            aspect_name(name, aspect): sketch
+            for name, column in self.columns.items()
+            for aspect, sketch in column.aspects(before, name).items()
+        }
+        return Profile(self.rows, features, aspects=aspects)
 
     def to_dict(self) -> dict[str, Any]:
         """The profile in plain numbers: what its sketches say, not what they are made of."""
@@ -128,13 +135,15 @@ def read_table_profile(data: bytes, name: str = "profile") -> TableProfile:
     return made
 
 
-def profile_table(source: Any) -> TableProfile:
+def profile_table(source: Any, embed: Embed | None = None) -> TableProfile:
     """The profile of a table, read once and a batch at a time.
 
     Parameters
     ----------
     source : a frame of Polars, pandas or Arrow, a relation of DuckDB, or a path or pattern of
         CSV, Parquet, Arrow or JSON lines files, or of one profile that was saved.
+    embed : turns a list of texts into vectors, n by d, such as ``el.embed_texts``; then sentences
+        are also summarised by what they mean, by a sample of 256.
 
     Raises :class:`~everloop.errors.InvalidInput` for a source that cannot be read.
     """
@@ -142,7 +151,7 @@ def profile_table(source: Any) -> TableProfile:
         return source
     if isinstance(source, str | Path) and str(source).endswith(".json"):
         return _saved(Path(source))
-    made = TableProfile()
+    made = TableProfile(embed)
     for batch in _batches(source):
         made.add(batch)
     return made
