@@ -14,6 +14,7 @@ from everloop.console.charts import line_chart
 from everloop.console.circle import circle
 from everloop.console.overview import LoopCard
 from everloop.evaluate.explain.dependence import Dependence
+from everloop.monitor.summaries.drawing import bars_svg
 from everloop.tracking.records import Point
 
 CHART_SIZE = (1000, 260)
@@ -112,6 +113,7 @@ _ENVIRONMENT.globals.update(
     asset=URLS.__getitem__,
     curve_chart=curve_chart,
     dependence_chart=dependence_chart,
+    histogram=lambda now, before: Markup(bars_svg(now, before)),
     performance_chart=performance_chart,
     stage_circle=_stage_circle,
 )

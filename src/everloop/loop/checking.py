@@ -20,6 +20,7 @@ from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.dividing import check_validation_parts, divide, known_of
 from everloop.loop.hiding import check_columns, hidden_notes
+from everloop.monitor.kept import check_segments
 from everloop.train.check import check_spec as check_train
 from everloop.train.check import check_unlabelled
 from everloop.train.loading import has_module
@@ -52,6 +53,7 @@ def check(folder: Path) -> Checked:
     check_evaluate(declaration.evaluate, inferred.schema.task, frame.columns)
     metric_of(declaration.evaluate, inferred.schema)
     check_columns(declaration.monitor.log, inferred.schema)
+    check_segments(declaration.monitor.segments, inferred.schema)
     parts, note = divide(frame, inferred.schema, declaration)
     if declaration.train.space:
         # Building an algorithm imports its library, which only a declared space is worth.

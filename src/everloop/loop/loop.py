@@ -27,7 +27,9 @@ from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import CONTROLLER_STEPS, PLANS
 from everloop.loop.watching import Looked, expectations_of, look
 from everloop.monitor.cause.found import Cause
+from everloop.monitor.profile_report import ProfileReport, Profiles
 from everloop.monitor.quality.expectations import Expectations
+from everloop.monitor.summaries.table import TableProfile
 from everloop.monitor.window_report import WindowReport, window_report
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
@@ -217,6 +219,29 @@ class Loop(LoopAlerts):
         Raises :class:`~everloop.errors.NotFound` when there is none.
         """
         return window_report(self.project.windows, self.endpoint, start)
+
+    def profile(
+        self, start: int | None = None, until: int | None = None, segment: str | None = None
+    ) -> TableProfile:
+        """The profile that was kept of the window that starts at ``start`` (ms).
+
+        By default the newest; with ``until`` all windows that start before it, together. A
+        ``segment`` is one as ``carrier=AA``, of the columns that ``[monitor] segments`` names. It
+        merges with others, and :func:`~everloop.compare` takes it.
+
+        Raises :class:`~everloop.errors.NotFound` for a window or a segment that is not there.
+        """
+        return self._profiles.profile(start, until, segment)
+
+    def profile_report(
+        self, start: int | None = None, until: int | None = None, segment: str | None = None
+    ) -> ProfileReport:
+        """The same beside the training rows, or beside the segment in the windows before."""
+        return self._profiles.report(start, until, segment)
+
+    @property
+    def _profiles(self) -> Profiles:
+        return Profiles(self.project.windows, self.project.blobs, self.endpoint)
 
     def why(self, alert: str, *, again: bool = False) -> Cause:
         """What an alert came from, named by its id or the beginning of it.

@@ -28,7 +28,9 @@ from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.feedback import Fed
+from everloop.monitor.profile_report import ProfileReport
 from everloop.monitor.quality.expectations import Expectations
+from everloop.monitor.summaries.table import TableProfile, read_table_profile
 from everloop.monitor.window_report import WindowReport
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
@@ -144,6 +146,10 @@ def _as_json(rows: pl.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:
         return rows
     found: list[dict[str, Any]] = msgspec.json.decode(rows.write_json())
     return found
+
+
+def _given(**query: Any) -> dict[str, str]:
+    return {key: str(value) for key, value in query.items() if value is not None}
 
 
 class RemoteLoop(RemoteAlerts):
@@ -267,13 +273,29 @@ class RemoteLoop(RemoteAlerts):
         return self.server.page(path, Window, limit=limit)
 
     def window_report(self, start: int | None = None) -> WindowReport:
-        path = f"/endpoints/{self.endpoint}/windows"
+        return self.server.call("GET", f"{self._window(start)}/report", WindowReport)
+
+    def profile(
+        self, start: int | None = None, until: int | None = None, segment: str | None = None
+    ) -> TableProfile:
+        query = _given(until=until, segment=segment) | {"as": "saved"}
+        return read_table_profile(self.server.read(f"{self._window(start)}/profile", query))
+
+    def profile_report(
+        self, start: int | None = None, until: int | None = None, segment: str | None = None
+    ) -> ProfileReport:
+        query = _given(until=until, segment=segment)
+        path = f"{self._window(start)}/profile"
+        return self.server.call("GET", path, ProfileReport, params=query)
+
+    def _window(self, start: int | None) -> str:
+        """The path of a window, by default of the newest."""
         if start is None:
             newest = self.windows(1)
             if not newest:
                 raise NotFound(f"window: no window of endpoint {self.endpoint!r} is over yet.")
             start = newest[0].start
-        return self.server.call("GET", f"{path}/{start}/report", WindowReport)
+        return f"/endpoints/{self.endpoint}/windows/{start}"
 
     def status(self) -> LoopStatus:
         found = self.server.call("GET", self._path, dict[str, Any])

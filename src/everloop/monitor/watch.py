@@ -16,6 +16,7 @@ from everloop.monitor.coverage import BEFORE, look_at_labels
 from everloop.monitor.expecting import Expecting
 from everloop.monitor.inputs import Chain, answers_of, inspect, profile_rows, restarted
 from everloop.monitor.judging import Judging
+from everloop.monitor.kept import profile_window
 from everloop.monitor.labels import present
 from everloop.monitor.likeness import Likeness
 from everloop.monitor.log import Extent, PredictionLog
@@ -205,6 +206,7 @@ class _Look:
             ),
         )  # fmt: skip
         checks = found.checks | {"reference": self.reference.digest, "part": self.extent.parts}
+        checks["profile"] = self._keep(rows)
         alerts = found.alerts
         if self.spec.sequential and not found.quarantined:
             checks["sequential"], seen = self._sequential(start, rows)
@@ -225,6 +227,12 @@ class _Look:
         )
         window, expected = self._expect(window, rows)
         return self._save(window, [*alerts, *expected], before)
+
+    def _keep(self, rows: pl.DataFrame) -> str:
+        """Keep the window's profile, and the reference beside it; returns the profile's digest."""
+        self.log.blobs.put(self.reference.to_json())
+        kept = profile_window(rows, self.schema, self.spec.segments)
+        return self.log.blobs.put(kept.to_bytes())
 
     def _expect(self, window: Window, rows: pl.DataFrame) -> tuple[Window, list[Alert]]:
         """The window with what its score may be, as long as no labels tell."""

@@ -39,6 +39,7 @@ from everloop.deploy.rollouts import Do, Wish
 from everloop.errors import InvalidInput, NotFound, invalid
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.loop.loop import loop_of
+from everloop.monitor.profile_report import ProfileReport, Profiles
 from everloop.server.api import explanations
 from everloop.server.api.alerts import SilenceBody, silenced
 from everloop.server.call import Call, Comment
@@ -77,6 +78,16 @@ def window(call: Call) -> Response:
 
 def window_json(call: Call) -> WindowPage:
     return read_window(call.project, call.path["endpoint"], call.number("start"))
+
+
+def profile(call: Call) -> Response:
+    return _page("profile.html", profile_json(call))
+
+
+def profile_json(call: Call) -> ProfileReport:
+    profiles = Profiles(call.project.windows, call.project.blobs, call.path["endpoint"])
+    until = call.whole("until", None, 0, 2**53)
+    return profiles.report(call.number("start"), until, call.query.get("segment"))
 
 
 def endpoint_json(call: Call) -> EndpointPage:

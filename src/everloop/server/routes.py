@@ -38,6 +38,7 @@ from everloop.monitor.alerting.silences import Silence
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.feedback import Fed
 from everloop.monitor.foreign import Logged
+from everloop.monitor.profile_report import ProfileReport
 from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.receiving import Size
 from everloop.monitor.window_report import WindowReport
@@ -125,6 +126,11 @@ PAGES = (
           "A window's page as JSON", answer=WindowPage),
     Route("GET", "/endpoints/{endpoint}/windows/{start}", pages.window, "read", "A window's page",
           media=HTML),
+    Route("GET", "/endpoints/{endpoint}/windows/{start}/profile.json", pages.profile_json, "read",
+          "The page of a window's profile as JSON", answer=ProfileReport,
+          query=("until", "segment")),
+    Route("GET", "/endpoints/{endpoint}/windows/{start}/profile", pages.profile, "read",
+          "The page of a window's profile", media=HTML, query=("until", "segment")),
     Route("POST", "/rollouts/{rollout}", pages.steer, "write",
           "A button of a rollout: a form with do and comment; leads to the endpoint's page",
           body=bytes, raw=True, status=303, media=HTML),
@@ -399,6 +405,9 @@ SERVING = (
           "A window, by the moment (ms) it starts at", answer=Window),
     Route("GET", ENDPOINT + "/windows/{start}/report", reports.of_window, "read",
           "A window's report as JSON or as a page", answer=WindowReport, query=("as",)),
+    Route("GET", ENDPOINT + "/windows/{start}/profile", reports.profile_of_window, "read",
+          "What a window's rows were like, merged with those of the windows until a moment",
+          answer=ProfileReport, query=("until", "segment", "as")),
     Route("GET", ENDPOINT + "/health", serving.health, "read",
           "Windows of it as a service: latency, errors, queue, cost, newest first",
           answer=Page, query=KEYSET),

@@ -30,6 +30,7 @@ from everloop.store.tables import (
     datasets,
     log_parts,
     model_versions,
+    windows,
 )
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ COLUMNS: tuple[sa.Column[str], ...] = (
 """Columns whose values are blobs' digests."""
 
 TEXTS: tuple[tuple[sa.Column[str], sa.ColumnElement[bool]], ...] = (
+    (windows.c.checks, windows.c.checks.is_not(None)),  # the window's profile, and its reference
     (model_versions.c.files, model_versions.c.files != "{}"),
     # What a cycle's steps hand on; when it has ended, what is to stay is registered.
     (
@@ -110,7 +112,6 @@ WITHOUT = {
     "webhook_deliveries.event": "a word",
     "webhook_deliveries.payload": "what a webhook is told",
     "webhooks.events": "words",
-    "windows.checks": "figures",
     "windows.performance": "figures",
 }
 """Columns that could hold a blob's digest by their type, and what they hold instead."""

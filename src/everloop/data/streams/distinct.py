@@ -12,13 +12,15 @@ KEPT = 1_024
 
 
 class Distinct:
-    """The ``KEPT`` smallest different hashes: exact below that many values, within some 3 % above.
+    """The ``kept`` smallest different hashes: exact below that many values, within some 3 % of
+    1,024 above.
 
     With the k-th smallest at the share u of all hashes there are about ``(k - 1) / u`` values
     (Bar-Yossef et al., 2002).
     """
 
-    def __init__(self, hashes: Sequence[int] = ()) -> None:
+    def __init__(self, hashes: Sequence[int] = (), kept: int = KEPT) -> None:
+        self.kept = kept
         self._hashes = np.array(hashes, dtype=np.uint64)
 
     @property
@@ -34,21 +36,27 @@ class Distinct:
 
     def add_hashes(self, hashes: NDArray[np.uint64]) -> None:
         """Look at values by hashes of one's own, which other versions of a library give too."""
-        if len(self._hashes) == KEPT:
+        if len(self._hashes) == self.kept:
             hashes = hashes[hashes < self._hashes[-1]]
         if not len(hashes):
             return
         found = np.concatenate([self._hashes, hashes])
-        if len(found) > 8 * KEPT:  # the smallest ones do, unless values repeat
-            smallest = np.unique(np.partition(found, 4 * KEPT)[: 4 * KEPT])
-            if len(smallest) >= KEPT:
-                self._hashes = smallest[:KEPT]
+        if len(found) > 8 * self.kept:  # the smallest ones do, unless values repeat
+            smallest = np.unique(np.partition(found, 4 * self.kept)[: 4 * self.kept])
+            if len(smallest) >= self.kept:
+                self._hashes = smallest[: self.kept]
                 return
-        self._hashes = np.unique(found)[:KEPT]
+        self._hashes = np.unique(found)[: self.kept]
+
+    def merge(self, other: Distinct) -> None:
+        """Take in what ``other`` saw; as much is kept as the smaller of the two keeps."""
+        self.kept = min(self.kept, other.kept)
+        self._hashes = self._hashes[: self.kept]
+        self.add_hashes(other.hashes)
 
     @property
     def count(self) -> int:
         """The number of different values, estimated."""
-        if len(self._hashes) < KEPT:
+        if len(self._hashes) < self.kept:
             return len(self._hashes)
-        return round((KEPT - 1) / (int(self._hashes[-1]) / 2**64))
+        return round((self.kept - 1) / (int(self._hashes[-1]) / 2**64))

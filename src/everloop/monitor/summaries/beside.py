@@ -12,7 +12,7 @@ from everloop.monitor.aspects.languages import LANGUAGES
 from everloop.monitor.profile import CategorySketch, Floats, Sketch
 from everloop.monitor.signals import NARROW
 from everloop.monitor.summaries.levels import LevelState, LevelSummary
-from everloop.monitor.summaries.numbers import NumberState, NumberSummary
+from everloop.monitor.summaries.numbers import FULL, NumberState, NumberSummary, Size
 from everloop.monitor.summaries.vectors import SAMPLE, VectorState, VectorSummary
 
 Embed = Callable[[list[str]], Floats]
@@ -29,7 +29,8 @@ class Beside:
     every row.
     """
 
-    def __init__(self, embed: Embed | None = None) -> None:
+    def __init__(self, embed: Embed | None = None, size: Size = FULL) -> None:
+        self._size = size
         self.parts: dict[str, Part] = {}
         self._embed = embed
 
@@ -75,7 +76,10 @@ class Beside:
     def merge(self, other: Beside) -> None:
         """Take in what ``other`` saw, which stays as it is."""
         for name, part in other.parts.items():
-            known = self.parts.setdefault(name, type(part)())
+            if name not in self.parts:
+                self.parts[name] = part_of(part.state())
+                continue
+            known = self.parts[name]
             known.merge(part)  # type: ignore[arg-type]
 
     def sketches(self, like: Mapping[str, Sketch]) -> dict[str, Sketch]:
@@ -93,12 +97,12 @@ class Beside:
         return found
 
     def _numbers(self, name: str) -> NumberSummary:
-        found = self.parts.setdefault(name, NumberSummary())
+        found = self.parts.setdefault(name, NumberSummary(self._size))
         assert isinstance(found, NumberSummary)
         return found
 
     def _levels(self, name: str) -> LevelSummary:
-        found = self.parts.setdefault(name, LevelSummary())
+        found = self.parts.setdefault(name, LevelSummary(self._size))
         assert isinstance(found, LevelSummary)
         return found
 

@@ -17,7 +17,7 @@ from everloop.monitor.aspects.naming import aspect_name
 from everloop.monitor.profile import Floats, NumberSketch, Sketch
 from everloop.monitor.summaries.beside import Beside, Embed, PartState, part_of
 from everloop.monitor.summaries.levels import LevelState, LevelSummary
-from everloop.monitor.summaries.numbers import NumberState, NumberSummary
+from everloop.monitor.summaries.numbers import FULL, NumberState, NumberSummary, Size
 
 ColumnKind = Literal["number", "category", "text", "boolean", "datetime", "list", "bytes", "image"]
 _MEASURED = {"datetime": "hour", "list": "mean", "bytes": "bytes", "image": "brightness"}
@@ -44,13 +44,15 @@ class ColumnSummary:
     into vectors, of which only a sample is ever made.
     """
 
-    def __init__(self, kind: ColumnKind, embed: Embed | None = None) -> None:
+    def __init__(self, kind: ColumnKind, embed: Embed | None = None, size: Size = FULL) -> None:
         self.kind = kind
-        self.beside = Beside(embed)
+        self.beside = Beside(embed, size)
         self.types: dict[str, int] = {}
         self.mistyped = 0
         named = kind in ("category", "boolean")
-        self.summary: NumberSummary | LevelSummary = LevelSummary() if named else NumberSummary()
+        self.summary: NumberSummary | LevelSummary = (
+            LevelSummary(size) if named else NumberSummary(size)
+        )
         self.first: str | None = None
         self.last: str | None = None
 

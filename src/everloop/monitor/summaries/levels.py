@@ -10,10 +10,10 @@ import polars as pl
 from datasketches import frequent_items_error_type, frequent_strings_sketch
 
 from everloop.data.splits.hashing import hash_columns
-from everloop.data.streams.distinct import Distinct
+from everloop.data.streams.distinct import KEPT, Distinct
 from everloop.data.unstructured import is_prose
 from everloop.monitor.profile import CategorySketch
-from everloop.monitor.summaries.numbers import NumberState, NumberSummary
+from everloop.monitor.summaries.numbers import FULL, NumberState, NumberSummary, Size
 
 LG_ITEMS = 11  # values whose counts are kept: three quarters of 2^11
 LEVELS = 128  # most frequent values that count as levels
@@ -31,6 +31,7 @@ class LevelState(msgspec.Struct, frozen=True, tag="category", tag_field="kind"):
     lengths: NumberState
     prose: bool
     numeric: int = 0
+    kept: int = KEPT
 
 
 class LevelSummary:
@@ -40,12 +41,12 @@ class LevelSummary:
     exact up to 1,500 different values, and too low by little beyond that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: Size = FULL) -> None:
         self.n = self.missing = 0
         self.numeric = 0  # values that spell a number
         self.items: frequent_strings_sketch | None = frequent_strings_sketch(LG_ITEMS)
-        self._distinct = Distinct()
-        self.lengths = NumberSummary()
+        self._distinct = Distinct(kept=size.hashes)
+        self.lengths = NumberSummary(size)
         self.prose = False
         self._least = 0  # different values of parts whose hashes are left out
 
@@ -68,6 +69,7 @@ class LevelSummary:
         values = counts[present.name]
         if not self.n:
             self.prose = is_prose(present, len(values))
+            self.items = None if self.prose else self.items  # sentences are told by their aspects
         self.n += len(present)
         if self.items is not None:
             shown = values.str.slice(0, _LONGEST)
@@ -85,7 +87,7 @@ class LevelSummary:
         self.numeric += other.numeric
         self.missing += other.missing
         self._least = max(self._least, other._least)
-        self._distinct.add_hashes(other._distinct.hashes)
+        self._distinct.merge(other._distinct)
         self.lengths.merge(other.lengths)
         if self.items is None or other.items is None:
             self.items = None
@@ -129,6 +131,7 @@ class LevelSummary:
             lengths=self.lengths.state(private),
             prose=self.prose,
             numeric=self.numeric,
+            kept=self._distinct.kept,
         )
 
     @classmethod
@@ -140,7 +143,7 @@ class LevelSummary:
         made.items = None
         if state.items is not None:
             made.items = frequent_strings_sketch.deserialize(state.items)
-        made._distinct = Distinct(np.frombuffer(state.hashes, np.uint64).tolist())
+        made._distinct = Distinct(np.frombuffer(state.hashes, np.uint64).tolist(), state.kept)
         made._least = state.distinct
         made.lengths = NumberSummary.of(state.lengths)
         return made

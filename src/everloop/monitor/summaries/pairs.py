@@ -65,7 +65,7 @@ def _of_profiles(
         if name in ignore:
             continue
         summary = column.summary
-        if column.kind == "category" and getattr(summary, "items", "") is None:
+        if column.shown_kind == "category" and getattr(summary, "items", "") is None:
             notes.append(f"{name} is left out: its profile keeps no names.")
         elif column.shown_kind == "category" and summary.distinct > UNIQUE * _present(summary):
             notes.append(_names_rows(name, summary.distinct))

@@ -17,6 +17,7 @@ from everloop.monitor.profile import Profile, Sketch
 from everloop.monitor.summaries.beside import Embed
 from everloop.monitor.summaries.columns import ColumnState, ColumnSummary, kind_of_column
 from everloop.monitor.summaries.drawing import profile_html
+from everloop.monitor.summaries.numbers import FULL, Size
 
 BATCH = 1 << 17  # rows looked at together
 FORMAT = "everloop.profile/1"
@@ -30,7 +31,7 @@ class _State(msgspec.Struct, frozen=True):
 
 
 class TableProfile:
-    """What a table's columns hold, in one pass and constant memory.
+    """What a table's columns hold, in one pass and constant memory, of about ``size``.
 
     Profiles of parts merge to what one pass over all rows finds: exactly for counts, moments and
     the values of a column that has few, within the sketches' bounds for quantiles.
@@ -42,8 +43,8 @@ class TableProfile:
     (5, 3)
     """
 
-    def __init__(self, embed: Embed | None = None) -> None:
-        self._embed = embed
+    def __init__(self, embed: Embed | None = None, size: Size = FULL) -> None:
+        self._embed, self._size = embed, size
         self.rows = 0
         self.columns: dict[str, ColumnSummary] = {}
         self.private = False
@@ -64,7 +65,7 @@ class TableProfile:
         kind = kind_of_column(column)
         if known is not None and (known.kind == kind or column.dtype == pl.Null):
             return
-        made = ColumnSummary(kind, self._embed)
+        made = ColumnSummary(kind, self._embed, self._size)
         made.summary.missing = self.rows
         if known is not None:
             made.types = known.types

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from starlette.responses import Response
 
 from everloop.errors import invalid
 from everloop.loop.reports import cycle_report, report_file
+from everloop.monitor.profile_report import Profiles
 from everloop.monitor.window_report import window_report
 from everloop.server.call import Call
 
@@ -38,6 +40,18 @@ def of_window(call: Call) -> Response:
         raise invalid("as", kind, "html or json")
     found = window_report(call.project.windows, call.path["endpoint"], call.number("start"))
     return _answer(found.to_html().encode() if kind == "html" else found.to_json(), kind)
+
+
+def profile_of_window(call: Call) -> Response:
+    """``?as=saved`` is a file that ``everloop profile`` merges and compares; ``json`` a report."""
+    kind = call.query.get("as", "json")
+    if kind not in ("json", "saved"):
+        raise invalid("as", kind, "json or saved")
+    profiles = Profiles(call.project.windows, call.project.blobs, call.path["endpoint"])
+    asked = call.number("start"), call.whole("until", None, 0, 2**53), call.query.get("segment")
+    if kind == "saved":
+        return _answer(profiles.profile(*asked).to_json(), "json")
+    return _answer(msgspec.json.encode(profiles.report(*asked)), "json")
 
 
 def _answer(data: bytes, kind: str) -> Response:
