@@ -72,7 +72,9 @@ def ours(folder: Path) -> Answers:
 def rows(everloop: Answers, peers: dict[str, Answers]) -> Iterator[tuple[str, ...]]:
     for (table, column), said in sorted(everloop.items()):
         beside = [answers.get((table, column)) for answers in peers.values()]
-        words = ["" if o is None else f"{'drift' if o.drifted else '–'} ({o.found})" for o in beside]
+        words = [
+            "" if o is None else f"{'drift' if o.drifted else '–'} ({o.found})" for o in beside
+        ]
         yield table, column, said.found, *words
 
 

@@ -97,7 +97,8 @@ def compare(
     ----------
     reference, current : a frame of pandas, Polars or Arrow, a relation of DuckDB, a path or
         pattern of files, a profile, or the path of one that was saved. Frames are compared by
-        exact counts; files are streamed, however large, and profiled within their bounds.
+        exact counts; files and lazy frames are streamed, however large, and profiled within
+        their bounds.
     level : share of the columns named as drifted that may be so by chance.
     min_effect : from 0 to 1; less is a small drift.
     tests : names of drift tests; by default Kolmogorov-Smirnov and chi-square.

@@ -225,8 +225,6 @@ def sketch_number(values: Floats) -> NumberSketch:
         points = np.unique(ordered[index])
     below = np.searchsorted(ordered, points, side="left")
     upto = np.searchsorted(ordered, points, side="right")
-    edges = np.unique(ordered[np.linspace(0, len(ordered) - 1, 11).astype(np.int64)[1:-1]])
-    codes = _levels(kept, edges)
     return NumberSketch(
         n=len(kept),
         missing=missing,
@@ -237,9 +235,21 @@ def sketch_number(values: Floats) -> NumberSketch:
         below=tuple(below.tolist()),
         upto=tuple(upto.tolist()),
         exact=exact,
-        rows_per_draw=rows_per_draw(codes, 2 * len(edges) + 1),
+        rows_per_draw=_per_draw(kept, ordered),
         missing_per_draw=_missing_per_draw(np.isnan(values)),
     )
+
+
+def per_draw(values: Floats) -> tuple[float, float]:
+    """How many rows in a row are worth one independent row, and the same of being missing."""
+    kept = values[np.isfinite(values)]
+    found = _per_draw(kept, np.sort(kept)) if len(kept) else 1.0
+    return found, _missing_per_draw(np.isnan(values))
+
+
+def _per_draw(values: Floats, ordered: Floats) -> float:
+    edges = np.unique(ordered[np.linspace(0, len(ordered) - 1, 11).astype(np.int64)[1:-1]])
+    return rows_per_draw(_levels(values, edges), 2 * len(edges) + 1)
 
 
 def _levels(values: Floats, edges: Floats) -> NDArray[np.int8]:

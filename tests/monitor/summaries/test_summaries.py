@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from everloop.errors import InvalidInput
 from everloop.monitor.profile import CategorySketch, NumberSketch, sketch_number
+from everloop.monitor.summaries.drawing import facts
 from everloop.monitor.summaries.levels import LevelSummary
 from everloop.monitor.summaries.numbers import K, NumberSummary
 from everloop.monitor.summaries.table import TableProfile, profile_table, read_table_profile
@@ -61,6 +62,36 @@ def test_quantiles_of_merged_parts_lie_within_the_bound_of_the_sketch(draw: str)
     assert (sketch.points[0], sketch.points[-1]) == (values[0], values[-1])
     assert whole.quantiles.num_retained < 4 * K
     assert whole.distinct == pytest.approx(len(values), rel=0.1)
+
+
+def test_frequent_values_and_the_number_of_different_ones_lie_within_their_bounds() -> None:
+    rng = np.random.default_rng(4)
+    parts = [pl.Series("c", (rng.pareto(1.0, 30_000) * 50).astype(int)) for _ in range(4)]
+    whole = LevelSummary()
+    for part in parts:
+        one = LevelSummary()
+        one.add(part.cast(pl.String))
+        whole.merge(LevelSummary.of(one.state()))
+    exact = dict(pl.concat(parts).cast(pl.String).value_counts().iter_rows())
+    assert whole.items is not None
+    bound = whole.items.epsilon * sum(exact.values())
+    assert all(exact[v] - bound <= count <= exact[v] for v, count in whole.frequent(1 << 11))
+    assert {v for v, count in exact.items() if count > bound} <= dict(
+        whole.frequent(1 << 11)
+    ).keys()
+    assert whole.distinct == pytest.approx(len(exact), rel=3 / 32)  # three standard errors
+    assert whole.numeric == whole.n == 120_000
+
+
+def test_a_column_of_text_and_numbers_says_how_many_are_numbers() -> None:
+    column = profile_table(pl.DataFrame({"m": ["1", "2.5", "x", None]})).columns["m"]
+    assert (column.kind, column.to_dict()["numeric"]) == ("category", 2)
+    assert facts(column)[0] == "category, 67% numbers"
+
+
+def test_a_lazy_frame_is_read_a_batch_at_a_time() -> None:
+    frame = rows(3_000).drop("x")  # of a number that has many values quantiles are drawn at random
+    assert profile_table(frame.lazy()).sketches() == profile_table(frame).sketches()
 
 
 def test_what_is_missing_and_infinite_is_counted_apart() -> None:

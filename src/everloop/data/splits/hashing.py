@@ -45,6 +45,9 @@ def hash_columns(columns: Sequence[pl.Series], rows: int, seed: int) -> Hashes:
             state = _mix(state ^ _bits(column[span]))
         out[span] = state
 
+    if rows <= _CHUNK:
+        mix(0)
+        return out
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(mix, range(0, rows, _CHUNK)))
     return out

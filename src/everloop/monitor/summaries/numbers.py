@@ -12,7 +12,7 @@ from datasketches import kll_doubles_sketch
 
 from everloop.data.splits.hashing import hash_columns
 from everloop.data.streams.distinct import KEPT, Distinct
-from everloop.monitor.profile import EXACT, POINTS, Floats, NumberSketch, sketch_number
+from everloop.monitor.profile import EXACT, POINTS, Floats, NumberSketch, per_draw
 
 
 class Size(NamedTuple):
@@ -80,9 +80,7 @@ class NumberSummary:
     def add(self, values: Floats) -> None:
         """Look at the next values, in the order of time; NaN is missing."""
         if not self.rows and len(values):
-            first = sketch_number(values[:_LOOKED_AT])
-            self.rows_per_draw = first.rows_per_draw
-            self.missing_per_draw = first.missing_per_draw
+            self.rows_per_draw, self.missing_per_draw = per_draw(values[:_LOOKED_AT])
         finite = np.isfinite(values)
         kept = values if finite.all() else values[finite]
         missing = int(np.isnan(values).sum())

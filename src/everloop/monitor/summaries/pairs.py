@@ -45,7 +45,9 @@ def both_sides(
     reference: Any, current: Any, ignore: frozenset[str], embed: Embed | None = None
 ) -> tuple[Side, Side, dict[str, str]]:
     """Sketches of both tables over the same levels, and columns whose type is another now."""
-    if any(isinstance(side, str | Path | TableProfile) for side in (reference, current)):
+    if any(
+        isinstance(side, str | Path | TableProfile | pl.LazyFrame) for side in (reference, current)
+    ):
         return _of_profiles(profile_table(reference, embed), profile_table(current, embed), ignore)
     before = as_frame(reference, "reference")
     now = as_frame(current, "current")

@@ -141,8 +141,9 @@ def profile_table(source: Any, embed: Embed | None = None) -> TableProfile:
 
     Parameters
     ----------
-    source : a frame of Polars, pandas or Arrow, a relation of DuckDB, or a path or pattern of
-        CSV, Parquet, Arrow or JSON lines files, or of one profile that was saved.
+    source : a frame of Polars (a lazy one is streamed), pandas or Arrow, a relation of DuckDB, or
+        a path or pattern of CSV, Parquet, Arrow or JSON lines files, or of one profile that was
+        saved.
     embed : turns a list of texts into vectors, n by d, such as ``el.embed_texts``; then sentences
         are also summarised by what they mean, by a sample of 256.
 
@@ -168,5 +169,7 @@ def _saved(path: Path) -> TableProfile:
 def _batches(source: Any) -> Iterator[pl.DataFrame]:
     if isinstance(source, str | Path):
         yield from stream(str(source), Path(), BATCH)
+    elif isinstance(source, pl.LazyFrame):
+        yield from source.collect_batches(chunk_size=BATCH, maintain_order=True)
     else:
         yield from as_frame(source).iter_slices(BATCH)
