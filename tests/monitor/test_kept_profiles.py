@@ -11,8 +11,10 @@ import pytest
 from stream_of_days import SCHEMA, SPEC, T0, Stream
 
 import everloop as el
+from everloop.data.schema import Feature, Schema
 from everloop.errors import Integrity, InvalidInput, NotFound
 from everloop.monitor.kept import check_segments, profile_window, read_kept
+from everloop.monitor.profile import sketch_category
 from everloop.monitor.profile_report import ProfileLine, Profiles
 from everloop.monitor.spans import DAY
 from everloop.monitor.summaries.numbers import BRIEF, NumberSummary
@@ -102,6 +104,24 @@ def test_profiles_and_references_stay_while_their_windows_do(stream: Stream) -> 
     wanted = {checks["profile"], checks["reference"]}
     with stream.windows.db.read() as conn:
         assert referred(conn, wanted) == wanted
+
+
+def test_a_kept_profile_holds_no_text_and_no_value_that_training_did_not_have() -> None:
+    schema = Schema(
+        (Feature("said", "text", ("hello",), shape=(4,)), Feature("c", "category", ("a", "b"))),
+        "y",
+        "regression",
+    )
+    rows = pl.DataFrame(
+        {"said": ["hello", "call 555-0199", None] * 9, "c": ["a", "Ada", None] * 9, "y": [1.0] * 27}
+    )
+    kept = profile_window(rows, schema, ["c"])
+    for part in (kept.whole, kept.segments["c=a"]):
+        assert not any(word in part.to_json() for word in (b"555", b"Ada"))
+    assert kept.whole.columns["c"].summary.missing == 9
+    profile = kept.whole.sketches({"c": sketch_category(rows["c"], ("a", "b"))})
+    assert profile.features["c"].unseen == 9  # type: ignore[union-attr]
+    assert profile.features["said"].of == "length"  # type: ignore[union-attr]
 
 
 def test_a_kept_profile_is_small_however_many_rows(stream: Stream) -> None:

@@ -18,11 +18,14 @@ from everloop.data.schema import Schema
 from everloop.errors import Integrity, NotFound, invalid
 from everloop.monitor.inputs import answers_of, feature_frame
 from everloop.monitor.profile import PREDICTION
+from everloop.monitor.summaries.columns import ColumnSummary
+from everloop.monitor.summaries.levels import LevelSummary
 from everloop.monitor.summaries.numbers import BRIEF
 from everloop.monitor.summaries.table import TableProfile, read_table_profile
 from everloop.monitor.windows import Window
 from everloop.store.blobs import Blobs
 
+UNSEEN = "(unseen)"
 MOST_LEVELS = 20  # of a column that have a segment each, those most frequent in training first
 
 
@@ -70,19 +73,37 @@ def read_kept(data: bytes) -> KeptProfile:
 
 def profile_window(rows: pl.DataFrame, schema: Schema, segments: Sequence[str]) -> KeptProfile:
     """The profile of rows of the log: features, and answers under ``(prediction)``."""
-    frame = feature_frame(rows, schema).with_columns(_answers(rows, schema))
+    frame = feature_frame(rows, schema).with_columns(_answers(rows, schema), *_known(schema))
     found = {}
     for feature in schema.features:
         if feature.name in segments and feature.name in frame.columns:
             levels = feature.levels[:MOST_LEVELS] or ("true", "false")
             for level, part in frame.group_by(as_text(frame[feature.name]).alias("level")):
                 if level[0] in levels:
-                    found[f"{feature.name}={level[0]}"] = _profile(part.select(frame.columns))
-    return KeptProfile(_profile(frame), found)
+                    found[f"{feature.name}={level[0]}"] = _profile(part, schema)
+    return KeptProfile(_profile(frame, schema), found)
 
 
-def _profile(frame: pl.DataFrame) -> TableProfile:
+def _known(schema: Schema) -> list[pl.Expr]:
+    """Levels that were in no training row as one: a rare value may tell of a person, and the
+    profile stays when the rows are gone."""
+    return [
+        pl.when(pl.col(f.name).is_in(f.levels) | pl.col(f.name).is_null())
+        .then(pl.col(f.name))
+        .otherwise(pl.lit(UNSEEN))
+        .alias(f.name)
+        for f in schema.features
+        if f.kind == "category"
+    ]
+
+
+def _profile(frame: pl.DataFrame, schema: Schema) -> TableProfile:
     made = TableProfile(size=BRIEF)
+    for feature in schema.features:
+        if feature.kind == "text":  # also where its texts are short
+            column = made.columns[feature.name] = ColumnSummary("category", size=BRIEF)
+            assert isinstance(column.summary, LevelSummary)
+            column.summary.read_as_prose()
     made.add(frame)
     return made
 

@@ -68,8 +68,7 @@ class LevelSummary:
         counts = present.value_counts(name="n")
         values = counts[present.name]
         if not self.n:
-            self.prose = is_prose(present, len(values))
-            self.items = None if self.prose else self.items  # sentences are told by their aspects
+            self.read_as_prose(self.prose or is_prose(present, len(values)))
         self.n += len(present)
         if self.items is not None:
             shown = values.str.slice(0, _LONGEST)
@@ -79,6 +78,11 @@ class LevelSummary:
         self.numeric += int(counts["n"].filter(spelled).sum())
         self._distinct.add_hashes(hash_columns([values], len(values), 0))
         self.lengths.add(present.str.len_chars().cast(pl.Float64).to_numpy())
+
+    def read_as_prose(self, prose: bool = True) -> None:
+        """Whether the values are sentences: these are told by their aspects, and none is kept."""
+        self.prose = prose
+        self.items = None if prose else self.items
 
     def merge(self, other: LevelSummary) -> None:
         """Take in what ``other`` saw, which stays as it is."""
