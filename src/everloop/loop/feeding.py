@@ -21,6 +21,7 @@ from everloop.monitor.feedback import Fed, Intake
 from everloop.monitor.foreign import times_of
 
 ROWS = 500_000  # of a batch; what is held beside it is the history of its ids
+_schemas: dict[str, Schema] = {}  # by the digest of their package
 Tell = Callable[[str, int, int | None], None]
 
 
@@ -170,7 +171,10 @@ def schema_of(project: Project, declared: Declaration | None) -> Schema | None:
     champion = project.champion(declared.name) if declared else None
     if declared is None or champion is None:
         return None
-    schema = project.package(champion)[1].schema
+    digest = champion.package_digest()
+    schema = _schemas.get(digest)
+    if schema is None:  # reading a package compares every byte of it
+        schema = _schemas[digest] = project.package(champion)[1].schema
     id, time = schema.id or declared.data.id, schema.time or declared.data.time
     return msgspec.structs.replace(schema, id=id, time=time)
 

@@ -6,9 +6,11 @@ and looks at no answer: https://github.com/kserve/kserve, ``pkg/logger``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 import polars as pl
@@ -29,6 +31,8 @@ from everloop.store.clock import now_ms
 REQUEST = "org.kubeflow.serving.inference.request"
 RESPONSE = "org.kubeflow.serving.inference.response"
 LONGEST = 200  # characters of an id
+FRESH_S = 2.0  # that a champion and a loop file are taken for the newest
+_takers: WeakKeyDictionary[Project, dict[str, tuple[float, _Taker]]] = WeakKeyDictionary()
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -64,7 +68,7 @@ def take(
     :class:`~everloop.errors.InvalidInput` for a body that holds no rows, and
     :class:`~everloop.errors.NotFound` while the endpoint's loop has no champion.
     """
-    taker = _Taker(project, endpoint)
+    taker = _taker(project, endpoint)
     wanted = [
         one
         for one in events
@@ -73,6 +77,16 @@ def take(
     halves = [taker.half(one) for one in wanted]
     new = project.log.halves.add(taker.endpoint, halves) if halves else 0
     return Taken(len(events), new, len(halves) - new, len(events) - len(halves))
+
+
+def _taker(project: Project, endpoint: str) -> _Taker:
+    """What reads events of the endpoint; looked up anew every :data:`FRESH_S`."""
+    known = _takers.setdefault(project, {})
+    until, taker = known.get(endpoint, (0.0, None))
+    if taker is None or time.monotonic() >= until:
+        taker = _Taker(project, endpoint)
+        known[endpoint] = (time.monotonic() + FRESH_S, taker)
+    return taker
 
 
 class _Taker:
