@@ -16,7 +16,6 @@ from everloop.monitor.profile import (
     NumberSketch,
     Profile,
     Sketch,
-    sketch_category,
 )
 from everloop.monitor.summaries.columns import kind_of_column, measure
 
@@ -58,7 +57,7 @@ class Counting:
         for name, before in self.reference.features.items():
             if isinstance(before, CategorySketch):
                 column = frame[name] if name in frame.columns else _nothing(frame.height)
-                seen = sketch_category(column.cast(pl.String), before.levels)
+                seen = _counted(column.cast(pl.String), before)
                 self._levels[name] = _sum(self._levels.get(name), seen)
         self.rows += frame.height
 
@@ -90,6 +89,26 @@ class Counting:
             elif name in self._levels:
                 features[name] = self._levels[name]
         return Profile(self.rows, features)
+
+
+def _counted(column: pl.Series, before: CategorySketch) -> CategorySketch:
+    """How often each level of ``before`` comes; what else comes is unseen."""
+    seen = column.drop_nulls().alias("value").value_counts(sort=True, name="n")
+    counts = dict(zip(seen["value"].to_list(), seen["n"].to_list(), strict=True))
+    names = set(before.levels)
+    strange = [value[:80] for value in counts if value not in names][:5]
+    known = tuple(counts.get(level, 0) for level in before.levels)
+    n = sum(counts.values())
+    return CategorySketch(
+        n=n,
+        missing=len(column) - n,
+        levels=before.levels,
+        counts=known,
+        unseen=n - sum(known),
+        examples=tuple(strange),
+        rows_per_draw=before.rows_per_draw,
+        missing_per_draw=before.missing_per_draw,
+    )
 
 
 def _nothing(rows: int) -> pl.Series:

@@ -84,7 +84,7 @@ def test_frequent_values_and_the_number_of_different_ones_lie_within_their_bound
 
 
 def test_a_column_of_text_and_numbers_says_how_many_are_numbers() -> None:
-    column = profile_table(pl.DataFrame({"m": ["1", "2.5", "x", None]})).columns["m"]
+    column = profile_table(pl.DataFrame({"n": ["1", "2.5", "x", None]})).columns["n"]
     assert (column.kind, column.to_dict()["numeric"]) == ("category", 2)
     assert facts(column)[0] == "category, 67% numbers"
 

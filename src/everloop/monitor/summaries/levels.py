@@ -61,7 +61,7 @@ class LevelSummary:
 
     def add(self, text: pl.Series) -> None:
         """Look at the next values; null is missing."""
-        present = text.drop_nulls()
+        present = text.drop_nulls().alias("value")
         self.missing += len(text) - len(present)
         if not len(present):
             return
