@@ -187,5 +187,6 @@ def _numbers(column: pl.Series, kind: ColumnKind) -> Floats:
 
 
 def _levels(text: pl.Series) -> tuple[str, ...]:
-    counts = text.drop_nulls().value_counts(name="n").sort("n", text.name, descending=[True, False])
-    return tuple(counts[text.name].head(LEVELS).to_list())
+    counts = text.drop_nulls().alias("value").value_counts(name="n")
+    common = counts.sort("n", "value", descending=[True, False])["value"].head(LEVELS)
+    return tuple(common.to_list())
