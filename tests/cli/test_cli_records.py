@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from click.testing import CliRunner
 
 from everloop.cli import command_of
 from everloop.errors import Conflict, EverloopError, NotFound
 from everloop.loop.project import Project
+from everloop.server.child import answers_ready
 from everloop.settings import Settings
 from everloop.tracking.records import Point
 from ports import free_port
+from waiting import wait_for
 
 Ask = Callable[..., Any]
 
@@ -36,15 +36,13 @@ def address(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "everloop.server", "--dir", str(folder), "--port", str(port)]
     process = subprocess.Popen([*command, "--no-controller"], stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            if httpx.get(f"{url}/ready").is_success:
-                break
-        except httpx.TransportError:
-            time.sleep(0.05)
-    yield url
-    process.terminate()
-    assert process.wait(60) == 0
+    try:
+        wait_for(lambda: answers_ready(("127.0.0.1", port)) or process.poll() is not None)
+        yield url
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
 
 
 @pytest.fixture(params=["folder", "server"])

@@ -7,18 +7,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import story
 
 from everloop.deploy.spec import RolloutSpec
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
+from everloop.server.child import answers_ready
 from ports import free_port
+from waiting import wait_for
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -38,12 +38,7 @@ def server(project: Project, cycles: list[Cycle]) -> Iterator[str]:
     process = subprocess.Popen(command, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(2000):
-            try:
-                if httpx.get(f"{url}/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.05)
+        wait_for(lambda: answers_ready(("127.0.0.1", port)) or process.poll() is not None)
         yield url
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0

@@ -166,7 +166,7 @@ def test_the_process_goes_with_its_model(tmp_path) -> None:
     process = model._process.process
     assert process.poll() is None
     del model
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
 
 
 def test_the_data_plane_serves_it_and_outlives_its_death(project, start) -> None:

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -19,20 +18,29 @@ from serving_harness import ROW
 
 from everloop.data.segments import list_segments
 from everloop.deploy.state import Arm
+from waiting import wait_for
+
+
+def refuses(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_it_ends_gently(project, start):
     project.want(flights=[Arm(1, project.linear())])
     serving = start()
     big = json.dumps([ROW] * 60_000).encode()
-    head = (
-        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(big)
-    )  # fmt: skip
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+    head += b"Content-Length: %d\r\n\r\n" % len(big)
     with socket.create_connection(("127.0.0.1", serving.port), timeout=60) as connection:
-        connection.sendall(head + big[:-10])
-        time.sleep(0.3)
+        connection.sendall(head)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100")  # it is read by now
+        connection.sendall(big[:-10])
         serving.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        wait_for(lambda: refuses(serving.port))
         connection.sendall(big[-10:])
         answer = connection.recv(1000)
         assert answer.startswith(b"HTTP/1.1 200"), answer

@@ -42,6 +42,7 @@ def test_swaps_under_load_fail_no_request(project, start):
     for n in range(6):
         number = 2 - n % 2
         serving.applied(project.want(flights=[Arm(number, versions[number])]))
+        wait_for(lambda n=number: failed or (seen and seen[-1][0] == n))
     done.set()
     for thread in threads:
         thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from functools import partialmethod
 from typing import Any
@@ -24,9 +25,12 @@ DEAD = "http://127.0.0.1:9"  # nothing listens: the data plane is away
 class Client:
     """Asks an ASGI application in this process."""
 
-    def __init__(self, app: ASGIApp, base: str = BASE) -> None:
+    def __init__(
+        self, app: ASGIApp, base: str = BASE, loop: Callable[[], AbstractEventLoop] | None = None
+    ) -> None:
         self.app = app
         self.base = base
+        self.loop = loop
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -34,7 +38,8 @@ class Client:
             async with httpx.AsyncClient(transport=transport, base_url=self.base) as client:
                 return await client.request(method, path, **arguments)
 
-        return asyncio.run(ask())
+        with asyncio.Runner(loop_factory=self.loop) as runner:
+            return runner.run(ask())
 
     get = partialmethod(request, "GET")
     post = partialmethod(request, "POST")

@@ -35,7 +35,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
-    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(listener, "HEAD_SECONDS", 60.0)
     port = free_port()
     made = Listener(application, "127.0.0.1", port)
 
@@ -51,14 +51,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     assert ready.wait(60)
     yield made
     made.stop()
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
 
 
 def call(server: Listener, *parts: bytes, ends: bool = False) -> bytes:
     """All that comes back until the server closes."""
     with socket.create_connection(("127.0.0.1", server.config.port)) as sock:
-        sock.settimeout(20)
+        sock.settimeout(60)
         for part in parts:
             sock.sendall(part)
         if ends:
@@ -69,7 +69,10 @@ def call(server: Listener, *parts: bytes, ends: bool = False) -> bytes:
         return got
 
 
-def test_a_head_without_an_end_is_given_up(server: Listener) -> None:
+def test_a_head_without_an_end_is_given_up(
+    server: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.3)
     assert call(server, ASKED).startswith(b"HTTP/1.1 408 ")
 
 

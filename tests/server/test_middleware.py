@@ -16,6 +16,7 @@ from everloop.server.middleware.body_limit import BodyLimit
 from everloop.server.middleware.errors import Errors, json_form
 from everloop.server.middleware.hosts import host_name
 from everloop.server.middleware.request_id import RequestId
+from hasty import HastyLoop
 
 STATUS = "/api/v1/status"
 CHECK = "/api/v1/check"
@@ -141,10 +142,11 @@ def test_a_body_that_does_not_come_is_refused_in_time() -> None:
             await asyncio.sleep(0.05)
 
     limited = RequestId(Errors(BodyLimit(app, 1000, seconds=0.2), json_form, {}))
-    answer = Client(limited).post("/x", content=dribble())
+    client = Client(limited, loop=HastyLoop)
+    answer = client.post("/x", content=dribble())
     assert answer.status_code == 408
     assert answer.json()["error"]["code"] == "slow_body"
-    assert Client(limited).post("/x", content=b"xy").text == "read"
+    assert client.post("/x", content=b"xy").text == "read"
 
 
 def test_a_file_may_take_its_time_while_it_comes_on() -> None:
@@ -162,12 +164,13 @@ def test_a_file_may_take_its_time_while_it_comes_on() -> None:
         Errors(BodyLimit(app, 100, seconds=0.2, artifact_limit=10**6), json_form, {})
     )
     file = "/api/2.0/mlflow-artifacts/artifacts/a"
-    steady = Client(limited).put(file, content=body(10_000, 0.05))
+    client = Client(limited, loop=HastyLoop)
+    steady = client.put(file, content=body(10_000, 0.05))
     assert steady.text == "read"  # 0.4 s on the whole
     for size, pause in ((10_000, 0.5), (10, 0.05)):  # a long pause; steady, but too slow
-        slow = Client(limited).put(file, content=body(size, pause))
+        slow = client.put(file, content=body(size, pause))
         assert slow.json()["error"]["code"] == "slow_body"
-    assert Client(limited).put(file, content=b"x" * (10**6 + 1)).status_code == 413
+    assert client.put(file, content=b"x" * (10**6 + 1)).status_code == 413
     for path in ("/api/v1/runs/r/artifacts/a", "/ajax-api/2.0/mlflow-artifacts/mpu/part/u/1"):
         assert Client(limited).put(path, content=b"x" * 200).text == "read"
     for method, path in (("POST", file), ("PUT", "/api/v1/runs/r"), ("PUT", "/x" + file)):

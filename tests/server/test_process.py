@@ -50,7 +50,9 @@ def server(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_hostile_bodies_leave_it_standing(server: subprocess.Popen[str], port: int) -> None:
+def test_hostile_bodies_leave_it_standing_and_sigterm_ends_it_cleanly(
+    server: subprocess.Popen[str], port: int
+) -> None:
     url = f"http://127.0.0.1:{port}/api/v1/check"
     big = httpx.post(url, content=b"x" * 100_000_000, timeout=60)
     assert (big.status_code, big.json()["error"]["code"]) == (413, "too_large")
@@ -70,9 +72,6 @@ def test_hostile_bodies_leave_it_standing(server: subprocess.Popen[str], port: i
     assert foreign.status_code == 421
     assert httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200
     assert server.poll() is None
-
-
-def test_ends_cleanly_on_sigterm(server: subprocess.Popen[str]) -> None:
     server.send_signal(signal.SIGTERM)
     assert server.wait(60) == 0
 

@@ -82,11 +82,11 @@ def test_it_never_waits_for_another_writer(sqlite_database: Database) -> None:
         with db.write() as conn:
             conn.execute(sa.insert(experiments), ROW)
             held.set()
-            done.wait(10)
+            done.wait(60)
 
     other = threading.Thread(target=hold)
     other.start()
-    held.wait(10)
+    assert held.wait(60)
     with db.instantly():
         with pytest.raises(Busy), db.write():
             pass

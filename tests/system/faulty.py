@@ -1,7 +1,8 @@
 """``python faulty.py FOLDER POINT``: goes once round and kills itself with SIGKILL at a point.
 
 Points are ``before:STEP``, ``after:STEP`` (recorded, nothing later begun), ``done:STEP`` (the work
-is done and not yet recorded) and ``none``.
+is done and not yet recorded), ``hold:STEP`` (as ``done``, but it waits there for whoever kills it)
+and ``none``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import signal
 import sys
 from typing import Any
 
-from everloop.loop.cycles import CycleStore
-from everloop.loop.loop import load
+from everloop.memory import importing
+
+with importing():
+    from everloop.loop.cycles import CycleStore
+    from everloop.loop.loop import load
 
 
 def die() -> None:
@@ -31,6 +35,8 @@ def arm(point: str) -> None:
     def finish_step(self: CycleStore, cycle: str, name: str, result: dict[str, Any]) -> None:
         if (when, step) == ("done", name):
             die()
+        if (when, step) == ("hold", name):
+            signal.pause()
         finish(self, cycle, name, result)
         if (when, step) == ("after", name):
             die()

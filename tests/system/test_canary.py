@@ -16,12 +16,14 @@ from everloop.data.schema import Feature, Schema
 from everloop.deploy.package import Package
 from everloop.deploy.packaging import store_package, write_package
 from everloop.deploy.rollout import Deployed, plan_arms
+from everloop.deploy.state import read_state, state_path
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import from_dict
 from everloop.loop.engine import Engine
 from everloop.loop.loop import Loop, declare
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
+from waiting import wait_for
 
 NARROW = Schema(features=(Feature("a", "number"),), target="y", task="regression")
 WIDE = Schema(
@@ -133,7 +135,9 @@ def test_a_canary_that_fails_is_rolled_back(
         assert [(a.version, a.weight) for a in project.endpoints.get("m").arms] == [(1, 1.0)]
         steps = cycle.evidence["rollout"] if cycle.evidence else []
         assert [step["verdict"] for step in steps] == ["fail"]
-        # The champion answers everything again.
+        # The champion answers everything again, as soon as the data plane knows.
+        state = read_state(state_path(project.state))
+        wait_for(lambda: client.get("/endpoints").json()["revision"] >= state.revision)
         after = [client.post("/predict", json=[{"a": 0.0}]) for _ in range(20)]
-        assert {answer.headers["x-everloop-version"] for answer in after[5:]} == {"1"}
-        assert {answer.status_code for answer in after[5:]} == {200}
+        assert {answer.headers["x-everloop-version"] for answer in after} == {"1"}
+        assert {answer.status_code for answer in after} == {200}

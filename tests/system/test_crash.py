@@ -119,10 +119,10 @@ def test_killed_with_the_work_done_but_not_recorded_nothing_is_doubled(folder: P
 def test_killed_in_the_middle_of_a_step(folder: Path, step: str, stream: str) -> None:
     streamed = LOOP_FILE.replace("[train]", f"stream = {stream}\n[train]")
     (folder / "everloop.toml").write_text(streamed)
-    process = start(folder, "none")
+    process = start(folder, f"hold:{step}")  # so that it cannot get beyond the step meanwhile
     database = folder / ".everloop" / "everloop.db"
     wait_for(lambda: database.exists() and step in _begun(folder), every=0.005)
-    time.sleep(0.05)
+    time.sleep(0.05)  # wherever in it that is
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=60)
     whole(folder)

@@ -11,8 +11,10 @@ import tarfile
 
 import httpx
 import pytest
-from processes import everloop, everloop_json, up
+from click.testing import CliRunner
+from processes import everloop, up
 
+from everloop.cli import command_of
 from everloop.loop.exporting import KINDS
 from ports import free_port
 
@@ -66,14 +68,16 @@ def test_the_entry_point_answers_in_a_fresh_venv(trained, tmp_path):
     assert list((tmp_path / "log/predictions").glob("*.seg"))
 
 
-def test_every_kind_from_the_command_line(trained, tmp_path):
+def test_every_kind_from_the_command_line(trained, tmp_path, monkeypatch):
     folder, _ = trained
+    monkeypatch.chdir(folder)
     for kind in KINDS:
         runs_one = kind not in ("docker", "prometheus", "grafana")
         image = ["--image", "registry.example/diabetes:1"] if runs_one else []
         out = tmp_path / kind
-        found = everloop_json(folder, "export", kind, *image, "--out", str(out))
-        assert all((out / name).is_file() for name in found["files"])
+        said = CliRunner().invoke(command_of("export"), [kind, *image, "--out", str(out), "--json"])
+        assert said.exit_code == 0, said.output
+        assert all((out / name).is_file() for name in json.loads(said.stdout)["files"])
     refused = everloop(folder, "export", "kubernetes", check=False)
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: image: got <nothing>")

@@ -18,6 +18,7 @@ from test_canary import GOOD, INFINITE, NARROW, registered
 
 from everloop.deploy.rollout import Deployed, plan_arms
 from everloop.deploy.rollouts import Rollout
+from everloop.deploy.state import read_state, state_path
 from everloop.loop.declaration import from_dict
 from everloop.loop.loop import declare
 from everloop.loop.project import Project
@@ -125,6 +126,8 @@ def test_a_bad_version_is_gone_at_once(tmp_path: Path) -> None:
             body = {"version": 2, "rollout": CANARY}
             assert running.api.post("/api/v1/loops/m/deploy", json=body).status_code == 202
             wait_for(lambda: project.rollouts.newest("m") is not None and newest(project).over)
+            state = read_state(state_path(project.state))
+            wait_for(lambda: (s := project.serving()) and s.revision >= state.revision)
             ended = time.time()
             wait_for(lambda: len(answers) > 0 and answers[-1][0] > ended + 0.5)
         assert newest(project).state == "rolled_back"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from everloop.train.search.journal import Journal
 from everloop.train.search.records import Trial
 from everloop.train.search.study import read_trials
 from everloop.train.spec import SearchSpec, TrainSpec
+from waiting import wait_for
 
 
 def accuracy(y, pred, proba):
@@ -97,37 +97,35 @@ from everloop.extensions import candidates
 from everloop.train.candidates.decision_tree import DecisionTree
 from everloop.train.fit import fit_candidates
 from everloop.train.spec import SearchSpec, TrainSpec
-slow = {slow}
-class Slow(DecisionTree):
+place = Path({place!r})
+class Waits(DecisionTree):
     def fit(self, *args):
-        time.sleep(slow)
+        while place.exists() and place.read_bytes().count(b'"trial"') >= 3:
+            time.sleep(1)
         super().fit(*args)
 candidates.get("ridge")
-candidates.register("decision_tree")(Slow)
+candidates.register("decision_tree")(Waits)
 X, y, schema = mixed("binary", rows=200)
 fit_candidates(X, y, schema, TrainSpec(("decision_tree",), SearchSpec(trials=6)),
-               lambda y, pred, proba: float((y == pred).mean()), 0, lambda *e: None,
-               study=Path({place!r}))
+               lambda y, pred, proba: float((y == pred).mean()), 0, lambda *e: None, study=place)
 """
 
 
 def test_a_study_goes_on_after_its_process_was_killed(tmp_path):
     place, paths = tmp_path / "s.jsonl", [str(Path(sys.modules["mixed"].__file__).parent)]
-    script = KILLED.format(paths=paths, place=str(place), slow=0.08)
+    script = KILLED.format(paths=paths, place=str(place))  # goes no further than its third trial
     process = subprocess.Popen([sys.executable, "-c", script])
-    while not place.exists() or place.read_bytes().count(b'"trial"') < 2:
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_for(lambda: process.poll() or (place.exists() and len(read_trials(place)) >= 2))
+    assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     with place.open("ab") as file:
         file.write(b'{"trial": {"number": 2, "cand')  # and the last line was torn
     left = len(read_trials(place))
     assert 2 <= left < 6
-    done = KILLED.format(paths=paths, place=str(place), slow=0)
-    subprocess.run([sys.executable, "-c", done], check=True)
+    searched(place, spec("decision_tree", trials=6), rows=200)
     resumed = read_trials(place)
-    subprocess.run([sys.executable, "-c", done.replace("s.jsonl", "whole.jsonl")], check=True)
+    searched(tmp_path / "whole.jsonl", spec("decision_tree", trials=6), rows=200)
     whole = read_trials(tmp_path / "whole.jsonl")
     assert len(resumed) == 6
     assert [(t.number, t.params, t.score) for t in resumed] == [

@@ -25,7 +25,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.executors import Executor, WorkerLost
 from everloop.loop.lock import take
 from everloop.loop.project import Project
-from everloop.loop.running import run_step
+from everloop.loop.running import needs_worker, run_step
 from everloop.loop.steps import CONTROLLER_STEPS, End, Interrupted, Outcome, Report, silent
 
 log = logging.getLogger("everloop.engine")
@@ -60,7 +60,8 @@ class Engine:
             raise Conflict("controller: this process runs the cycles of another folder.")
         _current = self
         try:
-            if self.project.cycles.unfinished("running"):
+            running = self.project.cycles.unfinished("running")
+            if any(needs_worker(self.project, cycle) for cycle in running):
                 self.executor.warm()  # its imports overlap with the engine's own start
             DBOS(config=_config(self.project))
             DBOS.launch()

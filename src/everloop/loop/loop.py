@@ -23,8 +23,9 @@ from everloop.loop.following import Progress, follow
 from everloop.loop.lock import is_free
 from everloop.loop.project import Project
 from everloop.loop.reports import report_file
+from everloop.loop.running import needs_worker
 from everloop.loop.status import LoopStatus, read_status
-from everloop.loop.steps import CONTROLLER_STEPS, PLANS
+from everloop.loop.steps import PLANS
 from everloop.loop.watching import Looked, expectations_of, look
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.profile_report import ProfileReport, Profiles
@@ -375,7 +376,7 @@ class Loop(LoopAlerts):
         store, key = self.project.cycles, cycle.id
         while cycle.finished is None and cycle.state != "waiting":
             executor = SubprocessExecutor(self.project.dir)
-            if not CONTROLLER_STEPS.issuperset(cycle.plan) and is_free(self.project):
+            if needs_worker(self.project, cycle) and is_free(self.project):
                 executor.warm()  # its imports overlap with the engine's
             # Two thirds of a second of imports that only a process that runs cycles should pay for.
             engine_module = importlib.import_module("everloop.loop.engine")

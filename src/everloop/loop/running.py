@@ -5,8 +5,23 @@ from __future__ import annotations
 import importlib
 import threading
 
+from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
-from everloop.loop.steps import MODULES, Outcome, Report, Step, StepContext, silent
+from everloop.loop.steps import (
+    CONTROLLER_STEPS,
+    MODULES,
+    Outcome,
+    Report,
+    Step,
+    StepContext,
+    silent,
+)
+
+
+def needs_worker(project: Project, cycle: Cycle) -> bool:
+    """Whether a step that is left runs in the worker; starting that costs seconds of imports."""
+    done = {s.step for s in project.cycles.steps(cycle.id) if s.state == "done"}
+    return not CONTROLLER_STEPS.issuperset(set(cycle.plan) - done)
 
 
 def run_step(

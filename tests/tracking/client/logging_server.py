@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
+from everloop.server.child import answers_ready
 from ports import free_port
+from waiting import wait_for
 
 
 class Server:
@@ -29,16 +28,9 @@ class Server:
         command = [sys.executable, "-m", "everloop.server", "--dir", str(self.folder)]
         command += ["--port", str(self.port), "--no-controller"]
         with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                httpx.get(f"{self.url}/ready")
-                return
-            except httpx.HTTPError:
-                assert self._process.poll() is None, (self.folder / "server.log").read_text()
-                time.sleep(0.02)
-        raise AssertionError("the server did not come up")
+            self._process = process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(lambda: answers_ready(("127.0.0.1", self.port)) or process.poll() is not None)
+        assert process.poll() is None, (self.folder / "server.log").read_text()
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         """End it by a signal; returns its exit status."""

@@ -17,6 +17,7 @@ from everloop.errors import Forbidden, NotFound
 from everloop.loop.project import Project
 from everloop.tracking.client.channels import send_leftovers
 from everloop.tracking.client.place import place_of
+from waiting import SECONDS
 
 LOGS_FOREVER = """
 import sys, time
@@ -76,7 +77,7 @@ def test_the_server_is_killed_in_mid_stream(mortal: Server, here: Path) -> None:
                     mortal.kill()
                     assert len(steps(mortal.folder, run.id)) >= acknowledged
                     mortal.start()
-                assert run.flush(20)
+                assert run.flush(SECONDS)
                 acknowledged = step + 1
             elif step % 10 == 0:
                 time.sleep(0.001)
@@ -96,6 +97,7 @@ def test_the_server_is_away_at_the_start_and_comes_back(
     assert not run.flush(0.2)
     assert "does not answer" in caplog.text
     mortal.start()
+    assert run.flush(SECONDS)
     run.finish()
     assert steps(mortal.folder, run.id) == list(range(5000))
     with Project.open(mortal.folder) as project:
@@ -232,8 +234,10 @@ def test_an_artifact_waits_too(mortal: Server, here: Path) -> None:
         (here / "model.txt").write_text("weights")
         run.log_artifact(here / "model.txt", "models/a b#1.txt".replace("#", "-"))
         (here / "model.txt").unlink()
-        threading.Timer(0.3, mortal.start).start()
-    run.flush(20)
+        back = threading.Timer(0.3, mortal.start)
+        back.start()
+    back.join()
+    assert run.flush(SECONDS)
     with Project.open(mortal.folder) as project:
         root = project.runs.get(run.id).location.removeprefix("mlflow-artifacts:/")
         assert b"".join(project.artifacts.read(f"{root}/models/a b-1.txt")) == b"weights"

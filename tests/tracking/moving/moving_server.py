@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-
+from everloop.server.child import answers_ready
 from ports import free_port
+from waiting import wait_for
 
 
 @contextlib.contextmanager
@@ -23,12 +22,8 @@ def served(folder: Path) -> Iterator[str]:
         process = subprocess.Popen([*command, "--no-controller"], stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(url + "/health").is_success:
-                    break
-            assert process.poll() is None, (folder / "server.log").read_text()
-            time.sleep(0.1)
+        wait_for(lambda: answers_ready(("127.0.0.1", port)) or process.poll() is not None)
+        assert process.poll() is None, (folder / "server.log").read_text()
         yield url
     finally:
         process.terminate()

@@ -6,10 +6,8 @@ import json
 import math
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +119,23 @@ def test_a_dry_run_writes_nothing(mlflow: Made, move: Any, database_url: str) ->
     assert fresh == {"experiments"}  # Default
 
 
+# The second batch of points waits for whoever kills it.
+CUT_OFF = """
+import signal, sys
+import everloop as el
+from everloop.tracking.moving.keeping import Keeper
+keep, kept = Keeper.keep_points, []
+def once(self, points, numbers):
+    if kept:
+        print("kept", flush=True)
+        signal.pause()
+    keep(self, points, numbers)
+    kept.extend(points)
+Keeper.keep_points = once
+el.import_mlflow(sys.argv[1], sys.argv[2])
+"""
+
+
 def test_killed_in_the_middle_and_started_again(tmp_path: Path) -> None:
     """``kill -9`` while points are written; the second import completes what the first began."""
     source = made(tmp_path / "mlflow")
@@ -130,33 +145,17 @@ def test_killed_in_the_middle_and_started_again(tmp_path: Path) -> None:
         source.points(run, "loss", [float(step) for step in range(750)])
     project = tmp_path / "project"
     project.mkdir()
-    code = "import sys, everloop as el; el.import_mlflow(sys.argv[1], sys.argv[2])"
-    command = [sys.executable, "-c", code, source.url, str(project)]
-    process = subprocess.Popen(command)
-    try:
-        kept = _wait_for_points(project / ".everloop" / "everloop.db", process)
-    finally:
+    with subprocess.Popen(
+        [sys.executable, "-c", CUT_OFF, source.url, str(project)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"kept\n"
         process.send_signal(signal.SIGKILL)
-        process.wait()
+    with Project.open(project) as opened, opened.db.read() as conn:
+        kept = conn.exec_driver_sql("SELECT count(*) FROM metric_points").scalar_one()
     assert 0 < kept < 90_000
     done = import_mlflow(source.url, project)
     assert differing(done) == []
     assert {line.kind: line.ours for line in done.lines}["metric points"] == 90_055
-
-
-def _wait_for_points(file: Path, process: subprocess.Popen[bytes]) -> int:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if file.exists():
-            try:
-                with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as conn:
-                    count = conn.execute("SELECT count(*) FROM metric_points").fetchone()[0]
-            except sqlite3.OperationalError:
-                count = 0
-            if count:
-                return int(count)
-        time.sleep(0.01)
-    raise AssertionError("The import ended before it could be cut off.")
 
 
 def test_a_doctored_source_is_told(mlflow: Made, move: Any) -> None:
