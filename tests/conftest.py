@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import warnings
@@ -17,6 +18,10 @@ from everloop.memory import importing
 from everloop.store.blobs import Blobs
 from everloop.store.database import REVISION, VERSION_TABLE, Database
 from everloop.store.tables import metadata
+
+# shap's loops are compiled anew in each process, which takes many seconds; for the few rows of a
+# test they need not be.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 
 @pytest.hookimpl(wrapper=True)

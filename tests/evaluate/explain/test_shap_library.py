@@ -62,7 +62,7 @@ def both(name: str, task: Task, **more: Any) -> tuple[Any, np.ndarray, np.ndarra
     def answers(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         return predict(estimator, rows, schema)
 
-    found = by_library(estimator, answers, X[:8], X[100:132], schema)
+    found = by_library(estimator, answers, X[:16], X[100:132], schema)
 
     def output(rows: np.ndarray) -> np.ndarray:
         pred, proba = answers(rows)
