@@ -13,8 +13,9 @@ from everloop.train.check import check_spec, find_candidate
 from everloop.train.fit import fit_candidates
 from everloop.train.onnx import to_onnx
 from everloop.train.predictions import predict
-from everloop.train.search.answers import MOST, AnswerStore
+from everloop.train.search.answers import AnswerStore
 from everloop.train.search.blending import Blender
+from everloop.train.search.records import Trial
 from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
 from everloop.train.training import Training
 
@@ -121,15 +122,21 @@ def test_copies_of_one_model_and_useless_ones_are_no_ensemble():
     assert known.blend(good) is None
 
 
-def test_a_mean_that_is_better_by_chance_alone_is_seldom_chosen():
-    chosen = 0
+def test_a_mean_that_is_hardly_better_is_not_chosen():
     for seed in range(20):
         known = Known("binary", rows=200, seed=seed)
         base = known.noisy(1.0)
         near = np.clip(base + known.rng.normal(0, 0.002, (200, 1)) * [[-1, 1]], 0, 1)
         blend = known.blend(base, near)
-        chosen += blend is not None and blend.better
-    assert chosen <= 4
+        assert blend is not None and not blend.better
+
+
+def test_a_mean_that_loses_less_but_is_surely_worse_by_the_metric_is_not_chosen():
+    known = Known("binary")
+    timid, vague = 0.5 + 0.01 * (known.noisy(0.5) - 0.5), known.noisy(4.0)
+    blend = known.blend(timid, vague)  # the one ranks best, the other alone says much
+    assert blend is not None and len(blend.weights) > 1 and blend.score < blend.single
+    assert not blend.better and blend.gain > 0
 
 
 def test_no_more_than_five_models_are_served():
@@ -139,15 +146,16 @@ def test_no_more_than_five_models_are_served():
 
 
 def test_only_the_best_answers_are_kept(tmp_path):
-    store, scores = AnswerStore(tmp_path / "study.answers"), {}
-    for number in range(MOST + 5):
-        scores[number] = float(number)
-        store.keep(number, np.full(3, float(number)), scores)
-    assert store.get(0, 3) is None and store.get(MOST + 4, 3).tolist() == [MOST + 4.0] * 3
-    assert len(list((tmp_path / "study.answers").glob("*"))) == MOST
-    assert store.get(MOST + 4, 4) is None  # of other rows
-    (tmp_path / "study.answers" / "7.npy").write_bytes(b"torn")
-    assert store.get(7, 3) is None
+    store, trials = AnswerStore(tmp_path / "study.answers"), []
+    scores = [("knn", 0.5), ("ridge", 0.2), ("knn", 0.4), ("knn", 0.7), ("ridge", 0.2)]
+    for number, (name, score) in enumerate(scores):
+        trials.append(Trial(number, name, "complete", {}, score=score))
+        store.keep(number, np.full(3, float(number)), trials)
+    assert [store.get(n, 3) is not None for n in range(5)] == [False, True, False, True, False]
+    assert store.get(3, 3).tolist() == [3.0] * 3
+    assert store.get(3, 4) is None  # of other rows
+    (tmp_path / "study.answers" / "1.npy").write_bytes(b"torn")
+    assert store.get(1, 3) is None
 
 
 NAMES = ("decision_tree", "knn", "logistic_regression")

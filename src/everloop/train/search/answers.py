@@ -1,23 +1,34 @@
-"""What the best trials answered to the validation rows, kept beside the study.
+"""What each candidate's best trial answered to the validation rows, kept beside the study.
 
-An ensemble is made of them afterwards, without fitting anything again. Only the answers of the
-best trials are kept, and of no more trials than fit into a bounded memory.
+An ensemble is made of them afterwards, without fitting anything again. Only those answers are kept,
+and of no more candidates than fit into a bounded memory.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-MOST = 40  # trials whose answers are kept
+from everloop.train.search.records import Trial
+
 MOST_BYTES = 256_000_000  # of all answers together
 
 
+def best_of_each(trials: Sequence[Trial]) -> list[Trial]:
+    """The best trial of each candidate, the best of all first; the earlier of two alike."""
+    ranked = sorted((t for t in trials if t.usable), key=lambda t: (-(t.score or 0.0), t.number))
+    found: dict[str, Trial] = {}
+    for trial in ranked:
+        found.setdefault(trial.candidate, trial)
+    return list(found.values())
+
+
 class AnswerStore:
-    """The answers of the best trials: one file each in ``folder``, named by the trial's number.
+    """The answers of each candidate's best trial: a file in ``folder``, named by its number.
 
     Without a folder they lie in a temporary one, for as long as the store is open. A file that is
     torn or of another shape counts as absent.
@@ -30,13 +41,13 @@ class AnswerStore:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def keep(self, number: int, answers: np.ndarray, scores: dict[int, float]) -> None:
-        """Keep the answers of a trial while it is among the best.
+    def keep(self, number: int, answers: np.ndarray, trials: Sequence[Trial]) -> None:
+        """Keep the answers of a trial while it is its candidate's best.
 
-        ``scores`` are those of all trials that ended, by number, this one's too.
+        ``trials`` are all that ended, this one too.
         """
-        room = min(MOST, MOST_BYTES // max(1, answers.nbytes))
-        best = sorted(scores, key=lambda n: (-scores[n], n))[:room]
+        room = MOST_BYTES // max(1, answers.nbytes)
+        best = [trial.number for trial in best_of_each(trials)[:room]]
         for place in self.folder.glob("*.npy"):
             if not place.stem.isdigit() or int(place.stem) not in best:
                 place.unlink(missing_ok=True)

@@ -2,12 +2,16 @@
 
 Caruana, Niculescu-Mizil, Crew and Ksikes, "Ensemble selection from libraries of models" (2004):
 begin with the best, and again and again add the model (a second time too) with which the mean of
-the answers scores best on rows that none of them was fitted on. A model's weight is how often it
-was added.
+the answers loses least on rows that none of them was fitted on. A model's weight is how often it
+was added. Two things keep it from fitting the noise of few rows: it chooses among the best trial of
+each algorithm, not among hundreds of them, and by the loss (squares, or the logarithm of the
+probability of what was true), which each row tells more of than whether an answer was right.
 
-Whether the ensemble is better than the best single trial is asked on rows that chose neither: the
-validation rows are divided, both are chosen on all parts but one and answer that one. The
-difference must be more than chance makes of it, by a paired bootstrap.
+The best of many trials owes part of its score to luck, and a mean of models less, so the mean is
+taken unless it is surely worse than the best single trial on rows that chose neither: the
+validation rows are divided, both are chosen on all parts but one and answer that one, and the
+resamples of a paired bootstrap are counted. It has to lose visibly less too, since each model that
+is in it is served with every answer.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from everloop.train.search.answers import AnswerStore
+from everloop.train.search.answers import AnswerStore, best_of_each
 from everloop.train.search.records import Trial
 from everloop.train.training import Training, mean_score
 
@@ -28,7 +32,8 @@ PATIENCE = 5  # rounds that gain nothing, then it ends
 PARTS = 5
 MOST_ROWS = 10_000  # of the validation rows, that select
 RESAMPLES = 200
-SURE = 0.9  # share of the resamples in which the ensemble has to be better
+WORSE = 0.1  # of the resamples: where it is the better one in no more, it is surely worse
+GAIN = 0.005  # of the loss that the best single model has, by which it has to lose less
 
 
 @dataclass(frozen=True)
@@ -41,17 +46,19 @@ class Blend:
     score : of the ensembles on rows that they were not selected on; greater is better.
     single : the same of the best single trial.
     sure : share of the resamples in which the ensemble is the better one.
+    gain : by what share it loses less than the best single one, on the rows that selected both.
     """
 
     weights: dict[int, float]
     score: float
     single: float
     sure: float
+    gain: float
 
     @property
     def better(self) -> bool:
-        """Whether it is better by more than chance."""
-        return len(self.weights) > 1 and self.sure >= SURE
+        """Whether it is to be taken instead of the best single trial."""
+        return len(self.weights) > 1 and self.sure > WORSE and self.gain >= GAIN
 
 
 class Blender:
@@ -90,23 +97,28 @@ class Blender:
             return None
         numbers, counts = np.unique(bag, return_counts=True)
         weights = {int(n): float(c) / len(bag) for n, c in zip(numbers, counts, strict=True)}
-        return Blend(weights, found[0], found[1], self._sure(ours, single))
+        best = min(self._loss(found, everything) for found in self.answers)
+        left = self._loss(self._mean(bag, everything), everything)
+        gain = 1 - left / best if best > 0 else 0.0
+        return Blend(weights, found[0], found[1], self._sure(ours, single), gain)
 
     def _select(self, rows: np.ndarray) -> list[int]:
         """Positions of the members, a position as often as it was added."""
-        bag = [self._best(rows)]
-        total = self.answers[bag[0]][rows].copy()
-        best, best_bag = self._worth(total, rows), list(bag)
+        answers = [found[rows] for found in self.answers]
+        alone = [self._loss(found, rows) for found in answers]
+        bag = [int(np.argmin(alone))]
+        total = answers[bag[0]].copy()
+        best, best_bag = min(alone), list(bag)
         for _ in range(ROUNDS):
             full = len(set(bag)) >= MOST_MEMBERS
             able = sorted(set(bag)) if full else range(len(self.answers))
             count = len(bag) + 1
-            worth = {n: self._worth((total + self.answers[n][rows]) / count, rows) for n in able}
-            chosen = max(worth, key=lambda n: worth[n])
+            losses = {n: self._loss((total + answers[n]) / count, rows) for n in able}
+            chosen = min(losses, key=lambda n: losses[n])
             bag.append(chosen)
-            total += self.answers[chosen][rows]
-            if worth[chosen] > best:
-                best, best_bag = worth[chosen], list(bag)
+            total += answers[chosen]
+            if losses[chosen] < best:
+                best, best_bag = losses[chosen], list(bag)
             elif len(bag) - len(best_bag) >= PATIENCE:
                 break
         return best_bag
@@ -119,14 +131,15 @@ class Blender:
         return np.asarray(np.mean([self.answers[n][rows] for n in bag], axis=0))
 
     def _worth(self, answers: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
-        """The score, and what decides between equal ones: the loss that is smooth."""
+        """The score, and what decides between equal ones."""
         value = self._score(answers, rows)
+        return (-np.inf if np.isnan(value) else value), -self._loss(answers, rows)
+
+    def _loss(self, answers: np.ndarray, rows: np.ndarray) -> float:
         y = self.y[rows]
         if answers.ndim == 1:
-            loss = float(np.mean((answers - y) ** 2))
-        else:
-            loss = -float(np.log(np.maximum(answers[np.arange(len(y)), y], 1e-7)).mean())
-        return (-np.inf if np.isnan(value) else value), -loss
+            return float(np.mean((answers - y) ** 2))
+        return -float(np.log(np.maximum(answers[np.arange(len(y)), y], 1e-7)).mean())
 
     def _score(self, answers: np.ndarray, rows: np.ndarray) -> float:
         if answers.ndim == 1:
@@ -161,12 +174,12 @@ def _sample(rows: int, seed: int) -> np.ndarray:
 def blended(
     training: Training, trials: Sequence[Trial], store: AnswerStore
 ) -> tuple[dict[str, Any], Blend] | None:
-    """The best ensemble of trials whose answers are kept, as parameters of ``ensemble``.
+    """The best ensemble of each candidate's best trial, as parameters of ``ensemble``.
 
     None when fewer than two trials have answers, or when no mean is better than the best alone.
     """
     rows = sum(len(own) for _, own in training.folds)
-    known = [(t, store.get(t.number, rows)) for t in trials if t.usable]
+    known = [(trial, store.get(trial.number, rows)) for trial in best_of_each(trials)]
     usable = [(trial, answers) for trial, answers in known if answers is not None]
     blend = Blender(training, [answers for _, answers in usable]).blend()
     if blend is None or len(blend.weights) < 2:

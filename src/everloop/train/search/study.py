@@ -158,8 +158,7 @@ class Study:
         self.arms[name].tell(asked, trial)
         self.trials.append(trial)
         if self.answers is not None and done.answers is not None:
-            scores = {t.number: float(t.score or 0.0) for t in self.trials if t.usable}
-            self.answers.keep(done.number, done.answers, scores)
+            self.answers.keep(done.number, done.answers, self.trials)
         self.report("trial", facts(trial))
 
     def _decide(self, number: int, step: int, score: float) -> bool:
