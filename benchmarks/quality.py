@@ -10,9 +10,9 @@ Eight public sets that lie inside scikit-learn and river. A quarter of the rows 
 side sees the others. Accuracy for classes and R2 for numbers, with bootstrap intervals of 95 %, and
 of the difference to the best single default (paired, the same rows): "no worse" means that this
 interval reaches 0. Defaults are fitted on all training rows and the best is picked by the held-out
-rows themselves, which flatters it. Of the rows that it is given everloop sets a fifth aside, to test
-what it serves; "same rows" is the best default fitted without those. FLAML runs for the same time in
-an environment of its own below the user's cache folder.
+rows themselves, which flatters it. Of the rows that it is given everloop sets a fifth aside, to
+test what it serves; "same rows" is the best default fitted without those. FLAML runs for the same
+time in an environment of its own below the user's cache folder.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ PATIENCE = 5  # rounds that gain nothing, then it ends
 PARTS = 5
 MOST_ROWS = 10_000  # of the validation rows, that select
 RESAMPLES = 200
-WORSE = 0.1  # of the resamples: where it is the better one in no more, it is surely worse
+WORSE = 0.01  # of the resamples: where it is the better one in fewer, it is surely worse
 GAIN = 0.005  # of the loss that the best single model has, by which it has to lose less
 
 
@@ -58,7 +58,7 @@ class Blend:
     @property
     def better(self) -> bool:
         """Whether it is to be taken instead of the best single trial."""
-        return len(self.weights) > 1 and self.sure > WORSE and self.gain >= GAIN
+        return len(self.weights) > 1 and self.sure >= WORSE and self.gain >= GAIN
 
 
 class Blender:
