@@ -28,6 +28,7 @@ def searched(folder: Path, trials: int) -> tuple[Project, dict]:
         "train": {
             "candidates": ["decision_tree", "logistic_regression"],
             "search": {"trials": trials},
+            "ensemble": False,
         },
         "evaluate": {"gates": []},
     }
