@@ -60,7 +60,7 @@ TOGETHER = "(correlation)"
 SCHEMA = Schema(
     features=(
         *(Feature(name, "number") for name in NUMBERS),
-        *(Feature(name, "category", tuple(LEVELS)) for name in CATEGORIES),
+        *(Feature(name, "category", tuple(LEVELS.tolist())) for name in CATEGORIES),
     ),
     target="y",
     task="regression",
@@ -105,7 +105,9 @@ def by_everloop(
         like = Likeness(known, training)
         found = inspect("e", at, frame, SCHEMA, known, spec, chain, lambda: None, like)
         chain = msgspec.convert(found.checks["chain"], Chain)
-        told.append([n for n, drift in found.checks["drift"].items() if drift["drifted"]])
+        features = [n for n, drift in found.checks["drift"].items() if drift["drifted"]]
+        inside = found.checks.get("segments", {}).values()
+        told.append(features + [part["feature"] for part in inside if part["drifted"]])
         if case != "quiet" and Run(case, seed, told).delay <= at:
             break
     return Run(case, seed, told)

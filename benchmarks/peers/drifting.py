@@ -24,6 +24,7 @@ CASES = {
     "two levels swap": ["c0", "c1", "c2"],
     "correlation 0.6": ["x0", "x1", "x2"],
     "gradual": ["x0", "x1", "x2"],
+    "0.5 sd in a quarter": ["x0", "x1", "x2"],  # of the rows: those of one level of c0
 }
 
 
@@ -56,4 +57,7 @@ def table(case: str, seed: int, window: int, rows: int) -> dict[str, np.ndarray]
         if case == "two levels swap" and window > 0 and i < 3:
             shares = SHARES[[0, 2, 1, 3, 4]]
         columns[name] = LEVELS[rng.choice(5, size=rows, p=shares)]
+    if case.endswith("in a quarter") and window > 0:
+        for name in CASES[case]:
+            columns[name] = columns[name] + 0.5 * (columns["c0"] == "b")
     return columns

@@ -68,10 +68,11 @@ class Registry(Generic[T]):
 
     def _load(self) -> None:
         if not self._loaded:
-            self._loaded = True
+            # Another thread may be at it: the import waits for it, and only then all are there.
             importlib.import_module(self._builtin)
             for point in _installed():
                 point.load()
+            self._loaded = True
 
 
 @lru_cache

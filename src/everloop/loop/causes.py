@@ -6,8 +6,8 @@ import msgspec
 
 from everloop.errors import NotFound
 from everloop.loop.declaration import Declaration
+from everloop.loop.evaluating import reference_of, score_of
 from everloop.loop.project import Project
-from everloop.loop.watching import reference_of, score_of
 from everloop.memory import give_back
 from everloop.monitor.cause.explain import NEAR, Known, explain_alert
 from everloop.monitor.cause.found import Cause

@@ -18,6 +18,7 @@ from everloop.loop.causes import why
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.declaration import Declaration, load_file
+from everloop.loop.evaluating import expectations_of
 from everloop.loop.executors.subprocess import SubprocessExecutor
 from everloop.loop.following import Progress, follow
 from everloop.loop.lock import is_free
@@ -26,7 +27,7 @@ from everloop.loop.reports import report_file
 from everloop.loop.running import needs_worker
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import PLANS
-from everloop.loop.watching import Looked, expectations_of, look
+from everloop.loop.watching import Looked, look
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.profile_report import ProfileReport, Profiles
 from everloop.monitor.quality.expectations import Expectations

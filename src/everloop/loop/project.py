@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -93,6 +94,8 @@ class Project:
         self.receiver = Receiver(self.db, self.state / "log")
         self.log_keeper = LogKeeper(self.db, self.blobs, self.events)
         self.watch = Watch(self.db, self.log, self.events)
+        # Evaluates a loop's windows, by its name, where this process is to stay small.
+        self.windows_elsewhere: Callable[[str], None] | None = None
         around = Surroundings(os.environ, folder, hosts)
         self.health = HealthStore(self.db)
         self.alerts = AlertDesk(self.windows, self.events, self._channels, around)

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from everloop.errors import Unavailable
-from everloop.loop.executors.subprocess import revived
+from everloop.loop.executors._process import revived
 from everloop.loop.project import Project
 from everloop.memory import frugal_environment
 

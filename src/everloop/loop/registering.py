@@ -22,12 +22,12 @@ from everloop.deploy.runtimes import load_runtime
 from everloop.deploy.runtimes.graph import GRAPH
 from everloop.deploy.runtimes.python import PYTHON
 from everloop.errors import Forbidden, InvalidInput, invalid
+from everloop.loop.evaluating import REFERENCE
 from everloop.loop.foreign import How
 from everloop.loop.graphs import graph_of
 from everloop.loop.located import FETCHED, located
 from everloop.loop.own_code import code_files, is_code, schema_of, trusted
 from everloop.loop.project import Project
-from everloop.loop.watching import REFERENCE
 from everloop.monitor.profile import profile
 from everloop.registry.models import ModelVersion
 from everloop.registry.names import check_model_name

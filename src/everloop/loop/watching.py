@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
 
-from everloop.data.merge import by_time
-from everloop.data.pseudonyms import PURPOSE
-from everloop.data.schema import Schema
-from everloop.errors import Conflict, NotFound
-from everloop.evaluate.costs import metric_of
-from everloop.evaluate.metrics import get_metric
-from everloop.evaluate.spec import EvaluateSpec
+from everloop.errors import Conflict
 from everloop.loop.considered import found_params, last_considered, trainable_rows
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
-from everloop.loop.hiding import profile_as_logged, schema_as_logged
-from everloop.loop.judging import judging_of
+from everloop.loop.evaluating import REFERENCE, evaluate_where_it_fits
 from everloop.loop.losses import tell_clock, tell_damage, tell_losses, tell_unread
 from everloop.loop.project import Project
 from everloop.loop.sources import read_sources
 from everloop.loop.steps import PLANS
 from everloop.memory import give_back
-from everloop.monitor.estimation.heldout import HELD_OUT, HeldOut, read_held_out
-from everloop.monitor.multivariate.matrix import MOST_ROWS
-from everloop.monitor.performance import Baseline, Score
-from everloop.monitor.profile import Profile, read_profile
-from everloop.monitor.quality.expectations import Expectations, learn, read_expectations
-from everloop.monitor.spec import LogSpec
 from everloop.monitor.windows import Alert
 from everloop.registry.models import ModelVersion
 from everloop.update.decide import Decision, decide, needs_probe
 from everloop.update.situation import Situation, gather
 
-REFERENCE = "profile.json"
 UNKNOWN = (
     "No update: the champion was made elsewhere, and nothing says what its rows are like. "
     "everloop register with --data does."
@@ -54,23 +38,6 @@ class Looked(msgspec.Struct, frozen=True):
     alerts: list[Alert]
     decision: Decision
     cycle: Cycle | None = None
-
-
-class Reference(msgspec.Struct, frozen=True):
-    """What the champion's traffic is compared with."""
-
-    digest: str
-    schema: Schema
-    profile: Profile
-    baseline: Baseline | None
-    log: LogSpec  # that schema and profile are as logged by
-    sample: pl.DataFrame | None = None  # some of the training rows, by time
-    held: HeldOut | None = None  # the features in the clear of its held-out rows
-    tested: dict[str, Any] = {}  # what the evaluate step found
-
-
-# One champion's reference per loop; the identity of its profile marks what was seen.
-_references: dict[tuple[str, str], Reference] = {}
 
 
 def look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
@@ -95,20 +62,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
     tell_clock(project, declaration)
     if REFERENCE not in champion.files:
         return Looked(shipped, [], Decision("none", UNKNOWN))
-    reference = reference_of(project, champion, declaration.monitor.log)
-    project.watch.tick(
-        declaration.endpoint,
-        reference.schema,
-        reference.profile,
-        reference.baseline,
-        declaration.monitor,
-        score_of(reference, declaration.evaluate),
-        sample=reference.sample if declaration.monitor.multivariate else None,
-        judging=judging_of(
-            declaration.evaluate, reference.schema, reference.held, reference.tested
-        ),
-        expected=expectations_file(project, declaration, reference.schema),
-    )
+    evaluate_where_it_fits(project, declaration, champion)
     project.alerts.route(declaration.endpoint, declaration.monitor)
     considered, last_cycle = last_considered(project, declaration)
     situation = gather(
@@ -127,29 +81,6 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
         acting = _Acting(project, declaration, champion, situation, actor, newest[0].number)
         cycle = _act(acting, decision)
     return Looked(shipped, alerts, decision, cycle)
-
-
-def expectations_file(
-    project: Project, declaration: Declaration, schema: Schema
-) -> Expectations | None:
-    """What the file says that a person edits; None without one."""
-    path = project.dir / declaration.monitor.expectations
-    if not path.is_file():
-        return None
-    return read_expectations(path, tuple(schema.names))
-
-
-def expectations_of(project: Project, declaration: Declaration) -> Expectations:
-    """The file's expectations, or else those that the champion's training rows let learn.
-
-    Raises :class:`~everloop.errors.NotFound` before there is a champion.
-    """
-    champion = project.champion(declaration.name)
-    if champion is None:
-        raise NotFound(f"loop {declaration.name}: has no champion to learn from yet.")
-    reference = reference_of(project, champion, declaration.monitor.log)
-    written = expectations_file(project, declaration, reference.schema)
-    return written or learn(reference.profile, reference.sample)
 
 
 def _new_alerts(project: Project, declaration: Declaration, situation: Situation) -> list[Alert]:
@@ -231,70 +162,3 @@ def _refuse(acting: _Acting, decision: Decision) -> Cycle | None:
         )
     except Conflict:
         return None
-
-
-def reference_of(project: Project, champion: ModelVersion, log: LogSpec) -> Reference:
-    """What a champion's traffic is compared with, read from its package once."""
-    key = (str(project.dir), champion.model)
-    known = _references.get(key)
-    digest = champion.package_digest()
-    if known is None or (known.digest, known.log) != (digest, log):
-        folder, package = project.package(champion)
-        profile = read_profile((folder / REFERENCE).read_bytes())
-        schema = package.schema
-        held = _held_out(folder, log)
-        if log.hidden:
-            secret = project.keys.derive(PURPOSE)
-            schema = schema_as_logged(schema, log, secret)
-            profile = profile_as_logged(profile, schema, log, secret)
-        sample = _sample(project, champion, schema, log)
-        tested = _tested(project, champion)
-        baseline = _baseline(tested)
-        known = Reference(digest, schema, profile, baseline, log, sample, held, tested)
-        _references[key] = known
-    return known
-
-
-def _sample(
-    project: Project, champion: ModelVersion, schema: Schema, log: LogSpec
-) -> pl.DataFrame | None:
-    """Training rows for tests of all features together, without the features the log hides."""
-    made = project.cycles.step(champion.cycle or "", "snapshot")
-    if made is None or made.result is None or not champion.dataset:
-        return None
-    try:
-        rows = project.datasets.sample(champion.dataset, int(made.result["train_rows"]), MOST_ROWS)
-    except (NotFound, KeyError):  # forgotten since, or a policy, which has no rows
-        return None
-    told = [n for n in schema.names if n in rows.columns and n not in log.hidden]
-    return by_time(rows, schema.time).select(told)
-
-
-def _held_out(folder: Path, log: LogSpec) -> HeldOut | None:
-    """The champion's held-out rows; None of a version that was made elsewhere."""
-    file = folder / HELD_OUT
-    return read_held_out(file.read_bytes()).without(log.hidden) if file.exists() else None
-
-
-def _tested(project: Project, champion: ModelVersion) -> dict[str, Any]:
-    step = project.cycles.step(champion.cycle or "", "evaluate")
-    return (step.result if step is not None else None) or {}
-
-
-def _baseline(found: dict[str, Any]) -> Baseline | None:
-    """The champion's score on its held-out rows, greater is better."""
-    if not found:
-        return None
-    name = found["metric"]
-    if not get_metric(name).needs_labels:
-        return None  # nothing was known about right and wrong
-    tested = found["metrics"][name]
-    if get_metric(name).greater_is_better:
-        return Baseline(name, tested["value"], tested["low"], tested["high"])
-    return Baseline(name, -tested["value"], -tested["high"], -tested["low"])
-
-
-def score_of(reference: Reference, spec: EvaluateSpec) -> Score | None:
-    """What answers are judged by, greater is better; None where nothing is known about them."""
-    baseline = reference.baseline
-    return None if baseline is None else metric_of(spec, reference.schema, baseline.metric).score

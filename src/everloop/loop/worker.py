@@ -1,4 +1,4 @@
-"""``python -m everloop.loop.worker``: runs steps for a controller, one at a time.
+"""``python -m everloop.loop.worker``: runs steps, or evaluates windows, one after the other.
 
 Jobs come as JSON lines on standard input, reports and outcomes go out the same way. When standard
 input closes, the controller is gone: the process ends at once, in the middle of a step too, and
@@ -25,28 +25,31 @@ with importing():
 
     from everloop.errors import EverloopError
     from everloop.extensions import candidates
+    from everloop.loop.evaluating import evaluate
     from everloop.loop.project import Project
     from everloop.loop.running import run_step
-    from everloop.loop.steps import MODULES
+    from everloop.loop.steps import MODULES, Outcome, Report
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dir", required=True, type=Path)
-    folder = parser.parse_args().dir
+    parser.add_argument("--ahead", choices=AHEAD, default="steps", help="what to import ahead")
+    options = parser.parse_args()
+    folder = options.dir
     # Libraries print to standard output; keep it for the protocol alone.
     channel = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     jobs: queue.Queue[dict[str, str]] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
     with Project.open(folder) as project:
-        threading.Thread(target=_import_ahead, args=(project,), daemon=True).start()
+        threading.Thread(target=AHEAD[options.ahead], args=(project,), daemon=True).start()
         while True:
             _answer(project, jobs.get(), channel)
             give_back()
 
 
-def _import_ahead(project: Project) -> None:
+def _import_for_steps(project: Project) -> None:
     """The slow imports of the usual steps and algorithms, while the first step awaits the disk."""
     # What is wrong with a candidate is for the step to say.
     with importing(), contextlib.suppress(EverloopError, ImportError):
@@ -57,6 +60,15 @@ def _import_ahead(project: Project) -> None:
             for name in project.cycles.declaration(loop).train.candidates:
                 for place in candidates.get(name).estimators.values():
                     importlib.import_module(place.partition(":")[0])
+
+
+def _import_for_windows(project: Project) -> None:
+    """The slow imports of estimates, while the log is read."""
+    with importing(), contextlib.suppress(ImportError):
+        importlib.import_module("everloop.monitor.estimation.methods")
+
+
+AHEAD = {"steps": _import_for_steps, "windows": _import_for_windows}
 
 
 def _read_jobs(jobs: queue.Queue[dict[str, str]]) -> None:
@@ -70,13 +82,7 @@ def _answer(project: Project, job: dict[str, str], channel: Any) -> None:
         channel.write(msgspec.json.encode(message) + b"\n")
 
     try:
-        outcome = run_step(
-            project,
-            job["cycle"],
-            job["step"],
-            lambda stage, facts: send({"report": [stage, facts]}),
-        )
-        send({"outcome": outcome})
+        send({"outcome": _done(project, job, lambda *said: send({"report": said}))})
     except EverloopError as error:
         send({"error": {"class": type(error).__name__, **error.to_dict()}})
     except Exception as error:
@@ -90,6 +96,13 @@ def _answer(project: Project, job: dict[str, str], channel: Any) -> None:
                 }
             }
         )
+
+
+def _done(project: Project, job: dict[str, str], report: Report) -> Outcome | None:
+    if "windows" in job:
+        evaluate(project, project.cycles.declaration(job["windows"]))
+        return None
+    return run_step(project, job["cycle"], job["step"], report)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from everloop.monitor.profile import NumberSketch, Profile, Sketch, kind_of
 from everloop.monitor.quality._base import Fault
 from everloop.monitor.spec import MonitorSpec
 
+SEGMENTS_SHARE = 0.1  # of the level; a ninth less power elsewhere is a tenth of a window's delay
 DEFAULTS = {"number": "kolmogorov_smirnov", "category": "chi_square", "vector": "embedding"}
 
 
@@ -51,6 +52,13 @@ class Compared(NamedTuple):
         """``images got darker: median 131 → 80``; without the meaning where it may be chance."""
         told = established and self.words
         return f"{self.words}: {self.shift.summary}" if told else self.shift.summary
+
+
+class Within(NamedTuple):
+    """What was found of features in segments, by name, among so many that were ``looked`` at."""
+
+    compared: dict[str, Compared]
+    looked: int
 
 
 def find_faults(
@@ -128,12 +136,28 @@ def compare_together(
 
 
 def judge(
-    compared: Mapping[str, Compared], control: Control, state: State, min_effect: float
+    compared: Mapping[str, Compared],
+    control: Control,
+    state: State,
+    min_effect: float,
+    within: Within | None = None,
 ) -> tuple[dict[str, Drift], Ruling]:
-    """The verdict on all of them together, and what the control remembers."""
+    """The verdict on all of them together, and what the control remembers.
+
+    A tenth of the level goes to what was found ``within`` segments, the same to each of them.
+    """
+    share = None if within is None else (1 - SEGMENTS_SHARE) / max(len(compared), 1)
     evidence = {
-        name: Evidence(found.shift.p_value, found.deviations) for name, found in compared.items()
+        name: Evidence(found.shift.p_value, found.deviations, share)
+        for name, found in compared.items()
     }
+    if within is not None:
+        share = SEGMENTS_SHARE / max(within.looked, 1)
+        evidence |= {
+            name: Evidence(found.shift.p_value, found.deviations, share, brief=True)
+            for name, found in within.compared.items()
+        }
+        compared = {**compared, **within.compared}
     ruling = control.rule(evidence, state)
     drifted = set(ruling.drifted)
     return {

@@ -6,7 +6,7 @@ travels in the window's own ``checks``, so that looking at a window again gives 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -18,16 +18,35 @@ from everloop.extensions import controls
 from everloop.monitor.controls._base import Control, Ruling
 from everloop.monitor.cuts import profile_against
 from everloop.monitor.episodes import Episodes, follow
-from everloop.monitor.findings import Drift, compare_features, compare_together, find_faults, judge
+from everloop.monitor.findings import (
+    Compared,
+    Drift,
+    Within,
+    compare_features,
+    compare_together,
+    find_faults,
+    judge,
+)
 from everloop.monitor.labels import answer_codes
 from everloop.monitor.likeness import Likeness
 from everloop.monitor.multivariate.matrix import matrices
 from everloop.monitor.parts import FEATURE
-from everloop.monitor.profile import Floats, NumberSketch, Profile, label_counts, profile
+from everloop.monitor.profile import (
+    PREDICTION,
+    Floats,
+    NumberSketch,
+    Profile,
+    label_counts,
+    profile,
+)
 from everloop.monitor.quality._base import Fault
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, alert_id
+from everloop.monitor.within import Place, segments_of
 from everloop.store.clock import now_ms
+
+SHOWN, MOST_SHOWN = 10, 30  # segments that a window keeps
+FOREMOST = 2.0  # times the effect over all rows
 
 
 class Chain(msgspec.Struct, frozen=True):
@@ -87,14 +106,19 @@ def inspect(
     if spec.drift and like.profile is None:
         checks["drift_note"] = like.note
     elif spec.drift:
-        found, ruling = _drift(
-            rows, schema, reference, window, like, spec, chain, frozenset(faults)
-        )
-        drifted = {name: drift.effect for name, drift in found.items() if drift.drifted}
-        moving, new_drift = follow(chain.drift, drifted, start, worth=spec.min_effect)
+        seen = _drift(rows, schema, reference, window, like, spec, chain, frozenset(faults))
+        found, ruling, places = seen
+        drifted = {n: d.effect for n, d in found.items() if d.drifted and n not in places}
+        apart = _apart(found, places, {*drifted, *chain.drift})
+        episodes = drifted | {name: found[name].effect for name in apart}
+        moving, news = follow(chain.drift, episodes, start, worth=spec.min_effect)
         after = Chain(chain.control | {spec.control: ruling.state}, moving, broken)
-        alerts += [_drift_alert(endpoint, start, n, found[n]) for n in new_drift]
-        checks |= {"level": ruling.level, "drift": msgspec.to_builtins(found)}
+        for name in news:
+            place = places.get(name) or _foremost(name, found, places)
+            alerts.append(_drift_alert(endpoint, start, name, found[name], place))
+        checks |= {"level": ruling.level, "drift": _kept(found, places, inside=False)}
+        if places:
+            checks["segments"] = _kept(found, places, inside=True)
     checks["chain"] = msgspec.to_builtins(after)
     return Inputs(checks, alerts, any(fault.quarantine for fault in faults.values()))
 
@@ -120,8 +144,9 @@ def _drift(
     spec: MonitorSpec,
     chain: Chain,
     skip: frozenset[str],
-) -> tuple[dict[str, Drift], Ruling]:
-    """Each feature, and all of them together, against what the window should be like."""
+) -> tuple[dict[str, Drift], Ruling, dict[str, Place]]:
+    """Each feature, all of them together, and each in each segment, against what the window
+    should be like; the last are those at the ``places``."""
     assert like.profile is not None
     if like.profile is not reference:
         window = profile_rows(rows, schema, like.profile)
@@ -136,7 +161,55 @@ def _drift(
         )
         compared |= compare_together(*both, spec.multivariate)
     control: Control = controls.get(spec.control, "monitor.control")(spec)
-    return judge(compared, control, chain.control.get(spec.control, {}), spec.min_effect)
+    state = chain.control.get(spec.control, {})
+    if like.sample is None or not spec.within:
+        return *judge(compared, control, state, spec.min_effect), {}
+    segments = segments_of(like.sample, schema, like.profile)
+    inside = segments.compare(
+        feature_frame(rows, schema), spec.tolerance, skip, control.running(state)
+    )
+    within = Within(
+        {p.name: Compared("segment", *said) for p, said in inside.items()}, segments.looked
+    )
+    places = {place.name: place for place in inside}
+    return *judge(compared, control, state, spec.min_effect, within), places
+
+
+def _apart(found: dict[str, Drift], places: dict[str, Place], moving: Collection[str]) -> list[str]:
+    """Of each feature the segment in which it surely drifted.
+
+    Not where it or what makes the segment drifts in all rows, nor of two numbers where features
+    go together otherwise than they did: that is told already.
+    """
+    surest: dict[str, str] = {}
+    together = any(name.startswith("(") and name != PREDICTION for name in moving)
+    for name in sorted(places, key=lambda n: (found[n].adjusted, -found[n].effect)):
+        place = places[name]
+        told = {place.feature, place.of} & set(moving) or (place.quarter and together)
+        if found[name].drifted and not told:
+            surest.setdefault(place.feature, name)
+    return list(surest.values())
+
+
+def _foremost(name: str, found: dict[str, Drift], places: dict[str, Place]) -> Place | None:
+    """The segment in which a drift of all rows is much larger, if there is one."""
+    inside = [p for n, p in places.items() if p.feature == name and found[n].drifted]
+    best = max(inside, key=lambda place: found[place.name].effect, default=None)
+    far = best is not None and found[best.name].effect >= FOREMOST * found[name].effect
+    return best if far else None
+
+
+def _kept(found: dict[str, Drift], places: dict[str, Place], inside: bool) -> dict[str, Any]:
+    """The features, or of the segments those that drift and the surest few of the others."""
+    names = [name for name in found if (name in places) == inside]
+    if inside:
+        names = sorted(names, key=lambda n: found[n].adjusted)
+        names = [n for i, n in enumerate(names) if i < SHOWN or found[n].drifted][:MOST_SHOWN]
+    return {
+        name: msgspec.to_builtins(found[name])
+        | ({"feature": places[name].feature, "segment": places[name].segment} if inside else {})
+        for name in names
+    }
 
 
 def profile_rows(rows: pl.DataFrame, schema: Schema, reference: Profile | None = None) -> Profile:
@@ -189,15 +262,17 @@ def _fault_alert(endpoint: str, start: int, feature: str, fault: Fault) -> Alert
     )
 
 
-def _drift_alert(endpoint: str, start: int, feature: str, drift: Drift) -> Alert:
+def _drift_alert(endpoint: str, start: int, name: str, drift: Drift, place: Place | None) -> Alert:
+    feature = name if place is None else place.feature
+    segment = {} if place is None else {"segment": place.segment}
     return Alert(
-        id=alert_id(endpoint, start, "drift", feature),
+        id=alert_id(endpoint, start, "drift", name),
         endpoint=endpoint,
         window=start,
         kind="drift",
         severity="warning" if drift.far else "info",
         feature=feature,
         summary=f"{feature} drifted: {drift.summary} (effect {drift.effect:.2f} of 1)",
-        evidence=msgspec.to_builtins(drift),
+        evidence=msgspec.to_builtins(drift) | segment,
         at=now_ms(),
     )

@@ -65,7 +65,9 @@ class Segments(msgspec.Struct, frozen=True):
     worst: tuple[Segment, ...] = ()
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
+    """Rows with a feature between two codes."""
+
     name: str
     feature: int
     codes: tuple[int, int]  # first and last
@@ -97,7 +99,7 @@ def worst_segments(
     """
     n = len(codes)
     overall = float(found.mean.mean()) if n else 0.0
-    parts = [part for part in _parts(held.scales, held.codes) if _enough(part.rows(codes), n)]
+    parts = [part for part in parts_of(held.scales, held.codes) if _enough(part.rows(codes), n)]
     parts = parts[:MOST_PARTS]
     if not parts:
         return Segments(name, overall, 0)
@@ -144,19 +146,19 @@ def worst_segments(
     return Segments(name, overall, len(p), tuple(chosen))
 
 
-def _before(pair: tuple[_Part, _Part], codes: Codes, tested: Floats) -> float | None:
+def _before(pair: tuple[Part, Part], codes: Codes, tested: Floats) -> float | None:
     mask = pair[0].rows(codes) & pair[1].rows(codes)
     return float(tested[mask].mean()) if mask.sum() >= LEAST else None
 
 
-def _parts(scales: Sequence[Scale], held: Codes) -> Iterator[_Part]:
+def parts_of(scales: Sequence[Scale], held: Codes) -> Iterator[Part]:
     """Single segments of every feature: quarters by the held-out rows, so they stay the same."""
     for i, scale in enumerate(scales):
-        yield _Part(f"{scale.name} missing", i, (MISSING, MISSING))
+        yield Part(f"{scale.name} missing", i, (MISSING, MISSING))
         if scale.levels:
             for code in range(1, min(len(scale.levels), MOST_LEVELS) + 1):
-                yield _Part(scale.told(code, code), i, (code, code))
-            yield _Part(f"{scale.name} unseen", i, (UNSEEN, UNSEEN))
+                yield Part(scale.told(code, code), i, (code, code))
+            yield Part(f"{scale.name} unseen", i, (UNSEEN, UNSEEN))
             continue
         known = np.sort(held[held[:, i] != MISSING, i])
         if not len(known):
@@ -165,7 +167,7 @@ def _parts(scales: Sequence[Scale], held: Codes) -> Iterator[_Part]:
         edges = [0, *np.unique(cuts).tolist(), scale.size]
         for low, high in pairwise(edges):
             if high > low:
-                yield _Part(scale.told(low + 1, high), i, (low + 1, high))
+                yield Part(scale.told(low + 1, high), i, (low + 1, high))
 
 
 def _enough(rows: NDArray[np.bool_], n: int) -> bool:

@@ -93,6 +93,7 @@ class MonitorSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     feature_tests: dict[str, tuple[str, ...]] = {}  # other tests, by the name of a feature
     multivariate: tuple[str, ...] = ("correlation",)  # tests of all features together
     segments: tuple[str, ...] = ()  # categories whose levels have a profile of their own each
+    within: bool = True  # drift of features in parts of the rows, too
     sequential: tuple[str, ...] = ()  # detectors that see answers and errors row by row
     control: str = "e_detector"  # of false alarms: lord, saffron and e_lond bound their share
     run_length: int = 2_000  # windows to a false alarm on average, of the e_detector

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from everloop.data.schema import Schema
 from everloop.durations import milliseconds
+from everloop.monitor.agenda import AGAIN, FULL, Agenda
 from everloop.monitor.answers import Scoring, measure_window
+from everloop.monitor.claims import Claim, claimed
 from everloop.monitor.coverage import BEFORE, look_at_labels
 from everloop.monitor.expecting import Expecting
 from everloop.monitor.inputs import Chain, answers_of, inspect, profile_rows, restarted
@@ -19,23 +21,20 @@ from everloop.monitor.judging import Judging
 from everloop.monitor.kept import profile_window
 from everloop.monitor.labels import present
 from everloop.monitor.likeness import Likeness
-from everloop.monitor.log import Extent, PredictionLog
+from everloop.monitor.log import PredictionLog
 from everloop.monitor.past import Past
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile
 from everloop.monitor.quality.expectations import Expectations, learn
 from everloop.monitor.rows import row_faults
 from everloop.monitor.sequence import PAST, changes
-from everloop.monitor.spans import spans
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, Window, WindowStore
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 
-LATE_WINDOWS = 8  # how far back late rows are looked for
 TRICKLE = 0.5  # with more of the labels than this they tell by themselves
-AGAIN, FULL = 4, 0.95  # so many windows are scored again while fewer labels than this have come
 
 
 class Watch:
@@ -43,7 +42,8 @@ class Watch:
 
     Windows are ``[start, end)`` of event time, see :mod:`everloop.monitor.spans`. A window is over
     when an event at or after its end was seen. Every write is one transaction for one window, so
-    a tick that is killed and repeated finds the same and doubles nothing.
+    a tick that is killed and repeated finds the same and doubles nothing. Of several processes one
+    looks at an endpoint's windows, and the others wait (:mod:`everloop.monitor.claims`).
     """
 
     def __init__(self, db: Database, log: PredictionLog, events: EventLog) -> None:
@@ -51,7 +51,6 @@ class Watch:
         self.log = log
         self.events = events
         self.windows = WindowStore(db)
-        self._seen: dict[str, tuple[Any, ...]] = {}
         self._expected: tuple[Profile, Expectations] | None = None
 
     def tick(
@@ -80,22 +79,39 @@ class Watch:
         expected : of the rows of a window; what the training rows let expect unless given.
         judging : what to say of answers beside the score, and to expect before labels come.
         """
-        extent = self.log.extent(endpoint)
-        if extent is None:
-            return []
-        # An event that claims to be from the future must not close windows that go on.
-        seen = min(extent.last, now_ms()) if now is None else now
-        state = (extent, seen, schema, spec, baseline, id(reference), expected)
-        if self._seen.get(endpoint) == state:
+        scored = baseline is not None and score is not None
+        if not self.waits(endpoint, spec, reference.digest, scored, now):
             return []
         judging = judging or Judging()
-        look = _Look(
-            self, endpoint, schema, reference, baseline, spec, score, judging, extent, seen, sample
-        )
-        look.expected = expected or self._learned(reference, sample)
-        new = [*look.late(), *look.close(), *look.measure()]
-        self._seen[endpoint] = state
-        return new
+        with claimed(self.db, endpoint) as claim:
+            # Another may have looked while this one waited, so what waits is asked anew.
+            agenda = self._agenda(endpoint, spec, reference.digest, scored, now)
+            assert agenda is not None  # a log does not become empty of parts
+            look = _Look(
+                self, claim, agenda, schema, reference, baseline, spec, score, judging, sample
+            )
+            look.expected = expected or self._learned(reference, sample)
+            return [*look.late(), *look.close(), *look.measure()]
+
+    def waits(
+        self, endpoint: str, spec: MonitorSpec, digest: str, scored: bool, now: int | None = None
+    ) -> bool:
+        """Whether a window waits to be looked at; some queries, and no row of the log is read.
+
+        ``digest`` is the reference's, ``scored`` whether there is something to score answers by.
+        """
+        agenda = self._agenda(endpoint, spec, digest, scored, now)
+        return agenda is not None and agenda.anything()
+
+    def _agenda(
+        self, endpoint: str, spec: MonitorSpec, digest: str, scored: bool, now: int | None
+    ) -> Agenda | None:
+        extent = self.log.extent(endpoint)
+        if extent is None:
+            return None
+        # An event that claims to be from the future must not close windows that go on.
+        seen = min(extent.last, now_ms()) if now is None else now
+        return Agenda(self.log, self.windows, endpoint, spec, digest, scored, extent, seen)
 
     def _learned(self, reference: Profile, sample: pl.DataFrame | None) -> Expectations:
         """What was learned of one reference, without the features, which have their own checks."""
@@ -137,26 +153,23 @@ class _Look:
     def __init__(
         self,
         watch: Watch,
-        endpoint: str,
+        claim: Claim,
+        agenda: Agenda,
         schema: Schema,
         reference: Profile,
         baseline: Baseline | None,
         spec: MonitorSpec,
         score: Score | None,
         judging: Judging,
-        extent: Extent,
-        seen: int,
         sample: pl.DataFrame | None,
     ) -> None:
         self.log, self.windows, self.events = watch.log, watch.windows, watch.events
-        self.endpoint, self.schema, self.reference = endpoint, schema, reference
+        self.claim, self.agenda, self.extent = claim, agenda, agenda.extent
+        self.endpoint, self.schema, self.reference = agenda.endpoint, schema, reference
         self.baseline, self.spec, self.score, self.judging = baseline, spec, score, judging
-        self.expecting = Expecting(endpoint, schema, spec, judging)
-        self.extent, self.seen = extent, seen
-        self.spans = spans(self.log, endpoint, spec.window)
-        self.past = Past(self.log, self.windows, endpoint, schema, spec)
+        self.expecting = Expecting(self.endpoint, schema, spec, judging)
+        self.past = Past(self.log, self.windows, self.endpoint, schema, spec)
         self.training = Likeness(reference, sample)
-        self.latest = self.windows.latest(endpoint)
         self.expected = Expectations()
 
     # -- windows that are over -------------------------------------------------------------------
@@ -164,25 +177,19 @@ class _Look:
     def close(self) -> list[Alert]:
         """Evaluate every window that is over and was not looked at, oldest first."""
         new: list[Alert] = []
-        first = start = self.latest.end if self.latest else self.spans.first(self.extent.first)
-        while (span := self.spans.next(start, self.seen)) is not None:
-            new += self._evaluate(*span) or []
-            start = span[1]
-        if start > first:
+        closed = False
+        for start, end in self.agenda.over():
+            new += self._evaluate(start, end) or []
+            closed = True
+        if closed:
             self._trickle()
         return new
 
     def late(self) -> list[Alert]:
         """Look again at recent windows that got rows after they were closed."""
         new: list[Alert] = []
-        if self.latest is None or self.latest.checks["part"] >= self.extent.parts:
-            return new
-        for window in reversed(self.windows.page(self.endpoint, limit=LATE_WINDOWS)):
-            newest = self.log.newest_part(self.endpoint, window.start, window.end)
-            # Against another champion's reference the window would be compared with itself.
-            same = window.checks["reference"] == self.reference.digest
-            if same and newest > window.checks["part"]:
-                new += self._evaluate(window.start, window.end, window) or []
+        for window in self.agenda.late():
+            new += self._evaluate(window.start, window.end, window) or []
         return new
 
     def _evaluate(self, start: int, end: int, before: Window | None = None) -> list[Alert] | None:
@@ -290,9 +297,9 @@ class _Look:
     def measure(self) -> list[Alert]:
         """Score the windows whose labels are due, oldest first."""
         new: list[Alert] = []
-        if self.spec.performance is None or self.score is None:
+        if self.score is None:
             return new
-        for start in self._due():
+        for start in self.agenda.due():
             window = self.windows.get(self.endpoint, start)
             scoring = Scoring(self.log, self.schema, self.spec, self.score, self.judging)
             before = self.windows.measured_before(self.endpoint, start)
@@ -336,14 +343,11 @@ class _Look:
             return {}
         return self.expecting.powered(rows, y, metric)
 
-    def _due(self) -> list[int]:
-        labels = self.extent.feedback_parts
-        return self.windows.unmeasured(self.endpoint, self.seen, labels, AGAIN, FULL)
-
     # -- storing ---------------------------------------------------------------------------------
 
     def _save(self, window: Window, alerts: list[Alert], before: Window | None) -> list[Alert]:
         with self.events.transaction() as conn:
+            self.claim.keep(conn)
             new = self.windows.save(conn, window, alerts)
             for alert in new:
                 self._tell(conn, "alert.raised", _told(alert))

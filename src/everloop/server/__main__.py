@@ -20,6 +20,7 @@ with importing():
 
     from everloop.deploy.serving.lines import JsonLines
     from everloop.errors import EverloopError
+    from everloop.loop.executors._process import WorkerProcess
     from everloop.loop.mover import Mover
     from everloop.loop.project import Project
     from everloop.registry.webhooks.courier import Courier
@@ -69,6 +70,10 @@ def run(options: argparse.Namespace) -> int:
             max_body_mb=settings.max_body_mb,
             max_artifact_mb=settings.max_artifact_mb,
         )
+        windows = WorkerProcess(project.dir, "windows")
+        project.windows_elsewhere = lambda loop: windows.ask(
+            {"windows": loop}, f"windows of {loop}"
+        )
         control = None if options.no_controller else Control(project)
         couriers = [Courier(project.webhooks), project.alerts.courier()]
         for courier in couriers:
@@ -85,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
                 mover.stop()
             if control is not None:
                 control.stop()
+            windows.close()
     return 0
 
 

@@ -32,7 +32,9 @@ class RocAuc(Metric):
 
     def function(self, y: np.ndarray, pred: np.ndarray, proba: np.ndarray | None) -> float:
         assert proba is not None
-        return float("nan") if self.undefined(y) else _auc_and_influence(y, proba)[0]
+        if self.undefined(y):
+            return float("nan")
+        return float(np.mean([_area(positive, score) for positive, score in _sides(y, proba)]))
 
     def draws(
         self, y: np.ndarray, answers: Sequence[Answers], rng: np.random.Generator
@@ -49,15 +51,23 @@ class RocAuc(Metric):
 
 def _auc_and_influence(y: np.ndarray, proba: np.ndarray) -> tuple[float, np.ndarray]:
     """The area, and by how much each row moves it; the squares sum to DeLong's variance."""
-    if y.ndim == 2:
-        labels = [_binary(y[:, c] == 1, proba[:, c]) for c in varying(y)]
-        area = float(np.mean([value for value, _ in labels]))
-        return area, np.mean([influence for _, influence in labels], axis=0)
-    k = proba.shape[1]
-    codes = [1] if k == 2 else [c for c in range(k) if 0 < np.sum(y == c) < len(y)]
-    parts = [_binary(y == c, proba[:, c]) for c in codes]
+    parts = [_binary(positive, score) for positive, score in _sides(y, proba)]
     area = float(np.mean([value for value, _ in parts]))
     return area, np.mean([influence for _, influence in parts], axis=0)
+
+
+def _sides(y: np.ndarray, proba: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What is told apart by which score: each label of several, or each class from the rest."""
+    if y.ndim == 2:
+        return [(y[:, c] == 1, proba[:, c]) for c in varying(y)]
+    k = proba.shape[1]
+    codes = [1] if k == 2 else [c for c in range(k) if 0 < np.sum(y == c) < len(y)]
+    return [(y == c, proba[:, c]) for c in codes]
+
+
+def _area(positive: np.ndarray, score: np.ndarray) -> float:
+    m, n = int(positive.sum()), int((~positive).sum())
+    return float((midranks(score)[positive].sum() - m * (m + 1) / 2) / (m * n))
 
 
 def _binary(positive: np.ndarray, score: np.ndarray) -> tuple[float, np.ndarray]:

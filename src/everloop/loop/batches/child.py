@@ -11,7 +11,7 @@ import msgspec
 
 from everloop.errors import EverloopError
 from everloop.loop.batches.records import Batch
-from everloop.loop.executors.subprocess import revived
+from everloop.loop.executors._process import revived
 from everloop.loop.project import Project
 from everloop.memory import frugal_environment
 

@@ -2,8 +2,9 @@
 
 ``run`` is called from one thread at a time for one cycle and blocks until the step's outcome is
 there. It raises :class:`everloop.errors.EverloopError` as the step raised it, and
-:class:`WorkerLost` when the place it ran in died; the caller may then call again, since steps are
-idempotent. ``close`` may be called from any thread and ends what is running.
+:class:`~everloop.loop.executors.WorkerLost` when the place it ran in died; the caller may then
+call again, since steps are idempotent. ``close`` may be called from any thread and ends what is
+running.
 """
 
 from __future__ import annotations
@@ -11,14 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from everloop.errors import Unavailable
 from everloop.loop.steps import Outcome, Report
-
-
-class WorkerLost(Unavailable):
-    """The process of a step ended without an answer."""
-
-    code = "worker_lost"
 
 
 class Executor(ABC):

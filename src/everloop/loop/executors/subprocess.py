@@ -1,30 +1,15 @@
-"""Steps in a subprocess that lives for a cycle and gives its memory back.
-
-The worker speaks JSON lines over its standard input and output. It is kept for a little while
-after a step, since starting it costs more than a second of imports, and ends by itself when its
-standard input closes: a controller that is killed leaves no orphan behind.
-"""
+"""Steps in a subprocess that lives for a cycle and gives its memory back."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from everloop import errors
 from everloop.extensions import executors
-from everloop.loop.executors._base import Executor, WorkerLost
+from everloop.loop.executors._base import Executor
+from everloop.loop.executors._process import WorkerProcess
 from everloop.loop.steps import Outcome, Report
-from everloop.memory import frugal_environment, resident_megabytes
-
-IDLE_SECONDS = 20.0
-REST_SECONDS = 1.0
-GROWN_MB = 360  # all imported it holds 320; one that holds more when it rests is replaced
 
 
 @executors.register("subprocess")
@@ -33,105 +18,14 @@ class SubprocessExecutor(Executor):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()
-        self._idle: threading.Timer | None = None
+        self._process = WorkerProcess(folder, "steps")
 
     def warm(self) -> None:
-        with self._lock:
-            self._worker()
+        self._process.warm()
 
     def run(self, cycle: str, step: str, report: Report) -> Outcome:
-        with self._lock:
-            self._cancel_idle()
-            worker = self._worker()
-            try:
-                return self._ask(worker, {"cycle": cycle, "step": step}, report)
-            finally:
-                self._after(REST_SECONDS, self._rest)
+        job = {"cycle": cycle, "step": step}
+        return msgspec.convert(self._process.ask(job, f"step {step}", report), Outcome)
 
     def close(self) -> None:
-        self._cancel_idle()
-        process = self._process
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
-
-    def _ask(self, worker: subprocess.Popen[bytes], job: dict[str, str], report: Report) -> Outcome:
-        assert worker.stdin is not None and worker.stdout is not None
-        try:
-            worker.stdin.write(msgspec.json.encode(job) + b"\n")
-            worker.stdin.flush()
-        except OSError:
-            raise self._lost(worker, job) from None
-        for line in worker.stdout:
-            message: dict[str, Any] = msgspec.json.decode(line)
-            if "report" in message:
-                report(*message["report"])
-            elif "error" in message:
-                raise revived(message["error"])
-            else:
-                return msgspec.convert(message["outcome"], Outcome)
-        raise self._lost(worker, job)
-
-    def _worker(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
-            logs = self.folder / ".everloop" / "logs"
-            logs.mkdir(parents=True, exist_ok=True)
-            with (logs / "worker.log").open("ab") as log:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "everloop.loop.worker", "--dir", str(self.folder)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env=frugal_environment(),
-                )
-        return self._process
-
-    def _lost(self, worker: subprocess.Popen[bytes], job: dict[str, str]) -> WorkerLost:
-        code = worker.wait()
-        self._process = None
-        return WorkerLost(
-            f"step {job['step']}: its process ended with {code} before it answered.",
-            fix="The end of .everloop/logs/worker.log says why; exit -9 is often lack of memory.",
-        )
-
-    def _after(self, seconds: float, then: Callable[[], None]) -> None:
-        self._idle = threading.Timer(seconds, self._while_idle, [then])
-        self._idle.daemon = True
-        self._idle.start()
-
-    def _while_idle(self, then: Callable[[], None]) -> None:
-        if self._lock.acquire(blocking=False):
-            try:
-                then()
-            finally:
-                self._lock.release()
-
-    def _rest(self) -> None:
-        """No step came at once: the moment to begin the next one with little memory."""
-        if self._process is not None and resident_megabytes(self._process.pid) > GROWN_MB:
-            self._let_go()
-            self._worker()
-        self._after(IDLE_SECONDS, self._let_go)
-
-    def _let_go(self) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-            process.wait()
-
-    def _cancel_idle(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-
-
-def revived(error: dict[str, Any]) -> Exception:
-    """The worker's exception, as the class it was raised as."""
-    kind = getattr(errors, error.pop("class"), errors.EverloopError)
-    message = error.pop("message")
-    if kind is errors.MissingExtra:
-        return errors.EverloopError(message, **error)
-    revived: Exception = kind(message, **error)
-    return revived
+        self._process.close()

@@ -14,7 +14,7 @@ from everloop.data.encode import encode, encode_target
 from everloop.data.schema import Schema
 from everloop.deploy.attribution import BACKGROUND, BACKGROUND_ROWS, background_rows
 from everloop.evaluate.answers import Answers
-from everloop.loop.watching import REFERENCE
+from everloop.loop.evaluating import REFERENCE
 from everloop.monitor.estimation.estimate import AUTO
 from everloop.monitor.estimation.heldout import HELD_OUT, hold
 from everloop.monitor.profile import Profile, label_counts, profile, sketch_answers

@@ -11,10 +11,10 @@ import msgspec
 from everloop.data.schema import Schema
 from everloop.deploy.package import Package
 from everloop.deploy.packaging import store_package, write_package
+from everloop.loop.evaluating import REFERENCE
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import challenger, schema_of, test_rows, training_rows
 from everloop.loop.steps._reference import ANSWERS, keep_answers, keep_reference
-from everloop.loop.watching import REFERENCE
 from everloop.monitor.profile import read_profile
 from everloop.store.clock import now_ms
 

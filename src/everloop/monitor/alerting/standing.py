@@ -50,6 +50,9 @@ def there(incident: Incident, window: Window, raised: set[int]) -> bool | None:
     checks, name = window.checks, incident.feature
     if incident.kind == "drift":
         found: dict[str, Any] | None = checks.get("drift", {}).get(name)
+        inside = checks.get("segments", {}).get(f"{name} where {incident.segment}")
+        if inside is not None and inside["drifted"]:
+            return True
         if found is None:  # broken features are not looked at; names in brackets are of no feature
             return False if checks.get("drift") and (name or "").startswith("(") else None
         return bool(found["drifted"])

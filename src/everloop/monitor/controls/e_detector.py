@@ -18,11 +18,18 @@ asymptotic.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from everloop.extensions import controls
-from everloop.monitor.controls._base import Control, Evidence, Ruling, State, adjust_e_values
+from everloop.monitor.controls._base import (
+    Control,
+    Evidence,
+    Ruling,
+    State,
+    adjust_e_values,
+    shares_of,
+)
 from everloop.monitor.deviations import SURE, Deviations
 
 STAKES = (0.6, 1.6, 5.0)  # in standard errors of a window: a weak, a middling, a strong change
@@ -42,17 +49,19 @@ class Bet(NamedTuple):
         return self.weight * math.exp(min(self.log_e, 600.0))
 
 
-def bets(deviations: Deviations | None, tolerance: float) -> Iterator[Bet]:
-    """All bets on a feature in one window; their weights sum to 1."""
+def bets(
+    deviations: Deviations | None, tolerance: float, stakes: tuple[float, ...] = STAKES
+) -> Iterator[Bet]:
+    """All bets on a feature in one window; their weights sum to 1 at most."""
     if deviations is None:
         return
     margin = max(tolerance, SURE * deviations.doubt)
     for direction in deviations.directions:
         for sign, mark in ((1, "+"), (-1, "-")):
-            for stake in STAKES:
+            for stake in stakes:
                 yield Bet(
                     f"{direction.name} {mark} {stake}",
-                    direction.weight / (2 * len(STAKES)),
+                    direction.weight / (2 * len(stakes)),
                     direction.log_e(sign, stake, deviations.draws, margin),
                 )
 
@@ -63,7 +72,7 @@ class EDetector(Control):
 
     def rule(self, evidence: Mapping[str, Evidence], state: State) -> Ruling:
         running: dict[str, dict[str, float]] = state.get("bets", {})
-        needed = float(self.limits.run_length * max(len(evidence), 1))
+        shares = shares_of(evidence)
         after: dict[str, dict[str, float]] = {}
         worth: dict[str, float] = {}
         for name, seen in evidence.items():
@@ -71,17 +80,25 @@ class EDetector(Control):
             if seen.deviations is None:
                 after[name], worth[name] = kept, 0.0
                 continue
+            needed = self.limits.run_length / shares[name]
+            stakes = STAKES[1:] if seen.brief else STAKES
             grown = {
                 bet.name: (bet.weight, self._grown(kept.get(bet.name, 0.0), bet, needed))
-                for bet in bets(seen.deviations, self.limits.tolerance)
+                for bet in bets(seen.deviations, self.limits.tolerance, stakes)
             }
             worth[name] = sum(weight * value for weight, value in grown.values())
             after[name] = {
                 bet: float(f"{value:.6g}")
                 for bet, (_, value) in grown.items()
-                if value >= FORGOTTEN
+                if value >= (1.0 if seen.brief else FORGOTTEN)
             }
-        return Ruling(1 / self.limits.run_length, adjust_e_values(worth), {"bets": after})
+            if seen.brief and not after[name]:
+                del after[name]
+        return Ruling(1 / self.limits.run_length, adjust_e_values(worth, shares), {"bets": after})
+
+    def running(self, state: State) -> Collection[str]:
+        bets: dict[str, Any] = state.get("bets", {})
+        return bets
 
     def _grown(self, before: float, bet: Bet, needed: float) -> float:
         most = PEAK * needed / bet.weight

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 from everloop.extensions import controls
 from everloop.monitor.control import spent
-from everloop.monitor.controls._base import Control, Evidence, Ruling, State, adjust_e_values
+from everloop.monitor.controls._base import (
+    Control,
+    Evidence,
+    Ruling,
+    State,
+    adjust_e_values,
+    shares_of,
+)
 from everloop.monitor.controls.e_detector import bets
 
 
@@ -25,6 +32,6 @@ class ELond(Control):
             name: sum(bet.value for bet in bets(seen.deviations, self.limits.tolerance))
             for name, seen in evidence.items()
         }
-        adjusted = adjust_e_values(values)
+        adjusted = adjust_e_values(values, shares_of(evidence))
         alarm = any(value <= level for value in adjusted.values())
         return Ruling(level, adjusted, {"tested": tested, "found": found + alarm})

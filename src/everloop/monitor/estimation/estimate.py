@@ -27,7 +27,7 @@ AUTO: dict[Task, str] = {
 LEAST_HELD = 200  # held-out rows; fewer are "not enough evidence"
 MOST_ROWS = 20_000  # of a window that are looked at, evenly spaced
 EVEN = 5  # labellings whose mean is the expected value
-DRAWS = 40  # labellings whose spread is that of the labels
+DRAWS = 25  # labellings whose spread is that of the labels
 DAYS = 50  # blocks of held-out rows that are drawn again together
 
 
@@ -91,21 +91,21 @@ def estimate(
     held-out rows would have taught.
     """
     belief, rows, weights, warnings = believed
-    clusters = _clusters(held)
     rng = np.random.default_rng(0)
-    drawn = [belief.draw(rng) for _ in range(DRAWS)]
     others = [
         estimator.believe(held, weights * _again(len(held), rng), rows).even(0.5)
         for _ in range(estimator.refits)
     ]
+    drawn = [belief.draw(rng) for _ in range(DRAWS)]
+    labels = Labels(*(_by_score(rows, some) for some in (_even(belief), drawn, others)))
+    by_score = rows.on(_order(rows))
+    wider = math.sqrt(_clusters(held) * len(rows) / max(total, 1))
     metrics: dict[str, Interval] = {}
     errors: dict[str, float] = {}
     for gauge in gauges:
-        value, noise = _with_noise(gauge, belief, drawn, rows)
-        noise *= math.sqrt(clusters * len(rows) / max(total, 1))
-        fit = float(np.std([gauge.value(y, rows.pred, rows.proba) for y in others], ddof=1))
+        value, noise, fit = _judged(gauge, labels, by_score)
         if math.isfinite(value) and math.isfinite(noise) and math.isfinite(fit):
-            metrics[gauge.name] = gauge.interval(value, math.hypot(noise, fit))
+            metrics[gauge.name] = gauge.interval(value, math.hypot(noise * wider, fit))
             errors[gauge.name] = fit
     return Estimation(
         method,
@@ -121,8 +121,7 @@ def estimate(
 
 def expected(gauge: Gauge, belief: Belief, rows: Rows) -> float:
     """The metric's expected value under a belief; NaN where it has none."""
-    offsets = (np.arange(EVEN) + 0.5) / EVEN
-    return float(np.mean([gauge.value(belief.even(u), rows.pred, rows.proba) for u in offsets]))
+    return float(np.mean([gauge.value(y, rows.pred, rows.proba) for y in _even(belief)]))
 
 
 def row_error(gauge: Gauge, belief: Belief, rows: Rows) -> float:
@@ -136,19 +135,41 @@ def row_error(gauge: Gauge, belief: Belief, rows: Rows) -> float:
     return block_estimate(on, len(rows)).error
 
 
-def _with_noise(
-    gauge: Gauge, belief: Belief, drawn: Sequence[NDArray[Any]], rows: Rows
-) -> tuple[float, float]:
-    """The metric's expected value, and how much the labels make it vary.
+class Labels(NamedTuple):
+    """Labellings of the same rows, which all metrics share."""
+
+    even: list[NDArray[Any]]
+    drawn: list[NDArray[Any]]
+    others: list[NDArray[Any]]  # what other held-out rows would have taught
+
+
+def _judged(gauge: Gauge, labels: Labels, rows: Rows) -> tuple[float, float, float]:
+    """The metric's expected value, how much the labels make it vary, and how much the fit.
 
     Chance alone raises some metrics (a calibration error is never below 0), which even labels do
     not show: where labels drawn by chance surely have another mean, it is that one.
     """
-    values = [gauge.value(y, rows.pred, rows.proba) for y in drawn]
-    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    value = expected(gauge, belief, rows)
-    surely = 3 * spread / math.sqrt(len(values))
-    return (mean if abs(mean - value) > surely else value), spread
+    even, drawn, others = (
+        np.array([gauge.value(y, rows.pred, rows.proba) for y in some]) for some in labels
+    )
+    value, mean, spread = float(even.mean()), float(drawn.mean()), float(drawn.std(ddof=1))
+    surely = 4 * spread / math.sqrt(len(drawn))
+    return mean if abs(mean - value) > surely else value, spread, float(others.std(ddof=1))
+
+
+def _even(belief: Belief) -> list[NDArray[Any]]:
+    return [belief.even((i + 0.5) / EVEN) for i in range(EVEN)]
+
+
+def _order(rows: Rows) -> NDArray[np.intp]:
+    """Rows by what was answered: metrics that sort find their work done."""
+    by = rows.pred if rows.proba is None else rows.proba[:, -1]
+    return np.argsort(by, kind="stable")
+
+
+def _by_score(rows: Rows, labels: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    order = _order(rows)
+    return [y[order] for y in labels]
 
 
 def _clusters(held: HeldOut) -> float:

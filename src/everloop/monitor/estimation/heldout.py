@@ -96,8 +96,7 @@ class HeldOut(msgspec.Struct, frozen=True):
 
     def encode(self, frame: pl.DataFrame, schema: Schema) -> Codes:
         """Codes of other rows; a feature that is not there is missing."""
-        features = {feature.name: feature for feature in schema.features}
-        return _encode(frame, self.scales, features)
+        return codes_of(frame, self.scales, schema)
 
     def to_bytes(self) -> bytes:
         """The file, the same bytes for the same rows."""
@@ -143,16 +142,20 @@ def hold(
     if len(places) > most:
         places = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
     kept = frame[places]
-    scales = tuple(_scale(kept[f.name], f) for f in schema.features if f.name in kept.columns)
-    features = {feature.name: feature for feature in schema.features}
+    scales = scales_of(kept, schema)
     kind = np.float64 if schema.numeric else np.int64
     return HeldOut(
         scales,
-        _encode(kept, scales, features),
+        codes_of(kept, scales, schema),
         y[places].astype(kind),
         pred[places].astype(kind),
         None if proba is None else proba[places].astype(np.float32).astype(np.float64),
     )
+
+
+def scales_of(frame: pl.DataFrame, schema: Schema) -> tuple[Scale, ...]:
+    """How each feature that ``frame`` has becomes codes."""
+    return tuple(_scale(frame[f.name], f) for f in schema.features if f.name in frame.columns)
 
 
 def _scale(column: pl.Series, feature: Feature) -> Scale:
@@ -168,7 +171,9 @@ def _scale(column: pl.Series, feature: Feature) -> Scale:
     return Scale(feature.name, edges=(*edges.tolist(), float(np.nextafter(edges[-1], np.inf))))
 
 
-def _encode(frame: pl.DataFrame, scales: tuple[Scale, ...], features: dict[str, Feature]) -> Codes:
+def codes_of(frame: pl.DataFrame, scales: tuple[Scale, ...], schema: Schema) -> Codes:
+    """n by scales; a feature that is not there is missing."""
+    features = {feature.name: feature for feature in schema.features}
     out = np.full((frame.height, len(scales)), MISSING, dtype=np.uint8)
     for i, scale in enumerate(scales):
         if scale.name in frame.columns and scale.name in features:

@@ -15,6 +15,7 @@ from everloop.store.tables.monitor import (
     log_marks,
     log_offsets,
     log_parts,
+    window_claims,
     windows,
 )
 from everloop.store.tables.moving import moves
@@ -93,5 +94,6 @@ __all__ = [
     "runs",
     "webhook_deliveries",
     "webhooks",
+    "window_claims",
     "windows",
 ]

@@ -60,6 +60,14 @@ windows = sa.Table(
     sa.Column("quarantined", sa.Boolean, nullable=False),
     sa.Column("updated", Millis, nullable=False),
 )
+# Who looks at an endpoint's windows now: one process at a time.
+window_claims = sa.Table(
+    "window_claims",
+    metadata,
+    sa.Column("endpoint", sa.String(255), primary_key=True),
+    sa.Column("holder", sa.String(36), nullable=False),
+    sa.Column("until", Millis, nullable=False),  # it is whoever's asks first from then on
+)
 alerts = sa.Table(
     "alerts",
     metadata,

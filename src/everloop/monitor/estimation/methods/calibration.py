@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy
-from sklearn.isotonic import IsotonicRegression
 
 from everloop.monitor.estimation.heldout import Floats
+from everloop.monitor.estimation.logistic import fit_curve
 
 SMALLEST = 1e-6
 TENTHS, MISFIT = 10, 23.2  # the latter is the 99th percentile of chi-square with 10 degrees
@@ -51,11 +51,10 @@ def _one_map(p: Floats, happened: np.ndarray, weights: Floats) -> Calibration:
         return lambda q: np.full(len(q), share)
     p, happened, weights = _gathered(p, happened, weights)
     smooth = _beta(p, happened, weights)
-    steps = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0)
-    steps.fit(p, happened, sample_weight=weights)
+    steps = scipy.optimize.isotonic_regression(happened, weights=weights).x
     if _misfits(smooth(p), happened, weights):
-        return lambda q: np.asarray(steps.predict(q))
-    return lambda q: np.asarray((smooth(q) + steps.predict(q)) / 2)
+        return lambda q: np.interp(q, p, steps)
+    return lambda q: np.asarray((smooth(q) + np.interp(q, p, steps)) / 2)
 
 
 def _misfits(said: Floats, happened: Floats, weights: Floats) -> bool:
@@ -67,31 +66,32 @@ def _misfits(said: Floats, happened: Floats, weights: Floats) -> bool:
 
 
 def _gathered(p: Floats, happened: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Many rows as the weighted means of neighbours in ``p``: as good, and much faster to fit."""
-    if len(p) <= GATHERED:
-        return p, happened, weights
+    """Rising values of ``p`` with how often it happened at each and their weights.
+
+    Equal values are one; of many, neighbours are: as good, and much faster to fit.
+    """
     order = np.argsort(p, kind="stable")
-    starts = np.unique(np.linspace(0, len(p), GATHERED, endpoint=False).astype(np.intp))
+    starts = np.flatnonzero(np.diff(p[order], prepend=-np.inf) > 0)
+    if len(starts) > GATHERED:
+        places = np.linspace(0, len(p), GATHERED, endpoint=False)
+        starts = np.unique(starts[np.searchsorted(starts, places, side="right") - 1])
     w = np.add.reduceat(weights[order], starts)
     said, was = (np.add.reduceat((v * weights)[order], starts) / w for v in (p, happened))
     return said, was, w
 
 
+def _beta(p: Floats, happened: Floats, weights: Floats) -> Calibration:
+    """``expit(a·log p - b·log(1 - p) + c)``; a slope that would fall is 0."""
+    X, start = _logs(p), np.array([1.0, 1.0, 0.0])  # the identity
+    rising = np.ones(3, dtype=bool)
+    found = fit_curve(X, happened, weights, start, PRIOR).slopes
+    while (found[:2] < 0).any():
+        rising[:2] &= found[:2] > 0
+        found = np.zeros(3)
+        found[rising] = fit_curve(X[:, rising], happened, weights, start[rising], PRIOR).slopes
+    return lambda q: np.asarray(scipy.special.expit(_logs(q) @ found))
+
+
 def _logs(p: Floats) -> Floats:
     p = np.clip(p, SMALLEST, 1 - SMALLEST)
     return np.column_stack([np.log(p), -np.log1p(-p), np.ones(len(p))])
-
-
-def _beta(p: Floats, happened: Floats, weights: Floats) -> Calibration:
-    X = _logs(p)
-    start = np.array([1.0, 1.0, 0.0])  # the identity
-
-    def loss(b: Floats) -> tuple[float, Floats]:
-        z = X @ b
-        away = b - start
-        value = float(weights @ (np.logaddexp(0.0, z) - happened * z)) + PRIOR / 2 * away @ away
-        return value, X.T @ (weights * (scipy.special.expit(z) - happened)) + PRIOR * away
-
-    rising = [(0.0, None), (0.0, None), (None, None)]
-    found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=rising).x
-    return lambda q: np.asarray(scipy.special.expit(_logs(q) @ found))

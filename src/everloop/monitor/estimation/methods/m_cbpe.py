@@ -47,10 +47,10 @@ class MultiCalibrated(PAPE):
         classes = [1] if k == 2 else range(k)
         found = [
             _corrected(
-                _features(held.codes, held.proba[:, c]),
+                features(held.codes, held.proba[:, c]),
                 held.y == c,
                 weights,
-                _features(rows.codes, rows.proba[:, c]),
+                features(rows.codes, rows.proba[:, c]),
             )
             for c in classes
         ]
@@ -59,18 +59,18 @@ class MultiCalibrated(PAPE):
         return ClassBelief(c, order_of(rows))
 
 
-def _features(codes: Codes, p: Floats) -> Floats:
+def features(codes: Codes, p: Floats) -> Floats:
     """The codes, and last the log odds that the trees begin from."""
     return np.column_stack([codes, scipy.special.logit(np.clip(p, SMALLEST, 1 - SMALLEST))])
 
 
 def _corrected(X: Floats, happened: np.ndarray, weights: Floats, asked: Floats) -> Floats:
-    data = lightgbm.Dataset(
-        X,
-        happened.astype(np.float64),
-        weight=weights,
-        init_score=X[:, -1].copy(),
-        params={"verbose": -1},
-    )
-    trees = lightgbm.train(TREES, data, num_boost_round=ROUNDS)
+    trees = grown(X, happened.astype(np.float64), weights, X[:, -1])
     return np.asarray(scipy.special.expit(trees.predict(asked, raw_score=True) + asked[:, -1]))
+
+
+def grown(X: Floats, happened: Floats, weights: Floats, odds: Floats) -> lightgbm.Booster:
+    """Small trees that learn what log ``odds`` leave over."""
+    params = {"verbose": -1}
+    data = lightgbm.Dataset(X, happened, weight=weights, init_score=odds.copy(), params=params)
+    return lightgbm.train(TREES, data, num_boost_round=ROUNDS)

@@ -7,12 +7,14 @@ from typing import NamedTuple
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from everloop.monitor.estimation._base import effective_rows
 from everloop.monitor.estimation.heldout import Codes, Floats
+from everloop.monitor.estimation.logistic import fit_curve
 
-MOST_ROWS = 20_000  # of each side that the classifier sees
+MOST_ROWS = 8_000  # of each side that the classifier sees
+SURELY = 2.0  # standard errors
+PRIOR = 1e-4
 LARGEST = 0.999  # quantile at which weights are cut
 FEWEST_SHARE, FEWEST = 0.2, 200  # effective rows below which weights are not believed
 LEAF = 50
@@ -47,39 +49,47 @@ class Relevance(NamedTuple):
         ]
 
 
-def density_ratio(held: Codes, window: Codes) -> Relevance:
+def density_ratio(held: Codes, window: Codes, most: int = MOST_ROWS) -> Relevance:
     """Weights of the held-out rows that make their inputs those of the window.
 
     A classifier tells the rows apart, and its odds are the ratio (Sugiyama, Suzuki & Kanamori,
-    "Density Ratio Estimation in Machine Learning", 2012). Each row is judged by trees that have
-    not seen it, and the log odds are shrunk by the slope that fits them to what happened: where
-    nothing changed the trees find only noise, the slope is near 0 and all weights near 1.
+    "Density Ratio Estimation in Machine Learning", 2012); it is shown ``most`` of each side. Each
+    row is judged by trees that have not seen it, and the log odds are shrunk by the slope that
+    fits them to what happened. Where that slope is not surely above 0 the trees found only noise,
+    and all weights are 1.
     """
+    same = Relevance(np.ones(len(held)), float(len(held)))
     if not held.shape[1] or len(window) < 2 * LEAF:
-        return Relevance(np.ones(len(held)), float(len(held)))
-    first, second = _thinned(held), _thinned(window)
+        return same
+    first, second = _thinned(held, most), _thinned(window, most)
     X = np.concatenate([held[first], window[second]]).astype(np.float32)
-    side = np.repeat([0, 1], [len(first), len(second)])
+    side = np.repeat([0.0, 1.0], [len(first), len(second)])
     fold = np.random.default_rng(0).permutation(len(side)) % 2
     trees = [_told_apart(X[fold == k], side[fold == k]) for k in (0, 1)]
     odds = np.empty(len(side))
     for k in (0, 1):
         odds[fold == k] = trees[1 - k].predict(X[fold == k], raw_score=True)
-    slope = float(LogisticRegression(C=1e4).fit(odds[:, None], side).coef_[0, 0])
-    both = [tree.predict(held.astype(np.float32), raw_score=True) for tree in trees]
-    every = np.mean(both, axis=0)
+    line = np.column_stack([odds, np.ones(len(odds))])
+    found = fit_curve(line, side, np.ones(len(odds)), np.zeros(2), PRIOR)
+    slope = float(found.slopes[0])
+    if slope < SURELY * np.sqrt(found.covariance[0, 0]):
+        return same
+    rest = np.delete(np.arange(len(held)), first)
+    every = np.empty(len(held))
     every[first] = odds[: len(first)]
-    log = np.clip(slope, 0.0, 1.0) * (every - every.mean())
+    if len(rest):
+        unseen = held[rest].astype(np.float32)
+        every[rest] = np.mean([t.predict(unseen, raw_score=True) for t in trees], axis=0)
+    log = min(slope, 1.0) * (every - every.mean())
     weights = np.exp(np.minimum(log, np.quantile(log, LARGEST)))
     weights = weights / weights.mean()
     return Relevance(weights, effective_rows(weights))
 
 
-def _told_apart(X: NDArray[np.float32], side: NDArray[np.int64]) -> lightgbm.Booster:
+def _told_apart(X: NDArray[np.float32], side: Floats) -> lightgbm.Booster:
     data = lightgbm.Dataset(np.ascontiguousarray(X), side, params={"verbose": -1})
     return lightgbm.train(TREES, data, num_boost_round=ROUNDS)
 
 
-def _thinned(rows: Codes) -> NDArray[np.intp]:
-    most = min(len(rows), MOST_ROWS)
-    return np.linspace(0, len(rows) - 1, most).astype(np.intp)
+def _thinned(rows: Codes, most: int) -> NDArray[np.intp]:
+    return np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.intp)

@@ -1,0 +1,68 @@
+"""Which windows of an endpoint wait to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from everloop.monitor.log import Extent, PredictionLog
+from everloop.monitor.spans import spans
+from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.windows import Window, WindowStore
+
+LATE_WINDOWS = 8  # how far back late rows are looked for
+AGAIN, FULL = 4, 0.95  # so many windows are scored again while fewer labels than this have come
+
+
+class Agenda:
+    """What is over, what got rows or labels since; it asks the store, and changes nothing.
+
+    ``extent`` is the log's and ``seen`` the present, both in event time (ms); ``digest`` that of
+    the reference; ``scored`` whether there is something to score answers by.
+    """
+
+    def __init__(
+        self,
+        log: PredictionLog,
+        windows: WindowStore,
+        endpoint: str,
+        spec: MonitorSpec,
+        digest: str,
+        scored: bool,
+        extent: Extent,
+        seen: int,
+    ) -> None:
+        self.log, self.windows, self.endpoint = log, windows, endpoint
+        self.digest, self.extent, self.seen = digest, extent, seen
+        self.scored = scored and spec.performance is not None
+        self.spans = spans(log, endpoint, spec.window)
+        self.latest = windows.latest(endpoint)
+
+    def anything(self) -> bool:
+        """Whether there is any of it."""
+        return bool(next(self.over(), None) or next(self.late(), None) or self.due())
+
+    def over(self) -> Iterator[tuple[int, int]]:
+        """Windows that are over and were never looked at, oldest first."""
+        start = self.latest.end if self.latest else self.spans.first(self.extent.first)
+        while (span := self.spans.next(start, self.seen)) is not None:
+            yield span
+            start = span[1]
+
+    def late(self) -> Iterator[Window]:
+        """Recent windows that got rows after they were closed, oldest first.
+
+        Against another champion's reference a window would be compared with itself.
+        """
+        if self.latest is None or self.latest.checks["part"] >= self.extent.parts:
+            return
+        for window in reversed(self.windows.page(self.endpoint, limit=LATE_WINDOWS)):
+            newest = self.log.newest_part(self.endpoint, window.start, window.end)
+            if window.checks["reference"] == self.digest and newest > window.checks["part"]:
+                yield window
+
+    def due(self) -> list[int]:
+        """Starts of windows whose labels are due, oldest first."""
+        if not self.scored:
+            return []
+        labels = self.extent.feedback_parts
+        return self.windows.unmeasured(self.endpoint, self.seen, labels, AGAIN, FULL)
