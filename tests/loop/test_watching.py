@@ -194,6 +194,46 @@ def test_rows_of_a_broken_window_cannot_train(project: Project, traffic: Traffic
     assert trainable_rows(project, DECLARED, champion) == 3_000 + 400
 
 
+def test_a_paused_loop_begins_nothing_and_an_event_asks_by_itself(
+    loop: Loop, traffic: Traffic
+) -> None:
+    project = loop.project
+    policy = {"when": ["drift and performance", "event etl"], "budget": ["2 cycles per 7d"]}
+    project.cycles.save_loop(declaration(update=policy), actor="t")
+    turned(traffic)
+    loop.pause(by="ana", reason="audit")
+    looked = act(project)
+    assert looked.cycle is None and "ana has paused the loop (audit)" in looked.decision.reason
+    loop.resume(by="ana")
+    assert act(Project.open(project.dir)).decision.action == "cycle"
+
+
+def test_the_budget_counts_cycles_that_trained(loop: Loop, traffic: Traffic) -> None:
+    project = loop.project
+    policy = {"when": ["event etl"], "budget": ["1 cycle per 9999d"]}
+    project.cycles.save_loop(declaration(update=policy), actor="t")
+    traffic.day(0)
+    traffic.day(1)
+    assert "none of its triggers" in act(project).decision.reason
+    loop.tell("etl", "v3", by="ana")
+    looked = act(project)
+    assert looked.cycle is None
+    assert "1 used of the budget" in looked.decision.reason
+    assert "etl was told by ana (v3)" in looked.decision.reason
+
+
+def test_new_files_of_the_source_ask(loop: Loop, traffic: Traffic) -> None:
+    project = loop.project
+    project.cycles.save_loop(declaration(update={"when": ["new data"]}), actor="t")
+    traffic.day(0)
+    traffic.day(1)
+    assert act(project).decision.action == "none"
+    with (project.dir / "rows.csv").open("a") as file:
+        file.write("\n")
+    decision = act(project).decision
+    assert decision.action == "cycle" and decision.cause["kind"] == "new_data"
+
+
 def test_after_a_cycle_alarms_cool_down(project: Project, traffic: Traffic) -> None:
     project.cycles.save_loop(declaration(update={"cooldown": "30d"}), actor="t")
     turned(traffic)

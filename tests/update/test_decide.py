@@ -3,8 +3,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from everloop.update.budget import Spent
 from everloop.update.decide import decide, needs_probe, replay, triggered
-from everloop.update.situation import Considered, Seen, Situation, Told
+from everloop.update.situation import Considered, Paused, Seen, Situation, Told
 from everloop.update.spec import UpdateSpec
 from everloop.update.worth import Worth
 
@@ -13,6 +14,9 @@ SPEC = UpdateSpec()
 DRIFT = Told("a1", "drift", 9 * DAY, "temp", "temp drifted: median 38 → 71")
 FAULT = "distance looks multiplied by 1.609: miles → kilometres"
 QUALITY = Told("a2", "quality", 9 * DAY, "distance", FAULT)
+PAUSED = Paused("ana", 0, "audit")
+QUIET = UpdateSpec(quiet=("sat",))
+ONCE = UpdateSpec(budget=("1 cycle per 7d",))
 GOOD = Seen(9 * DAY, 10 * DAY, 100, 100, False)
 BAD = Seen(9 * DAY, 10 * DAY, 100, 100, True, (FAULT,))
 
@@ -57,6 +61,23 @@ def situation(**more: object) -> Situation:
         (situation(windows=(BAD,)), SPEC, "none", "No update"),
         (situation(worth=worth(0.0)), UpdateSpec(when=("every 1d",)), "cycle", "1d have passed"),
         (situation(), UpdateSpec(when=("every 1d",), cooldown="9d"), "cycle", "1d have passed"),
+        (
+            situation(alerts=(DRIFT,), paused=PAUSED),
+            SPEC,
+            "none",
+            "has paused the loop (audit)",
+        ),
+        (
+            situation(paused=PAUSED),
+            UpdateSpec(when=("every 1d",)),
+            "none",
+            "ana has paused",
+        ),
+        (situation(alerts=(DRIFT,), clock=9 * DAY), QUIET, "none", 'quiet hours ("sat", UTC)'),
+        (situation(alerts=(DRIFT,), clock=10 * DAY), QUIET, "cycle", "Update"),
+        (situation(alerts=(DRIFT,), spent=(Spent(9 * DAY, 5.0),)), ONCE, "none", "1 used of the"),
+        (situation(alerts=(DRIFT,), spent=(Spent(2 * DAY, 5.0),)), ONCE, "cycle", "Update"),
+        (situation(windows=(BAD,), alerts=(QUALITY,), paused=PAUSED), SPEC, "refuse", FAULT),
         (
             situation(windows=(Seen(9 * DAY, 10 * DAY, 9, 9, False, (), ("temp",)),)),
             SPEC,

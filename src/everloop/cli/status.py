@@ -93,5 +93,9 @@ def _show(state: LoopStatus) -> None:
         )
     if state.last_cycle is not None and state.last_cycle.verdict:
         verdict(state.last_cycle.verdict, state.last_cycle.reason or "")
+    if state.paused is not None:
+        which = "all loops" if state.paused.every else "it"
+        why = f": {state.paused.reason}" if state.paused.reason else ""
+        detail(f"{state.paused.by} has paused {which}{why}")
     if state.waiting:
         detail("a cycle waits for your approval: everloop history")

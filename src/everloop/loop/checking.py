@@ -13,6 +13,7 @@ from everloop.data.encode import encode_target
 from everloop.data.leaks import Leak, leaks
 from everloop.data.pinned import schema_text
 from everloop.data.schema import Kind, Schema, Task
+from everloop.data.sources.fingerprint import has_fingerprint
 from everloop.data.streams.staying import bounded
 from everloop.errors import InvalidInput
 from everloop.evaluate.costs import metric_of
@@ -24,7 +25,7 @@ from everloop.monitor.kept import check_segments
 from everloop.train.check import check_spec as check_train
 from everloop.train.check import check_unlabelled
 from everloop.train.loading import has_module
-from everloop.update.triggers import check_triggers
+from everloop.update.checking import check_update
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -131,4 +132,4 @@ def check_words(declaration: Declaration, task: Task | None = None) -> None:
     """Names of candidates, metrics, gates and triggers, as far as they can be known."""
     check_train(declaration.train, task)
     check_evaluate(declaration.evaluate, task)
-    check_triggers(declaration.update)
+    check_update(declaration.update, has_fingerprint(declaration.data))

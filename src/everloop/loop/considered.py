@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from everloop.loop.cycles import Cycle
+from everloop.data.sources.fingerprint import fingerprint, has_fingerprint
+from everloop.errors import InvalidInput, Unavailable
+from everloop.loop.cycles import Cycle, Step
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
+from everloop.loop.upstream import heard_since
 from everloop.registry.models import ModelVersion
+from everloop.store.clock import now_ms
 from everloop.train.spec import ENSEMBLE
-from everloop.update.situation import Considered
+from everloop.update.budget import Spent, longest
+from everloop.update.situation import Around, Considered
 
+log = logging.getLogger("everloop.loop")
 LOOK_BACK = 50  # cycles
 TRAINED = ("promoted", "registered", "rejected", "not_worth_it", "rolled_back", "declined")
 
@@ -40,7 +47,55 @@ def _considered(cycle: Cycle, snapshot: dict[str, Any]) -> Considered:
     """An alarm's cycle was considered when it was raised; any other when its data ended."""
     at = cycle.cause.get("at") or snapshot.get("until") or cycle.started
     rows = cycle.cause.get("rows") or snapshot.get("rows") or 0
-    return Considered(at=int(at), rows=int(rows), when=cycle.started)
+    source = (snapshot.get("origin") or {}).get("fingerprint")
+    return Considered(at=int(at), rows=int(rows), when=cycle.started, source=source)
+
+
+def around(project: Project, declaration: Declaration, last: Considered | None) -> Around:
+    """What a decision looks at beside the windows, as far as the policy asks for it."""
+    policy, name = declaration.update, declaration.name
+    period = longest(policy.budget)
+    newest = project.windows.latest(declaration.endpoint)
+    return Around(
+        source=_source_now(project, declaration) if "new data" in policy.when else None,
+        heard=heard_since(project.events, name, last.when if last is not None else 0),
+        spent=spent_since(project, name, newest.end - period) if period and newest else (),
+        paused=project.pauses.of(name),
+        clock=now_ms() if policy.quiet else 0,
+    )
+
+
+def _source_now(project: Project, declaration: Declaration) -> str | None:
+    """The source's fingerprint; one that is away for now is no news."""
+    if not has_fingerprint(declaration.data):
+        return None
+    try:
+        return fingerprint(declaration.data.source, project.dir)
+    except (InvalidInput, Unavailable) as error:
+        log.warning("loop %s: %s", declaration.name, error.message)
+        return None
+
+
+def spent_since(project: Project, loop: str, since: int) -> tuple[Spent, ...]:
+    """What the cycles after ``since`` (event time, ms) used, oldest first; none is one's own
+    deployment or test."""
+    recent = project.cycles.page(loop, limit=LOOK_BACK)
+    used = project.cycles.heavy_steps([cycle.id for cycle in recent])
+    found = []
+    for cycle in reversed(recent):
+        if cycle.cause["kind"] in ("deploy", "test", "reproduce") or cycle.id not in used:
+            continue
+        spent = _spent(cycle, used[cycle.id])
+        if spent.at > since:
+            found.append(spent)
+    return tuple(found)
+
+
+def _spent(cycle: Cycle, steps: dict[str, Step]) -> Spent:
+    until = (steps["snapshot"].result or {}).get("until") if "snapshot" in steps else None
+    at = cycle.cause.get("at") or until or cycle.started
+    lasted = sum((step.finished or step.started) - step.started for step in steps.values())
+    return Spent(int(at), lasted / 1000, "train" in steps)
 
 
 def trainable_rows(project: Project, declaration: Declaration, champion: ModelVersion) -> int:

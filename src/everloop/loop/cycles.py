@@ -8,6 +8,7 @@ what makes a cycle idempotent, since the result lies in the same database as wha
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore
 from everloop.store.events import EventLog
 from everloop.store.tables import cycle_steps, cycles, loops
+
+HEAVY = ("probe", "snapshot", "train", "evaluate", "register")  # steps that compute
 
 
 class Cycle(msgspec.Struct, frozen=True):
@@ -326,6 +329,19 @@ class CycleStore:
         query = sa.select(cycle_steps).where(cycle_steps.c.cycle == cycle)
         with self._db.read() as conn:
             return [_step(row) for row in conn.execute(query.order_by(cycle_steps.c.position))]
+
+    def heavy_steps(self, ids: Sequence[str]) -> dict[str, dict[str, Step]]:
+        """The done steps that compute, by cycle and name; a cycle without any is left out."""
+        query = sa.select(cycle_steps).where(
+            cycle_steps.c.cycle.in_(ids),
+            cycle_steps.c.step.in_(HEAVY),
+            cycle_steps.c.finished.is_not(None),
+        )
+        found: dict[str, dict[str, Step]] = {}
+        with self._db.read() as conn:
+            for step in map(_step, conn.execute(query)):
+                found.setdefault(step.cycle, {})[step.step] = step
+        return found
 
     def step(self, cycle: str, step: str) -> Step | None:
         query = sa.select(cycle_steps).where(

@@ -27,6 +27,7 @@ from everloop.loop.reports import report_file
 from everloop.loop.running import needs_worker
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import PLANS
+from everloop.loop.upstream import tell
 from everloop.loop.watching import Looked, look
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.profile_report import ProfileReport, Profiles
@@ -35,6 +36,7 @@ from everloop.monitor.summaries.table import TableProfile
 from everloop.monitor.window_report import WindowReport, window_report
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
+from everloop.update.situation import Heard, Paused
 
 if TYPE_CHECKING:
     from everloop.deploy.attribution import Explanation
@@ -149,6 +151,21 @@ class Loop(LoopAlerts):
     def rollout(self) -> Rollout | None:
         """The newest rollout at the loop's endpoint, with what was seen; None before the first."""
         return self.project.rollouts.newest(self.endpoint)
+
+    def pause(self, *, by: str, reason: str = "") -> Paused:
+        """Let no update begin by itself until :meth:`resume`; what a person starts begins."""
+        return self.project.pauses.pause(self.name, actor=by, reason=reason)
+
+    def resume(self, *, by: str) -> None:
+        """Let updates begin again.
+
+        Raises :class:`~everloop.errors.Conflict` when nobody has paused this very loop.
+        """
+        self.project.pauses.resume(self.name, actor=by)
+
+    def tell(self, name: str, message: str = "", *, by: str) -> Heard:
+        """Tell the loop of an event upstream; ``update.when = ["event NAME"]`` listens to it."""
+        return tell(self.project.events, self.name, name, message, actor=by)
 
     def steer(self, do: Do, *, by: str, comment: str = "") -> Rollout:
         """Pause, resume, promote or roll back the rollout that is under way.

@@ -27,6 +27,7 @@ from everloop.errors import InvalidInput
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.hiding import rules_of
+from everloop.loop.pausing import PauseStore
 from everloop.monitor.alerting.channels._base import Channel, Surroundings, channel_of
 from everloop.monitor.alerting.desk import AlertDesk
 from everloop.monitor.health import HealthStore
@@ -87,6 +88,7 @@ class Project:
         self.artifacts = ArtifactStore(self.db, self.blobs)
         self.moves = MoveStore(self.db, self.events)
         self.cycles = CycleStore(self.db, self.events)
+        self.pauses = PauseStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
         self.importer = Importer(self.db, self.blobs)
         self.marks = MarkStore(self.db)

@@ -35,6 +35,7 @@ from everloop.monitor.window_report import WindowReport
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
 from everloop.tracking.client.remote import error_of
+from everloop.update.situation import Heard, Paused
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.3
@@ -101,6 +102,14 @@ class Server:
         given = {key: value for key, value in query.items() if value is not None}
         found = self.call("GET", path, dict[str, Any], params=given)
         return [msgspec.convert(item, kind) for item in found["items"]]
+
+    def pause(self, reason: str = "") -> Paused:
+        """Let no update of any loop begin by itself."""
+        return self.call("POST", "/pause", Paused, json={"comment": reason})
+
+    def resume(self) -> None:
+        """Let all loops' updates begin again."""
+        self.call("POST", "/resume", dict[str, Any], json={})
 
     def statuses(self) -> list[LoopStatus]:
         return self.page("/loops", LoopStatus)
@@ -189,6 +198,18 @@ class RemoteLoop(RemoteAlerts):
     def rollout(self) -> Rollout | None:
         path = f"/endpoints/{self.endpoint}/rollouts"
         return next(iter(self.server.page(path, Rollout, limit=1)), None)
+
+    def pause(self, *, by: str, reason: str = "") -> Paused:
+        """The server knows who calls by the token; ``by`` is kept in the reason."""
+        said = f"{by}: {reason}" if reason else by
+        return self.server.call("POST", f"{self._path}/pause", Paused, json={"comment": said})
+
+    def resume(self, *, by: str) -> None:
+        self.server.call("POST", f"{self._path}/resume", dict[str, Any], json={"comment": by})
+
+    def tell(self, name: str, message: str = "", *, by: str) -> Heard:
+        body = {"name": name, "message": f"{by}: {message}" if message else by}
+        return self.server.call("POST", f"{self._path}/events", Heard, json=body)
 
     def steer(self, do: Do, *, by: str, comment: str = "") -> Rollout:
         """The server knows who calls by the token; ``by`` is kept in the comment."""

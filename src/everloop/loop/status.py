@@ -11,6 +11,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
+from everloop.update.situation import Paused
 
 # The stage of the life cycle that each step of a cycle belongs to.
 STAGES = ("train", "test", "deploy", "monitor", "update")
@@ -57,6 +58,7 @@ class LoopStatus(msgspec.Struct, frozen=True):
     last_cycle: Cycle | None
     waiting: str | None
     alerts: int
+    paused: Paused | None = None
 
 
 def read_status(project: Project, declaration: Declaration) -> LoopStatus:
@@ -75,6 +77,7 @@ def read_status(project: Project, declaration: Declaration) -> LoopStatus:
         serving=project.serving() is not None,
         last_cycle=cycle,
         waiting=cycle.id if cycle is not None and cycle.state == "waiting" else None,
+        paused=project.pauses.of(declaration.name),
         alerts=len(project.windows.alerts(endpoint=declaration.endpoint, limit=100)),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from everloop.errors import Conflict
-from everloop.loop.considered import found_params, last_considered, trainable_rows
+from everloop.loop.considered import around, found_params, last_considered, trainable_rows
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.evaluating import REFERENCE, evaluate_where_it_fits
@@ -71,6 +71,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
         trainable_rows(project, declaration, champion),
         considered,
         last_cycle,
+        around(project, declaration, considered),
     )
     if situation is None:
         return Looked(shipped, [], Decision("none", "No update: no window is over yet."))

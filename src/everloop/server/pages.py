@@ -114,6 +114,16 @@ def decide(call: Call) -> Response:
     return RedirectResponse(f"/cycles/{found.id}", 303)
 
 
+def pause(call: Call) -> Response:
+    """A loop's button: pause or resume, then the overview again."""
+    word, loop = _word(call.body, _Pausing), loop_of(call.project, call.path["loop"])
+    if word.do == "pause":
+        loop.pause(by=call.actor, reason=word.comment)
+    else:
+        loop.resume(by=call.actor)
+    return RedirectResponse("/", 303)
+
+
 def alerts(call: Call) -> Response:
     return _page("alerts.html", alerts_json(call))
 
@@ -164,6 +174,11 @@ class _Trying(msgspec.Struct, forbid_unknown_fields=True):
     channel: str
 
 
+class _Pausing(msgspec.Struct, forbid_unknown_fields=True):
+    do: Literal["pause", "resume"]
+    comment: Comment = ""
+
+
 class _Hush(msgspec.Struct, forbid_unknown_fields=True):
     do: Literal["silence", "unsilence"]
     silence: str = ""
@@ -184,7 +199,7 @@ class _Decision(msgspec.Struct, forbid_unknown_fields=True):
     comment: Comment = ""
 
 
-W = TypeVar("W", _Steering, _Decision, _Hush, _Trying)
+W = TypeVar("W", _Steering, _Decision, _Hush, _Trying, _Pausing)
 
 
 def _word(body: bytes, kind: type[W]) -> W:

@@ -79,6 +79,7 @@ from everloop.tracking.artifacts.store import Entry
 from everloop.tracking.deletion.collection import Collected
 from everloop.tracking.moving.queue import Move
 from everloop.tracking.records import Experiment, Run
+from everloop.update.situation import Heard, Paused
 
 KEYSET = ("before", "limit")
 RUNS = Asked.__struct_fields__
@@ -157,6 +158,9 @@ PAGES = (
           "A version's page as JSON", answer=VersionPage),
     Route("GET", "/models/{model}/versions/{version}", pages.version, "read", "A version's page",
           media=HTML),
+    Route("POST", "/loops/{loop}", pages.pause, "write",
+          "A loop's button: a form with do (pause or resume) and comment; leads to the overview",
+          body=bytes, raw=True, status=303, media=HTML),
     Route("GET", "/alerts.json", pages.alerts_json, "read", "The page of alerts as JSON",
           answer=AlertsPage, query=("state", "before")),
     Route("GET", "/alerts", pages.alerts, "read", "The page of alerts", media=HTML,
@@ -218,6 +222,17 @@ LOOPS = (
           answer=Expectations, slow=True),
     Route("POST", LOOP + "/update", loops.update, "write", "Do what the monitors ask for",
           body=loops.UpdateBody, answer=OBJECT, status=202, slow=True),
+    Route("POST", LOOP + "/pause", loops.pause, "write",
+          "Let no update of a loop begin by itself", body=loops.PauseBody, answer=Paused),
+    Route("POST", LOOP + "/resume", loops.resume, "write", "Let a loop's updates begin again",
+          body=loops.PauseBody, answer=loops.Resumed),
+    Route("POST", V1 + "/pause", loops.pause_all, "admin",
+          "Let no update of any loop begin by itself", body=loops.PauseBody, answer=Paused),
+    Route("POST", V1 + "/resume", loops.resume_all, "admin",
+          "Let all loops' updates begin again", body=loops.PauseBody, answer=loops.Resumed),
+    Route("POST", LOOP + "/events", loops.tell, "write",
+          "Tell a loop of an event upstream, which update.when may listen to",
+          body=loops.EventBody, answer=Heard, status=201),
     Route("GET", V1 + "/cycles", cycles.listing, "read", "Cycles of all loops, newest first",
           answer=Page, query=("loop", *KEYSET)),
     Route("GET", V1 + "/cycles/{cycle}", cycles.get, "read", "A cycle with its steps",

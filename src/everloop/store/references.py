@@ -91,6 +91,8 @@ WITHOUT = {
     "logged_model_tags.model": "a model's id",
     "logged_model_metrics.dataset_digest": "what a client calls its data by",
     "logged_model_metrics.model": "a model's id",
+    "loop_pauses.actor": "a name",
+    "loop_pauses.reason": "a person's words",
     "loops.declaration": "a loop file",
     "model_versions.cycle": "a cycle's id",
     "model_versions.dataset": "of a dataset, which has a row of its own",

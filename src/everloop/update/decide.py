@@ -1,9 +1,10 @@
 """The decision: a new cycle, none, or a refusal, each with its reason. A pure function of values.
 
 The order of the questions is the policy: does anything ask for an update? is the newest data
-sound? did a cycle run only just now? would a new model be better? Only a "yes" to all starts one;
-a rule that a person wrote (a schedule, a volume) needs no proof of worth, since the gates of the
-cycle still stand between a new model and the traffic.
+sound? does a person hold the loop back, is it a quiet hour, is the budget used up? did a cycle run
+only just now? would a new model be better? Only a "yes" to all starts one; a rule that a person
+wrote (a schedule, a volume) needs no proof of worth, since the gates of the cycle still stand
+between a new model and the traffic.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, Literal
 import msgspec
 
 from everloop.durations import milliseconds
+from everloop.update.budget import exhausted
+from everloop.update.quiet import quiet_now
 from everloop.update.situation import Seen, Situation
 from everloop.update.spec import UpdateSpec
 from everloop.update.triggers import parse_trigger
@@ -46,6 +49,7 @@ def needs_probe(situation: Situation, spec: UpdateSpec) -> bool:
         bool(causes)
         and not any(cause.asked for cause in causes)
         and not _unsound(situation)
+        and not _restrained(situation, spec)
         and not _cooling(situation, spec)
     )
 
@@ -60,6 +64,9 @@ def decide(situation: Situation, spec: UpdateSpec) -> Decision:
         return _decision("none", _quiet(situation, spec), causes, situation, spec)
     why = "; ".join(cause.reason for cause in causes)
     asked = any(cause.asked for cause in causes)
+    if restraint := _restrained(situation, spec):
+        reason = f"No update now: {restraint}. Seen: {why}."
+        return _decision("none", reason, causes, situation, spec)
     if not asked and _cooling(situation, spec):
         reason = f"No update now: the last cycle is less than {spec.cooldown} ago. Seen: {why}."
         return _decision("none", reason, causes, situation, spec)
@@ -107,6 +114,17 @@ def _unsound(situation: Situation) -> bool:
 
 def _new_fault(situation: Situation, newest: Seen) -> bool:
     return any(a.kind == "quality" and a.window == newest.start for a in situation.alerts)
+
+
+def _restrained(situation: Situation, spec: UpdateSpec) -> str | None:
+    """A clause about the person, the hour or the budget that holds the loop back; or None."""
+    if (paused := situation.paused) is not None:
+        which = "all loops" if paused.every else "the loop"
+        why = f" ({paused.reason})" if paused.reason else ""
+        return f"{paused.by} has paused {which}{why}"
+    if situation.clock and (entry := quiet_now(spec.quiet, spec.timezone, situation.clock)):
+        return f'these are quiet hours ("{entry}", {spec.timezone})'
+    return exhausted(spec.budget, situation.spent, situation.now, spec.hour)
 
 
 def _cooling(situation: Situation, spec: UpdateSpec) -> bool:

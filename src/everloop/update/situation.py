@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from everloop.monitor.windows import Alert, Window, WindowStore
+from everloop.update.budget import Spent
 from everloop.update.worth import Worth
 
 RECENT = 32  # windows that a decision looks back on
@@ -62,6 +63,25 @@ class Considered(msgspec.Struct, frozen=True):
     at: int  # event time, ms
     rows: int  # that could have trained a model then
     when: int = 0  # by the clock, ms; alerts raised later are news
+    source: str | None = None  # fingerprint of the data source then, where it has one
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """One upstream event that somebody told the loop."""
+
+    name: str
+    at: int  # by the clock, ms
+    by: str
+    message: str = ""
+
+
+class Paused(msgspec.Struct, frozen=True):
+    """Who has paused the loop, since when (ms, by the clock) and why."""
+
+    by: str
+    since: int
+    reason: str = ""
+    every: bool = False  # with all the other loops
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +96,11 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     considered : the last time, or None when never.
     last_cycle : event time and rows of the last cycle, or None.
     worth : what a quick probe said, or None when there was none.
+    source : fingerprint of the data source now; None where nobody asks for it.
+    heard : upstream events that were told since the last time.
+    spent : what the cycles of the budget's longest period used, by event time.
+    paused : a person's word that no update may begin.
+    clock : the wall clock, ms; 0 where nobody asks for it.
     """
 
     now: int
@@ -85,6 +110,11 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     considered: Considered | None = None
     last_cycle: Considered | None = None
     worth: Worth | None = None
+    source: str | None = None
+    heard: tuple[Heard, ...] = ()
+    spent: tuple[Spent, ...] = ()
+    paused: Paused | None = None
+    clock: int = 0
 
     @property
     def newest(self) -> Seen | None:
@@ -102,12 +132,23 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         return [a for a in calling if a.window not in unsound]
 
 
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision looks at beside the windows; the fields are those of the situation."""
+
+    source: str | None = None
+    heard: tuple[Heard, ...] = ()
+    spent: tuple[Spent, ...] = ()
+    paused: Paused | None = None
+    clock: int = 0
+
+
 def gather(
     store: WindowStore,
     endpoint: str,
     rows: int,
     considered: Considered | None,
     last_cycle: Considered | None,
+    around: Around = Around(),  # noqa: B008 - frozen
 ) -> Situation | None:
     """The situation of an endpoint now, without a probe; None while it has no window.
 
@@ -126,4 +167,9 @@ def gather(
         rows=rows,
         considered=considered,
         last_cycle=last_cycle,
+        source=around.source,
+        heard=around.heard,
+        spent=around.spent,
+        paused=around.paused,
+        clock=around.clock,
     )

@@ -15,6 +15,7 @@ from everloop.data.leaks import leaks
 from everloop.data.merge import newer_over
 from everloop.data.schema import Schema
 from everloop.data.sources import read_table
+from everloop.data.sources.fingerprint import fingerprint, has_fingerprint
 from everloop.data.spec import DataSpec
 from everloop.data.splits import Split
 from everloop.data.streams.staying import stays
@@ -42,7 +43,7 @@ class Snapshot:
             return _with_new_rows(context)
         project, spec = context.project, context.declaration.data
         if stays(spec, project.dir, project.settings.memory_bytes):
-            added, origin = _labelled(context)
+            added, origin = _labelled(context, _origin(context))
             return referred(context, added, origin, lambda schema: _judged(context, schema))
         frame, origin = _gather(context)
         return _store(context, frame, origin)
@@ -53,19 +54,29 @@ STEP = Snapshot()
 
 def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The declared source, and the labelled predictions of the log on top of it."""
-    spec = context.declaration.data
+    spec, told = context.declaration.data, _origin(context)
     frame = read_declared(spec, context.project.dir, context.declaration.loop.seed)
-    labelled, origin = _labelled(context)
+    labelled, origin = _labelled(context, told)
     origin["source_rows"] = frame.height
     return (frame if labelled is None else newer_over(frame, labelled, spec.id)), origin
 
 
-def _labelled(context: StepContext) -> tuple[pl.DataFrame | None, dict[str, Any]]:
-    """Rows that the prediction log adds, if there are any, and where all rows come from."""
-    project, spec = context.project, context.declaration.data
+def _origin(context: StepContext) -> dict[str, Any]:
+    """Where the rows come from. Taken before they are read: what changes meanwhile is new."""
+    spec = context.declaration.data
     origin: dict[str, Any] = {"source": spec.source, "log_rows": 0}
     if spec.query is not None:
         origin["query"] = spec.query
+    if has_fingerprint(spec):
+        origin["fingerprint"] = fingerprint(spec.source, context.project.dir)
+    return origin
+
+
+def _labelled(
+    context: StepContext, origin: dict[str, Any]
+) -> tuple[pl.DataFrame | None, dict[str, Any]]:
+    """Rows that the prediction log adds, if there are any, and where all rows come from."""
+    project, spec = context.project, context.declaration.data
     champion = project.champion(context.declaration.name)
     if not spec.feedback or champion is None:
         return None, origin

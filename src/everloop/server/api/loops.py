@@ -14,9 +14,10 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import FILE_NAME
 from everloop.loop.loop import Loop, loop_of, loops_of
 from everloop.loop.project import Project
-from everloop.loop.status import LoopStatus
+from everloop.loop.status import LoopStatus, read_status
 from everloop.monitor.quality.expectations import Expectations
 from everloop.server.call import Answer, Call, Comment, Page, page
+from everloop.update.situation import Paused
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -60,6 +61,25 @@ class ReproduceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The run whose model is trained again."""
 
     run: str
+
+
+class PauseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why; kept with the pause."""
+
+    comment: Comment = ""
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """The pause that holds still: that of all loops, or none."""
+
+    paused: Paused | None
+
+
+class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What happened upstream, by the name that ``update.when`` listens to."""
+
+    name: str
+    message: Comment = ""
 
 
 class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,6 +141,29 @@ def update(call: Call) -> Any:
     source = None if call.body.source is None else inside(call.project, call.body.source)
     ended = loop_named(call).update(source, wait=False, actor=call.actor)
     return begun(ended) if isinstance(ended, Cycle) else ended
+
+
+def pause(call: Call) -> Paused:
+    return loop_named(call).pause(by=call.actor, reason=call.body.comment)
+
+
+def resume(call: Call) -> Resumed:
+    loop_named(call).resume(by=call.actor)
+    return Resumed(read_status(call.project, loop_named(call).declaration).paused)
+
+
+def pause_all(call: Call) -> Paused:
+    return call.project.pauses.pause(actor=call.actor, reason=call.body.comment)
+
+
+def resume_all(call: Call) -> Resumed:
+    call.project.pauses.resume(actor=call.actor)
+    return Resumed(None)
+
+
+def tell(call: Call) -> Answer:
+    heard = loop_named(call).tell(call.body.name, call.body.message, by=call.actor)
+    return Answer(heard, 201, {})
 
 
 def inside(project: Project, source: str) -> str:

@@ -4,7 +4,7 @@ from everloop.store.tables._base import metadata
 from everloop.store.tables.data import datasets
 from everloop.store.tables.deploy import endpoints, rollouts
 from everloop.store.tables.events import event_head, events
-from everloop.store.tables.loop import cycle_steps, cycles, loops
+from everloop.store.tables.loop import cycle_steps, cycles, loop_pauses, loops
 from everloop.store.tables.monitor import (
     alert_deliveries,
     alert_incidents,
@@ -74,6 +74,7 @@ __all__ = [
     "logged_model_params",
     "logged_model_tags",
     "logged_models",
+    "loop_pauses",
     "loops",
     "metadata",
     "metric_points",

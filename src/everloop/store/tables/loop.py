@@ -14,6 +14,14 @@ loops = sa.Table(
     sa.Column("created", Millis, nullable=False),
     sa.Column("updated", Millis, nullable=False),
 )
+loop_pauses = sa.Table(
+    "loop_pauses",
+    metadata,
+    sa.Column("loop", sa.String(255), primary_key=True),  # or "*" for all of them
+    sa.Column("actor", sa.String(255), nullable=False),
+    sa.Column("since", Millis, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
 cycles = sa.Table(
     "cycles",
     metadata,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from everloop.errors import invalid, nearest
 from everloop.extensions import triggers
-from everloop.update.spec import UpdateSpec
 from everloop.update.triggers._base import Trigger
 
 
@@ -27,11 +26,3 @@ def parse_trigger(text: str) -> Trigger:
         code="unknown_trigger",
         fix=f'Did you mean "{guess}"?' if guess else None,
     )
-
-
-def check_triggers(spec: UpdateSpec) -> None:
-    """Raise for the first entry of ``when`` that is no trigger, or a bad ``min_gain``."""
-    for text in spec.when:
-        parse_trigger(text)
-    if not 0 <= spec.min_gain < 1:
-        raise invalid("update.min_gain", spec.min_gain, "a share in [0, 1)")

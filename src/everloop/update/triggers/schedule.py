@@ -17,7 +17,7 @@ class ScheduleTrigger(Trigger):
 
     def __init__(self, every: str) -> None:
         self.every = every
-        self._ms = milliseconds(every, "update.when")
+        self.milliseconds = milliseconds(every, "update.when")
 
     @classmethod
     def parse(cls, text: str) -> Trigger | None:
@@ -31,6 +31,6 @@ class ScheduleTrigger(Trigger):
 
     def fires(self, situation: Situation) -> Cause | None:
         last = situation.last_cycle
-        if last is not None and situation.now - last.at < self._ms:
+        if last is not None and situation.now - last.at < self.milliseconds:
             return None
         return Cause("schedule", f"{self.every} have passed since the last cycle", asked=True)

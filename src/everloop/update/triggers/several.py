@@ -1,0 +1,65 @@
+"""A rule over several triggers: all of them, or so many."""
+
+from __future__ import annotations
+
+import re
+
+from everloop.errors import InvalidInput
+from everloop.extensions import triggers
+from everloop.update.situation import Situation
+from everloop.update.triggers._base import Cause, Trigger
+
+_SOME = re.compile(r"^(\d+) of (.+)$")
+
+
+@triggers.register("several")
+class SeveralTrigger(Trigger):
+    """Fires when so many of its parts do: ``"drift and every 7d"``, ``"2 of drift, performance"``.
+
+    A part that was only seen needs its proof of worth still; where a person's rule is one of
+    them, the other says that it is time.
+    """
+
+    form = "drift and performance"
+
+    def __init__(self, parts: list[Trigger], needed: int) -> None:
+        self.parts = parts
+        self.needed = needed
+
+    @classmethod
+    def parse(cls, text: str) -> Trigger | None:
+        some = _SOME.match(text)
+        words = some[2].split(",") if some else text.split(" and ")
+        needed = int(some[1]) if some else len(words)
+        if len(words) < 2 or not 1 <= needed <= len(words):
+            return None
+        parts = [_single(word.strip()) for word in words]
+        found = [part for part in parts if part is not None]
+        return cls(found, needed) if len(found) == len(parts) else None
+
+    def fires(self, situation: Situation) -> Cause | None:
+        causes = [part.fires(situation) for part in self.parts]
+        found = [cause for cause in causes if cause is not None]
+        if len(found) < self.needed:
+            return None
+        return Cause(
+            "several",
+            " and ".join(cause.reason for cause in found),
+            tuple(alert for cause in found for alert in cause.alerts),
+            tuple(dict.fromkeys(f for cause in found for f in cause.features)),
+            asked=all(cause.asked for cause in found),
+        )
+
+
+def _single(text: str) -> Trigger | None:
+    """The trigger of another kind that ``text`` asks for."""
+    for name, kind in triggers:
+        if name == "several":
+            continue
+        try:
+            trigger: Trigger | None = kind.parse(text)
+        except InvalidInput:
+            continue
+        if trigger is not None:
+            return trigger
+    return None
