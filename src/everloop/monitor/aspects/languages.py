@@ -1,8 +1,9 @@
 """Which language a text is in, by its script and its smallest words.
 
-A rule of thumb of some 8 µs a text that needs no model: enough to see that texts come in another
-language than before, not to sort single short ones. Languages that share a script and are not
-listed count as the nearest that is; a text without any telling word is ``unclear``.
+A rule of thumb that needs no model: enough to see that texts come in another language than before,
+not to sort single short ones. Languages that share a script and are not listed count as the
+nearest that is. A text whose small words do not agree tells none, so that texts which only got
+longer or shorter do not look like ones in other languages.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from everloop.data.texts import words
 
 LOOKED_AT = 400  # characters of a text
-UNCLEAR = "unclear"
+LEAD = 2  # small words by which a language must be ahead of every other
 
 _SCRIPTS = (
     ("ja", re.compile(r"[\u3040-\u30ff]")),
@@ -41,12 +42,12 @@ _SMALL = {
 _TELLING = {word: [k for k, v in _SMALL.items() if word in v.split()]
             for v in _SMALL.values() for word in v.split()}  # fmt: skip
 
-#: Every answer of :func:`language`, as ISO 639-1 has them.
-LANGUAGES = (*_SMALL, *(name for name, _ in _SCRIPTS), UNCLEAR)
+#: Every answer of :func:`language` but None, as ISO 639-1 has them.
+LANGUAGES = (*_SMALL, *(name for name, _ in _SCRIPTS))
 
 
-def language(text: str) -> str:
-    """The language of ``text``, one of :data:`LANGUAGES`.
+def language(text: str) -> str | None:
+    """The language of ``text``, one of :data:`LANGUAGES`; None where it is not clear.
 
     >>> language("Das ist nicht der richtige Weg"), language("Где моя посылка?")
     ('de', 'ru')
@@ -60,7 +61,8 @@ def language(text: str) -> str:
     for word in words(text):
         for name in _TELLING.get(word, ()):
             votes[name] = votes.get(name, 0) + 1
-    return max(votes, key=lambda name: votes[name]) if votes else UNCLEAR
+    first, second = (sorted(votes.values(), reverse=True) + [0, 0])[:2]
+    return max(votes, key=lambda name: votes[name]) if first - second >= LEAD else None
 
 
 def _cyrillic(text: str) -> str:

@@ -21,8 +21,9 @@ def some(column: pl.Series, most: int = LOOKED_AT) -> pl.Series:
 
 
 def languages(texts: pl.Series) -> pl.Series:
-    """The language of each text."""
-    return pl.Series(texts.name, [language(text) for text in texts], dtype=pl.String)
+    """The language of each text that tells one; the others are left out."""
+    found = [language(text) for text in texts]
+    return pl.Series(texts.name, found, dtype=pl.String).drop_nulls()
 
 
 def different_words(texts: pl.Series) -> pl.Series:
