@@ -61,7 +61,7 @@ def language(text: str) -> str | None:
     for word in words(text):
         for name in _TELLING.get(word, ()):
             votes[name] = votes.get(name, 0) + 1
-    first, second = (sorted(votes.values(), reverse=True) + [0, 0])[:2]
+    first, second = [*sorted(votes.values(), reverse=True), 0, 0][:2]
     return max(votes, key=lambda name: votes[name]) if first - second >= LEAD else None
 
 
