@@ -14,9 +14,10 @@ from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 from everloop.loop.recipe import changes, read_recipe
 from everloop.loop.steps.reproduce import end_of
+from everloop.train.search import blending
 
 
-def searched(folder: Path, trials: int) -> tuple[Project, dict]:
+def searched(folder: Path, trials: int, ensemble: bool = False) -> tuple[Project, dict]:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 3))
     frame = pl.DataFrame({f"x{i}": X[:, i] for i in range(3)})
@@ -28,7 +29,7 @@ def searched(folder: Path, trials: int) -> tuple[Project, dict]:
         "train": {
             "candidates": ["decision_tree", "logistic_regression"],
             "search": {"trials": trials},
-            "ensemble": False,
+            "ensemble": ensemble,
         },
         "evaluate": {"gates": []},
     }
@@ -74,8 +75,9 @@ def test_a_run_is_reproduced_and_what_has_changed_is_named(tmp_path):
         assert changes(msgspec.structs.replace(made, diff=diff), made)[0].endswith(": mine.py")
 
 
-def test_each_candidate_and_each_trial_is_reproduced_by_its_scores(tmp_path):
-    project, result = searched(tmp_path, 3)
+def test_each_candidate_and_each_trial_is_reproduced_by_its_scores(tmp_path, monkeypatch):
+    monkeypatch.setattr(blending, "GAIN", 2.0)  # the ensemble is not the one that is chosen
+    project, result = searched(tmp_path, 3, ensemble=True)
     with project:
         loop = loop_of(project, "xor")
         table = {c["algorithm"]: c["run"] for c in result["candidates"][1:]}
