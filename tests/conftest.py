@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
@@ -22,6 +23,12 @@ from everloop.store.tables import metadata
 # shap's loops are compiled anew in each process, which takes many seconds; for the few rows of a
 # test they need not be.
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+
+# The same cases each time, so that a run says something of the change it is about;
+# ``HYPOTHESIS=fresh make test`` looks for new ones, of which those that fail become @example.
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
+hypothesis.settings.register_profile("fresh", derandomize=False)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS", "repeatable"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from everloop.data.schema import Feature, Schema
@@ -16,6 +16,8 @@ mixed = st.lists(st.one_of(st.integers(-3, 3).map(float), finite), min_size=1, m
 
 
 @given(mixed, mixed)
+@example([0.0, 1.2752434245633766e-235], [0.0])
+@example([0.0, 5e-324], [0.0, 1.0])
 @settings(max_examples=150, deadline=None)
 def test_counts_are_those_of_the_sorted_values(before: list[float], now: list[float]) -> None:
     cuts = Cuts(sketch_number(np.array(before)))

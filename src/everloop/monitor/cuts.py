@@ -30,6 +30,7 @@ from everloop.monitor.profile import (
 )
 
 CELLS = 1 << 13
+LEAST = 1e-150  # width that the cells cover: the square of what is less cannot be told from 0
 CHUNK = 1 << 15  # values looked at together
 TAIL = 1 / 128  # share of the reference's values on either side that get no cells of their own
 FEW = 1 << 13  # values that are sorted as soon as counted
@@ -95,6 +96,7 @@ class Cuts:
             width = float(high) - float(low)
         if not 0 < width < np.inf:
             width = max(abs(float(low)), 1.0)
+        width = max(width, LEAST)
         self._middle = float(low) + width / 2
         self._scale = (CELLS - 2) / width
         self._base = float(low) - width / (CELLS - 2)  # so that what is below has a cell
@@ -159,7 +161,8 @@ class Cuts:
         """From places to distances from the middle."""
         middle = (self._middle - self._base) * self._scale
         found.total = (total - n * middle) / self._scale
-        found.squares = (squares - 2 * middle * total + n * middle * middle) / self._scale**2
+        apart = squares - 2 * middle * total + n * middle * middle
+        found.squares = apart / self._scale / self._scale  # the square alone may overflow
 
     def _ends(
         self, values: Floats, cells: NDArray[np.int64], beside: Floats, found: Counts
