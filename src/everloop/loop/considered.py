@@ -55,11 +55,11 @@ def around(project: Project, declaration: Declaration, last: Considered | None) 
     """What a decision looks at beside the windows, as far as the policy asks for it."""
     policy, name = declaration.update, declaration.name
     period = longest(policy.budget)
-    newest = project.windows.latest(declaration.endpoint)
+    newest = project.windows.latest(declaration.endpoint) if period else None
     return Around(
         source=_source_now(project, declaration) if "new data" in policy.when else None,
         heard=heard_since(project.events, name, last.when if last is not None else 0),
-        spent=spent_since(project, name, newest.end - period) if period and newest else (),
+        spent=spent_since(project, name, newest.end - period) if newest else (),
         paused=project.pauses.of(name),
         clock=now_ms() if policy.quiet else 0,
     )

@@ -161,6 +161,11 @@ def _given(**query: Any) -> dict[str, str]:
     return {key: str(value) for key, value in query.items() if value is not None}
 
 
+def signed(by: str, words: str) -> str:
+    """A person's words with the name, which the server cannot know: it knows the token's."""
+    return f"{by}: {words}" if words else by
+
+
 class RemoteLoop(RemoteAlerts):
     """One loop of a server; the methods are those of the local loop."""
 
@@ -201,14 +206,14 @@ class RemoteLoop(RemoteAlerts):
 
     def pause(self, *, by: str, reason: str = "") -> Paused:
         """The server knows who calls by the token; ``by`` is kept in the reason."""
-        said = f"{by}: {reason}" if reason else by
-        return self.server.call("POST", f"{self._path}/pause", Paused, json={"comment": said})
+        body = {"comment": signed(by, reason)}
+        return self.server.call("POST", f"{self._path}/pause", Paused, json=body)
 
     def resume(self, *, by: str) -> None:
         self.server.call("POST", f"{self._path}/resume", dict[str, Any], json={"comment": by})
 
     def tell(self, name: str, message: str = "", *, by: str) -> Heard:
-        body = {"name": name, "message": f"{by}: {message}" if message else by}
+        body = {"name": name, "message": signed(by, message)}
         return self.server.call("POST", f"{self._path}/events", Heard, json=body)
 
     def steer(self, do: Do, *, by: str, comment: str = "") -> Rollout:
@@ -216,10 +221,8 @@ class RemoteLoop(RemoteAlerts):
         found = self.rollout()
         if found is None:
             raise no_rollout(self.endpoint)
-        said = f"{by}: {comment}" if comment else by
-        return self.server.call(
-            "POST", f"/rollouts/{found.id}/{do}", Rollout, json={"comment": said}
-        )
+        body = {"comment": signed(by, comment)}
+        return self.server.call("POST", f"/rollouts/{found.id}/{do}", Rollout, json=body)
 
     def update(
         self, source: str | None = None, *, on_progress: Progress | None = None
@@ -331,8 +334,8 @@ class RemoteLoop(RemoteAlerts):
     def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
         """The server knows who calls by the token; ``by`` is kept in the comment."""
         word = "approve" if approved else "reject"
-        said = f"{by}: {comment}" if comment else by
-        return self.server.call("POST", f"/cycles/{cycle_id}/{word}", Cycle, json={"comment": said})
+        body = {"comment": signed(by, comment)}
+        return self.server.call("POST", f"/cycles/{cycle_id}/{word}", Cycle, json=body)
 
     def follow(self, cycle: Cycle, on_progress: Progress | None = None) -> Cycle:
         """Watch a cycle to its end."""

@@ -7,17 +7,21 @@ from everloop.extensions import triggers
 from everloop.update.triggers._base import Trigger
 
 
+def find_trigger(text: str) -> Trigger | None:
+    """The trigger whose form ``text`` has, or None."""
+    read = (kind.parse(text.strip()) for _, kind in triggers)
+    return next((trigger for trigger in read if trigger is not None), None)
+
+
 def parse_trigger(text: str) -> Trigger:
     """The trigger that a ``when`` entry asks for.
 
     Raises :class:`~everloop.errors.InvalidInput` with the nearest valid form.
     """
-    forms: list[str] = []
-    for _, kind in triggers:
-        trigger: Trigger | None = kind.parse(text.strip())
-        if trigger is not None:
-            return trigger
-        forms.append(kind.form)
+    trigger = find_trigger(text)
+    if trigger is not None:
+        return trigger
+    forms = [kind.form for _, kind in triggers]
     guess = nearest(text, forms)
     raise invalid(
         "update.when",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from everloop.errors import InvalidInput
 from everloop.extensions import triggers
 from everloop.update.situation import Situation
 from everloop.update.triggers._base import Cause, Trigger
+from everloop.update.triggers._parse import find_trigger
 
 _SOME = re.compile(r"^(\d+) of (.+)$")
 
@@ -33,9 +33,9 @@ class SeveralTrigger(Trigger):
         needed = int(some[1]) if some else len(words)
         if len(words) < 2 or not 1 <= needed <= len(words):
             return None
-        parts = [_single(word.strip()) for word in words]
-        found = [part for part in parts if part is not None]
-        return cls(found, needed) if len(found) == len(parts) else None
+        found = [find_trigger(word) for word in words]
+        parts = [part for part in found if part is not None and not isinstance(part, cls)]
+        return cls(parts, needed) if len(parts) == len(words) else None
 
     def fires(self, situation: Situation) -> Cause | None:
         causes = [part.fires(situation) for part in self.parts]
@@ -49,17 +49,3 @@ class SeveralTrigger(Trigger):
             tuple(dict.fromkeys(f for cause in found for f in cause.features)),
             asked=all(cause.asked for cause in found),
         )
-
-
-def _single(text: str) -> Trigger | None:
-    """The trigger of another kind that ``text`` asks for."""
-    for name, kind in triggers:
-        if name == "several":
-            continue
-        try:
-            trigger: Trigger | None = kind.parse(text)
-        except InvalidInput:
-            continue
-        if trigger is not None:
-            return trigger
-    return None
