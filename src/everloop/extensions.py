@@ -96,5 +96,6 @@ estimators: Registry[Any] = Registry("estimator", "everloop.monitor.estimation.m
 quality_checks: Registry[Any] = Registry("quality check", "everloop.monitor.quality")
 alert_channels: Registry[Any] = Registry("kind of channel", "everloop.monitor.alerting.channels")
 triggers: Registry[Any] = Registry("trigger", "everloop.update.triggers")
+update_methods: Registry[Any] = Registry("method of updating", "everloop.update.methods")
 executors: Registry[Any] = Registry("executor", "everloop.loop.executors")
 leak_checks: Registry[Any] = Registry("leakage check", "everloop.data.leaks")

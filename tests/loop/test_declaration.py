@@ -91,7 +91,6 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"update": {"cooldown": "never"}}, "update.cooldown", "7d"),
     ({"update": {"approval": "humn"}}, "update.approval", '"human"'),
-    ({"update": {"method": "magic"}}, "update.method", "retrain"),
     ({"updates": {}}, "updates", '"update"'),
 ]
 

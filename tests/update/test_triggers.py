@@ -170,6 +170,7 @@ def test_what_is_no_trigger_is_refused_with_the_forms(text: str) -> None:
     ("policy", "said"),
     [
         ({"min_gain": 1.5}, r"update\.min_gain: got 1\.5, expected a share"),
+        ({"method": "retrian"}, r"update\.method: got .retrian., .* Did you mean .retrain"),
         ({"hour": -1.0}, r"update\.hour: got -1\.0, expected 0 or more"),
         ({"timezone": "Mars/Base"}, r"update\.timezone: got 'Mars/Base', expected a time zone"),
         ({"quiet": ("25:00-06:00",)}, r"update\.quiet: got '25:00-06:00', expected a day, hours"),

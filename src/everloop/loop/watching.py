@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from everloop.errors import Conflict
+from everloop.extensions import update_methods
 from everloop.loop.considered import around, found_params, last_considered, trainable_rows
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
@@ -20,6 +21,7 @@ from everloop.memory import give_back
 from everloop.monitor.windows import Alert
 from everloop.registry.models import ModelVersion
 from everloop.update.decide import Decision, decide, needs_probe
+from everloop.update.methods import Choice
 from everloop.update.situation import Situation, gather
 
 UNKNOWN = (
@@ -126,6 +128,12 @@ def _act(acting: _Acting, decision: Decision) -> Cycle | None:
         "situation": msgspec.to_builtins(acting.situation),
         "keep": {"algorithm": champion.algorithm, "params": found_params(project, champion)},
     }
+    policy = acting.declaration.update
+    if policy.method != "auto":
+        chosen = Choice(name=policy.method, why="The loop file asks for it.")
+        if update_methods.get(policy.method).needs_champion:
+            chosen = msgspec.structs.replace(chosen, base=champion.version)
+        cause["method"] = msgspec.to_builtins(chosen)
     cycle = acting.begin(cause, PLANS["update"])
     if cycle is not None:
         with project.db.write() as conn:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from everloop.errors import InvalidInput, invalid
+from everloop.errors import InvalidInput, invalid, nearest
+from everloop.extensions import update_methods
 from everloop.update.budget import Limit, parse_limit
 from everloop.update.quiet import DAYS, check_quiet
 from everloop.update.spec import UpdateSpec
@@ -21,6 +22,11 @@ def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
         raise _contradiction("when", "new data", wanted, 'Write "every 1d", for example.')
     if not 0 <= spec.min_gain < 1:
         raise invalid("update.min_gain", spec.min_gain, "a share in [0, 1)")
+    if spec.method != "auto" and spec.method not in (known := update_methods.names()):
+        guess = nearest(spec.method, ["auto", *known])
+        fix = f'Did you mean "{guess}"?' if guess else None
+        wanted = "one of auto, " + ", ".join(known)
+        raise invalid("update.method", spec.method, wanted, code="unknown_name", fix=fix)
     if spec.hour < 0:
         raise invalid("update.hour", spec.hour, "0 or more")
     check_quiet(spec.quiet, spec.timezone)

@@ -17,7 +17,7 @@ class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     when: tuple[str, ...] = ("drift", "performance")  # what asks for an update
-    method: Literal["auto", "retrain"] = "auto"  # how the new model is made
+    method: str = "auto"  # how the new model is made: a method's name; auto lets a probe choose
     approval: Literal["auto", "human"] = "auto"  # human: a person decides before it serves
     cooldown: str = "0s"  # after a cycle, alerts start none for this long (event time)
     min_gain: float = 0.005  # share of the champion's score that an update must bring

@@ -15,7 +15,8 @@ from everloop.errors import Conflict
 from everloop.evaluate.metrics import Metric
 from everloop.loop.steps._base import StepContext
 from everloop.loop.steps._challenger import schema_of
-from everloop.loop.steps._fitting import TrainingRows, training_rows_of
+from everloop.loop.steps._fitting import training_rows_of
+from everloop.loop.steps._method import choice_of, sound_method
 from everloop.loop.steps._streamed import on_all_rows
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.baseline import baseline
@@ -31,6 +32,8 @@ from everloop.train.search.study import best_of, read_trials
 from everloop.train.search.workers._base import Job, run_job
 from everloop.train.spec import ENSEMBLE, SearchSpec, TrainSpec
 from everloop.train.training import Training
+from everloop.update.methods import Around
+from everloop.update.methods.rows import TrainingRows
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,15 @@ def model_again(then: StepContext) -> bytes:
         environment, seed = _environment(then), then.declaration.loop.seed
         found = fit_policies(environment, spec, seed, then.report, keep=trained["params"])
         return to_onnx(found[0].estimator, schema)
+    choice = choice_of(then)
+    method, champion = sound_method(then, choice)
     data = training_rows_of(then)
-    best = data.fit(spec, then.report, keep=trained["params"])[0]
-    best, _ = on_all_rows(then, best, Examples(data.X, data.y), None)
+    made = method.make(data, champion, Around(choice, spec, then.report, trained["params"]))
+    if made.onnx is not None:
+        return made.onnx
+    best = made.fitted[0]
+    if made.on_all:
+        best, _ = on_all_rows(then, best, Examples(data.X, data.y), None)
     return to_onnx(best.estimator, schema, data.X)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from everloop.evaluate.agreement import agreement, scores_of
 from everloop.evaluate.gates import Evidence
 from everloop.loop.steps._base import StepContext, silent
-from everloop.loop.steps._fitting import TrainingRows
 from everloop.train.fit import Fitted
 from everloop.train.predictions import predict
 from everloop.train.spec import TrainSpec
+from everloop.update.methods.rows import TrainingRows
 
 WITHOUT_LABELS = "flagged"  # the metric that needs none
 COMPARED = 5_000  # training rows that both fits score

@@ -50,6 +50,7 @@ class Register:
             "model.onnx": project.blobs.get(train["model"]),
             **_reference(context, schema),
             **{n: project.blobs.get(d) for n, d in tested.get("report", {}).items()},
+            **{n: project.blobs.get(d) for n, d in train.get("state", {}).items()},
             EVALUATION: msgspec.json.format(msgspec.json.encode(tested, order="sorted")),
         }
         with tempfile.TemporaryDirectory(dir=project.state) as parent:

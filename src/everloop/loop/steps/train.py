@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of, training_rows
 from everloop.loop.steps._fitting import training_rows_of
+from everloop.loop.steps._method import choice_of, sound_method
 from everloop.loop.steps._reference import keep_reference
 from everloop.loop.steps._streamed import on_all_rows
 from everloop.loop.steps._unlabelled import stability
@@ -29,6 +31,8 @@ from everloop.train.nested import NestedEstimate
 from everloop.train.onnx import to_onnx
 from everloop.train.policies.fit import fit_policies
 from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.update.methods import Around, Choice, Made
+from everloop.update.methods.rows import TrainingRows
 
 
 class Train:
@@ -58,25 +62,60 @@ STEP = Train()
 
 
 def _rows(context: StepContext, schema: Schema) -> Outcome:
+    choice = choice_of(context)
+    method, champion = sound_method(context, choice)
     data, spec = training_rows_of(context), _spec(context)
-    keep = (context.cycle.cause.get("keep") or {}).get("params")
     place = study_place(context, spec, data.metric)
     report = TrialRuns(context, place, data.metric)
-    checkpoints = _checkpoints(context)
-    fitted = data.fit(spec, report, keep=keep, study=place, checkpoints=checkpoints)
-    nested = None
-    if spec.validation.kind == "nested" and keep is None:
-        nested = data.nested(spec, context.report, place)
-    fitted[0], streamed = on_all_rows(
-        context, fitted[0], Examples(data.X, data.y), checkpoints / "streamed"
+    around = Around(
+        choice=choice,
+        spec=spec,
+        report=report,
+        keep=_kept_params(context),
+        study=place,
+        checkpoints=_checkpoints(context),
     )
-    model = to_onnx(fitted[0].estimator, schema, data.X)
-    outcome = _record(context, [*fitted, *_baseline(report)], model, data.metric)
+    made = method.make(data, champion, around)
+    nested = None
+    if spec.validation.kind == "nested" and around.keep is None and made.on_all:
+        nested = data.nested(spec, context.report, place)
+    model, made, streamed = _model(context, data, made)
+    outcome = _record(context, [*made.fitted, *_baseline(report)], model, data.metric)
     studied = {} if place is None else {"study": place.stem}
     validated = _validated(context, outcome, report, nested, data.metric)
-    explained = attributed(context, fitted[0].estimator, schema, data.X)
-    steady = stability(context, data, spec, fitted[0])
-    return Outcome(outcome.result | studied | streamed | validated | explained | steady)
+    explained: dict[str, Any] = {}
+    if made.onnx is None:
+        estimator = made.fitted[0].estimator
+        explained |= attributed(context, estimator, schema, data.X)
+        explained |= stability(context, data, spec, made.fitted[0])
+    method_facts = _told(context, choice, made)
+    return Outcome(outcome.result | studied | streamed | validated | explained | method_facts)
+
+
+def _model(
+    context: StepContext, data: TrainingRows, made: Made
+) -> tuple[bytes, Made, dict[str, Any]]:
+    """The model's graph; where rows stay where they are, of a fit on all of them."""
+    if made.onnx is not None:
+        return made.onnx, made, {}
+    best = made.fitted[0]
+    streamed: dict[str, Any] = {}
+    if made.on_all:
+        sample, place = Examples(data.X, data.y), _checkpoints(context) / "streamed"
+        best, streamed = on_all_rows(context, best, sample, place)
+    model = to_onnx(best.estimator, data.schema, data.X)
+    return model, replace(made, fitted=[best, *made.fitted[1:]]), streamed
+
+
+def _told(context: StepContext, choice: Choice, made: Made) -> dict[str, Any]:
+    """What the method says of itself, and the digests of what the version shall keep."""
+    told: dict[str, Any] = {"method": msgspec.to_builtins(choice), **made.facts}
+    if made.notes:
+        told["notes"] = list(made.notes)
+    if made.state:
+        blobs = context.project.blobs
+        told["state"] = {name: blobs.put(data) for name, data in made.state.items()}
+    return told
 
 
 def _checkpoints(context: StepContext) -> Path:
@@ -119,11 +158,16 @@ def _policy(context: StepContext, schema: Schema) -> Outcome:
         spec,
         seed=context.declaration.loop.seed,
         report=TrialRuns(context, place, metric),
-        keep=(context.cycle.cause.get("keep") or {}).get("params"),
+        keep=_kept_params(context),
         study=place,
     )
     outcome = _record(context, fitted, to_onnx(fitted[0].estimator, schema), metric)
     return Outcome(outcome.result | ({} if place is None else {"study": place.stem}))
+
+
+def _kept_params(context: StepContext) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = (context.cycle.cause.get("keep") or {}).get("params")
+    return found
 
 
 def _spec(context: StepContext) -> TrainSpec:
