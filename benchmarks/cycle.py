@@ -4,9 +4,10 @@ Run: python benchmarks/cycle.py [ROWS] [REPEATS]
 
 Beside the time stand the seconds of processor that all processes of each side took, which other
 work on the machine disturbs less, and the peak of memory: their proportional share (PSS), looked
-at 20 times a second. Below are the steps of the last cycle, by the clock. Threads of LightGBM wait
-without spinning on both sides, since spinning ones make it several times slower on a machine that
-does anything else. Our own sources are compiled beforehand, as pip compiles what it installs.
+at 20 times a second in a run of its own, since looking slows what is looked at. Below are the
+steps of the last cycle, by the clock. Threads of LightGBM wait without spinning on both sides,
+since spinning ones make it several times slower on a machine that does anything else. Our own
+sources are compiled beforehand, as pip compiles what it installs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import compileall
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -34,6 +36,7 @@ import everloop
 from everloop.loop.project import Project
 
 REPEATS = 3
+ENV = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
 COLUMNS = 20
 
 BARE = """
@@ -105,37 +108,39 @@ class Peak(threading.Thread):
 
 
 class Spent(NamedTuple):
-    """Seconds by the clock and of processor, and peak MB."""
+    """Seconds by the clock and of processor."""
 
     seconds: float
     processor: float
-    megabytes: float
 
 
-def watched(command: list[str]) -> tuple[Spent, str]:
+def timed(command: list[str]) -> tuple[Spent, str]:
     """What a command took, and its standard output."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    env = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, env=env) as process:
-        peak = Peak(process.pid)
-        peak.start()
-        out, _ = process.communicate()
-        spent, megabytes = time.perf_counter() - began, peak.end()
-    if process.returncode:
-        raise SystemExit(f"{command[0]} ended with {process.returncode}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    out = subprocess.run(command, text=True, stdout=subprocess.PIPE, env=ENV, check=True).stdout
+    spent, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Spent(spent, processor, megabytes), out
+    return Spent(spent, processor), out
 
 
-def bare(path: Path) -> Spent:
-    spent, out = watched([sys.executable, "-c", BARE, str(path)])
-    return spent._replace(seconds=float(out))
+def peak(command: list[str]) -> float:
+    """The most MB that a command and its children hold."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENV) as process:
+        watch = Peak(process.pid)
+        watch.start()
+        process.wait()
+        return watch.end()
 
 
-def cycle(folder: Path) -> Spent:
+def bare(path: Path) -> list[str]:
+    return [sys.executable, "-c", BARE, str(path)]
+
+
+def cycle(folder: Path) -> list[str]:
+    """A first cycle: nothing is there of the one before."""
+    shutil.rmtree(folder / ".everloop", ignore_errors=True)
     everloop = str(Path(sys.executable).with_name("everloop"))
-    return watched([everloop, "run", "--dir", str(folder), "--json"])[0]
+    return [everloop, "run", "--dir", str(folder), "--json"]
 
 
 def steps(folder: Path) -> str:
@@ -165,22 +170,24 @@ def main() -> None:
                 '[data]\nsource = "data.parquet"\ntarget = "y"\n'
                 '[train]\ncandidates = ["logistic_regression", "lightgbm"]\n'
             )
-            pairs.append((bare(folder / "data.parquet"), cycle(folder)))
+            b, out = timed(bare(folder / "data.parquet"))
+            c, _ = timed(cycle(folder))
             told = steps(folder)
-        b, c = pairs[-1]
+            b = b._replace(seconds=float(out))
+            memory = (peak(bare(folder / "data.parquet")), peak(cycle(folder)))
+        pairs.append((b, c, memory))
         table.add_row(
             f"{rows:,} rows, run {repeat + 1}", f"{b.seconds:.1f} s", f"{c.seconds:.1f} s",
             f"{c.seconds - b.seconds:.1f} s, {c.seconds / b.seconds - 1:.0%}",
             f"{b.processor:.1f} s", f"{c.processor:.1f} s, {c.processor / b.processor - 1:.0%}",
-            f"{b.megabytes:,.0f} MB",
-            f"{c.megabytes:,.0f} MB, {c.megabytes / b.megabytes:.2f} x",
+            f"{memory[0]:,.0f} MB", f"{memory[1]:,.0f} MB, {memory[1] / memory[0]:.2f} x",
         )  # fmt: skip
-    gap = statistics.median(c.seconds - b.seconds for b, c in pairs)
-    share = statistics.median(c.seconds / b.seconds - 1 for b, c in pairs)
-    worked = statistics.median(c.processor / b.processor - 1 for b, c in pairs)
-    memory = statistics.median(c.megabytes / b.megabytes for b, c in pairs)
+    gap = statistics.median(c.seconds - b.seconds for b, c, _ in pairs)
+    share = statistics.median(c.seconds / b.seconds - 1 for b, c, _ in pairs)
+    worked = statistics.median(c.processor / b.processor - 1 for b, c, _ in pairs)
+    held = statistics.median(ours / theirs for _, _, (theirs, ours) in pairs)
     table.add_row(
-        "median", "", "", f"{gap:.1f} s, {share:.0%}", "", f"{worked:.0%}", "", f"{memory:.2f} x"
+        "median", "", "", f"{gap:.1f} s, {share:.0%}", "", f"{worked:.0%}", "", f"{held:.2f} x"
     )
     table.add_row("reach", "", "", "< 5 s at 50,000; 10 % at 1M", "", "", "", "1.3 x at 1M")
     Console().print(table)

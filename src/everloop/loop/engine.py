@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import uuid
 from typing import Any, TextIO
 
@@ -49,6 +48,7 @@ class Engine:
         self._running: dict[str, str] = {}  # cycle -> the workflow that runs it
         self._guard = threading.Lock()
         self._closing = threading.Event()
+        self._rested = threading.Event()  # a workflow of this engine came to its end
 
     def launch(self, report: Report | None = None) -> None:
         """Take the lock, recover what was under way, and be ready for cycles."""
@@ -102,14 +102,19 @@ class Engine:
             self.release(cycle.id)
             raise
 
-    def wait(self, cycle_id: str, poll: float = 0.05) -> Cycle:
-        """Run a cycle if nobody does, and block until it is finished or waits for a person."""
+    def wait(self, cycle_id: str, poll: float = 1.0) -> Cycle:
+        """Run a cycle if nobody does, and block until it is finished or waits for a person.
+
+        What this engine runs tells when it is done; only what others do is asked for every
+        ``poll`` seconds.
+        """
         while True:
+            self._rested.clear()
             cycle = self.project.cycles.get(cycle_id)
             if cycle.finished is not None or cycle.state == "waiting":
                 return cycle
             self.start(cycle)
-            time.sleep(poll)
+            self._rested.wait(poll)
 
     @property
     def closing(self) -> bool:
@@ -125,6 +130,7 @@ class Engine:
     def release(self, cycle_id: str) -> None:
         with self._guard:
             self._running.pop(cycle_id, None)
+        self._rested.set()
 
     def step(self, cycle_id: str, name: str, position: int) -> Outcome:
         """The outcome of a step: the recorded one, or a new one that is recorded now.
