@@ -17,14 +17,18 @@ from everloop.console.window import read_window
 from everloop.loop.causes import changes_near
 from everloop.loop.considered import last_considered, trainable_rows, trained_until
 from everloop.loop.cycles import Cycle
+from everloop.loop.experience import experience_of
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
+from everloop.loop.realised import keep, read_realised
+from everloop.loop.realising import realise
 from everloop.loop.watching import Looked, look
 from everloop.monitor.cause.attribution import CONCEPT
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.spans import DAY
 from everloop.monitor.windows import Alert, Window
 from everloop.store.clock import now_ms
+from everloop.update.realised import Realised
 
 DECLARED = declaration()
 
@@ -127,6 +131,35 @@ def test_a_world_that_turned_gets_one_new_model(project: Project, traffic: Traff
     after = act(project)
     assert after.cycle is None and after.decision.action == "none", after.decision.reason
     assert len(cycles(project)) == 1
+    _gains_what_was_expected(project, traffic, ended)
+
+
+def _gains_what_was_expected(project: Project, traffic: Traffic, promoted: Cycle) -> None:
+    """Two more days: once their labels are there the old version is asked, once a window."""
+    assert project.cycles.get(promoted.id).realised is None or _gain(project, promoted).rows == 0
+    for day in (6, 7, 8):
+        traffic.day(day, moved=True, turned=True)
+    act(project)
+    found = _gain(project, promoted)
+    assert (found.version, found.replaced, found.rows) == (2, 1, 800)
+    assert found.gain is not None and found.low is not None and found.low > 0.05
+    assert found.expected is not None and found.expected.source == "probe"
+    assert f"against version 1 on 800 rows; {found.expected.gain:+.4f} was" in found.sentence()
+    told = [e for e in project.events.latest(100) if e.kind == "cycle.realised"]
+    assert [e.payload["window"] for e in told] == [found.windows[1].start, found.windows[0].start]
+    for _ in range(2):  # whoever comes again, or was killed after it, measures nothing twice
+        realise(project, DECLARED)
+        again = keep(project, promoted, found, found.windows[0].start, found.windows[0])
+        assert again == found == _gain(project, promoted)
+    past = experience_of(project, "flow")
+    assert [one.realised for one in past.updates] == [found.gain]
+    assert len(past.trained) == 2 and min(past.trained) > 0
+
+
+def _gain(project: Project, cycle: Cycle) -> Realised:
+    found = read_realised(project.cycles.get(cycle.id))
+    assert found is not None
+    return found
 
 
 def test_a_drift_that_does_no_harm_is_not_worth_a_model(project: Project, traffic: Traffic) -> None:

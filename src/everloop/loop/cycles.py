@@ -30,7 +30,8 @@ class Cycle(msgspec.Struct, frozen=True):
 
     ``state`` is running, waiting (for a person), done or failed. ``verdict`` comes with the end:
     promoted, registered, rejected (a gate), not_worth_it, refused (the data), rolled_back (the
-    canary), declined (a person) or failed.
+    canary), declined (a person) or failed. ``realised`` is what a promotion gained, as
+    :class:`~everloop.update.realised.Realised`, once labels tell.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Cycle(msgspec.Struct, frozen=True):
     version: int | None = None
     evidence: dict[str, Any] | None = None
     finished: int | None = None
+    realised: dict[str, Any] | None = None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -330,11 +332,13 @@ class CycleStore:
         with self._db.read() as conn:
             return [_step(row) for row in conn.execute(query.order_by(cycle_steps.c.position))]
 
-    def heavy_steps(self, ids: Sequence[str]) -> dict[str, dict[str, Step]]:
+    def heavy_steps(
+        self, ids: Sequence[str], names: Sequence[str] = HEAVY
+    ) -> dict[str, dict[str, Step]]:
         """The done steps that compute, by cycle and name; a cycle without any is left out."""
         query = sa.select(cycle_steps).where(
             cycle_steps.c.cycle.in_(ids),
-            cycle_steps.c.step.in_(HEAVY),
+            cycle_steps.c.step.in_(names),
             cycle_steps.c.finished.is_not(None),
         )
         found: dict[str, dict[str, Step]] = {}
@@ -424,6 +428,7 @@ def _cycle(row: sa.Row[Any]) -> Cycle:
         version=row.version,
         evidence=msgspec.json.decode(row.evidence) if row.evidence else None,
         finished=row.finished,
+        realised=msgspec.json.decode(row.realised) if row.realised else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from everloop.loop.declaration import Declaration
 from everloop.loop.hiding import profile_as_logged, schema_as_logged
 from everloop.loop.judging import judging_of
 from everloop.loop.project import Project
+from everloop.loop.realised import due
 from everloop.monitor.estimation.heldout import HELD_OUT, HeldOut, read_held_out
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile, read_profile
@@ -97,6 +99,9 @@ def evaluate(project: Project, declaration: Declaration) -> None:
         ),
         expected=expectations_file(project, declaration, reference.schema),
     )
+    if due(project, declaration):
+        # Asking a version needs the models' runtime, which the control plane does without.
+        importlib.import_module("everloop.loop.realising").realise(project, declaration)
 
 
 def evaluate_where_it_fits(
@@ -113,7 +118,8 @@ def evaluate_where_it_fits(
     state = (extent, extent and min(extent.last, now_ms()), spec, digest)
     # A window of rows that only shadow versions answered waits for ever; it is asked for once.
     if _asked.get(declaration.name) != (project, state):
-        if project.watch.waits(endpoint, spec, digest, reference.baseline is not None):
+        waits = project.watch.waits(endpoint, spec, digest, reference.baseline is not None)
+        if waits or due(project, declaration):
             elsewhere(declaration.name)
         _asked[declaration.name] = (project, state)
 

@@ -13,6 +13,7 @@ from everloop.loop.considered import around, found_params, last_considered, trai
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.evaluating import REFERENCE, evaluate_where_it_fits
+from everloop.loop.experience import experience_of
 from everloop.loop.losses import tell_clock, tell_damage, tell_losses, tell_unread
 from everloop.loop.project import Project
 from everloop.loop.sources import read_sources
@@ -121,14 +122,20 @@ def _act(acting: _Acting, decision: Decision) -> Cycle | None:
     if _tried(acting):
         return None
     project, champion = acting.project, acting.champion
+    situation, policy = acting.situation, acting.declaration.update
+    probe = needs_probe(situation, policy)
+    if probe:
+        past = experience_of(project, acting.declaration.name)
+        situation = msgspec.structs.replace(situation, experience=past)
     cause = {
         **decision.cause,
-        "rows": acting.situation.rows,
-        "probe": needs_probe(acting.situation, acting.declaration.update),
-        "situation": msgspec.to_builtins(acting.situation),
+        "rows": situation.rows,
+        "probe": probe,
+        "situation": msgspec.to_builtins(situation),
+        "policy": msgspec.to_builtins(policy),
+        "decision": decision.reason,
         "keep": {"algorithm": champion.algorithm, "params": found_params(project, champion)},
     }
-    policy = acting.declaration.update
     if policy.method != "auto":
         chosen = Choice(name=policy.method, why="The loop file asks for it.")
         if update_methods.get(policy.method).needs_champion:

@@ -73,6 +73,7 @@ WITHOUT = {
     "cycles.evidence": "figures",
     "cycles.id": "a cycle's id",
     "cycles.plan": "names of steps",
+    "cycles.realised": "figures",
     "datasets.origin": "paths, and digests of files that are not ours",
     "datasets.schema": "names and types",
     "datasets.statistics": "figures",

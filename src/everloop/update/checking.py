@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+from everloop.durations import milliseconds
 from everloop.errors import InvalidInput, invalid, nearest
 from everloop.extensions import update_methods
 from everloop.update.budget import Limit, parse_limit
 from everloop.update.quiet import DAYS, check_quiet
-from everloop.update.spec import UpdateSpec
+from everloop.update.spec import UpdateSpec, ValueSpec
 from everloop.update.triggers import parse_trigger
 from everloop.update.triggers.schedule import ScheduleTrigger
 
@@ -27,8 +30,11 @@ def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
         fix = f'Did you mean "{guess}"?' if guess else None
         wanted = "one of auto, " + ", ".join(known)
         raise invalid("update.method", spec.method, wanted, code="unknown_name", fix=fix)
-    if spec.hour < 0:
-        raise invalid("update.hour", spec.hour, "0 or more")
+    for field in ("hour", "review", "bad_hour"):
+        if not 0 <= getattr(spec, field) < math.inf:
+            raise invalid(f"update.{field}", getattr(spec, field), "0 or more")
+    if spec.value is not None:
+        _check_value(spec.value)
     check_quiet(spec.quiet, spec.timezone)
     limits = [parse_limit(text) for text in spec.budget]
     if set(DAYS) <= set(spec.quiet):
@@ -44,6 +50,14 @@ def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
         for trigger in triggers:
             if isinstance(trigger, ScheduleTrigger):
                 _check_pace(trigger, limit)
+
+
+def _check_value(value: ValueSpec) -> None:
+    for field in ("money", "per"):
+        if not 0 < getattr(value, field) < math.inf:
+            raise invalid(f"update.value.{field}", getattr(value, field), "more than 0")
+    if not milliseconds(value.over, "update.value.over"):
+        raise invalid("update.value.over", value.over, "a length of time")
 
 
 def _check_pace(schedule: ScheduleTrigger, limit: Limit) -> None:

@@ -21,6 +21,7 @@ from everloop.update.situation import Seen, Situation
 from everloop.update.spec import UpdateSpec
 from everloop.update.triggers import parse_trigger
 from everloop.update.triggers._base import Cause
+from everloop.update.weighing import Weighed, weigh, weighed_words
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -34,6 +35,7 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str
     cause: dict[str, Any] = {}
     evidence: dict[str, Any] = {}
+    weighed: Weighed | None = None
 
 
 def triggered(situation: Situation, spec: UpdateSpec) -> list[Cause]:
@@ -71,11 +73,15 @@ def decide(situation: Situation, spec: UpdateSpec) -> Decision:
         reason = f"No update now: the last cycle is less than {spec.cooldown} ago. Seen: {why}."
         return _decision("none", reason, causes, situation, spec)
     worth = situation.worth
-    if worth is not None and not worth.worth and not asked:
-        reason = f"Not worth it: {worth.summary()}. Seen: {why}."
-        return _decision("none", reason, causes, situation, spec)
-    proof = f" Worth it: {worth.summary()}." if worth is not None and worth.worth else ""
-    return _decision("cycle", f"Update: {why}.{proof}", causes, situation, spec)
+    if worth is None or asked:
+        return _decision("cycle", f"Update: {why}.", causes, situation, spec)
+    weighed = weigh(worth, situation, spec)
+    said = weighed_words(worth, weighed)
+    if not weighed.worth:
+        reason = f"Not worth it: {said}. Seen: {why}."
+        return _decision("none", reason, causes, situation, spec, weighed)
+    reason = f"Update: {why}. Worth it: {said}."
+    return _decision("cycle", reason, causes, situation, spec, weighed)
 
 
 def replay(evidence: dict[str, Any]) -> Decision:
@@ -90,6 +96,7 @@ def _decision(
     causes: list[Cause],
     situation: Situation,
     spec: UpdateSpec,
+    weighed: Weighed | None = None,
 ) -> Decision:
     cause: dict[str, Any] = {}
     if causes:
@@ -105,7 +112,7 @@ def _decision(
         "situation": msgspec.to_builtins(situation),
         "policy": msgspec.to_builtins(spec),
     }
-    return Decision(action, reason, cause, evidence)
+    return Decision(action, reason, cause, evidence, weighed)
 
 
 def _unsound(situation: Situation) -> bool:

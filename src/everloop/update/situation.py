@@ -6,10 +6,32 @@ import msgspec
 
 from everloop.monitor.windows import Alert, Window, WindowStore
 from everloop.update.budget import Spent
+from everloop.update.cost import Experience
 from everloop.update.worth import Worth
 
 RECENT = 32  # windows that a decision looks back on
 GROWTH = 1.25  # times the rows of the last time: then what goes on is worth another look
+
+
+class Estimated(msgspec.Struct, frozen=True):
+    """What a window's score may be before its labels come, and was when the champion was tested.
+
+    Greater is better.
+    """
+
+    metric: str
+    value: float
+    tested: float
+
+    @classmethod
+    def of(cls, window: Window) -> Estimated | None:
+        said = window.performance or {}
+        value, baseline = window.expected, said.get("baseline")
+        if value is None or baseline is None or said.get("state") != "waiting":
+            return None
+        tested = float(baseline["value"])
+        # The estimate has the metric's own sign, the baseline that of "greater is better".
+        return cls(baseline["metric"], -value if tested < 0 < value else value, tested)
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -24,6 +46,7 @@ class Seen(msgspec.Struct, frozen=True):
     drifting: tuple[str, ...] = ()  # features that drift far, strongest first
     worse: bool = False
     expected_worse: bool = False  # by an estimate, before labels
+    estimated: Estimated | None = None
 
     @classmethod
     def of(cls, window: Window) -> Seen:
@@ -38,6 +61,7 @@ class Seen(msgspec.Struct, frozen=True):
             drifting=tuple(window.drifting_far),
             worse=window.worse,
             expected_worse=window.expected_worse,
+            estimated=Estimated.of(window),
         )
 
 
@@ -101,6 +125,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     spent : what the cycles of the budget's longest period used, by event time.
     paused : a person's word that no update may begin.
     clock : the wall clock, ms; 0 where nobody asks for it.
+    experience : what updates came to before, gathered with a probe; None without one.
     """
 
     now: int
@@ -115,6 +140,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     spent: tuple[Spent, ...] = ()
     paused: Paused | None = None
     clock: int = 0
+    experience: Experience | None = None
 
     @property
     def newest(self) -> Seen | None:

@@ -7,6 +7,17 @@ from typing import Literal
 import msgspec
 
 
+class ValueSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What better answers are worth: ``money`` for a gain of ``per``, had for as long as ``over``.
+
+    With it an update must earn what it costs; ``min_gain`` has no say then.
+    """
+
+    money: float  # what such a gain is worth
+    per: float = 0.01  # the gain, in the metric
+    over: str = "30d"  # for how long it is had (event time)
+
+
 class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """When a new model is considered, and how it is made.
 
@@ -22,6 +33,9 @@ class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     cooldown: str = "0s"  # after a cycle, alerts start none for this long (event time)
     min_gain: float = 0.005  # share of the champion's score that an update must bring
     budget: tuple[str, ...] = ()  # what updates may use: "3 cycles per 7d", "2h of compute per 7d"
-    hour: float = 0.0  # money that an hour of compute costs, for "50 of money per 30d"
+    hour: float = 0.0  # money that an hour of compute costs
+    value: ValueSpec | None = None  # what a gain is worth; min_gain decides without it
+    review: float = 0.0  # money that a review costs, with approval = "human"
+    bad_hour: float = 0.0  # money that an hour of a bad version on trial costs
     quiet: tuple[str, ...] = ()  # when none begins by itself: "sat", "22:00-06:00"
     timezone: str = "UTC"  # of the quiet hours

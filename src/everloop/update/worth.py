@@ -52,14 +52,20 @@ class Worth(msgspec.Struct, frozen=True):
     enough: bool = True
     note: str = ""
 
-    def summary(self) -> str:
-        """One clause with the numbers."""
+    @property
+    def error(self) -> float:
+        """Standard error of the gain, about; 0 where these rows cannot tell."""
+        return (self.high - self.low) / (2 * 1.65)
+
+    def summary(self, needed: float | None = None) -> str:
+        """One clause with the numbers, and with what is ``needed`` where that is given."""
         if not self.enough:
             return self.note
         return (
             f"a quick challenger scores {self.metric} {abs(self.challenger):.4g} where the "
             f"champion had {abs(self.champion):.4g} on {self.rows} rows new to both: a gain of "
-            f"{self.gain:+.4f} ({self.low:+.4f} to {self.high:+.4f}), {self.needed:.4f} needed"
+            f"{self.gain:+.4f} ({self.low:+.4f} to {self.high:+.4f})"
+            + ("" if needed is None else f", {needed:.4f} needed")
         )
 
 

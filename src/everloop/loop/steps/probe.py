@@ -15,8 +15,10 @@ from everloop.loop.considered import found_params, trained_until
 from everloop.loop.declaration import Declaration
 from everloop.loop.dividing import known_of
 from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.update.decide import decide
 from everloop.update.probe import probe_update, quick_fit
 from everloop.update.situation import Situation
+from everloop.update.spec import UpdateSpec
 from everloop.update.worth import Worth
 
 
@@ -36,15 +38,27 @@ class Probe:
             return Outcome({"why": "asked for by a person or a rule; the gates decide"})
         if context.declaration.data.task == "ranking":
             return Outcome({"why": "a ranking's rows are judged by group; the gates decide"})
-        worth = _probe(context, msgspec.convert(cause["situation"], Situation))
-        result: dict[str, Any] = {"worth": msgspec.to_builtins(worth)}
-        if worth.worth:
+        situation = msgspec.convert(cause["situation"], Situation)
+        worth = _probe(context, situation)
+        decision = decide(msgspec.structs.replace(situation, worth=worth), policy_of(context))
+        result: dict[str, Any] = {
+            "worth": msgspec.to_builtins(worth),
+            "weighed": msgspec.to_builtins(decision.weighed),
+            "action": decision.action,
+            "reason": decision.reason,
+        }
+        if decision.action == "cycle":
             return Outcome(result)
-        reason = f"Not worth it: {worth.summary()}. Seen: {cause['reason']}."
-        return Outcome(result, End("not_worth_it", reason))
+        return Outcome(result, End("not_worth_it", decision.reason))
 
 
 STEP = Probe()
+
+
+def policy_of(context: StepContext) -> UpdateSpec:
+    """The policy that the cycle began with, so that one decision has one policy."""
+    kept = context.cycle.cause.get("policy")
+    return msgspec.convert(kept, UpdateSpec) if kept else context.declaration.update
 
 
 def _probe(context: StepContext, situation: Situation) -> Worth:

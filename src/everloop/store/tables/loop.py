@@ -34,6 +34,7 @@ cycles = sa.Table(
     json_text("cause"),
     json_text("plan"),
     json_text("evidence", nullable=True),
+    json_text("realised", nullable=True),  # what a promotion gained
     sa.Column("version", sa.Integer),
     sa.Column("started", Millis, nullable=False),
     sa.Column("finished", Millis),
