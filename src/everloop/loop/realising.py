@@ -25,7 +25,7 @@ from everloop.loop.realised import Due, due, keep
 from everloop.monitor.answers import ScoredRows, labelled_rows
 from everloop.monitor.dependence import block_estimate
 from everloop.monitor.windows import Window
-from everloop.update.realised import MeasuredWindow, Realised
+from everloop.update.realised import MeasuredWindow
 
 log = logging.getLogger("everloop.loop")
 LEAST = 60  # labelled rows of a window; fewer have no interval
