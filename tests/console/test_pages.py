@@ -144,8 +144,11 @@ def test_pages_need_no_inline_style_or_script(project: Project, cycles: list[Cyc
 
 def test_a_cycles_page_has_the_evidence(project: Project, cycles: list[Cycle]) -> None:
     page = read_cycle(project, cycles[2].id)
-    assert [s.step for s in page.steps] == story.RUN
-    assert all(s.state == "done" for s in page.steps)
+    spans = [line.span for line in page.steps]
+    assert [span.step for span in spans] == story.RUN
+    assert all(span.state == "done" for span in spans)
+    ends = [span.after + span.share for span in spans]
+    assert ends == sorted(ends) and ends[-1] <= 1.01
     html = render("cycle.html", page=page)
     for shown in ("+0.0210", "&gt; 99.9 %", "not enough evidence", "logistic_regression",
                   "120 canary predictions", "tailnum is nearly unique"):  # fmt: skip

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from loop_stream import T0, Traffic, carry_out, declaration
 
 from everloop.cli import command_of
+from everloop.console.cycle import read_cycle
 from everloop.console.endpoint import read_endpoint
 from everloop.console.overview import read_overview
 from everloop.console.render import render
@@ -28,6 +29,7 @@ from everloop.monitor.cause.found import Cause
 from everloop.monitor.spans import DAY
 from everloop.monitor.windows import Alert, Window
 from everloop.store.clock import now_ms
+from everloop.store.tables import cycle_steps
 from everloop.update.realised import Realised
 
 DECLARED = declaration()
@@ -132,6 +134,32 @@ def test_a_world_that_turned_gets_one_new_model(project: Project, traffic: Traff
     assert after.cycle is None and after.decision.action == "none", after.decision.reason
     assert len(cycles(project)) == 1
     _gains_what_was_expected(project, traffic, ended)
+    _is_decided_again(project, 2)
+
+
+def _is_decided_again(project: Project, number: int) -> None:
+    """The same by Python, the command line and the page, until somebody changes the evidence."""
+    replayed = Loop(project, DECLARED).replay(number)
+    assert replayed.agrees
+    questions = [judged.question for judged in replayed.decisions]
+    assert questions[0] == "Does anything ask for an update?" and len(questions) == 3
+    at = ["--dir", str(project.dir), "--loop", "flow"]
+    shown = CliRunner().invoke(command_of("replay"), [str(number), *at])
+    assert shown.exit_code == 0 and "It comes out the same." in shown.output, shown.output
+    html = render("cycle.html", page=read_cycle(project, replayed.cycle, again=True))
+    assert "the same</span>" in html and "What it brought" in html and "Realised: +" in html
+    told = CliRunner().invoke(command_of("history"), [str(number), *at])
+    assert "█" in told.output and "Realised: +" in told.output, told.output
+    steps = {"cycle": replayed.cycle, "step": "probe"}
+    step = project.cycles.step(**steps)
+    assert step is not None and step.result is not None
+    forged = msgspec.json.encode(step.result | {"worth": step.result["worth"] | {"gain": 0.5}})
+    with project.db.write() as conn:
+        mine = (cycle_steps.c.cycle == replayed.cycle) & (cycle_steps.c.step == "probe")
+        conn.execute(cycle_steps.update().where(mine).values(result=forged.decode()))
+    shown = CliRunner().invoke(command_of("replay"), [str(number), *at])
+    assert shown.exit_code == 1, shown.output
+    assert "weighed.gain" in shown.output and "0.5" in shown.output
 
 
 def _gains_what_was_expected(project: Project, traffic: Traffic, promoted: Cycle) -> None:
@@ -170,6 +198,8 @@ def test_a_drift_that_does_no_harm_is_not_worth_a_model(project: Project, traffi
     ended = carry_out(project, looked.cycle)
     assert ended.verdict == "not_worth_it"
     assert "gain of" in (ended.reason or "")
+    replayed = Loop(project, DECLARED).replay(ended.number)
+    assert replayed.agrees and replayed.decisions[-1].answer == ended.reason
     considered, trained = last_considered(project, DECLARED)
     assert considered is not None and considered.at == looked.decision.cause["at"]
     assert trained is not None and trained.at < T0  # the first cycle: this one trained nothing
@@ -195,6 +225,8 @@ def test_a_broken_window_is_refused_once(project: Project, traffic: Traffic) -> 
     looked = act(project)
     assert looked.cycle is not None
     assert (looked.cycle.verdict, looked.cycle.plan) == ("refused", [])
+    replayed = Loop(project, DECLARED).replay(looked.cycle.number)
+    assert replayed.agrees and replayed.decisions[0].answer == looked.cycle.reason
     assert "z" in (looked.cycle.reason or "") and "quarantine" in (looked.cycle.reason or "")
     assert [act(project).cycle for _ in range(3)] == [None] * 3
     assert len(cycles(project)) == 1

@@ -1,9 +1,10 @@
-"""``everloop history``: the cycles, newest first; or one with its steps."""
+"""``everloop history``: the cycles, newest first; or one along its time."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,8 +14,13 @@ from everloop.cli._options import project_options
 from everloop.cli._output import detail, heading, next_step, print_json, say
 from everloop.cli._target import AnyLoop, opened
 from everloop.console.words import cause_brief, plain, reason_words
-from everloop.errors import NotFound
-from everloop.loop.cycles import Cycle
+from everloop.console.words import span as span_words
+from everloop.loop.cycles import Cycle, numbered
+from everloop.loop.realised import read_realised
+from everloop.loop.timeline import Span, timeline
+from everloop.store.clock import now_ms
+
+WIDTH = 40  # columns of a cycle's time
 
 
 @click.command("history")
@@ -30,7 +36,7 @@ def command(
     loop_name: str | None,
     as_json: bool,
 ) -> None:
-    """Show the loop's cycles with their causes and verdicts, or the steps of one CYCLE."""
+    """Show the loop's cycles with their causes and verdicts, or one CYCLE along its time."""
     with opened(folder, loop_name) as (loop, _):
         if cycle is not None:
             _one(loop, cycle, as_json)
@@ -48,6 +54,9 @@ def command(
             )
             if c.reason:
                 detail(reason_words(c.reason, c.verdict, c.cause), indent=6)
+            realised = read_realised(c)
+            if realised is not None and realised.gain is not None:
+                detail(realised.sentence(), indent=6)
         if not cycles and before is None:
             next_step("everloop run", "goes round once")
         elif len(cycles) == limit and cycles[-1].number > 1:
@@ -59,20 +68,41 @@ def command(
 
 
 def _one(loop: AnyLoop, number: int, as_json: bool) -> None:
-    found = [c for c in loop.history(before=number + 1, limit=1) if c.number == number]
-    if not found:
-        raise NotFound(f"cycle: got {number}, which {loop.name} does not have.", path="cycle")
-    if not as_json:
-        heading(f"cycle {number} of {loop.name}, cause: {cause_brief(found[0].cause)}")
-        for step in loop.steps(found[0].id):
-            spent = (
-                f"{(step.finished - step.started) / 1000:.1f} s" if step.finished else "under way"
-            )
-            for line in describe(step.step, step.result or {}) or [step.error or step.state]:
-                detail(f"{line}  {spent}", step.step)
-    show_cycle(loop, found[0], as_json)
-    if not as_json and found[0].finished is not None:
+    found = numbered(loop.history(before=number + 1, limit=1), number, loop.name)
+    steps = loop.steps(found.id)
+    spans = timeline(found, steps, now_ms())
+    if as_json:
+        print_json({"cycle": found, "steps": steps, "timeline": spans})
+        return
+    heading(f"cycle {number} of {loop.name}, cause: {cause_brief(found.cause)}")
+    _draw(spans, {step.step: step.result or {} for step in steps})
+    show_cycle(loop, found, as_json)
+    realised = read_realised(found)
+    if realised is not None:
+        say(realised.sentence())
+    if found.finished is not None and "decision" in found.cause:
+        next_step(f"everloop replay {number}", "makes its decisions again")
+    elif found.finished is not None:
         next_step("everloop history", "shows the others")
+
+
+def _draw(spans: list[Span], results: dict[str, dict[str, Any]]) -> None:
+    """Each step as a bar along the cycle's time, and below it what it did."""
+    begun = [span for span in spans if span.seconds is not None]
+    for one in begun:
+        start = round(one.after * WIDTH)
+        bar = " " * min(start, WIDTH - 1) + "█" * max(1, round(one.share * WIDTH))
+        notes = [span_words(one.seconds)]
+        notes += [f"waited {span_words(one.waited)}"] if one.waited >= 1 else []
+        notes += [f"{one.attempts} attempts"] if one.attempts > 1 else []
+        notes += [one.state] if one.state != "done" else []
+        detail(f"{bar[:WIDTH]:<{WIDTH}}  {', '.join(notes)}", one.step)
+        for line in describe(one.step, results.get(one.step, {})) or [one.error or ""]:
+            if line:
+                detail(line, indent=12)
+    rest = [span.step for span in spans if span.state == "not_reached"]
+    if rest:
+        detail(f"not reached: {', '.join(rest)}")
 
 
 def _verdict(cycle: Cycle) -> str:

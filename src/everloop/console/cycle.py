@@ -8,35 +8,32 @@ import msgspec
 
 from everloop.console.rollout import Trial, read_trial
 from everloop.console.words import step_words
-from everloop.loop.cycles import Cycle, Step
+from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
+from everloop.loop.realised import read_realised
+from everloop.loop.replaying import Replayed, replay
+from everloop.loop.timeline import Span, timeline
 from everloop.store.clock import now_ms
+from everloop.update.realised import Realised
 
 
 class StepLine(msgspec.Struct, frozen=True):
-    """One step of the plan; one that has not begun is ``planned``, or ``not_reached`` in the end.
+    """One step of the plan along the cycle's time, and what it did."""
 
-    ``seconds`` counts on while it runs; ``share`` is its part of the cycle's time, 0 to 1.
-    """
-
-    step: str
-    state: str
-    attempts: int = 0
-    seconds: float | None = None
-    share: float = 0.0
+    span: Span
     said: str = ""
-    error: str | None = None
 
 
 class Evidence(msgspec.Struct, frozen=True):
     """What was seen and measured. Metrics are ``{value, low, high, n}`` by name.
 
     ``alerts`` are those that made the cycle begin, ``probe`` a
-    :class:`~everloop.update.worth.Worth`.
+    :class:`~everloop.update.worth.Worth` and ``weighed`` what it came to.
     """
 
     alerts: list[dict[str, Any]]
     probe: dict[str, Any] | None
+    weighed: dict[str, Any] | None
     metric: str | None
     rows: int | None
     metrics: dict[str, dict[str, Any]]
@@ -60,7 +57,7 @@ class Neighbour(msgspec.Struct, frozen=True):
 
 
 class CyclePage(msgspec.Struct, frozen=True):
-    """The page, and the JSON at ``/cycles/ID.json``."""
+    """The page, and the JSON at ``/cycles/ID.json``; ``brought`` is the realised gain in words."""
 
     at: int
     cycle: Cycle
@@ -70,50 +67,43 @@ class CyclePage(msgspec.Struct, frozen=True):
     older: Neighbour | None
     newer: Neighbour | None
     trial: Trial | None = None
+    realised: Realised | None = None
+    brought: str = ""
+    replayed: Replayed | None = None
 
 
-def read_cycle(project: Project, cycle_id: str) -> CyclePage:
-    """Raises :class:`~everloop.errors.NotFound`."""
+def read_cycle(project: Project, cycle_id: str, again: bool = False) -> CyclePage:
+    """With ``again`` its decisions are made once more, from what was recorded.
+
+    Raises :class:`~everloop.errors.NotFound`, and :class:`~everloop.errors.Conflict` where there is
+    nothing to decide again.
+    """
     cycle = project.cycles.get(cycle_id)
     steps = project.cycles.steps(cycle.id)
     beside = project.cycles.page(cycle.loop, before=cycle.number + 2, limit=3)
     now = now_ms()
-    known = {step.step: step for step in steps}
-    names = [*cycle.plan, *(name for name in known if name not in cycle.plan)]
+    results = {step.step: step.result or {} for step in steps}
+    realised = read_realised(cycle)
     return CyclePage(
         at=now,
         cycle=cycle,
         seconds=((cycle.finished or now) - cycle.started) / 1000,
         steps=[
-            _line(known[name], cycle, now)
-            if name in known
-            else StepLine(name, "not_reached" if cycle.finished else "planned")
-            for name in names
+            StepLine(span, step_words(span.step, results.get(span.step, {})))
+            for span in timeline(cycle, steps, now)
         ],
-        evidence=_evidence({step.step: step.result or {} for step in steps}, cycle),
+        evidence=_evidence(results, cycle),
         older=_neighbour(beside, cycle.number - 1),
         newer=_neighbour(beside, cycle.number + 1),
         trial=None if cycle.finished else read_trial(project, cycle.id),
+        realised=realised,
+        brought=realised.sentence() if realised is not None else "",
+        replayed=replay(cycle, steps) if again else None,
     )
 
 
 def _neighbour(cycles: list[Cycle], number: int) -> Neighbour | None:
     return next((Neighbour(c.id, c.number) for c in cycles if c.number == number), None)
-
-
-def _line(step: Step, cycle: Cycle, now: int) -> StepLine:
-    waits = cycle.state == "waiting" and step.state == "running"
-    spent = max((cycle.finished or now) - cycle.started, 1)
-    took = max((step.finished or now) - step.started, 0)
-    return StepLine(
-        step=step.step,
-        state="waiting" if waits else step.state,
-        attempts=step.attempts,
-        seconds=took / 1000,
-        share=min(took / spent, 1.0),
-        said=step_words(step.step, step.result or {}),
-        error=step.error,
-    )
 
 
 def _evidence(results: dict[str, dict[str, Any]], cycle: Cycle) -> Evidence:
@@ -123,6 +113,7 @@ def _evidence(results: dict[str, dict[str, Any]], cycle: Cycle) -> Evidence:
     return Evidence(
         alerts=(situation.get("alerts") or []) if isinstance(situation, dict) else [],
         probe=results.get("probe", {}).get("worth"),
+        weighed=results.get("probe", {}).get("weighed"),
         metric=tested.get("metric"),
         rows=tested.get("rows"),
         metrics=tested.get("metrics") or {},

@@ -396,6 +396,14 @@ class CycleStore:
             )
 
 
+def numbered(found: Sequence[Cycle], number: int, loop: str) -> Cycle:
+    """The cycle of that number; NotFound where it is not among those ``found``."""
+    for cycle in found:
+        if cycle.number == number:
+            return cycle
+    raise NotFound(f"cycle: got {number}, which {loop} does not have.", path="cycle", got=number)
+
+
 def _check_endpoint(conn: sa.Connection, declaration: Declaration) -> None:
     """Two loops behind one endpoint would take its traffic from each other."""
     others = sa.select(loops.c.name, loops.c.declaration).where(loops.c.name != declaration.name)

@@ -16,13 +16,14 @@ from everloop.errors import Conflict, NotFound, Unavailable, invalid
 from everloop.loop.alerts import LoopAlerts
 from everloop.loop.causes import why
 from everloop.loop.checking import check_words
-from everloop.loop.cycles import Cycle, Step
+from everloop.loop.cycles import Cycle, Step, numbered
 from everloop.loop.declaration import Declaration, load_file
 from everloop.loop.evaluating import expectations_of
 from everloop.loop.executors.subprocess import SubprocessExecutor
 from everloop.loop.following import Progress, follow
 from everloop.loop.lock import is_free
 from everloop.loop.project import Project
+from everloop.loop.replaying import Replayed, replay
 from everloop.loop.reports import report_file
 from everloop.loop.running import needs_worker
 from everloop.loop.status import LoopStatus, read_status
@@ -356,6 +357,15 @@ class Loop(LoopAlerts):
 
     def steps(self, cycle_id: str) -> list[Step]:
         return self.project.cycles.steps(cycle_id)
+
+    def replay(self, number: int) -> Replayed:
+        """A cycle's decisions again, from what was recorded, and what of them differs.
+
+        Raises :class:`~everloop.errors.NotFound` for a number that there is not, and
+        :class:`~everloop.errors.Conflict` for a cycle that decided nothing from evidence.
+        """
+        cycle = numbered(self.history(before=number + 1, limit=1), number, self.name)
+        return replay(cycle, self.steps(cycle.id))
 
     def version(self, number: int | None = None) -> ModelVersion:
         """A registered version: the one asked for, else the champion."""

@@ -21,9 +21,10 @@ from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.explain.importance import Importance
 from everloop.evaluate.fairness.mitigation import Mitigated
-from everloop.loop.cycles import Cycle, Step
+from everloop.loop.cycles import Cycle, Step, numbered
 from everloop.loop.following import Progress, follow
 from everloop.loop.remote_alerts import RemoteAlerts, send_labels
+from everloop.loop.replaying import Replayed
 from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
 from everloop.monitor.cause.found import Cause
@@ -330,6 +331,10 @@ class RemoteLoop(RemoteAlerts):
 
     def steps(self, cycle_id: str) -> list[Step]:
         return self._with_steps(cycle_id)[1]
+
+    def replay(self, number: int) -> Replayed:
+        cycle = numbered(self.history(before=number + 1, limit=1), number, self.name)
+        return self.server.call("GET", f"/cycles/{cycle.id}/replay", Replayed)
 
     def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
         """The server knows who calls by the token; ``by`` is kept in the comment."""

@@ -65,7 +65,8 @@ def cycle(call: Call) -> Response:
 
 
 def cycle_json(call: Call) -> CyclePage:
-    return read_cycle(call.project, call.path["cycle"])
+    again = call.query.get("replay", "") not in ("", "0")
+    return read_cycle(call.project, call.path["cycle"], again)
 
 
 def endpoint(call: Call) -> Response:

@@ -32,6 +32,7 @@ from everloop.loop.batches.records import Batch
 from everloop.loop.cycles import Cycle
 from everloop.loop.direct import Promoted
 from everloop.loop.kserve import Taken
+from everloop.loop.replaying import Replayed
 from everloop.loop.watching import Looked
 from everloop.monitor.alerting.desk import AlertDetail, ChannelTested
 from everloop.monitor.alerting.silences import Silence
@@ -114,8 +115,9 @@ PAGES = (
     Route("GET", "/", pages.overview, "read", "The console's first page", media=HTML),
     Route("GET", "/index.json", pages.overview_json, "read", "The same as JSON", answer=Overview),
     Route("GET", "/cycles/{cycle}.json", pages.cycle_json, "read", "A cycle's page as JSON",
-          answer=CyclePage),
-    Route("GET", "/cycles/{cycle}", pages.cycle, "read", "A cycle's page", media=HTML),
+          answer=CyclePage, query=("replay",)),
+    Route("GET", "/cycles/{cycle}", pages.cycle, "read",
+          "A cycle's page; replay=1 makes its decisions again", media=HTML, query=("replay",)),
     Route("POST", "/cycles/{cycle}", pages.decide, "write",
           "A button of a cycle that waits: a form with do and comment; leads to its page again",
           body=bytes, raw=True, status=303, media=HTML),
@@ -237,6 +239,9 @@ LOOPS = (
           answer=Page, query=("loop", *KEYSET)),
     Route("GET", V1 + "/cycles/{cycle}", cycles.get, "read", "A cycle with its steps",
           answer=cycles.CycleWithSteps),
+    Route("GET", V1 + "/cycles/{cycle}/replay", cycles.replay, "read",
+          "A cycle's decisions again, from its recorded evidence, and what differs",
+          answer=Replayed),
     Route("GET", V1 + "/cycles/{cycle}/report", reports.of_cycle, "read",
           "The report that a cycle made, whatever its verdict", answer=Report, query=("as",)),
     Route("POST", V1 + "/cycles/{cycle}/approve", cycles.approve, "write",

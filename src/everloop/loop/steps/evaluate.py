@@ -15,7 +15,6 @@ from everloop.evaluate.answers import Answers
 from everloop.evaluate.compare import compare
 from everloop.evaluate.costs import costs_of, metric_of
 from everloop.evaluate.gates import (
-    Blessing,
     Evidence,
     bless,
     check_gates,
@@ -29,11 +28,12 @@ from everloop.loop.answers import PackagedModel
 from everloop.loop.playing import judged_answers, ranked_together, truth
 from everloop.loop.reporting import reported
 from everloop.loop.served import served_latency_ms
-from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._blessing import write_blessing
 from everloop.loop.steps._challenger import challenger, test_rows
 from everloop.loop.steps._reference import keep_answers
 from everloop.loop.steps._unlabelled import WITHOUT_LABELS, unlabelled_notes
+from everloop.loop.steps._verdict import blessed
 from everloop.registry.models import ModelVersion
 
 THREADS = 2  # NumPy sorts and multiplies without holding the interpreter
@@ -91,12 +91,10 @@ def judge(
         result["comparison"] = msgspec.to_builtins(
             compare(known.bound(metric), known.y, known.challenger, known.champion, known.seed)
         )
-    # To train is to register: only `run` and `update` ask whether the version is worth it.
-    asked = [r for r in results if context.cycle.cause["kind"] != "train" or not r.compares]
-    blessing = bless(asked)
+    blessing, end = blessed(results, context.cycle.cause["kind"])
     result["blessing"] = write_blessing(context, bless(results), champion)
     result["asks"] = [r.detail for r in blessing.asks]
-    return Outcome(result, _end(blessing))
+    return Outcome(result, end)
 
 
 def _judged_by(metric: Metric, evidence: Evidence) -> dict[str, Any]:
@@ -191,12 +189,3 @@ def _metrics(schema: Schema, evidence: Evidence, spec: EvaluateSpec) -> dict[str
     with ThreadPoolExecutor(THREADS) as pool:
         found = zip(wanted, pool.map(value, wanted.values()), strict=True)
         return {n: msgspec.to_builtins(v) for n, v in found if np.isfinite(v.value)}
-
-
-def _end(blessing: Blessing) -> End | None:
-    """What is not proven is not promoted, unless the loop file says otherwise."""
-    if not blessing.refused:
-        return None
-    compares = all(r.compares for r in blessing.refused)
-    reason = "; ".join(r.detail for r in blessing.refused)
-    return End("not_worth_it" if compares else "rejected", reason)

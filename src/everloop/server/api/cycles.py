@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
+from everloop.loop import replaying
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.loop import loop_of
+from everloop.loop.replaying import Replayed
+from everloop.loop.timeline import Span, timeline
 from everloop.server.call import Call, Comment, Page, page
+from everloop.store.clock import now_ms
 
 
 class CycleWithSteps(msgspec.Struct, frozen=True):
-    """A cycle and what each step did."""
+    """A cycle, what each step did, and when."""
 
     cycle: Cycle
     steps: list[Step]
+    timeline: list[Span]
 
 
 class WordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,7 +35,13 @@ def listing(call: Call) -> Page:
 
 def get(call: Call) -> CycleWithSteps:
     cycle = call.project.cycles.get(call.path["cycle"])
-    return CycleWithSteps(cycle, call.project.cycles.steps(cycle.id))
+    steps = call.project.cycles.steps(cycle.id)
+    return CycleWithSteps(cycle, steps, timeline(cycle, steps, now_ms()))
+
+
+def replay(call: Call) -> Replayed:
+    cycle = call.project.cycles.get(call.path["cycle"])
+    return replaying.replay(cycle, call.project.cycles.steps(cycle.id))
 
 
 def approve(call: Call) -> Cycle:
