@@ -156,9 +156,9 @@ def test_a_cycles_page_has_the_evidence(project: Project, cycles: list[Cycle]) -
 
 
 def test_steps_that_were_never_reached(project: Project, cycles: list[Cycle]) -> None:
-    rejected = {s.step: s.state for s in read_cycle(project, cycles[1].id).steps}
+    rejected = {s.span.step: s.span.state for s in read_cycle(project, cycles[1].id).steps}
     assert rejected["evaluate"] == "done" and rejected["promote"] == "not_reached"
-    waiting = {s.step: s.state for s in read_cycle(project, cycles[4].id).steps}
+    waiting = {s.span.step: s.span.state for s in read_cycle(project, cycles[4].id).steps}
     assert waiting["approve"] == "waiting" and waiting["promote"] == "planned"
     html = render("cycle.html", page=read_cycle(project, cycles[4].id))
     assert "everloop update --approve 5" in html
