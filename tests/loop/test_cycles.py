@@ -138,38 +138,6 @@ def test_a_step_that_is_done_is_never_begun_again(store: CycleStore) -> None:
     assert store.steps(cycle) == [done]
 
 
-def test_a_word_is_asked_for_once_and_the_first_one_stands(
-    store: CycleStore, events: EventLog
-) -> None:
-    cycle = begin(store).id
-    store.begin_step(cycle, "approve", 0)
-    with pytest.raises(Conflict, match="decided already"):
-        store.decide(cycle, approved=True, by="ann", comment="")  # it does not wait yet
-    store.suspend(cycle, "approve")
-    assert store.get(cycle).state == "waiting"
-    said = store.decide(cycle, approved=True, by="ann", comment="fine")
-    assert said.state == "running"
-    with pytest.raises(Conflict, match="decided already"):
-        store.decide(cycle, approved=False, by="bob", comment="")
-    # A workflow that was slow to suspend does not ask for the word again.
-    store.suspend(cycle, "approve")
-    assert store.get(cycle).state == "running"
-    step = store.step(cycle, "approve")
-    assert step is not None
-    assert step.result == {"approved": True, "by": "ann", "comment": "fine", "end": None}
-    assert kinds(events).count("cycle.decided") == 1
-
-
-def test_a_no_carries_its_verdict(store: CycleStore) -> None:
-    cycle = begin(store).id
-    store.begin_step(cycle, "approve", 0)
-    store.suspend(cycle, "approve")
-    store.decide(cycle, approved=False, by="bob", comment="Too soon.")
-    step = store.step(cycle, "approve")
-    assert step is not None and step.result is not None
-    assert step.result["end"] == {"verdict": "declined", "reason": "Declined by bob. Too soon."}
-
-
 def test_a_cycle_is_plain_json(store: CycleStore) -> None:
     cycle = begin(store)
     assert msgspec.json.decode(msgspec.json.encode(cycle), type=Cycle) == cycle

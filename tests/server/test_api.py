@@ -79,7 +79,8 @@ def test_an_update_reads_files_of_the_project_only(client: Client, source: str) 
 def test_an_update_with_new_rows_begins_a_cycle(client: Client, project: Project) -> None:
     answer = client.post(f"{V1}/loops/flights/update", json={"source": "data.csv"})
     assert answer.status_code == 202
-    assert answer.json()["cause"] == {"kind": "data", "source": str(project.dir / "data.csv")}
+    source = str(project.dir / "data.csv")
+    assert answer.json()["cause"] == {"kind": "data", "source": source, "by": "http:local"}
 
 
 def test_a_person_decides_a_waiting_cycle(client: Client, project: Project) -> None:

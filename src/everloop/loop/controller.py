@@ -62,6 +62,7 @@ class Controller:
         while not self._stop.wait(TICK_SECONDS):
             tick += 1
             try:
+                self.project.decisions.settle()
                 self.engine.pick_up()
                 if self.automatic and tick % LOOK_EVERY == 0:
                     self._look()

@@ -253,31 +253,6 @@ class CycleStore:
                 .values(state="waiting")
             )
 
-    def decide(self, cycle: str, *, approved: bool, by: str, comment: str) -> Cycle:
-        """Record a person's word on a waiting cycle; the first word stands."""
-        now, said = now_ms(), {"approved": approved, "by": by, "comment": comment}
-        end = (
-            None if approved else {"verdict": "declined", "reason": f"Declined by {by}. {comment}"}
-        )
-        with self._events.transaction() as conn:
-            changed = conn.execute(
-                cycles.update()
-                .where(cycles.c.id == cycle, cycles.c.state == "waiting")
-                .values(state="running")
-            ).rowcount
-            if changed:
-                conn.execute(
-                    cycle_steps.update()
-                    .where(cycle_steps.c.cycle == cycle, cycle_steps.c.step == "approve")
-                    .values(state="done", finished=now, result=_encode({**said, "end": end}))
-                )
-                self._events.append(
-                    conn, actor=by, kind="cycle.decided", subject=f"cycle/{cycle}", payload=said
-                )
-        if not changed:
-            raise Conflict("cycle: somebody has decided already.", code="already_decided")
-        return self.get(cycle)
-
     def finish(
         self,
         cycle: str,

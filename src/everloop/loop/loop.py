@@ -17,6 +17,7 @@ from everloop.loop.alerts import LoopAlerts
 from everloop.loop.causes import why
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step, numbered
+from everloop.loop.deciding import LoopDecisions, person_here
 from everloop.loop.declaration import Declaration, load_file
 from everloop.loop.evaluating import expectations_of
 from everloop.loop.executors.subprocess import SubprocessExecutor
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.1
 
 
-class Loop(LoopAlerts):
+class Loop(LoopAlerts, LoopDecisions):
     """One declared loop of a project.
 
     Every method that changes something makes a cycle and returns it; with ``wait=False`` the
@@ -272,13 +273,6 @@ class Loop(LoopAlerts):
         """
         return why(self.project, self.declaration, alert, again=again)
 
-    def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
-        """A person's word on a cycle that waits for it."""
-        cycle = self.project.cycles.get(cycle_id)
-        if cycle.loop != self.name or cycle.state != "waiting":
-            raise Conflict(f"cycle {cycle.number} of {cycle.loop}: does not wait for approval.")
-        return self.project.cycles.decide(cycle.id, approved=approved, by=by, comment=comment)
-
     def explain(
         self, rows: pl.DataFrame | list[dict[str, Any]], version: int | None = None
     ) -> list[Explanation]:
@@ -391,6 +385,8 @@ class Loop(LoopAlerts):
         actor: str,
     ) -> Cycle:
         check_words(self.declaration)
+        if "approve" in PLANS[kind]:  # where another person may have to agree
+            cause = {"by": person_here(self.project) if actor == "person" else actor, **cause}
         cycle = self.project.cycles.create(self.name, cause=cause, plan=PLANS[kind], actor=actor)
         if not wait:
             return cycle

@@ -24,6 +24,7 @@ from everloop.deploy.serving.standing import (
 from everloop.deploy.state import Bounds, LogRules
 from everloop.durations import milliseconds
 from everloop.errors import InvalidInput
+from everloop.loop.approving import DecisionStore
 from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.hiding import rules_of
@@ -49,6 +50,7 @@ from everloop.settings import Settings, load_settings, state_dir
 from everloop.store.blobs import Blobs, blobs_url
 from everloop.store.database import Database, database_url
 from everloop.store.events import EventLog
+from everloop.store.people import PeopleStore
 from everloop.tracking.artifacts.store import ArtifactStore
 from everloop.tracking.deletion.collect import RETENTION, collect
 from everloop.tracking.deletion.collection import Collected, Progress
@@ -88,6 +90,8 @@ class Project:
         self.artifacts = ArtifactStore(self.db, self.blobs)
         self.moves = MoveStore(self.db, self.events)
         self.cycles = CycleStore(self.db, self.events)
+        self.people = PeopleStore(self.db, self.events)
+        self.decisions = DecisionStore(self.db, self.events, self.people)
         self.pauses = PauseStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")
         self.importer = Importer(self.db, self.blobs)

@@ -61,7 +61,7 @@ def create_app(
     app = BodyLimit(
         app, int(max_body_mb * 1_000_000), artifact_limit=int(max_artifact_mb * 1_000_000)
     )
-    app = Tokens(app, token, local)
+    app = Tokens(app, token, local, project.people.holder)
     app = Origins(app)
     app = Hosts(app, host)
     forms: dict[str, Form] = dict.fromkeys(mlflow.PREFIXES, mlflow.wire_form)

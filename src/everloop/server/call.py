@@ -51,6 +51,7 @@ class Call:
     body: Any
     actor: str
     request: Request
+    permissions: frozenset[str] = frozenset()
 
     @property
     def project(self) -> Project:

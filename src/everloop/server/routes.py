@@ -28,8 +28,10 @@ from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.evaluate.report._base import Report
+from everloop.loop.approving import Decision
 from everloop.loop.batches.records import Batch
 from everloop.loop.cycles import Cycle
+from everloop.loop.deciding import Audited
 from everloop.loop.direct import Promoted
 from everloop.loop.kserve import Taken
 from everloop.loop.replaying import Replayed
@@ -62,6 +64,7 @@ from everloop.server.api import (
     loops,
     models,
     moves,
+    people,
     planes,
     predictions,
     records,
@@ -75,7 +78,7 @@ from everloop.server.api import (
 from everloop.server.call import Call, Page
 from everloop.server.openapi import document
 from everloop.server.routing import Route
-from everloop.store.events import Audit
+from everloop.store.people import PersonWithToken
 from everloop.tracking.artifacts.store import Entry
 from everloop.tracking.deletion.collection import Collected
 from everloop.tracking.moving.queue import Move
@@ -92,7 +95,7 @@ OBJECT = dict[str, Any]
 V1 = "/api/v1"
 RUN, EXPERIMENT = V1 + "/runs/{run}", V1 + "/experiments/{experiment}"
 LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/endpoints/{endpoint}"
-ROLLOUT = V1 + "/rollouts/{rollout}"
+ROLLOUT, CYCLE = V1 + "/rollouts/{rollout}", V1 + "/cycles/{cycle}"
 IMPORT, EXPORT = V1 + "/imports/{move}", V1 + "/exports/{move}"
 PREDICTION = V1 + "/predictions/{prediction}"
 PLANE = V1 + "/data-plane"
@@ -244,10 +247,16 @@ LOOPS = (
           answer=Replayed),
     Route("GET", V1 + "/cycles/{cycle}/report", reports.of_cycle, "read",
           "The report that a cycle made, whatever its verdict", answer=Report, query=("as",)),
-    Route("POST", V1 + "/cycles/{cycle}/approve", cycles.approve, "write",
-          "Let a waiting cycle go on", body=cycles.WordBody, answer=Cycle),
-    Route("POST", V1 + "/cycles/{cycle}/reject", cycles.reject, "write",
-          "End a waiting cycle", body=cycles.WordBody, answer=Cycle),
+    Route("POST", CYCLE + "/approve", cycles.approve, "decide",
+          "Say yes on a cycle that waits; with the last yes needed it goes on",
+          body=cycles.WordBody, answer=Cycle),
+    Route("POST", CYCLE + "/reject", cycles.reject, "decide", "Say no: a waiting cycle ends",
+          body=cycles.WordBody, answer=Cycle),
+    Route("POST", CYCLE + "/comment", cycles.comment, "decide", "Remark on a cycle",
+          body=cycles.CommentBody, answer=Decision),
+    Route("GET", CYCLE + "/words", cycles.words, "read",
+          "What people were asked about a cycle and said, with the signed record",
+          answer=Decision),
 )
 REGISTRY = (
     Route("GET", V1 + "/models", models.listing, "read", "Models by name", answer=Page,
@@ -361,8 +370,20 @@ RECORDS = (
           "What the columns of a dataset version hold", answer=OBJECT, slow=True),
     Route("GET", V1 + "/events", records.events, "read", "The event log", answer=Page,
           query=("after", "subject", "limit")),
-    Route("GET", V1 + "/audit/verify", records.verify, "admin", "Find any change of the log",
-          answer=Audit, query=("anchor",), slow=True),
+    Route("GET", V1 + "/audit/verify", records.verify, "admin",
+          "Find any change of the log, or of the record of a decision",
+          answer=Audited, query=("anchor",), slow=True),
+)
+PEOPLE = (
+    Route("GET", V1 + "/me", people.me, "read", "Who calls, and what it may do",
+          answer=people.Me),
+    Route("GET", V1 + "/people", people.listing, "admin", "People with tokens of their own",
+          answer=Page),
+    Route("POST", V1 + "/people", people.add, "admin",
+          "Add a person; only this answer holds the token", body=people.PersonBody,
+          answer=PersonWithToken, status=201),
+    Route("DELETE", V1 + "/people/{person}", people.remove, "admin",
+          "Take a person's token away", answer=people.Removed),
 )
 ARTIFACTS = (
     Route("GET", RUN + "/artifacts", artifacts.listing, "read", "What lies in a run's folder",
@@ -498,6 +519,7 @@ ROUTES = (
     *REGISTRY,
     *TRACKING,
     *RECORDS,
+    *PEOPLE,
     *ARTIFACTS,
     *MOVES,
     *SERVING,

@@ -25,7 +25,7 @@ from everloop.server.call import Answer, Call, Context
 from everloop.server.middleware._base import PRINCIPAL, ROUTE
 from everloop.server.middleware.tokens import Principal, unauthenticated
 
-Permission = Literal["public", "read", "write", "admin"]
+Permission = Literal["public", "read", "decide", "write", "admin"]
 Handler = Callable[[Call], Any] | Callable[[Call], Awaitable[Any]]
 DEPTH = 3  # first names of a path that patterns are found by
 THREADS = 8  # requests that read or write the stores at a time
@@ -207,6 +207,7 @@ class Endpoint:
             query=request.query_params,
             body=None if self.decode is None else self.decode(await request.body()),
             actor=principal.way + principal.name,
+            permissions=principal.permissions,
             request=request,
         )
         answer = await self._handle(call)

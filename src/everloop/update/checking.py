@@ -7,6 +7,7 @@ import math
 from everloop.durations import milliseconds
 from everloop.errors import InvalidInput, invalid, nearest
 from everloop.extensions import update_methods
+from everloop.update.approval import check_approvals
 from everloop.update.budget import Limit, parse_limit
 from everloop.update.quiet import DAYS, check_quiet
 from everloop.update.spec import UpdateSpec, ValueSpec
@@ -36,6 +37,7 @@ def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
     if spec.value is not None:
         _check_value(spec.value)
     check_quiet(spec.quiet, spec.timezone)
+    check_approvals(spec)
     limits = [parse_limit(text) for text in spec.budget]
     if set(DAYS) <= set(spec.quiet):
         raise _contradiction("quiet", list(spec.quiet), "an hour in which an update may begin")

@@ -30,6 +30,9 @@ class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     when: tuple[str, ...] = ("drift", "performance")  # what asks for an update
     method: str = "auto"  # how the new model is made: a method's name; auto lets a probe choose
     approval: Literal["auto", "human"] = "auto"  # human: a person decides before it serves
+    approvals: int | dict[str, int] | None = None  # people who must agree, or how many of each role
+    timeout: str = ""  # how long a cycle waits for them, as "3d"; empty: for ever
+    on_timeout: Literal["decline", "approve", "remind"] = "decline"  # what then happens
     cooldown: str = "0s"  # after a cycle, alerts start none for this long (event time)
     min_gain: float = 0.005  # share of the champion's score that an update must bring
     budget: tuple[str, ...] = ()  # what updates may use: "3 cycles per 7d", "2h of compute per 7d"

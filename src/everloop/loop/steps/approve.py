@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from everloop.loop.steps._base import Outcome, StepContext
+from everloop.update.approval import rule_of
 
 
 class Approve:
@@ -11,16 +12,19 @@ class Approve:
     It waits too when a gate was not met and the loop file says to ask.
 
     The decision itself is recorded as this step's result by
-    :meth:`everloop.loop.loop.Loop.decide`, so a waiting cycle holds no thread and no process.
+    :class:`everloop.loop.approving.DecisionStore`, so a waiting cycle holds no thread and no
+    process.
     """
 
     name = "approve"
     where = "controller"
 
     def run(self, context: StepContext) -> Outcome:
-        asks = context.results.get("evaluate", {}).get("asks")
-        if context.declaration.update.approval == "auto" and not asks:
+        asks = context.results.get("evaluate", {}).get("asks") or []
+        spec = context.declaration.update
+        if spec.approval == "auto" and not asks:
             return Outcome({"approved": True, "by": "auto"})
+        context.project.decisions.ask(context.cycle.id, rule_of(spec, context.cycle.cause, asks))
         return Outcome({}, wait=True)
 
 

@@ -60,7 +60,10 @@ class Promote:
             "applied": applied,
             "at": now_ms(),
         }
-        return Outcome(result, End("promoted", _reason(context, version.version, replaced)))
+        reason = _reason(context, version.version, replaced)
+        if note := context.results.get("approve", {}).get("note"):
+            reason += f" {note}"  # nobody answered
+        return Outcome(result, End("promoted", reason))
 
 
 STEP = Promote()

@@ -1,10 +1,11 @@
-"""Cycles: their steps and evidence, and a person's word on one that waits for it."""
+"""Cycles: their steps and evidence, and what people say on them."""
 
 from __future__ import annotations
 
 import msgspec
 
 from everloop.loop import replaying
+from everloop.loop.approving import Decision
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.loop import loop_of
 from everloop.loop.replaying import Replayed
@@ -44,6 +45,12 @@ def replay(call: Call) -> Replayed:
     return replaying.replay(cycle, call.project.cycles.steps(cycle.id))
 
 
+class CommentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A remark, as plain text."""
+
+    comment: Comment
+
+
 def approve(call: Call) -> Cycle:
     return _decide(call, approved=True)
 
@@ -56,3 +63,14 @@ def _decide(call: Call, *, approved: bool) -> Cycle:
     cycle = call.project.cycles.get(call.path["cycle"])
     loop = loop_of(call.project, cycle.loop)
     return loop.decide(cycle.id, approved=approved, by=call.actor, comment=call.body.comment)
+
+
+def comment(call: Call) -> Decision:
+    found = call.project.cycles.get(call.path["cycle"])
+    loop = loop_of(call.project, found.loop)
+    return loop.comment(found.id, call.body.comment, by=call.actor)
+
+
+def words(call: Call) -> Decision:
+    found = call.project.cycles.get(call.path["cycle"])
+    return loop_of(call.project, found.loop).words(found.id)

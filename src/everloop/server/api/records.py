@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from everloop.data.versions import DatasetVersion
+from everloop.loop.deciding import Audited, audited
 from everloop.monitor.summaries.table import TableProfile
 from everloop.server.call import Call, Page, page
-from everloop.store.events import Audit
 
 
 def datasets(call: Call) -> Page:
@@ -38,5 +38,5 @@ def events(call: Call) -> Page:
     return page(call.project.events.page(after, limit, subject), limit, "seq")
 
 
-def verify(call: Call) -> Audit:
-    return call.project.events.verify(call.query.get("anchor"))
+def verify(call: Call) -> Audited:
+    return audited(call.project, call.query.get("anchor"))

@@ -1,18 +1,27 @@
-"""Who calls: the holder of the token, or anybody while no token is set."""
+"""Who calls: a person by a token of its own, the holder of the server's, or anybody without one."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
+from collections.abc import Callable
 
+import anyio.to_thread
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from everloop.errors import Forbidden
 from everloop.server.middleware._base import PRINCIPAL, header
+from everloop.store.people import Person
 
-ALL = frozenset({"public", "read", "write", "admin"})
+ALL = frozenset({"public", "read", "decide", "write", "admin"})
+# What each value of a person's ``may`` comes to; every person may say yes or no on a cycle.
+MAY = {
+    "read": ALL - {"write", "admin"},
+    "write": ALL - {"admin"},
+    "admin": ALL,
+}
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -32,26 +41,38 @@ class Tokens:
     """Puts a :class:`Principal` into the scope; whether it suffices is the route's to say.
 
     The token comes as ``Authorization: Bearer TOKEN``, or as the password of ``Basic`` (what a
-    browser asks for, and what MLflow's clients send). ``local`` is everybody where there is none.
+    browser asks for, and what MLflow's clients send). ``person`` tells whose token one is that is
+    not the server's. ``local`` is everybody where the server has none.
     """
 
-    def __init__(self, app: ASGIApp, token: str, local: Principal = LOCAL) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str,
+        local: Principal = LOCAL,
+        person: Callable[[str], Person | None] = lambda token: None,
+    ) -> None:
         self.app = app
         self.local = local
         self.token = token.encode()
+        self.person = person
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope[PRINCIPAL] = self._principal(header(scope, b"authorization"))
+            scope[PRINCIPAL] = await self._principal(header(scope, b"authorization"))
         await self.app(scope, receive, send)
 
-    def _principal(self, authorization: str | None) -> Principal:
+    async def _principal(self, authorization: str | None) -> Principal:
+        if authorization is None:
+            return NOBODY if self.token else self.local
+        shown = _shown(authorization)
+        if self.token and hmac.compare_digest(shown, self.token):
+            return HOLDER
+        person = await anyio.to_thread.run_sync(self.person, shown.decode("latin-1"))
+        if person is not None:
+            return Principal(person.name, MAY[person.may])
         if not self.token:
             return self.local
-        if authorization is None:
-            return NOBODY
-        if hmac.compare_digest(_shown(authorization), self.token):
-            return HOLDER
         raise unauthenticated("The token in the Authorization header is not the right one.")
 
 
@@ -62,7 +83,7 @@ def unauthenticated(message: str) -> Forbidden:
         code="unauthenticated",
         path="Authorization",
         expected="Bearer TOKEN",
-        fix="Send the header Authorization: Bearer TOKEN, with the server's token.",
+        fix="Send the header Authorization: Bearer TOKEN, with the server's token or your own.",
     )
 
 

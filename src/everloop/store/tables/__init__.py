@@ -4,7 +4,14 @@ from everloop.store.tables._base import metadata
 from everloop.store.tables.data import datasets
 from everloop.store.tables.deploy import endpoints, rollouts
 from everloop.store.tables.events import event_head, events
-from everloop.store.tables.loop import cycle_steps, cycles, loop_pauses, loops
+from everloop.store.tables.loop import (
+    cycle_steps,
+    cycle_words,
+    cycles,
+    decisions,
+    loop_pauses,
+    loops,
+)
 from everloop.store.tables.monitor import (
     alert_deliveries,
     alert_incidents,
@@ -19,6 +26,7 @@ from everloop.store.tables.monitor import (
     windows,
 )
 from everloop.store.tables.moving import moves
+from everloop.store.tables.people import people
 from everloop.store.tables.registry import (
     model_aliases,
     model_tags,
@@ -58,8 +66,10 @@ __all__ = [
     "artifact_uploads",
     "artifacts",
     "cycle_steps",
+    "cycle_words",
     "cycles",
     "datasets",
+    "decisions",
     "endpoints",
     "event_head",
     "events",
@@ -84,6 +94,7 @@ __all__ = [
     "model_versions",
     "models",
     "moves",
+    "people",
     "rollouts",
     "run_clients",
     "run_datasets",

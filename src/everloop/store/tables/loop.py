@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from everloop.store.tables._base import Millis, json_text, metadata
+from everloop.store.tables._base import Counter, Millis, json_text, metadata
 
 loops = sa.Table(
     "loops",
@@ -60,4 +60,41 @@ cycle_steps = sa.Table(
     sa.Column("finished", Millis),
     json_text("result", nullable=True),
     sa.Column("error", sa.Text),
+)
+decisions = sa.Table(  # loop.approving
+    "decisions",
+    metadata,
+    sa.Column("cycle", sa.ForeignKey("cycles.id"), primary_key=True),
+    json_text("rule"),  # an update.approval.Rule, as it was when people were asked
+    sa.Column("asked", Millis, nullable=False),
+    sa.Column("due", Millis),  # when the time-out, or the next reminder, comes
+    sa.Column("reminders", sa.Integer, nullable=False),
+    sa.Column("ended", Millis),
+    sa.Column("outcome", sa.String(16)),  # approved, rejected, silence
+    json_text("record", nullable=True),  # the very text that was signed
+    sa.Column("signature", sa.String(255)),
+    sa.Index("ix_decisions_due", "due"),
+)
+cycle_words = sa.Table(  # loop.approving
+    "cycle_words",
+    metadata,
+    sa.Column("seq", Counter, primary_key=True, autoincrement=True),
+    sa.Column("cycle", sa.ForeignKey("cycles.id"), nullable=False),
+    sa.Column("at", Millis, nullable=False),
+    sa.Column("actor", sa.String(255), nullable=False),
+    sa.Column("person", sa.String(255), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),  # approve, reject, comment
+    json_text("roles"),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Index("ix_cycle_words_cycle", "cycle", "seq"),
+    # A yes and a no count once a person.
+    sa.Index(
+        "uq_cycle_words_once",
+        "cycle",
+        "person",
+        "kind",
+        unique=True,
+        sqlite_where=sa.text("kind <> 'comment'"),
+        postgresql_where=sa.text("kind <> 'comment'"),
+    ),
 )
