@@ -26,7 +26,7 @@ from everloop.server.routing import Route
 
 def test_every_route_names_its_permission_and_says_what_it_does() -> None:
     for route in ROUTES:
-        assert route.permission in ("public", "read", "write", "admin"), route.path
+        assert route.permission in ("public", "read", "decide", "write", "admin"), route.path
         assert route.summary and not route.summary.endswith("."), route.path
     assert len({(r.method, r.path) for r in ROUTES}) == len(ROUTES)
 
@@ -37,7 +37,7 @@ def test_what_changes_something_is_never_open_to_readers() -> None:
     harmless |= {version + "/explain", version + "/counterfactual"}  # their rows need a body
     for route in ROUTES:
         if route.method != "GET" and route.path not in harmless:
-            assert route.permission in ("write", "admin"), route.path
+            assert route.permission in ("decide", "write", "admin"), route.path
 
 
 def test_a_route_without_a_permission_is_denied(connect: Connect) -> None:

@@ -22,7 +22,7 @@ from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.store.tables import people
 
-May = Literal["read", "write", "admin"]
+May = Literal["read", "decide", "write", "admin"]  # each may what those before it may
 RESERVED = ("auto", "cli", "controller", "local", "nobody", "token")  # actors that are no person
 MOST_ROLES = 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -53,7 +53,7 @@ class PeopleStore:
         self._events = events
 
     def add(
-        self, name: str, *, roles: Sequence[str] = (), may: str = "read", actor: str
+        self, name: str, *, roles: Sequence[str] = (), may: str = "decide", actor: str
     ) -> PersonWithToken:
         """Add a person and make the token.
 

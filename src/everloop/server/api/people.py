@@ -11,11 +11,11 @@ from everloop.update.approval import person_of
 
 
 class PersonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name, the roles that its yes stands for, and what it may do beside saying it."""
+    """A name, the roles that its yes stands for, and what it may do."""
 
     name: str
     roles: list[str] = []
-    may: May = "read"
+    may: May = "decide"
 
 
 class Me(msgspec.Struct, frozen=True):

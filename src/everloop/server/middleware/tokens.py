@@ -16,9 +16,10 @@ from everloop.server.middleware._base import PRINCIPAL, header
 from everloop.store.people import Person
 
 ALL = frozenset({"public", "read", "decide", "write", "admin"})
-# What each value of a person's ``may`` comes to; every person may say yes or no on a cycle.
+# What each value of a person's ``may`` comes to.
 MAY = {
-    "read": ALL - {"write", "admin"},
+    "read": frozenset({"public", "read"}),
+    "decide": frozenset({"public", "read", "decide"}),
     "write": ALL - {"admin"},
     "admin": ALL,
 }

@@ -12,7 +12,7 @@ people = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("token_sha256", sa.String(64), nullable=False, unique=True),
     json_text("roles"),
-    sa.Column("may", sa.String(8), nullable=False),  # read, write, admin
+    sa.Column("may", sa.String(8), nullable=False),  # read, decide, write, admin
     sa.Column("created", Millis, nullable=False),
     sa.Column("actor", sa.String(255), nullable=False),
 )
