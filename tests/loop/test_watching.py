@@ -233,6 +233,30 @@ def test_a_broken_window_is_refused_once(project: Project, traffic: Traffic) -> 
     assert project.cycles.unfinished() == []
     considered, _ = last_considered(project, DECLARED)
     assert considered is not None and considered.at < T0  # a refusal considers no update
+    _is_told_and_released(project, looked.cycle)
+
+
+def _is_told_and_released(project: Project, refused: Cycle) -> None:
+    """Channels hear the verdict, once, with the command that releases; and it does."""
+    rule = {"verdicts": ["refused"], "channels": ["log"]}
+    monitor = {"alerts": [rule], "channels": {"log": {"kind": "file", "path": "told.jsonl"}}}
+    project.cycles.save_loop(declaration(monitor=monitor), actor="t")
+    for _ in range(2):
+        act(project)
+    assert project.alerts.courier().deliver_due() == 1
+    (told,) = [msgspec.json.decode(line) for line in (project.dir / "told.jsonl").open()]
+    assert told["title"].startswith("[refused] flow, cycle 2: Refused: the window from")
+    assert (told["severity"], told["ended"]["act"]) == (
+        "critical",
+        "everloop window 2013-01-02 --release --loop flow",
+    )
+    assert [item["feature"] for item in told["items"]] == ["z"]
+    asked = ["2013-01-02", "--release", "--comment", "new unit", "--dir", str(project.dir)]
+    shown = CliRunner().invoke(command_of("window"), asked)
+    assert shown.exit_code == 0 and "is released" in shown.output, shown.output
+    assert not project.windows.get("flow", refused.cause["window"]).quarantined
+    again = CliRunner().invoke(command_of("window"), asked)
+    assert "is not in quarantine" in str(again.exception)
 
 
 def test_many_lookers_refuse_a_window_once(project: Project, traffic: Traffic) -> None:

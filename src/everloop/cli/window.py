@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,17 @@ MOST = 10  # features whose drift is shown
 
 @click.command("window")
 @click.argument("start", required=False)
+@click.option("--release", is_flag=True, help="Take it out of quarantine: its rows are sound.")
+@click.option("--comment", default="", help="Why; kept in the event log.")
 @project_options
-def command(start: str | None, folder: Path, loop_name: str | None, as_json: bool) -> None:
+def command(
+    start: str | None,
+    release: bool,
+    comment: str,
+    folder: Path,
+    loop_name: str | None,
+    as_json: bool,
+) -> None:
     """Show one window: every metric as expected and as it was, groups, worst segments, and drift.
 
     START is the day (2018-03-01) or the moment (2018-03-01T06:00) at which it begins, in UTC; the
@@ -31,19 +41,28 @@ def command(start: str | None, folder: Path, loop_name: str | None, as_json: boo
     with opened(folder, loop_name) as (loop, _):
         windows = loop.windows(NEWEST)
         window = _chosen(windows, None if start is None else _moment(start))
+        if release:
+            window = loop.release(window.start, by=getpass.getuser(), comment=comment)
         if as_json:
             print_json(window)
-            return
-        heading(f"{loop.name}: {window.rows:,} rows from {shown(window.start)}")
-        performance = window.performance or {}
-        _metrics(performance)
-        _powered(performance)
-        _gates(performance)
-        _segments(performance)
-        _labels(window)
-        _doubts(performance)
-        _drift(window)
-        next_step("everloop monitor", "shows the windows beside each other")
+        elif release:
+            say(f"The window from {shown(window.start)} is released; its rows may train.")
+            next_step("everloop update", "does what the update policy makes of it")
+        else:
+            _show(loop.name, window)
+
+
+def _show(name: str, window: Window) -> None:
+    heading(f"{name}: {window.rows:,} rows from {shown(window.start)}")
+    performance = window.performance or {}
+    _metrics(performance)
+    _powered(performance)
+    _gates(performance)
+    _segments(performance)
+    _labels(window)
+    _doubts(performance)
+    _drift(window)
+    next_step("everloop monitor", "shows the windows beside each other")
 
 
 def shown(at: int) -> str:

@@ -24,6 +24,7 @@ from everloop.monitor.feedback import Fed
 from everloop.monitor.foreign import Logged
 from everloop.monitor.health import Health
 from everloop.monitor.spec import RuleSpec
+from everloop.monitor.windows import Window
 from everloop.store.clock import now_ms
 
 
@@ -53,6 +54,10 @@ class LoopAlerts:
     def unsilence(self, id: str, *, by: str) -> Silence:
         """Take a silence back; what goes on is told again."""
         return self.project.alerts.silences.end(id, by)
+
+    def release(self, start: int, *, by: str, comment: str = "") -> Window:
+        """Take the window that starts at ``start`` (ms) out of quarantine: its rows are sound."""
+        return self.project.watch.release(self.declaration.endpoint, start, by, comment)
 
     def silences(self, limit: int = 20) -> list[Silence]:
         """Those of all endpoints, the last to end first."""

@@ -212,6 +212,15 @@ class CycleStore:
             raise NotFound(f"cycle: got {cycle!r}, which does not exist.", path="cycle", got=cycle)
         return _cycle(row)
 
+    def outcome(self, cycle: str) -> str:
+        """How a cycle ended, in words; empty while it goes on, or of one that is not there."""
+        query = sa.select(cycles.c.number, cycles.c.verdict, cycles.c.reason)
+        with self._db.read() as conn:
+            row = conn.execute(query.where(cycles.c.id == cycle)).first()
+        if row is None or row.verdict is None:
+            return ""
+        return f"cycle {row.number} {row.verdict.replace('_', ' ')}: {row.reason}"
+
     def page(
         self, loop: str | None = None, before: int | None = None, limit: int = 20
     ) -> list[Cycle]:

@@ -104,7 +104,9 @@ class Project:
         self.windows_elsewhere: Callable[[str], None] | None = None
         around = Surroundings(os.environ, folder, hosts)
         self.health = HealthStore(self.db)
-        self.alerts = AlertDesk(self.windows, self.events, self._channels, around)
+        self.alerts = AlertDesk(
+            self.windows, self.events, self._channels, around, self.cycles.outcome
+        )
 
     @classmethod
     def open(cls, folder: Path | str = ".", settings: Settings | None = None) -> Project:

@@ -18,6 +18,7 @@ from everloop.monitor.feedback import Fed
 from everloop.monitor.foreign import Logged
 from everloop.monitor.health import Health
 from everloop.monitor.spec import RuleSpec
+from everloop.monitor.windows import Window
 
 if TYPE_CHECKING:
     from everloop.loop.remote import Server
@@ -53,6 +54,12 @@ class RemoteAlerts:
     def unsilence(self, id: str, *, by: str) -> Silence:
         """The server knows who calls by the token."""
         return self.server.call("DELETE", f"/silences/{id}", Silence)
+
+    def release(self, start: int, *, by: str, comment: str = "") -> Window:
+        """The server knows who calls by the token; ``by`` is kept in the comment."""
+        body = {"comment": f"{by}: {comment}" if comment else by}
+        path = f"/endpoints/{self.endpoint}/windows/{start}/release"
+        return self.server.call("POST", path, Window, json=body)
 
     def silences(self, limit: int = 20) -> list[Silence]:
         return self.server.page("/silences", Silence, limit=limit)

@@ -18,6 +18,7 @@ from everloop.loop.losses import tell_clock, tell_damage, tell_losses, tell_unre
 from everloop.loop.project import Project
 from everloop.loop.sources import read_sources
 from everloop.loop.steps import PLANS
+from everloop.loop.telling import tell_verdicts
 from everloop.memory import give_back
 from everloop.monitor.windows import Alert
 from everloop.registry.models import ModelVersion
@@ -52,6 +53,7 @@ def look(project: Project, declaration: Declaration, actor: str | None) -> Looke
 
 
 def _look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
+    tell_verdicts(project, declaration)
     newest = project.cycles.page(declaration.name, limit=1)
     champion = project.champion(declaration.name)
     if champion is None:
@@ -166,9 +168,13 @@ def _refuse(acting: _Acting, decision: Decision) -> Cycle | None:
     for before in acting.project.cycles.page(acting.declaration.name, limit=10):
         if before.verdict == "refused" and before.cause.get("window") == window:
             return None
-    cause = {**decision.cause, "kind": "quality", "window": window, "reason": decision.reason}
+    faults = [a.id for a in acting.situation.alerts if a.kind == "quality" and a.window == window]
+    alerts = [*dict.fromkeys([*decision.cause.get("alerts", []), *faults])]
+    told = {"kind": "quality", "window": window, "reason": decision.reason, "alerts": alerts}
+    cause = {**decision.cause, **told}
+    project = acting.project
     try:
-        return acting.project.cycles.refuse(
+        cycle = project.cycles.refuse(
             acting.declaration.name,
             cause=cause,
             reason=decision.reason,
@@ -178,3 +184,6 @@ def _refuse(acting: _Acting, decision: Decision) -> Cycle | None:
         )
     except Conflict:
         return None
+    with project.db.write() as conn:
+        project.windows.link(conn, alerts, cycle.id)
+    return cycle

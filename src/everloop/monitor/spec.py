@@ -35,6 +35,7 @@ class RuleSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     name: str = ""  # what is known as told goes by it; the rule's place in the list unless given
     kinds: tuple[str, ...] = ()  # such as quality, drift, performance, health; all unless given
+    verdicts: tuple[str, ...] = ()  # ends of cycles: promoted, not_worth_it, waiting, …, or all
     severity: Literal["info", "warning", "critical"] = "warning"  # at least
     feature: str = "*"  # a pattern such as wind_*
     segment: str = "*"  # the same, of the segment that an alert is about

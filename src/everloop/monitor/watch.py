@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from everloop.data.schema import Schema
 from everloop.durations import milliseconds
+from everloop.errors import Conflict
 from everloop.monitor.agenda import AGAIN, FULL, Agenda
 from everloop.monitor.answers import Scoring, measure_window
 from everloop.monitor.claims import Claim, claimed
@@ -33,7 +34,9 @@ from everloop.monitor.windows import Alert, Window, WindowStore
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.events import EventLog
+from everloop.store.texts import check_long
 
+LONGEST = 2000  # characters of a reason
 TRICKLE = 0.5  # with more of the labels than this they tell by themselves
 
 
@@ -134,8 +137,15 @@ class Watch:
                 )
         return new
 
-    def release(self, endpoint: str, start: int, actor: str) -> None:
-        """Take a window out of quarantine, and record who said so."""
+    def release(self, endpoint: str, start: int, actor: str, comment: str = "") -> Window:
+        """Take a window out of quarantine, and record who said so, and why.
+
+        Raises :class:`~everloop.errors.NotFound`, and :class:`~everloop.errors.Conflict` for one
+        that is in none.
+        """
+        check_long("comment", comment, LONGEST)
+        if not self.windows.get(endpoint, start).quarantined:
+            raise Conflict(f"window {start}: is not in quarantine.", code="not_quarantined")
         with self.events.transaction() as conn:
             self.windows.release(conn, endpoint, start, actor)
             self.events.append(
@@ -143,8 +153,9 @@ class Watch:
                 actor=actor,
                 kind="window.released",
                 subject=f"endpoint:{endpoint}",
-                payload={"window": start},
+                payload={"window": start, "comment": comment},
             )
+        return self.windows.get(endpoint, start)
 
 
 class _Look:

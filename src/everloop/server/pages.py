@@ -115,6 +115,13 @@ def decide(call: Call) -> Response:
     return RedirectResponse(f"/cycles/{found.id}", 303)
 
 
+def release(call: Call) -> Response:
+    """A window's button: a person says that its rows are sound, then its page again."""
+    word, endpoint, start = _word(call.body, _Release), call.path["endpoint"], call.number("start")
+    call.project.watch.release(endpoint, start, call.actor, word.comment)
+    return RedirectResponse(f"/endpoints/{quote(endpoint, safe='')}/windows/{start}", 303)
+
+
 def pause(call: Call) -> Response:
     """A loop's button: pause or resume, then the overview again."""
     word, loop = _word(call.body, _Pausing), loop_of(call.project, call.path["loop"])
@@ -175,6 +182,11 @@ class _Trying(msgspec.Struct, forbid_unknown_fields=True):
     channel: str
 
 
+class _Release(msgspec.Struct, forbid_unknown_fields=True):
+    do: Literal["release"]
+    comment: Comment = ""
+
+
 class _Pausing(msgspec.Struct, forbid_unknown_fields=True):
     do: Literal["pause", "resume"]
     comment: Comment = ""
@@ -200,7 +212,7 @@ class _Decision(msgspec.Struct, forbid_unknown_fields=True):
     comment: Comment = ""
 
 
-W = TypeVar("W", _Steering, _Decision, _Hush, _Trying, _Pausing)
+W = TypeVar("W", _Steering, _Decision, _Hush, _Trying, _Pausing, _Release)
 
 
 def _word(body: bytes, kind: type[W]) -> W:

@@ -145,8 +145,14 @@ def _refusal(newest: Seen) -> str:
     return (
         f"Refused: the window from {_day(newest.start)} to {_day(newest.end)} is in quarantine "
         f"({why}). A model trained on it would learn the fault. Mend the source, or release the "
-        "window if it is right."
+        f"window if it is right: {release_command(newest.start)}."
     )
+
+
+def release_command(start: int) -> str:
+    """What a person types who says that a window's rows are sound."""
+    at = datetime.fromtimestamp(start / 1000, tz=UTC).replace(tzinfo=None)
+    return f"everloop window {at.isoformat().removesuffix('T00:00:00')} --release"
 
 
 def _quiet(situation: Situation, spec: UpdateSpec) -> str:

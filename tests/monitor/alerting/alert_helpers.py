@@ -32,7 +32,7 @@ class Office:
         self.env = dict(env)
         self.tables = dict(tables)
         around = Surroundings(self.env, folder, frozenset({"127.0.0.1"}))
-        self.desk = AlertDesk(self.windows, self.events, self._channels, around)
+        self.desk = AlertDesk(self.windows, self.events, self._channels, around, "{} ended".format)
 
     def _channels(self, endpoint: str) -> dict[str, Any]:
         return {name: channel_of(table, name) for name, table in self.tables.items()}

@@ -159,6 +159,13 @@ def test_a_linked_cycle_is_what_was_done(office: Office) -> None:
     with office.windows.db.write() as conn:
         office.windows.link(conn, [line.incident.id], "c1")
     assert office.desk.page()[0].incident.cycles == ["c1"]
+    for day in range(1, 5):
+        office.day(day)
+    office.route(spec())
+    office.send()
+    office.send()  # an end is sent after its beginning
+    told = [d.payload.items[0].outcome for d in office.desk.deliveries.page()]
+    assert told == ["c1 ended", ""]
 
 
 def test_an_end_waits_until_its_beginning_was_told(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -56,10 +57,16 @@ class AlertDesk:
     ----------
     channels : what the loop of an endpoint declares.
     around : where channels are used.
+    outcome : how a cycle ended, in words; empty while it goes on.
     """
 
     def __init__(
-        self, windows: WindowStore, events: EventLog, channels: Channels, around: Surroundings
+        self,
+        windows: WindowStore,
+        events: EventLog,
+        channels: Channels,
+        around: Surroundings,
+        outcome: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.windows = windows
         self.channels = channels
@@ -67,7 +74,7 @@ class AlertDesk:
         self.silences = SilenceStore(windows.db, events)
         self.incidents = IncidentStore(windows.db)
         self.deliveries = DeliveryStore(windows.db)
-        self._router = Router(windows, events, self.silences)
+        self._router = Router(windows, events, self.silences, outcome)
 
     def route(self, endpoint: str, spec: MonitorSpec, now: int | None = None) -> int:
         """Take in what was raised at an endpoint; returns how many deliveries were queued."""

@@ -54,9 +54,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         """What it is about; at most one incident of an endpoint about the same is open."""
         return (self.kind, self.feature, self.segment)
 
-    def item(self) -> Item:
-        """As a notice tells it."""
-        return Item(**{name: getattr(self, name) for name in Item.__struct_fields__})
+    def item(self, outcome: str = "") -> Item:
+        """As a notice tells it, with how the cycle ended that it led to."""
+        names = [name for name in Item.__struct_fields__ if name != "outcome"]
+        return Item(**{name: getattr(self, name) for name in names}, outcome=outcome)
 
 
 class IncidentStore:
@@ -127,11 +128,11 @@ class IncidentStore:
     def _read(self, query: sa.Select[Any]) -> list[Incident]:
         with self.db.read() as conn:
             found = [_incident(row) for row in conn.execute(query)]
-            cycles = _cycles(conn, [one.id for one in found])
+            cycles = cycles_of(conn, [one.id for one in found])
         return [msgspec.structs.replace(one, cycles=cycles.get(one.id, [])) for one in found]
 
 
-def _cycles(conn: sa.Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+def cycles_of(conn: sa.Connection, ids: Sequence[str]) -> dict[str, list[str]]:
     query = (
         sa.select(alerts.c.incident, alerts.c.cycle)
         .where(alerts.c.incident.in_(ids), alerts.c.cycle.is_not(None))

@@ -7,13 +7,13 @@ is killed and repeated finds the same and tells nothing twice.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import sqlalchemy as sa
 
 from everloop.monitor.alerting.deliveries import DeliveryStore
-from everloop.monitor.alerting.incidents import Incident, IncidentStore, Telling
+from everloop.monitor.alerting.incidents import Incident, IncidentStore, Telling, cycles_of
 from everloop.monitor.alerting.notice import Notice
 from everloop.monitor.alerting.rules import RANK, concerns, key_of, named
 from everloop.monitor.alerting.silences import Silence, SilenceStore
@@ -36,7 +36,14 @@ CLOCKED = ("log", "health")  # kinds whose windows are of the clock, not of even
 class Router:
     """Looks after the incidents of endpoints; looks of several processes pass one after another."""
 
-    def __init__(self, windows: WindowStore, events: EventLog, silences: SilenceStore) -> None:
+    def __init__(
+        self,
+        windows: WindowStore,
+        events: EventLog,
+        silences: SilenceStore,
+        outcome: Callable[[str], str],
+    ) -> None:
+        self.outcome = outcome  # of a cycle, in words
         self.windows = windows
         self.events = events
         self.silences = silences
@@ -64,7 +71,7 @@ class Router:
                 else _stood(one, windows, health, raised[one.id], spec, at)
                 for one in known.values()
             ]
-            told = _Telling(conn, spec, silences, at)
+            told = _Telling(conn, spec, silences, at, self.outcome)
             after = told.tell(standing)
             for one in after:
                 if one != before.get(one.id):
@@ -169,9 +176,15 @@ class _Telling:
     """Queues what the rules tell of incidents, and notes on them what was told."""
 
     def __init__(
-        self, conn: sa.Connection, spec: MonitorSpec, silences: list[Silence], now: int
+        self,
+        conn: sa.Connection,
+        spec: MonitorSpec,
+        silences: list[Silence],
+        now: int,
+        outcome: Callable[[str], str],
     ) -> None:
         self.conn, self.spec, self.silences, self.now = conn, spec, silences, now
+        self.outcome = outcome
         self.queued = 0
 
     def tell(self, incidents: list[Incident]) -> list[Incident]:
@@ -217,11 +230,13 @@ class _Telling:
     def _queue(
         self, state: str, name: str, rule: RuleSpec, key: str, shown: list[Incident], at: int
     ) -> None:
+        cycles = cycles_of(self.conn, [one.id for one in shown])
+        outcomes = {id: self.outcome(of[-1]) for id, of in cycles.items()}
         notice = Notice(
             key=key, state="firing" if state == "firing" else "resolved",
             endpoint=shown[0].endpoint, rule=name,
             severity=max((one.severity for one in shown), key=RANK.__getitem__), at=at,
-            items=[one.item() for one in shown],
+            items=[one.item(outcomes.get(one.id, "")) for one in shown],
         )  # fmt: skip
         for channel in rule.channels:
             self.queued += DeliveryStore.add(self.conn, notice, channel, at)

@@ -12,6 +12,10 @@ from everloop.monitor.alerting.incidents import Incident
 from everloop.monitor.spec import MonitorSpec, RuleSpec
 from everloop.monitor.windows import AlertKind
 
+VERDICTS = (
+    "all", "promoted", "registered", "not_worth_it", "rejected", "refused", "rolled_back",
+    "declined", "failed", "waiting",
+)  # fmt: skip
 RANK = {"info": 0, "warning": 1, "critical": 2}
 
 
@@ -21,13 +25,23 @@ def named(rules: tuple[RuleSpec, ...]) -> list[tuple[str, RuleSpec]]:
 
 
 def concerns(rule: RuleSpec, incident: Incident) -> bool:
-    """Whether a rule is about an incident, however long that has been there."""
+    """Whether a rule is about an incident, however long that has been there.
+
+    A rule of verdicts that names no kinds is about no incident at all.
+    """
+    if rule.verdicts and not rule.kinds:
+        return False
     return (
         (not rule.kinds or incident.kind in rule.kinds)
         and RANK[incident.severity] >= RANK[rule.severity]
         and fnmatchcase(incident.feature or "", rule.feature)
         and fnmatchcase(incident.segment or "", rule.segment)
     )
+
+
+def tells(rule: RuleSpec, verdict: str) -> bool:
+    """Whether a rule tells of a cycle that ended so, or waits."""
+    return verdict in rule.verdicts or "all" in rule.verdicts
 
 
 def key_of(name: str, rule: RuleSpec, incident: Incident) -> str:
@@ -51,6 +65,7 @@ def _check_rule(path: str, rule: RuleSpec, spec: MonitorSpec) -> None:
     kinds = get_args(AlertKind)
     for field, given, known in (
         ("kinds", rule.kinds, kinds),
+        ("verdicts", rule.verdicts, VERDICTS),
         ("channels", rule.channels, tuple(spec.channels)),
     ):
         for word in given:

@@ -13,8 +13,14 @@ from everloop.loop.project import Project
 from everloop.monitor.health import Health
 from everloop.monitor.windows import Window
 from everloop.server.api.loops import loop_named
-from everloop.server.call import Call, Page, page
+from everloop.server.call import Call, Comment, Page, page
 from everloop.server.plane import ask, traffic
+
+
+class ReleaseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why the rows are sound; kept in the event log."""
+
+    comment: Comment = ""
 
 
 class EndpointWithTraffic(msgspec.Struct, frozen=True):
@@ -75,6 +81,11 @@ def windows(call: Call) -> Page:
 
 def window(call: Call) -> Window:
     return call.project.windows.get(call.path["endpoint"], call.number("start"))
+
+
+def release(call: Call) -> Window:
+    endpoint, start = call.path["endpoint"], call.number("start")
+    return call.project.watch.release(endpoint, start, call.actor, call.body.comment)
 
 
 def health(call: Call) -> Page:

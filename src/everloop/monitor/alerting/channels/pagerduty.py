@@ -1,6 +1,7 @@
 """A PagerDuty-compatible event (Events API v2, https://developer.pagerduty.com/docs/events-api-v2).
 
 A group has one ``dedup_key``: what is told of it again updates the incident, its end resolves it.
+So does a cycle: one that waits, or ended badly, is an incident, any other end resolves it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from everloop.registry.webhooks.records import Outcome
 from everloop.registry.webhooks.sending import post
 
 LONGEST = 1024  # characters of a summary
-ACTIONS = {"firing": "trigger", "resolved": "resolve", "test": "trigger"}
 
 
 @alert_channels.register("pagerduty")
@@ -29,13 +29,15 @@ class PagerDuty(Channel, frozen=True):
     secrets: ClassVar = ("key",)
 
     def send(self, notice: Notice, delivery: str, around: Surroundings) -> Outcome:
+        good = notice.state == "verdict" and notice.severity == "info"
+        over = good or notice.state == "resolved"
         event: dict[str, Any] = {
             "routing_key": around.value(self.key),
-            "event_action": ACTIONS[notice.state],
+            "event_action": "resolve" if over else "trigger",
             "dedup_key": f"everloop-{notice.key}",
             "client": "everloop",
         }
-        if notice.state != "resolved":
+        if not over:
             event["payload"] = {
                 "summary": notice.title[:LONGEST],
                 "source": notice.endpoint,
@@ -43,10 +45,11 @@ class PagerDuty(Channel, frozen=True):
                 "timestamp": datetime.fromtimestamp(notice.at / 1000, UTC).isoformat(),
                 "component": notice.endpoint,
                 "group": notice.rule,
-                "class": ", ".join(sorted({item.kind for item in notice.items})) or "test",
+                "class": ", ".join(sorted({item.kind for item in notice.items})) or notice.state,
                 "custom_details": {
                     "delivery": delivery,
                     "alerts": msgspec.to_builtins(notice.items),
+                    "cycle": msgspec.to_builtins(notice.ended),
                 },
             }
         payload = msgspec.json.encode(event).decode()

@@ -32,7 +32,8 @@ class Slack(Channel, frozen=True):
     secrets: ClassVar = ("url",)
 
     def send(self, notice: Notice, delivery: str, around: Surroundings) -> Outcome:
-        mark = MARKS[notice.severity] if notice.state == "firing" else ":white_check_mark:"
+        goes_on = notice.state in ("firing", "verdict")
+        mark = MARKS[notice.severity] if goes_on else ":white_check_mark:"
         lines = "\n".join(f"• {_escaped(line)}" for line in notice.lines)
         text = f"{mark} *{_escaped(notice.title)}*\n{lines}"[:LONGEST]
         body = {
