@@ -6,7 +6,7 @@ from test_decide import DRIFT, situation, worth
 
 from everloop.errors import InvalidInput
 from everloop.update.checking import check_update
-from everloop.update.cost import Experience
+from everloop.update.cost import Experience, cost_of
 from everloop.update.decide import decide, replay
 from everloop.update.realised import Expected, MeasuredWindow, Realised, with_window
 from everloop.update.record import PastUpdate, share_that_comes_true
@@ -71,6 +71,8 @@ def test_a_gain_pays_for_compute_a_review_and_the_risk() -> None:
     assert (cost.compute, cost.review) == (6.0, 20.0)
     assert cost.risk == pytest.approx(1.5 / 20 * 2 * 10)
     assert found.weighed.money == pytest.approx(250)
+    two = msgspec.structs.replace(MONEY, approvals={"risk": 1, "owner": 1})
+    assert cost_of(HOUR, two).review == 40.0
     assert found.weighed.needed == pytest.approx(0.01 * cost.total / 50)
     said = "it is worth 250.00 over 30 days and costs 27.50 (compute 6.00, review 20.00, rollout's"
     assert said in found.reason and "needed" not in found.reason

@@ -12,7 +12,7 @@ from everloop.loop.project import Project
 from everloop.loop.realised import read_realised
 from everloop.monitor.alerting.deliveries import DeliveryStore
 from everloop.monitor.alerting.notice import Ended, Item, Notice, Severity
-from everloop.monitor.alerting.rules import RANK, named, tells
+from everloop.monitor.alerting.rules import named, tells
 from everloop.monitor.windows import Alert
 from everloop.store.clock import now_ms
 from everloop.update.decide import release_command
@@ -54,7 +54,7 @@ def tell_verdicts(project: Project, declaration: Declaration) -> int:
     with project.db.write() as conn:
         for cycle, notice in notices:
             for name, rule in rules:
-                if not tells(rule, _word(cycle)) or RANK[notice.severity] < RANK[rule.severity]:
+                if not tells(rule, _word(cycle)):
                     continue
                 key = hashlib.sha256(f"{name}\0{cycle.id}".encode()).hexdigest()[:32]
                 mine = msgspec.structs.replace(notice, key=key, rule=name)

@@ -66,9 +66,18 @@ def cost_of(past: Experience, spec: UpdateSpec) -> Cost:
     hours = median(past.on_trial) if past.on_trial else HOURS
     return Cost(
         compute=seconds / 3600 * spec.hour,
-        review=spec.review if spec.approval == "human" else 0.0,
+        review=spec.review * reviewers(spec),
         risk=failing * hours * spec.bad_hour,
     )
+
+
+def reviewers(spec: UpdateSpec) -> int:
+    """How many people look at an update before it serves."""
+    if spec.approval == "auto":
+        return 0
+    if isinstance(spec.approvals, dict):
+        return sum(spec.approvals.values())
+    return spec.approvals or 1
 
 
 def lasts(past: Experience, value: ValueSpec) -> float:
