@@ -140,13 +140,17 @@ class SegmentWriter:
         self._syncing = threading.Lock()
         self.path: Path | None = None
 
-    def append(self, payload: bytes) -> None:
-        """Hand one record to the operating system before returning."""
-        record = _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
+    def append(self, *payloads: bytes) -> None:
+        """Hand records to the operating system before returning: all of them, or none."""
+        records = b"".join(
+            part
+            for payload in payloads
+            for part in (_HEADER.pack(len(payload), zlib.crc32(payload)), payload)
+        )
         with self._lock:
             if self._fd < 0 or self._size >= self._max_bytes or time.monotonic() >= self._ends:
                 self._begin()
-            self._write(record)
+            self._write(records)
             self._dirty = True
         if self._fsync:
             self.sync()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -95,12 +95,15 @@ class Batcher:
                 await self._alone(batch[0])
                 return
             try:
-                found = await self._run(np.concatenate([one.X for one in batch]))
+                parts = [one.X for one in batch]
+                found = await self._run(np.concatenate(parts))
             except Exception:
                 for one in batch:  # only whoever asked for it shall see the failure
                     await self._alone(one)
                 return
-            _divide(found, batch)
+            for one, part in zip(batch, divided(found, parts), strict=True):
+                if not one.answer.done():
+                    one.answer.set_result(part)
         finally:
             self._release()
 
@@ -118,12 +121,11 @@ class Batcher:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._predict, X)
 
 
-def _divide(found: Output, batch: list[Waiting]) -> None:
-    """Give each request its own rows of the batch's answer."""
+def divided(found: Output, parts: Sequence[Matrix]) -> Iterator[Output]:
+    """Each request's own rows of a batch's answer."""
     first = 0
-    for one in batch:
-        rows = slice(first, first + len(one.X))
+    for part in parts:
+        rows = slice(first, first + len(part))
         first = rows.stop
         p = None if found.probabilities is None else found.probabilities[rows]
-        if not one.answer.done():
-            one.answer.set_result(Output(found.y[rows], p))
+        yield Output(found.y[rows], p)

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from everloop.data.segments import PredictionRecord
 from everloop.deploy.predictor import ModelFailure, Output
 from everloop.deploy.serving.batching import Batcher, Matrix
-from everloop.deploy.serving.endpoint import LiveArm, LiveEndpoint, LoadedModel
+from everloop.deploy.serving.endpoint import SLOW_MS, LiveArm, LiveEndpoint, LoadedModel
+from everloop.deploy.serving.gathering import Gatherer
 from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.interleaving import chosen, draft
 from everloop.deploy.serving.journal import Journal
@@ -214,20 +215,34 @@ class Core:
         model = arm.model
         check_deadline(call.deadline)
         try:
+            then = partial(self._answered, endpoint, arm, rows, ids, call)
             if endpoint.cache is None and not model.is_slow(count):
-                y, p = _timed(model, rows.X)
+                answer = await self._gatherer(model).ask(rows.X, then)
             else:
-                y, p = await self._asked(endpoint, model, rows.X)
+                answer = then(await self._asked(endpoint, model, rows.X))
         except ModelFailure as error:
             self._failed(endpoint, arm, rows, call, error)
             await self.journal.committed()
             raise self.told(error, endpoint.name, arm, call) from None
-        ms = _ms_since(call.started)
-        arm.counts.add(count, ms)
-        self.journal.prediction(record_of(endpoint.name, arm, rows, ids, call, ms, y, p))
         if self.journal.waits:
             await self.journal.committed()
-        return Answer(y, p, ids, arm.version, arm.role, model.labels)
+        return answer
+
+    def _answered(
+        self,
+        endpoint: LiveEndpoint,
+        arm: LiveArm,
+        rows: Rows,
+        ids: list[str],
+        call: Call,
+        found: Output,
+    ) -> Answer:
+        """The answer, counted and handed to the log."""
+        y, p = found
+        ms = _ms_since(call.started)
+        arm.counts.add(len(ids), ms)
+        self.journal.prediction(record_of(endpoint.name, arm, rows, ids, call, ms, y, p))
+        return Answer(y, p, ids, arm.version, arm.role, arm.model.labels)
 
     def _failed(
         self, endpoint: LiveEndpoint, arm: LiveArm, rows: Rows, call: Call, error: ModelFailure
@@ -257,6 +272,12 @@ class Core:
         if not endpoint.serving.batch_ms:
             return await self._beside(partial(_timed, model), X)
         return await self._batcher(model, endpoint.serving.batch_ms).predict(X)
+
+    def _gatherer(self, model: LoadedModel) -> Gatherer:
+        if model.gatherer is None:
+            rows = partial(model.rows_within, SLOW_MS)
+            model.gatherer = Gatherer(partial(_timed, model), rows, self.journal.together)
+        return model.gatherer
 
     def _batcher(self, model: LoadedModel, batch_ms: float) -> Batcher:
         if model.batcher is None:

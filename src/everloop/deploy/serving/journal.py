@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from everloop.data.segments import (
     FeedbackRecord,
@@ -38,6 +39,14 @@ Fsync = Literal["always", "interval", "never"]
 Reason = Literal["full", "failed", "stalled", "unsynced"]
 
 _log = logging.getLogger(__name__)
+
+
+class Written(NamedTuple):
+    """A record on its way, and whose rows are lost with it."""
+
+    endpoint: str
+    rows: int
+    payload: bytes
 
 
 class Journal:
@@ -81,6 +90,7 @@ class Journal:
         self._committer: asyncio.Task[None] | None = None
         self._syncing_since: float | None = None
         self._told = 0
+        self._held: list[Written] | None = None  # what is gathered for one write
         self._failing = False
 
     @property
@@ -109,10 +119,33 @@ class Journal:
             if (reason := self._shut()) is not None:
                 self._lose(record.endpoint, rows, reason, "it is shut")
                 return
-            self._predictions.append(encode_record(record))
-            self._failing = False
-        except Exception as error:  # whatever the disk or a value does, the caller is answered
+            self._append([Written(record.endpoint, rows, encode_record(record))])
+        except Exception as error:  # whatever a value does, the caller is answered
             self._lose(record.endpoint, rows, "failed", str(error))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Predictions that are handed over within it go to the operating system in one write."""
+        held: list[Written] = []
+        self._held = held
+        try:
+            yield
+        finally:
+            self._held = None
+            self._append(held)
+
+    def _append(self, records: list[Written]) -> None:
+        if self._held is not None:
+            self._held += records
+            return
+        if not records:
+            return
+        try:
+            self._predictions.append(*(record.payload for record in records))
+            self._failing = False
+        except Exception as error:  # whatever the disk does, the caller is answered
+            for endpoint, rows, _ in records:
+                self._lose(endpoint, rows, "failed", str(error))
 
     async def feedback(self, record: FeedbackRecord) -> None:
         """Keep labels. Raises :class:`~everloop.errors.Unavailable` when they cannot be kept.
