@@ -74,6 +74,12 @@ class Conflict(EverloopError):
     code = "conflict"
 
 
+class LeaseLost(Conflict):
+    """Another process has taken this work over by now; nothing was written."""
+
+    code = "lease_lost"
+
+
 class Forbidden(EverloopError):
     """The caller may not do this."""
 

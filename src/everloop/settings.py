@@ -7,7 +7,6 @@ Each setting has the same name in ``[settings]`` of the loop file, in the enviro
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ import msgspec
 
 from everloop.durations import seconds
 from everloop.errors import invalid, nearest
+from everloop.sizes import size
 
 PREFIX = "EVERLOOP_"
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT])B", re.IGNORECASE)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server : address of a running control plane that the command line should talk to.
     memory : what a step of a cycle may take, as ``2GB``; empty means what the machine, or the
         container, has free. Data that outgrows it is read in passes.
+    lease : how long a controller may be silent, as ``10s``, before another one on the same database
+        takes its cycles over.
     log_format : what control and data plane write to standard error: ``text``, their messages, or
         ``json``, a line of JSON for each message and each request, without what was asked or
         answered.
@@ -64,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access: str = "token"
     server: str = ""
     memory: str = ""
+    lease: str = "10s"
     log_format: str = "text"
     log_fsync: str = "interval"
     log_max_mb: float = 10_000.0
@@ -81,10 +83,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def memory_bytes(self) -> int | None:
         """What ``memory`` says; None when it says nothing."""
-        found = _SIZE.fullmatch(self.memory)
-        if found is None:
-            return None
-        return int(float(found[1]) * 1000 ** ("KMGT".index(found[2].upper()) + 1))
+        return size(self.memory, "settings.memory") if self.memory else None
 
 
 _NUMBERS = {  # and what they may be at most
@@ -142,8 +141,10 @@ def _checked(values: dict[str, Any]) -> Settings:
         raise invalid("settings.log_format", settings.log_format, "text or json")
     if settings.access not in ("token", "network"):
         raise invalid("settings.access", settings.access, "token or network")
-    if settings.memory and not _SIZE.fullmatch(settings.memory):
-        raise invalid("settings.memory", settings.memory, "a size such as 2GB or 512MB")
+    if settings.memory:
+        size(settings.memory, "settings.memory")
+    if not 1 <= seconds(settings.lease, "settings.lease") <= 3600:
+        raise invalid("settings.lease", settings.lease, "a duration from 1s to 1h")
     return settings
 
 

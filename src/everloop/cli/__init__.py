@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "profile": ("Show what the columns of a table hold.", "Start here"),
     "compare": ("Compare two tables: what broke, what drifted.", "Start here"),
     "up": ("Run console, API, predictions and controller.", "The loop"),
+    "control": ("Run cycles alone, without a server.", "The loop"),
     "run": ("Go once round: train, test, deploy, promote.", "The loop"),
     "status": ("Show where each loop stands.", "The loop"),
     "history": ("Show the cycles, or one along its time.", "The loop"),

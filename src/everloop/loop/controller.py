@@ -1,6 +1,7 @@
 """The controller: looks, decides, and starts cycles, for every loop of a project.
 
-It runs as one thread beside the HTTP API in ``everloop up``. Everything it knows is in the
+It runs as one thread beside the HTTP API in ``everloop up``, or alone in ``everloop control``; any
+number of them share a database (:mod:`everloop.loop.holding`). Everything it knows is in the
 database, so that it can be killed at any moment.
 """
 
@@ -16,6 +17,7 @@ from everloop.loop.loop import loops_of
 from everloop.loop.losses import tell_silence
 from everloop.loop.project import Project
 from everloop.loop.rollouts import drop_standbys
+from everloop.loop.steps import Report
 from everloop.loop.watching import look
 from everloop.store.clock import now_ms
 
@@ -28,27 +30,36 @@ TIDY_EVERY = 120  # ticks between two looks at what the prediction logs keep
 class Controller:
     """Drives the loops of a project until it is stopped.
 
-    ``automatic`` False only runs the cycles that others ask for.
+    ``automatic`` False only runs the cycles that others ask for; ``loops`` names the loops that it
+    is for, all of them unless given.
     """
 
-    def __init__(self, project: Project, automatic: bool = True) -> None:
+    def __init__(
+        self, project: Project, automatic: bool = True, loops: frozenset[str] | None = None
+    ) -> None:
         self.project = project
         self.automatic = automatic
-        self.engine = Engine(project)
+        self.loops = loops
+        self.engine = Engine(project, loops=loops)
         self.health = HealthWatch(project)
         self._since = now_ms()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
 
-    def start(self) -> None:
+    def start(self, report: Report | None = None) -> None:
         """Publish the desired state, recover cycles, and begin to look.
 
         Raises :class:`~everloop.errors.Conflict` when another process controls the folder.
         """
         self.project.sync_file()
         self.project.publish()
-        self.engine.launch()
+        self.engine.launch(report)
         self._thread.start()
+
+    @property
+    def holder(self) -> str:
+        """The name under which it holds leases."""
+        return self.engine.held.leases.holder
 
     def stop(self) -> None:
         """Stop at the next boundary; cycles under way are resumed by the next controller."""
@@ -76,6 +87,8 @@ class Controller:
     def _look(self) -> None:
         self.health.begin()
         for loop in loops_of(self.project):
+            if self.loops is not None and loop.name not in self.loops:
+                continue
             try:
                 self.health.look(loop.declaration)
                 look(self.project, loop.declaration, actor="controller")

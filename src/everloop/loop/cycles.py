@@ -50,7 +50,11 @@ class Cycle(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step of a cycle."""
+    """One step of a cycle.
+
+    ``state`` is running, delayed (it waits for ``due``, and ``error`` says why), done or failed.
+    ``failures`` counts how often its process crashed or was killed at a limit.
+    """
 
     cycle: str
     step: str
@@ -61,6 +65,8 @@ class Step(msgspec.Struct, frozen=True):
     finished: int | None = None
     result: dict[str, Any] | None = None
     error: str | None = None
+    failures: int = 0
+    due: int | None = None
 
 
 class CycleStore:
@@ -242,6 +248,17 @@ class CycleStore:
         with self._db.read() as conn:
             return [_cycle(row) for row in conn.execute(query)]
 
+    def done_steps(self, ids: Sequence[str]) -> dict[str, set[str]]:
+        """The names of the steps that are done, by cycle."""
+        query = sa.select(cycle_steps.c.cycle, cycle_steps.c.step).where(
+            cycle_steps.c.cycle.in_(ids), cycle_steps.c.state == "done"
+        )
+        found: dict[str, set[str]] = {cycle: set() for cycle in ids}
+        with self._db.read() as conn:
+            for cycle, step in conn.execute(query):
+                found[cycle].add(step)
+        return found
+
     def set_state(self, cycle: str, state: str) -> None:
         with self._db.write() as conn:
             conn.execute(
@@ -361,6 +378,22 @@ class CycleStore:
                     started=now_ms(),
                     finished=None,
                     error=None,
+                    due=None,
+                )
+            )
+
+    def delay_step(self, cycle: str, step: str, error: str, seconds: float, *, died: bool) -> None:
+        """Note why a step did not come to its end, and that it is begun again in ``seconds``."""
+        with self._db.write() as conn:
+            conn.execute(
+                cycle_steps.update()
+                .where(cycle_steps.c.cycle == cycle, cycle_steps.c.step == step)
+                .where(cycle_steps.c.state != "done")
+                .values(
+                    state="delayed",
+                    error=error,
+                    failures=cycle_steps.c.failures + int(died),
+                    due=now_ms() + int(seconds * 1000),
                 )
             )
 
@@ -435,4 +468,6 @@ def _step(row: sa.Row[Any]) -> Step:
         finished=row.finished,
         result=msgspec.json.decode(row.result) if row.result else None,
         error=row.error,
+        failures=row.failures,
+        due=row.due,
     )

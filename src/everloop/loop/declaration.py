@@ -28,7 +28,7 @@ from everloop.loop.hiding import check_log
 from everloop.loop.monitored import check_monitor
 from everloop.monitor.spec import MonitorSpec
 from everloop.settings import Settings, load_settings
-from everloop.train.bounds import check_search, check_validation
+from everloop.train.bounds import check_limits, check_search, check_validation
 from everloop.train.spec import TrainSpec
 from everloop.update.spec import UpdateSpec
 
@@ -271,6 +271,7 @@ def _check_values(d: Declaration) -> None:
     check_rollout(d.deploy.rollout)
     _check_serving(d.deploy.serving)
     check_search(d.train)
+    check_limits(d.train.limits)
     check_validation(d.train.validation, d.data.time, d.evaluate.group_by or d.data.group)
     if d.train.threshold == "cost" and d.evaluate.cost is None:
         fix = "Write what an answer costs into [evaluate.cost]."

@@ -1,11 +1,14 @@
 """Cycles as durable workflows.
 
-DBOS checkpoints each workflow in its own tables: after ``kill -9`` the next process that launches
-the engine resumes what was under way. Each step also records its result beside the data it made
-(:mod:`everloop.loop.cycles`), and a recorded step is never run again.
+DBOS checkpoints each workflow in its own tables, and each step records its result beside the data
+it made (:mod:`everloop.loop.cycles`): a recorded step is never run again. Who runs a cycle is for
+the lease of its loop to decide (:mod:`everloop.loop.holding`), so each engine has an executor id of
+its own, under which DBOS finds nothing of others to recover; a cycle whose lease has run out is
+begun by whoever takes that, from its first step that is not recorded.
 
-One engine runs on a project folder at a time; ``.everloop/controller.lock`` decides which. A cycle
-that another process creates is picked up by whoever holds the lock.
+One engine runs on a project folder at a time; ``.everloop/controller.lock`` decides which, and
+tells without waiting that the last one is gone. Engines of other folders, on other machines too,
+may share its database. A cycle that another process creates is picked up by any of them.
 """
 
 from __future__ import annotations
@@ -13,40 +16,53 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from contextlib import suppress
 from typing import Any, TextIO
 
 import msgspec
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
-from everloop.errors import Conflict, EverloopError, InvalidInput
+from everloop.errors import Conflict, EverloopError, InvalidInput, LeaseLost
 from everloop.extensions import executors
 from everloop.loop.cycles import Cycle
-from everloop.loop.executors import Executor, WorkerLost
+from everloop.loop.executors import Executor
+from everloop.loop.failing import tell_failure
+from everloop.loop.following import follow
+from everloop.loop.holding import Holding, Run
 from everloop.loop.lock import take
 from everloop.loop.project import Project
-from everloop.loop.running import needs_worker, run_step
+from everloop.loop.running import needs_worker
 from everloop.loop.steps import CONTROLLER_STEPS, End, Interrupted, Outcome, Report, silent
+from everloop.loop.trying import patiently, try_step
+from everloop.store.leases import under
 
 log = logging.getLogger("everloop.engine")
-ATTEMPTS = 3  # of a step whose worker died
+MOVING = frozenset({"deploy", "promote"})  # steps that move traffic
+FOLLOW_SECONDS = 0.1  # between two looks at a cycle that runs elsewhere
 _current: Engine | None = None
 
 
 class Engine:
     """Runs the cycles of one project. At most one is launched in a process.
 
-    Raises :class:`~everloop.errors.Conflict` from :meth:`launch` when another process runs the
-    cycles of the same folder, or this process those of another one.
+    ``loops`` names those whose cycles it runs; all of the database's unless given. Raises
+    :class:`~everloop.errors.Conflict` from :meth:`launch` when another process runs the cycles of
+    the same folder, or this process those of another one.
     """
 
-    def __init__(self, project: Project, executor: str | Executor = "subprocess") -> None:
+    def __init__(
+        self,
+        project: Project,
+        executor: str | Executor = "subprocess",
+        loops: frozenset[str] | None = None,
+    ) -> None:
         self.project = project
+        self.loops = loops
         made = executors.get(executor)(project.dir) if isinstance(executor, str) else executor
         self.executor: Executor = made
         self.report: Report = silent
         self._lock_file: TextIO | None = None
-        self._running: dict[str, str] = {}  # cycle -> the workflow that runs it
-        self._guard = threading.Lock()
+        self._held: Holding | None = None
         self._closing = threading.Event()
         self._rested = threading.Event()  # a workflow of this engine came to its end
 
@@ -60,43 +76,65 @@ class Engine:
             raise Conflict("controller: this process runs the cycles of another folder.")
         _current = self
         try:
+            self._held = Holding(self.project, self._lock_file, self.executor.stop)
             running = self.project.cycles.unfinished("running")
             if any(needs_worker(self.project, cycle) for cycle in running):
                 self.executor.warm()  # its imports overlap with the engine's own start
             DBOS(config=_config(self.project))
             DBOS.launch()
+            self._held.start()
             self.pick_up()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Stop; a cycle under way is resumed by the next launch."""
+        """Stop; a cycle under way is resumed by the next launch, here or elsewhere."""
         global _current
         self._closing.set()
         self.executor.close()
+        if self._held is not None:
+            self._held.stop()
         if _current is self:
             DBOS.destroy(workflow_completion_timeout_sec=0)
             _current = None
         if self._lock_file is not None:
             self._lock_file.close()
 
+    @property
+    def held(self) -> Holding:
+        """What runs here, once it is launched."""
+        assert self._held is not None
+        return self._held
+
     def pick_up(self) -> None:
-        """Start every cycle that should be running and is not."""
-        for cycle in self.project.cycles.unfinished("running"):
-            self.start(cycle)
+        """Start every cycle that should be running and is not, as far as there is room here.
 
-    def start(self, cycle: Cycle) -> None:
-        """Run a cycle in the background; nothing happens when it runs already.
+        One whose next step computes waits for a free slot of the executor: another controller may
+        have one. One whose next step moves traffic is for a controller that has a data plane.
+        """
+        left = [c for c in self.project.cycles.unfinished("running") if self._is_ours(c)]
+        done = self.project.cycles.done_steps([c.id for c in left]) if left else {}
+        for cycle in left:
+            steps = [name for name in cycle.plan if name not in done[cycle.id]]
+            heavy = not CONTROLLER_STEPS.issuperset(steps)
+            if heavy and self.held.heavy >= self.executor.slots:
+                continue
+            if steps[:1] and steps[0] in MOVING and self.held.served_elsewhere():
+                continue
+            self.start(cycle, heavy)
 
-        Each start has a name of its own, since a finished workflow of an old name (before a crash,
+    def start(self, cycle: Cycle, heavy: bool = False) -> None:
+        """Run a cycle in the background; nothing happens when it runs already, here or elsewhere.
+
+        Each start is a workflow of its own, since a finished one of an old name (before a crash,
         before an approval) would not run again.
         """
-        workflow = f"{cycle.id}:{uuid.uuid4().hex[:8]}"
-        if not self.claim(cycle.id, workflow):
+        run = self.held.begin(cycle, heavy)
+        if run is None:
             return
         try:
-            with SetWorkflowID(workflow):
+            with SetWorkflowID(run.workflow):
                 DBOS.start_workflow(run_cycle, cycle.id)
         except BaseException:
             self.release(cycle.id)
@@ -105,80 +143,104 @@ class Engine:
     def wait(self, cycle_id: str, poll: float = 1.0) -> Cycle:
         """Run a cycle if nobody does, and block until it is finished or waits for a person.
 
-        What this engine runs tells when it is done; only what others do is asked for every
-        ``poll`` seconds.
+        What this engine runs tells when it is done; what another one runs is told of by what it
+        records.
         """
+        store = self.project.cycles
         while True:
             self._rested.clear()
-            cycle = self.project.cycles.get(cycle_id)
+            cycle = store.get(cycle_id)
             if cycle.finished is not None or cycle.state == "waiting":
                 return cycle
-            self.start(cycle)
-            self._rested.wait(poll)
+            if self._begun(cycle):
+                self._rested.wait(poll)
+            else:
+                follow(
+                    lambda: (store.get(cycle_id), store.steps(cycle_id)),
+                    self.report,
+                    FOLLOW_SECONDS,
+                    lambda: self._begun(store.get(cycle_id)),
+                )
+
+    def _begun(self, cycle: Cycle) -> bool:
+        """Whether it runs here, since nobody else runs it."""
+        self.start(cycle)
+        return self.held.run(cycle.id) is not None
 
     @property
     def closing(self) -> bool:
         return self._closing.is_set()
 
-    # -- called from the workflow ----------------------------------------------------------------
-
-    def claim(self, cycle_id: str, workflow: str) -> bool:
-        """True for the one workflow that may run this cycle now."""
-        with self._guard:
-            return self._running.setdefault(cycle_id, workflow) == workflow
+    def _is_ours(self, cycle: Cycle) -> bool:
+        wanted = self.loops is None or cycle.loop in self.loops
+        return wanted and self.held.run(cycle.id) is None
 
     def release(self, cycle_id: str) -> None:
-        with self._guard:
-            self._running.pop(cycle_id, None)
+        """It runs here no more."""
+        self.held.end(cycle_id)
         self._rested.set()
+
+    # -- called from the workflow ----------------------------------------------------------------
 
     def step(self, cycle_id: str, name: str, position: int) -> Outcome:
         """The outcome of a step: the recorded one, or a new one that is recorded now.
 
-        Raises :class:`Interrupted` when the engine closes before there is one.
+        Raises :class:`Interrupted` when the engine closes, or another controller takes the cycle
+        over, before there is one.
         """
-        if self.closing:
-            raise Interrupted
+        run = self._run(cycle_id)
         store = self.project.cycles
-        recorded = store.step(cycle_id, name)
-        if recorded is not None and recorded.state == "done":
-            return _recorded(recorded.result or {})
-        store.begin_step(cycle_id, name, position)
-        self.report("step", {"cycle": cycle_id, "step": name, "state": "running"})
-        try:
-            outcome = self._attempt(cycle_id, name)
-        except Interrupted:
-            raise
-        except EverloopError as error:
-            store.fail_step(cycle_id, name, error.message)
-            verdict = "refused" if isinstance(error, InvalidInput) else "failed"
-            outcome = Outcome({}, End(verdict, f"{name}: {error.message}"))
-        except Exception as error:
-            log.exception("step %s of cycle %s failed", name, cycle_id)
-            store.fail_step(cycle_id, name, f"{type(error).__name__}: {error}")
-            outcome = Outcome({}, End("failed", f"{name}: {type(error).__name__}: {error}"))
-        else:
-            if not outcome.wait:
-                end = msgspec.to_builtins(outcome.end)
-                store.finish_step(cycle_id, name, {**outcome.result, "end": end})
-        self.report(
-            "step", {"cycle": cycle_id, "step": name, "state": "done", "result": outcome.result}
-        )
+        with under(self.project.db, run.lease):
+            recorded = patiently(run.stop, lambda: store.step(cycle_id, name))
+            if recorded is not None and recorded.state == "done":
+                return _recorded(recorded.result or {})
+            if name in CONTROLLER_STEPS:
+                run.heavy = False
+            if name in MOVING and self.held.served_elsewhere():
+                raise Interrupted  # the controller that sees the traffic picks it up
+            outcome = self._outcome(run, cycle_id, name, position)
+        facts = {"cycle": cycle_id, "step": name, "state": "done", "result": outcome.result}
+        self.report("step", facts)
         return outcome
 
-    def _attempt(self, cycle_id: str, name: str) -> Outcome:
-        if name in CONTROLLER_STEPS:
-            return run_step(self.project, cycle_id, name, self.report, self._closing)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return self.executor.run(cycle_id, name, self.report)
-            except WorkerLost as lost:
-                if self.closing:
-                    raise Interrupted from None  # it was killed by us: record nothing
-                log.warning("%s attempt %s of %s", lost.message, attempt, ATTEMPTS)
-                if attempt == ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
+    def _outcome(self, run: Run, cycle_id: str, name: str, position: int) -> Outcome:
+        store = self.project.cycles
+        try:
+            outcome = try_step(self, run, cycle_id, name, position)
+        except (Interrupted, LeaseLost):
+            raise Interrupted from None
+        except EverloopError as error:
+            said = error.message
+            patiently(run.stop, lambda: store.fail_step(cycle_id, name, said))
+            verdict = "refused" if isinstance(error, InvalidInput) else "failed"
+            return Outcome({}, End(verdict, f"{name}: {said}"))
+        except Exception as error:
+            log.exception("step %s of cycle %s failed", name, cycle_id)
+            said = f"{type(error).__name__}: {error}"
+            patiently(run.stop, lambda: store.fail_step(cycle_id, name, said))
+            return Outcome({}, End("failed", f"{name}: {said}"))
+        if not outcome.wait:
+            result = {**outcome.result, "end": msgspec.to_builtins(outcome.end)}
+            patiently(run.stop, lambda: store.finish_step(cycle_id, name, result))
+        return outcome
+
+    def suspend(self, cycle_id: str, name: str) -> None:
+        """Let the cycle wait for a person."""
+        run = self._run(cycle_id)
+        with under(self.project.db, run.lease):
+            patiently(run.stop, lambda: self.project.cycles.suspend(cycle_id, name))
+
+    def end(self, cycle_id: str, end: End) -> None:
+        """Write the verdict, under the cycle's lease and as soon as the database answers."""
+        run = self._run(cycle_id)
+        with under(self.project.db, run.lease):
+            patiently(run.stop, lambda: self.finish(cycle_id, end))
+
+    def _run(self, cycle_id: str) -> Run:
+        run = self.held.run(cycle_id)
+        if run is None or run.stop.is_set():
+            raise Interrupted
+        return run
 
     def finish(self, cycle_id: str, end: End) -> None:
         results = {s.step: s.result or {} for s in self.project.cycles.steps(cycle_id)}
@@ -192,6 +254,8 @@ class Engine:
             version=version,
             evidence=_evidence(results),
         )
+        if end.verdict == "failed":
+            tell_failure(self.project, self.project.cycles.get(cycle_id))
         self.report("cycle", {"cycle": cycle_id, "verdict": end.verdict, "reason": end.reason})
 
     def _end_trial(self, cycle_id: str, version: int) -> None:
@@ -205,31 +269,39 @@ class Engine:
 def run_cycle(cycle_id: str) -> str:
     """The workflow: the steps of the plan in order, until one ends or suspends the cycle."""
     engine = _current
-    if engine is None or not engine.claim(cycle_id, str(DBOS.workflow_id)):
+    run = engine.held.run(cycle_id) if engine is not None else None
+    if engine is None or run is None or run.workflow != DBOS.workflow_id:
         return "elsewhere"
     try:
-        cycle = engine.project.cycles.get(cycle_id)
-        if cycle.finished is not None:
-            return str(cycle.verdict)
-        for position, name in enumerate(cycle.plan):
-            said = workflow_step(cycle_id, name, position)
-            if said["wait"]:
-                engine.project.cycles.suspend(cycle_id, name)
-                return "waiting"
-            if said["end"] is not None:
-                workflow_end(cycle_id, said["end"])
-                return str(said["end"]["verdict"])
-        workflow_end(cycle_id, {"verdict": "registered", "reason": "The plan ends here."})
-        return "registered"
+        return _carry_on(engine, cycle_id)
+    except (Interrupted, LeaseLost):
+        return "interrupted"  # whoever has the lease next goes on with it
     except Exception as error:
-        if engine.closing:
-            return "interrupted"  # the next engine goes on with it
+        if run.stop.is_set() or engine.closing:
+            return "interrupted"
         # A cycle must never be left under way with nobody running it.
         log.exception("cycle %s broke", cycle_id)
-        engine.finish(cycle_id, End("failed", f"{type(error).__name__}: {error}"))
+        with suppress(Interrupted, LeaseLost):
+            engine.end(cycle_id, End("failed", f"{type(error).__name__}: {error}"))
         return "failed"
     finally:
         engine.release(cycle_id)
+
+
+def _carry_on(engine: Engine, cycle_id: str) -> str:
+    cycle = engine.project.cycles.get(cycle_id)
+    if cycle.finished is not None:
+        return str(cycle.verdict)
+    for position, name in enumerate(cycle.plan):
+        said = workflow_step(cycle_id, name, position)
+        if said["wait"]:
+            engine.suspend(cycle_id, name)
+            return "waiting"
+        if said["end"] is not None:
+            workflow_end(cycle_id, said["end"])
+            return str(said["end"]["verdict"])
+    workflow_end(cycle_id, {"verdict": "registered", "reason": "The plan ends here."})
+    return "registered"
 
 
 @DBOS.step(name="everloop.step")
@@ -244,7 +316,7 @@ def workflow_step(cycle_id: str, name: str, position: int) -> dict[str, Any]:
 def workflow_end(cycle_id: str, end: dict[str, str]) -> None:
     """The verdict, written once."""
     assert _current is not None
-    _current.finish(cycle_id, msgspec.convert(end, End))
+    _current.end(cycle_id, msgspec.convert(end, End))
 
 
 def _recorded(result: dict[str, Any]) -> Outcome:
@@ -277,7 +349,8 @@ def _config(project: Project) -> DBOSConfig:
         system_database_url=url,
         # Fixed, so that a newer everloop resumes the cycles of an older one.
         application_version="1",
-        executor_id="controller",
+        # One that nobody has had: which cycles are recovered, and by whom, the leases decide.
+        executor_id=uuid.uuid4().hex,
         log_level="WARNING",
         run_admin_server=False,  # type: ignore[typeddict-unknown-key]
         # What closing waits for, at most; nothing here is told by notifications.

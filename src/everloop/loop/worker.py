@@ -26,9 +26,11 @@ with importing():
     from everloop.errors import EverloopError
     from everloop.extensions import candidates
     from everloop.loop.evaluating import evaluate
+    from everloop.loop.executors import Task
     from everloop.loop.project import Project
     from everloop.loop.running import run_step
     from everloop.loop.steps import MODULES, Outcome, Report
+    from everloop.store.leases import under
 
 
 def main() -> int:
@@ -40,7 +42,7 @@ def main() -> int:
     # Libraries print to standard output; keep it for the protocol alone.
     channel = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    jobs: queue.Queue[dict[str, str]] = queue.Queue()
+    jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
     with Project.open(folder) as project:
         threading.Thread(target=AHEAD[options.ahead], args=(project,), daemon=True).start()
@@ -71,13 +73,13 @@ def _import_for_windows(project: Project) -> None:
 AHEAD = {"steps": _import_for_steps, "windows": _import_for_windows}
 
 
-def _read_jobs(jobs: queue.Queue[dict[str, str]]) -> None:
+def _read_jobs(jobs: queue.Queue[dict[str, Any]]) -> None:
     for line in sys.stdin.buffer:
         jobs.put(msgspec.json.decode(line))
     os._exit(0)
 
 
-def _answer(project: Project, job: dict[str, str], channel: Any) -> None:
+def _answer(project: Project, job: dict[str, Any], channel: Any) -> None:
     def send(message: dict[str, Any]) -> None:
         channel.write(msgspec.json.encode(message) + b"\n")
 
@@ -98,11 +100,13 @@ def _answer(project: Project, job: dict[str, str], channel: Any) -> None:
         )
 
 
-def _done(project: Project, job: dict[str, str], report: Report) -> Outcome | None:
+def _done(project: Project, job: dict[str, Any], report: Report) -> Outcome | None:
     if "windows" in job:
         evaluate(project, project.cycles.declaration(job["windows"]))
         return None
-    return run_step(project, job["cycle"], job["step"], report)
+    task = msgspec.convert(job["step"], Task)
+    with under(project.db, task.lease, everywhere=True):
+        return run_step(project, task.cycle, task.step, report)
 
 
 if __name__ == "__main__":

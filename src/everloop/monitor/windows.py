@@ -17,7 +17,9 @@ from everloop.store.tables import alerts, windows
 
 MAX_PAGE = 1000
 
-AlertKind = Literal["quality", "drift", "performance", "estimate", "labels", "log", "health"]
+AlertKind = Literal[
+    "quality", "drift", "performance", "estimate", "labels", "log", "health", "cycle"
+]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

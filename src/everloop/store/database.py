@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import cast
@@ -16,10 +16,13 @@ from everloop.store import dialect
 from everloop.store.incoming import no_space
 from everloop.store.instant import Busy, Instant
 
-REVISION = "0011"
+REVISION = "0012"
 """The newest migration in ``store/migrations``: what :meth:`Database.upgrade` leads to."""
 
 VERSION_TABLE = "everloop_version"
+
+Check = Callable[[sa.Connection], None]
+"""Raises to refuse the transaction that begins."""
 
 
 def database_url(state: Path, settings: Settings) -> str:
@@ -62,6 +65,21 @@ class Database:
             threading.Lock() if self.dialect == "sqlite" else nullcontext()
         )
         self._instant: Instant | None = None
+        self._check: Check | None = None
+
+    @contextmanager
+    def checked(self, check: Check, *, everywhere: bool = False) -> Iterator[None]:
+        """Begin each write transaction in the block with ``check``, which may refuse it.
+
+        It is for this thread, or with ``everywhere`` for all that have no check of their own.
+        """
+        place, name = (self, "_check") if everywhere else (self._local, "check")
+        before = getattr(place, name, None)
+        setattr(place, name, check)
+        try:
+            yield
+        finally:
+            setattr(place, name, before)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -94,7 +112,10 @@ class Database:
             raise RuntimeError("This thread is in a write transaction already; pass its connection")
         self._local.writing = True
         try:
+            check = getattr(self._local, "check", None) or self._check
             with self._turn, self._translated(), self._writer.begin() as conn:
+                if check is not None:
+                    check(conn)
                 yield conn
         finally:
             self._local.writing = False

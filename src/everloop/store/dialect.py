@@ -22,6 +22,9 @@ MAPPED = 256 * 1024 * 1024
 AT_ONCE = 100
 """Rows of one INSERT."""
 
+IDLE = "15s"
+"""How long a transaction that holds others up may say nothing before PostgreSQL ends it."""
+
 BUSY_SECONDS = 30.0
 """How long a SQLite connection waits for another's write before it gives up."""
 
@@ -187,6 +190,30 @@ def _insert(table: sa.Table) -> Insert:
     return insert(table)
 
 
+def clock(dialect: str) -> sa.ColumnElement[int]:
+    """The present by the database's own clock, in milliseconds since 1970 UTC.
+
+    On PostgreSQL that of the moment, not of the transaction's beginning.
+    """
+    if dialect == "sqlite":
+        return sa.literal_column(
+            "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)", sa.BigInteger
+        )
+    return sa.literal_column(
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint", sa.BigInteger
+    )
+
+
+def bound_idling(dialect: str) -> sa.ColumnElement[Any]:
+    """What, selected in a transaction, lets PostgreSQL end it when its process falls silent.
+
+    A process that is suspended inside a transaction would hold its locks until it wakes.
+    """
+    if dialect == "sqlite":
+        return sa.null()
+    return sa.func.set_config("idle_in_transaction_session_timeout", IDLE, True)
+
+
 def serialise(conn: sa.Connection, name: str, *, shared: bool = False) -> None:
     """Let one transaction at a time pass from here to its end, over all processes.
 
@@ -197,7 +224,7 @@ def serialise(conn: sa.Connection, name: str, *, shared: bool = False) -> None:
     if conn.dialect.name == "postgresql":
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
         lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
-        conn.execute(sa.select(lock(key)))
+        conn.execute(sa.select(bound_idling("postgresql"), lock(key)))
 
 
 def count_on(conn: sa.Connection, column: sa.Column[int]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from everloop.durations import seconds
 from everloop.errors import invalid
+from everloop.sizes import size
 from everloop.train.search.space import check_declared
-from everloop.train.spec import TrainSpec, ValidationSpec
+from everloop.train.spec import LimitSpec, TrainSpec, ValidationSpec
 
 MAX_TRIALS = 100_000
+MAX_ATTEMPTS = 100
 BY_HASH = ("k_fold", "stratified", "grouped")  # kinds of validation that no time has a part in
 
 
@@ -31,6 +33,16 @@ def check_search(spec: TrainSpec) -> None:
         raise invalid("train.search.workers", search.workers, "0 (one for each core) or more")
     for name, declared in spec.space.items():
         check_declared(name, declared)
+
+
+def check_limits(limits: LimitSpec) -> None:
+    """Refuse limits within which nothing can run. Raises InvalidInput."""
+    if seconds(limits.time, "train.limits.time") <= 0:
+        raise invalid("train.limits.time", limits.time, "a duration above 0")
+    if limits.memory:
+        size(limits.memory, "train.limits.memory")
+    if not 1 <= limits.attempts <= MAX_ATTEMPTS:
+        raise invalid("train.limits.attempts", limits.attempts, f"1 to {MAX_ATTEMPTS}")
 
 
 def check_validation(spec: ValidationSpec, time: str | None, group_by: str | None) -> None:

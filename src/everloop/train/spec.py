@@ -83,6 +83,17 @@ class ValidationSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     gap: str | None = None  # before rows that validate by time; evaluate.gap unless given
 
 
+class LimitSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What each step of a cycle that computes may take before its process is ended.
+
+    One that crashed or was ended is begun again after a pause; ``attempts`` times in all.
+    """
+
+    time: str = "1d"  # of one step
+    memory: str = ""  # of its process and those it starts, as "8GB"; what is free unless given
+    attempts: int = 3  # before the cycle fails, with an alert
+
+
 class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Which models are tried; an empty list takes the default of the task."""
 
@@ -98,3 +109,4 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     # of the second of two classes, or of every label; chosen on validation rows: "metric" by
     # evaluate.metric, "cost" by what [evaluate.cost] says in money
     threshold: float | str = 0.5
+    limits: LimitSpec = LimitSpec()

@@ -18,8 +18,9 @@ import msgspec
 
 from everloop import errors
 from everloop.errors import Unavailable
+from everloop.loop.executors.limits import Limits, watched
 from everloop.loop.steps import Report, silent
-from everloop.memory import frugal_environment, resident_megabytes
+from everloop.memory import end_tree, frugal_environment, resident_megabytes
 
 IDLE_SECONDS = 20.0
 REST_SECONDS = 1.0
@@ -43,23 +44,36 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._idle: threading.Timer | None = None
+        self.doing: dict[str, Any] | None = None  # the job under way
 
     def warm(self) -> None:
         """Start it, and return at once."""
         with self._lock:
             self._worker()
 
-    def ask(self, job: dict[str, str], what: str, report: Report = silent) -> Any:
+    def ask(
+        self,
+        job: dict[str, Any],
+        what: str,
+        report: Report = silent,
+        limits: Limits | None = None,
+    ) -> Any:
         """What comes of a job, which ``what`` names.
 
-        Raises what the job raised, and :class:`WorkerLost` when the process ended before.
+        Raises what the job raised, and :class:`WorkerLost` when the process ended before, by
+        itself or at one of the ``limits``.
         """
         with self._lock:
             self._cancel_idle()
             worker = self._worker()
+            self.doing = job
             try:
-                return self._answer(worker, job, what, report)
+                if limits is None:
+                    return self._answer(worker, job, what, report)
+                with watched(worker.pid, limits) as why:
+                    return self._answer(worker, job, what, report, why)
             finally:
+                self.doing = None
                 self._after(REST_SECONDS, self._rest)
 
     def close(self) -> None:
@@ -67,18 +81,23 @@ class WorkerProcess:
         self._cancel_idle()
         process = self._process
         if process is not None and process.poll() is None:
-            process.kill()
+            end_tree(process.pid)
             process.wait()
 
     def _answer(
-        self, worker: subprocess.Popen[bytes], job: dict[str, str], what: str, report: Report
+        self,
+        worker: subprocess.Popen[bytes],
+        job: dict[str, Any],
+        what: str,
+        report: Report,
+        why: Callable[[], str] = str,
     ) -> Any:
         assert worker.stdin is not None and worker.stdout is not None
         try:
             worker.stdin.write(msgspec.json.encode(job) + b"\n")
             worker.stdin.flush()
         except OSError:
-            raise self._lost(worker, what) from None
+            raise self._lost(worker, what, why) from None
         for line in worker.stdout:
             message: dict[str, Any] = msgspec.json.decode(line)
             if "report" in message:
@@ -87,7 +106,7 @@ class WorkerProcess:
                 raise revived(message["error"])
             else:
                 return message["outcome"]
-        raise self._lost(worker, what)
+        raise self._lost(worker, what, why)
 
     def _worker(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -104,9 +123,14 @@ class WorkerProcess:
                 )
         return self._process
 
-    def _lost(self, worker: subprocess.Popen[bytes], what: str) -> WorkerLost:
+    def _lost(
+        self, worker: subprocess.Popen[bytes], what: str, why: Callable[[], str]
+    ) -> WorkerLost:
         code = worker.wait()
         self._process = None
+        if ended := why():
+            fix = "Give it less to do, or raise [train] limits."
+            return WorkerLost(f"{what}: it {ended}, and was ended.", code="over_limit", fix=fix)
         return WorkerLost(
             f"{what}: its process ended with {code} before it answered.",
             fix="The end of .everloop/logs/worker.log says why; exit -9 is often lack of memory.",

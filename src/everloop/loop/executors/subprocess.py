@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 
 from everloop.extensions import executors
-from everloop.loop.executors._base import Executor
+from everloop.loop.executors._base import Executor, Task
 from everloop.loop.executors._process import WorkerProcess
+from everloop.loop.executors.limits import Limits
 from everloop.loop.steps import Outcome, Report
 
 
@@ -23,9 +24,15 @@ class SubprocessExecutor(Executor):
     def warm(self) -> None:
         self._process.warm()
 
-    def run(self, cycle: str, step: str, report: Report) -> Outcome:
-        job = {"cycle": cycle, "step": step}
-        return msgspec.convert(self._process.ask(job, f"step {step}", report), Outcome)
+    def run(self, task: Task, report: Report) -> Outcome:
+        job = {"step": msgspec.to_builtins(task)}
+        limits = Limits(task.seconds, task.megabytes)
+        answer = self._process.ask(job, f"step {task.step}", report, limits)
+        return msgspec.convert(answer, Outcome)
+
+    def stop(self, cycle: str) -> None:
+        if (self._process.doing or {}).get("step", {}).get("cycle") == cycle:
+            self._process.close()
 
     def close(self) -> None:
         self._process.close()

@@ -85,7 +85,8 @@ def _carried(context: StepContext, rollout: Rollout) -> Rollout:
             rollout = carrier.look()
             pauses = iter(PAUSES)
         except Unavailable as error:
-            wait = next(pauses, 0.0)
+            # Without the database nothing can be taken back either: what is due waits for it.
+            wait = PAUSES[-1] if error.code == "database_unavailable" else next(pauses, 0.0)
             if not wait:
                 carrier.give_up(error.message)
                 raise

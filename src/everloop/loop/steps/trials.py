@@ -31,7 +31,8 @@ def study_place(context: StepContext, spec: TrainSpec, metric: Metric) -> Path |
         return None
     snapshot = context.results["snapshot"]
     whole = type(spec)()
-    compared = msgspec.structs.replace(spec, search=whole.search, ensemble=whole.ensemble)
+    apart = {"search": whole.search, "ensemble": whole.ensemble, "limits": whole.limits}
+    compared = msgspec.structs.replace(spec, **apart)
     asked = {
         "loop": context.declaration.name,
         "dataset": snapshot["dataset"],

@@ -30,7 +30,7 @@ from everloop.store.events import EventLog
 from everloop.store.tables import alerts
 
 HEALTH = 500  # windows of the clock that are looked back on
-CLOCKED = ("log", "health")  # kinds whose windows are of the clock, not of event time
+CLOCKED = ("log", "health", "cycle")  # kinds whose windows are of the clock, not of event time
 
 
 class Router:

@@ -9,6 +9,7 @@ from everloop.store.tables.loop import (
     cycle_words,
     cycles,
     decisions,
+    leases,
     loop_pauses,
     loops,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "experiment_tags",
     "experiments",
     "health_windows",
+    "leases",
     "log_halves",
     "log_marks",
     "log_offsets",

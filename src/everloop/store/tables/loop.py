@@ -22,6 +22,16 @@ loop_pauses = sa.Table(
     sa.Column("since", Millis, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
 )
+# Who runs the cycles of what, see store.leases. A row stays, so that its token only grows.
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(320), primary_key=True),
+    sa.Column("holder", sa.String(255), nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("until", Millis, nullable=False),  # by the database's clock
+    sa.Column("lasts", Millis, nullable=False),
+)
 cycles = sa.Table(
     "cycles",
     metadata,
@@ -60,6 +70,9 @@ cycle_steps = sa.Table(
     sa.Column("finished", Millis),
     json_text("result", nullable=True),
     sa.Column("error", sa.Text),
+    # Of the process it ran in: crashes, and what was killed at a limit.
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due", Millis),  # when it is tried again
 )
 decisions = sa.Table(  # loop.approving
     "decisions",

@@ -1,0 +1,74 @@
+"""What a worker process may take: it is watched from outside, and ended when it takes more.
+
+Limits of the kernel would not do: ``RLIMIT_AS`` counts address space, of which libraries reserve
+far more than they use, and a process that hangs uses no CPU time for ``RLIMIT_CPU`` to count.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from everloop.memory import available_bytes, end_tree, tree_megabytes
+
+LOOK_SECONDS = 0.5
+LEFT = 0.95  # of what was free: a step that takes more would make the machine end some process
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds by a clock that nobody sets, and megabytes of a process and those it started.
+
+    Without ``megabytes``, what the machine or the container has free when the work begins.
+    """
+
+    seconds: float | None = None
+    megabytes: float | None = None
+
+
+class Watchdog:
+    """Ends a process that takes more than its limits; ``said`` is why, once it has."""
+
+    def __init__(self, pid: int, limits: Limits) -> None:
+        self.pid, self.limits, self.said = pid, limits, ""
+        free = (available_bytes() / 1e6 + tree_megabytes(pid)) * LEFT
+        self._megabytes = limits.megabytes or free
+        self._began = time.monotonic()
+
+    def look(self) -> bool:
+        """Whether it goes on."""
+        took, limit = time.monotonic() - self._began, self.limits.seconds
+        held = tree_megabytes(self.pid)
+        if limit is not None and took > limit:
+            self.said = f"ran for more than {limit:g} s, its limit (train.limits.time)"
+        elif held > self._megabytes:
+            whose = "train.limits.memory" if self.limits.megabytes else "what was free"
+            self.said = (
+                f"took {held:,.0f} MB of memory, more than its limit of "
+                f"{self._megabytes:,.0f} MB ({whose})"
+            )
+        else:
+            return True
+        end_tree(self.pid)
+        return False
+
+
+@contextmanager
+def watched(pid: int, limits: Limits) -> Iterator[Callable[[], str]]:
+    """Watch a process in the block; gives a function that says why it was ended, or ``""``."""
+    dog, over = Watchdog(pid, limits), threading.Event()
+
+    def run() -> None:
+        while not over.wait(LOOK_SECONDS) and dog.look():
+            pass
+
+    thread = threading.Thread(target=run, name="watchdog", daemon=True)
+    thread.start()
+    try:
+        yield lambda: dog.said
+    finally:
+        over.set()
+        thread.join()
