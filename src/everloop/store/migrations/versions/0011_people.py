@@ -53,7 +53,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("roles", sa.Text(), nullable=False),
         sa.Column("comment", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["cycle"], ["cycles.id"], name=op.f("fk_cycle_words_cycle_cycles")),
+        sa.ForeignKeyConstraint(["cycle"], ["cycles.id"], name=op.f("fk_cycle_words_cycle")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_cycle_words")),
     )
     op.create_index("ix_cycle_words_cycle", "cycle_words", ["cycle", "seq"])
