@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(length=16), nullable=True),
         sa.Column("record", sa.Text(), nullable=True),
         sa.Column("signature", sa.String(length=255), nullable=True),
-        sa.ForeignKeyConstraint(["cycle"], ["cycles.id"], name=op.f("fk_decisions_cycle_cycles")),
+        sa.ForeignKeyConstraint(["cycle"], ["cycles.id"], name=op.f("fk_decisions_cycle")),
         sa.PrimaryKeyConstraint("cycle", name=op.f("pk_decisions")),
     )
     op.create_index("ix_decisions_due", "decisions", ["due"])
