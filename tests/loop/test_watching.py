@@ -27,6 +27,7 @@ from everloop.loop.watching import Looked, look
 from everloop.monitor.cause.attribution import CONCEPT
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.spans import DAY
+from everloop.monitor.suspicion import LABELS
 from everloop.monitor.windows import Alert, Window
 from everloop.store.clock import now_ms
 from everloop.store.tables import cycle_steps
@@ -278,9 +279,24 @@ def test_rows_of_a_broken_window_cannot_train(project: Project, traffic: Traffic
     assert trainable_rows(project, DECLARED, champion) == 3_000
     traffic.day(0)
     traffic.day(1, scale=1000.0)
-    traffic.day(2)
+    traffic.day(2, poisoned=True)
+    traffic.day(3)
+    traffic.day(4)
     act(project)
-    assert trainable_rows(project, DECLARED, champion) == 3_000 + 400
+    starts = [start for start, _ in project.windows.quarantined("flow")]
+    assert starts == [T0 + DAY, T0 + 2 * DAY]
+    (doubt,) = [a for a in project.windows.alerts("flow") if a.feature == LABELS]
+    assert doubt.summary.startswith("labels contradict") and "it answers True" in doubt.summary
+    assert trainable_rows(project, DECLARED, champion) == 3_000 + 800
+    asked = Loop(project, DECLARED).run(wait=False)  # by a person, who is kept from it too
+    carry_out(project, asked)
+    snapshot = project.cycles.step(asked.id, "snapshot")
+    assert snapshot is not None and snapshot.result is not None
+    assert snapshot.result["rows"] == 3_000 + 800 + 400  # day 4 is not over, and sound so far
+    Loop(project, DECLARED).release(starts[1], by="ana", comment="they stopped buying")
+    assert trainable_rows(project, DECLARED, champion) == 3_000 + 1_200
+    act(project)
+    assert starts[1] not in dict(project.windows.quarantined("flow"))
 
 
 def test_a_paused_loop_begins_nothing_and_an_event_asks_by_itself(
