@@ -5,9 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
+import polars as pl
 import pytest
 from click.testing import CliRunner
-from loop_stream import T0, Traffic, carry_out, declaration
+from loop_stream import T0, Traffic, carry_out, declaration, rows
 
 from everloop.cli import command_of
 from everloop.console.cycle import read_cycle
@@ -258,6 +259,32 @@ def _is_told_and_released(project: Project, refused: Cycle) -> None:
     assert not project.windows.get("flow", refused.cause["window"]).quarantined
     again = CliRunner().invoke(command_of("window"), asked)
     assert "is not in quarantine" in str(again.exception)
+
+
+def test_a_model_without_the_broken_feature_serves(
+    project: Project, traffic: Traffic
+) -> None:
+    project.cycles.save_loop(declaration(update={"fallback": "drop"}), actor="t")
+    traffic.day(0)
+    traffic.day(1, scale=1000.0)
+    traffic.day(2)
+    looked = act(project)
+    assert looked.cycle is not None and looked.cycle.cause["drop"] == ["z"]
+    ended = carry_out(project, looked.cycle)
+    assert ended.verdict == "promoted", ended.reason
+    champion = project.champion("flow")
+    assert champion is not None and champion.version == 2
+    assert project.package(champion)[1].schema.names == ("x",)
+    assert Loop(project, DECLARED).replay(ended.number).agrees
+    after = act(project)
+    assert after.cycle is None and after.decision.action == "none"
+    project.cycles.save_loop(declaration(update={"fallback": "version"}), actor="t")
+    traffic.day(3)
+    traffic.send(rows(traffic.rng, 4, 400, False, False).with_columns(x=pl.col("x") * 1000.0))
+    traffic.day(5)
+    looked = act(project)  # x breaks, and no version does without it
+    assert looked.cycle is not None and looked.cycle.verdict == "refused"
+    assert "No version does without x." in (looked.cycle.reason or "")
 
 
 def test_many_lookers_refuse_a_window_once(project: Project, traffic: Traffic) -> None:
