@@ -261,9 +261,7 @@ def _is_told_and_released(project: Project, refused: Cycle) -> None:
     assert "is not in quarantine" in str(again.exception)
 
 
-def test_a_model_without_the_broken_feature_serves(
-    project: Project, traffic: Traffic
-) -> None:
+def test_a_model_without_the_broken_feature_serves(project: Project, traffic: Traffic) -> None:
     project.cycles.save_loop(declaration(update={"fallback": "drop"}), actor="t")
     traffic.day(0)
     traffic.day(1, scale=1000.0)
