@@ -23,7 +23,7 @@ from everloop.store.blobs import Blobs
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.update.decide import decide, needs_probe
-from everloop.update.probe import History, probe_update, quick_fit
+from everloop.update.probe import History, grounds_of, quick_fit
 from everloop.update.situation import Considered, Situation, gather
 from everloop.update.spec import UpdateSpec
 from everloop.update.worth import Worth
@@ -114,7 +114,7 @@ class World:
         return found
 
     def probe(self, situation: Situation) -> Worth:
-        return probe_update(
+        grounds = grounds_of(
             self.log,
             "e",
             SCHEMA,
@@ -122,11 +122,9 @@ class World:
             self.known,
             T0,
             self.watch.windows.quarantined("e"),
-            quick_fit(SCHEMA, "logistic_regression", accuracy),
-            accuracy,
-            "accuracy",
-            0.005,
         )
+        fit = quick_fit(SCHEMA, "logistic_regression", accuracy)
+        return grounds.worth(fit, accuracy, "accuracy", 0.005)
 
 
 @pytest.mark.parametrize(("turns", "action"), [(True, "cycle"), (False, "none")])

@@ -14,18 +14,27 @@ from everloop.cli._output import heading, next_step
 from everloop.cli._target import AnyLoop, opened
 from everloop.cli.monitor import show_looked
 from everloop.errors import NotFound, invalid
+from everloop.loop.by_hand import Wanted
 from everloop.loop.cycles import Cycle
 from everloop.loop.watching import Looked
 
 
 @click.command("update")
 @click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--method", help="How the model is made: retrain, calibrate, threshold, switch, auto …"
+)
+@click.option("--window", help='Rows that a new fit learns from, as "newest 90d" or "change".')
+@click.option("--search", help="Of parameters: keep, warm or full.")
 @click.option("--approve", type=int, metavar="CYCLE", help="Say yes to a cycle that waits.")
 @click.option("--decline", type=int, metavar="CYCLE", help="Say no to a cycle that waits.")
 @click.option("--comment", default="", help="Why; kept with the decision.")
 @project_options
 def command(
     data: Path | None,
+    method: str | None,
+    window: str | None,
+    search: str | None,
     approve: int | None,
     decline: int | None,
     comment: str,
@@ -36,17 +45,20 @@ def command(
     """Train with the new rows of DATA; the new version takes over if it is better.
 
     Both models are compared on rows that neither has seen. Without DATA the monitors are read and
-    the update policy of the loop file decides.
+    the update policy of the loop file decides; with --method, --window or --search a model is made
+    so, and the gates decide.
     """
-    if sum(value is not None for value in (data, approve, decline)) > 1:
-        raise invalid("update", "several of DATA, --approve and --decline", "one of them")
+    how = Wanted(method, window, search)
+    if sum(bool(value) for value in (data, approve is not None, decline is not None, how)) > 1:
+        several = "several of DATA, --method (--window, --search), --approve and --decline"
+        raise invalid("update", several, "one of them")
     with opened(folder, loop_name) as (loop, _):
         if approve is not None or decline is not None:
             number = approve if approve is not None else decline
             assert number is not None
             done: Cycle | Looked = _decide(loop, number, approve is not None, comment, as_json)
         else:
-            done = _update(loop, data, as_json)
+            done = _update(loop, data, how, as_json)
         if isinstance(done, Looked):
             show_looked(loop, done, as_json)
             sys.exit(0 if done.cycle is None else exit_code(done.cycle))
@@ -56,11 +68,19 @@ def command(
     sys.exit(exit_code(done))
 
 
-def _update(loop: AnyLoop, data: Path | None, as_json: bool) -> Cycle | Looked:
+def _update(loop: AnyLoop, data: Path | None, how: Wanted, as_json: bool) -> Cycle | Looked:
     if not as_json:
-        heading(f"{loop.name}: update" + (f" with {data}" if data else ""))
+        by = f" with {data}" if data else ""
+        by += f" by {how}" if how else ""
+        heading(f"{loop.name}: update{by}")
     with CycleView(quiet=as_json) as view:
-        return loop.update(None if data is None else str(data), on_progress=view)
+        return loop.update(
+            None if data is None else str(data),
+            method=how.method,
+            window=how.window,
+            search=how.search,
+            on_progress=view,
+        )
 
 
 def _decide(loop: AnyLoop, number: int, approved: bool, comment: str, as_json: bool) -> Cycle:

@@ -28,12 +28,16 @@ class Evidence(msgspec.Struct, frozen=True):
     """What was seen and measured. Metrics are ``{value, low, high, n}`` by name.
 
     ``alerts`` are those that made the cycle begin, ``probe`` a
-    :class:`~everloop.update.worth.Worth` and ``weighed`` what it came to.
+    :class:`~everloop.update.worth.Worth` and ``weighed`` what it came to; ``method`` is a
+    :class:`~everloop.update.methods.Choice`, ``tried`` the table of
+    :class:`~everloop.update.auto.Tried` that it was chosen from.
     """
 
     alerts: list[dict[str, Any]]
     probe: dict[str, Any] | None
     weighed: dict[str, Any] | None
+    method: dict[str, Any] | None
+    tried: list[dict[str, Any]]
     metric: str | None
     rows: int | None
     metrics: dict[str, dict[str, Any]]
@@ -102,6 +106,12 @@ def read_cycle(project: Project, cycle_id: str, again: bool = False) -> CyclePag
     )
 
 
+def _method(results: dict[str, dict[str, Any]], cycle: Cycle) -> dict[str, Any] | None:
+    """How the model is made; None in a cycle that makes none, or that had no choice."""
+    said = results.get("train", {}).get("method") or results.get("probe", {}).get("method")
+    return said or cycle.cause.get("method")
+
+
 def _neighbour(cycles: list[Cycle], number: int) -> Neighbour | None:
     return next((Neighbour(c.id, c.number) for c in cycles if c.number == number), None)
 
@@ -109,11 +119,14 @@ def _neighbour(cycles: list[Cycle], number: int) -> Neighbour | None:
 def _evidence(results: dict[str, dict[str, Any]], cycle: Cycle) -> Evidence:
     tested = results.get("evaluate") or results.get("retest") or {}
     snapshot = results.get("snapshot", {})
+    trained = results.get("train", {})
     situation = cycle.cause.get("situation")
     return Evidence(
         alerts=(situation.get("alerts") or []) if isinstance(situation, dict) else [],
         probe=results.get("probe", {}).get("worth"),
         weighed=results.get("probe", {}).get("weighed"),
+        method=_method(results, cycle),
+        tried=results.get("probe", {}).get("tried") or [],
         metric=tested.get("metric"),
         rows=tested.get("rows"),
         metrics=tested.get("metrics") or {},
@@ -121,10 +134,10 @@ def _evidence(results: dict[str, dict[str, Any]], cycle: Cycle) -> Evidence:
         champion_metrics=tested.get("champion_metrics") or {},
         comparison=tested.get("comparison"),
         gates=tested.get("gates") or [],
-        candidates=results.get("train", {}).get("candidates") or [],
+        candidates=trained.get("candidates") or [],
         rollout=results.get("deploy", {}).get("steps") or [],
         dataset=snapshot.get("dataset"),
         referred=snapshot.get("referred"),
-        notes=[*(snapshot.get("notes") or []), *(tested.get("notes") or [])],
+        notes=[n for step in (snapshot, trained, tested) for n in step.get("notes") or []],
         report=bool(tested.get("report")),
     )

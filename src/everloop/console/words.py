@@ -25,8 +25,7 @@ CAUSES = {
     "person": "asked by a person", "train": "asked to train", "deploy": "asked to deploy",
     "test": "asked to test", "reproduce": "asked to reproduce",
     "data": "new data", "drift": "drift",
-    "quality": "a fault in the data", "fallback": "a way round a fault",
-    "performance": "worse performance",
+    "quality": "a fault in the data", "performance": "worse performance",
     "estimate": "worse performance, by an estimate",
     "schedule": "its schedule", "volume": "new labelled rows",
 }  # fmt: skip
@@ -211,6 +210,8 @@ def _probe(r: dict[str, Any]) -> str:
     worth = r["worth"]
     if not worth["enough"]:
         return str(worth["note"])
+    if "weighed" not in r:
+        return str(r["method"]["why"])
     return (
         f"a quick challenger gains {worth['gain']:+.4f} ({worth['low']:+.4f} to "
         f"{worth['high']:+.4f}) in {worth['metric']}, {worth['needed']:.4f} needed: "
@@ -219,6 +220,12 @@ def _probe(r: dict[str, Any]) -> str:
 
 
 def _train(r: dict[str, Any]) -> str:
+    if r.get("version"):
+        return f"nothing was fitted; version {r['version']} is proposed"
+    if "algorithm" not in r:
+        return "nothing was fitted, and no version is proposed"
+    if (made := r.get("method", {}).get("name", "retrain")) != "retrain":
+        return f"{r['algorithm']} by {made}"
     best = f"{r['algorithm']} is the best of {len(r['candidates'])} by {r['metric']}"
     streamed = [r["streamed"]["note"]] if "streamed" in r else []
     return "; ".join([best, *validation_words(r), *streamed])

@@ -14,7 +14,7 @@ from everloop.data.leaks import Leak, leaks
 from everloop.data.pinned import schema_text
 from everloop.data.schema import Kind, Schema, Task
 from everloop.data.sources.fingerprint import has_fingerprint
-from everloop.data.streams.staying import bounded
+from everloop.data.streams.staying import bounded, stays
 from everloop.errors import InvalidInput
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.gates import check_spec as check_evaluate
@@ -23,9 +23,11 @@ from everloop.loop.dividing import check_validation_parts, divide, known_of
 from everloop.loop.hiding import check_columns, hidden_notes
 from everloop.monitor.kept import check_segments
 from everloop.train.check import check_spec as check_train
-from everloop.train.check import check_unlabelled
+from everloop.train.check import check_unlabelled, default_candidates
 from everloop.train.loading import has_module
 from everloop.update.checking import check_update
+from everloop.update.methods import About, Choice
+from everloop.update.sound import check_sound
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -75,9 +77,31 @@ def check(folder: Path) -> Checked:
             *inferred.notes,
             *([note] if note else []),
             *_device_notes(declaration),
+            *_method_notes(declaration, inferred.schema, folder),
             *hidden_notes(declaration.monitor.log, inferred.schema),
         ],
         leaks=leaks(frame, inferred.schema, parts),
+    )
+
+
+def _method_notes(declaration: Declaration, schema: Schema, folder: Path) -> list[str]:
+    """Which algorithms the method of updating is not sound for."""
+    policy, searched = declaration.update, declaration.train.search.asked
+    names = declaration.train.candidates or default_candidates(schema.task, searched)
+    return check_sound(
+        policy,
+        [
+            About(
+                task=schema.task,
+                algorithm=name,
+                choice=Choice(policy.method, policy.window, policy.search),
+                metric=metric_of(declaration.evaluate, schema).name,
+                timed=schema.time is not None,
+                identified=schema.id is not None,
+                stays=stays(declaration.data, folder),
+            )
+            for name in names
+        ],
     )
 
 

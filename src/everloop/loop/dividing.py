@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from everloop.data.columns import as_instant
 from everloop.data.schema import Schema
-from everloop.data.splits import Split, group_codes, row_hash, split
+from everloop.data.splits import Split, group_codes, millis, row_hash, split
 from everloop.durations import milliseconds
+from everloop.errors import invalid
 from everloop.loop.declaration import Declaration
 from everloop.train.validation import Known, folds, outer_parts
 
@@ -44,6 +46,39 @@ def divide(
                 "the test rows are drawn at random instead."
             )
     return parts, None
+
+
+def divide_new(frame: pl.DataFrame, schema: Schema, new: NDArray[np.bool_], version: int) -> Split:
+    """The later half of the rows that are ``new`` to a version judges; the others may teach.
+
+    Later by time, and without one by the order of the rows.
+    """
+    rows = np.arange(frame.height)
+    if schema.time is not None:
+        rows = np.argsort(millis(frame, schema.time), kind="stable")
+    fresh = rows[new[rows]]
+    test = fresh[len(fresh) // 2 :]
+    held = np.zeros(frame.height, dtype=np.bool_)
+    held[test] = True
+    how = f"the last {len(test):,} of {len(fresh):,} rows new to version {version}"
+    return Split(rows[~held[rows]], test, how)
+
+
+def as_known(frame: pl.DataFrame, known: Schema, found: Schema) -> Schema:
+    """The schema of a version that goes on reading a table.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a column that is gone, or classes that the
+    version does not know: only a new fit can take those in.
+    """
+    gone = [name for name in known.names if name not in frame.columns]
+    if gone:
+        wanted = "the columns that the champion reads"
+        raise invalid("columns", gone, wanted, fix="Retrain: a new fit reads what there is.")
+    strange = [label for label in found.classes if label not in known.classes]
+    if strange and not known.numeric:
+        wanted = "classes that the champion knows"
+        raise invalid(known.target, strange, wanted, fix="Retrain: a new fit learns them.")
+    return known
 
 
 def known_of(frames: Iterable[pl.DataFrame], schema: Schema, declaration: Declaration) -> Known:

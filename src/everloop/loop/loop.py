@@ -14,6 +14,7 @@ from everloop.deploy.checked import changed, check_beside, check_task
 from everloop.deploy.rollouts import Do, Rollout, Wish, no_rollout
 from everloop.errors import Conflict, NotFound, Unavailable, invalid
 from everloop.loop.alerts import LoopAlerts
+from everloop.loop.by_hand import Wanted, asked_cause
 from everloop.loop.causes import why
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step, numbered
@@ -98,6 +99,9 @@ class Loop(LoopAlerts, LoopDecisions):
         self,
         source: str | None = None,
         *,
+        method: str | None = None,
+        window: str | None = None,
+        search: str | None = None,
         wait: bool = True,
         on_progress: Progress | None = None,
         actor: str = "person",
@@ -106,7 +110,16 @@ class Loop(LoopAlerts, LoopDecisions):
 
         Without one: look at the monitors and do what the update policy says; what was seen comes
         back, with the cycle that it led to.
+
+        With a ``method``, a ``window`` or a ``search`` (as in ``[update]``, which they replace for
+        this time): a cycle that makes a model so, whatever the monitors say; its gates decide.
         """
+        wanted = Wanted(method, window, search)
+        if source is not None and wanted:
+            raise invalid("update", "DATA and a method", "one of them")
+        if wanted:
+            cause = asked_cause(self.project, self.declaration, wanted)
+            return self._cycle("update", cause, wait, on_progress, actor)
         if source is not None:
             cause = {"kind": "data", "source": self._resolved(source)}
             return self._cycle("run", cause, wait, on_progress, actor)

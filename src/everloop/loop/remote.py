@@ -226,8 +226,18 @@ class RemoteLoop(RemoteAlerts):
         return self.server.call("POST", f"/rollouts/{found.id}/{do}", Rollout, json=body)
 
     def update(
-        self, source: str | None = None, *, on_progress: Progress | None = None
+        self,
+        source: str | None = None,
+        *,
+        method: str | None = None,
+        window: str | None = None,
+        search: str | None = None,
+        on_progress: Progress | None = None,
     ) -> Cycle | Looked:
+        said = {"method": method, "window": window, "search": search}
+        wanted = {name: value for name, value in said.items() if value is not None}
+        if wanted:
+            return self._begin("/update", {**wanted, "source": source}, on_progress)
         if source is not None:
             return self._begin("/update", {"source": source}, on_progress)
         seen = self.server.call("POST", f"{self._path}/update", Looked, json={})

@@ -6,7 +6,6 @@ import importlib
 import threading
 
 from everloop.loop.cycles import Cycle
-from everloop.loop.fallbacks import without
 from everloop.loop.project import Project
 from everloop.loop.steps import (
     CONTROLLER_STEPS,
@@ -41,7 +40,7 @@ def run_step(
     context = StepContext(
         project=project,
         cycle=cycle,
-        declaration=without(project.cycles.declaration(cycle.loop), cycle.cause.get("drop", [])),
+        declaration=project.cycles.declaration(cycle.loop),
         results={
             s.step: s.result or {} for s in project.cycles.steps(cycle_id) if s.state == "done"
         },

@@ -13,6 +13,8 @@ from everloop.train.label_thresholds import ThresholdedLabels
 from everloop.train.onnx import exported
 from everloop.train.threshold import Thresholded
 
+CALIBRATION, DECISION = "raw", "undecided"  # what each tail calls the answers in front of it
+
 
 class _Tail:
     """A graph whose answers are renamed, so that new nodes can give the old names."""
@@ -48,7 +50,7 @@ class _Tail:
 
 def exported_calibrated(model: Calibrated, schema: Schema) -> bytes:
     """The graph of the estimator, its probabilities through the maps, the label by the greatest."""
-    tail = _Tail(exported(model.estimator, schema), "raw")
+    tail = _Tail(exported(model.estimator, schema), CALIBRATION)
     raw, count = tail.outputs["probabilities"], len(schema.classes)
     seen = model.classes_.astype(np.int64)
     columns = [tail.add("Gather", raw, np.array([k], dtype=np.int64), axis=1) for k in seen]
@@ -71,7 +73,7 @@ def exported_calibrated(model: Calibrated, schema: Schema) -> bytes:
 
 def exported_thresholded(model: Thresholded, schema: Schema) -> bytes:
     """The graph of the estimator with the label decided by the threshold."""
-    tail = _Tail(exported(model.estimator, schema), "undecided")
+    tail = _Tail(exported(model.estimator, schema), DECISION)
     tail.add("Identity", tail.outputs["probabilities"], name="probabilities")
     one = tail.add("Gather", "probabilities", np.array(1, dtype=np.int64), axis=1)
     over = tail.add("Not", tail.add("Less", one, np.array([model.threshold])))
@@ -81,7 +83,7 @@ def exported_thresholded(model: Thresholded, schema: Schema) -> bytes:
 
 def exported_thresholds(model: ThresholdedLabels, schema: Schema) -> bytes:
     """The graph of the estimator with each label decided by its threshold."""
-    tail = _Tail(exported(model.estimator, schema), "undecided")
+    tail = _Tail(exported(model.estimator, schema), DECISION)
     tail.add("Identity", tail.outputs["probabilities"], name="probabilities")
     below = tail.add("Less", "probabilities", np.asarray(model.thresholds)[None, :])
     tail.add("Cast", tail.add("Not", below), name="label", to=TensorProto.INT64)
@@ -104,3 +106,29 @@ def _mapped(tail: _Tail, score: str, one: Map) -> str:
     covered = tail.add("Min", within, width)
     rise = tail.add("MatMul", covered, slope)
     return tail.add("Add", rise, np.array([[one.p[0]]]))
+
+
+def without_tails(data: bytes, *tails: str) -> bytes:
+    """A graph without its threshold (``DECISION``), and the calibration behind that.
+
+    A tail that the graph does not end with stays: it has none, or lies inside another graph.
+    """
+    model: ModelProto = load_model_from_string(data)
+    for tail in tails:
+        _cut(model, tail)
+    return bytes(model.SerializeToString())
+
+
+def _cut(model: ModelProto, tail: str) -> None:
+    graph, names = model.graph, {output.name for output in model.graph.output}
+    before = {f"{tail}.{name}": name for name in names}
+    if not any(wire in before for node in graph.node for wire in node.output):
+        return
+    kept = [node for node in graph.node if not node.name.startswith(f"{tail}.node.")]
+    constants = [c for c in graph.initializer if not c.name.startswith(f"{tail}.constant.")]
+    for node in kept:
+        for wires in (node.input, node.output):
+            wires[:] = [before.get(wire, wire) for wire in wires]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(constants)

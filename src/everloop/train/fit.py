@@ -52,6 +52,8 @@ def fit_candidates(
     costs: np.ndarray | None = None,
     study: Path | None = None,
     checkpoints: Path | None = None,
+    weights: np.ndarray | None = None,
+    first: dict[str, Any] | None = None,
 ) -> list[Fitted]:
     """Fit the candidates of ``spec``; best first.
 
@@ -84,6 +86,10 @@ def fit_candidates(
     study : the file that keeps the trials of a search, which goes on from what is in it.
     checkpoints : a folder in which the fit on all rows keeps its state, where the algorithm can,
         and goes on after a crash; the caller removes it.
+    weights : how much each row counts in a fit, where the algorithm takes weights; scores of
+        validation parts count all rows alike.
+    first : parameters that a search of a single candidate tries before all others, in place of
+        its defaults.
 
     Raises :class:`~everloop.errors.InvalidInput` for an unknown candidate, or when none can be
     fitted, with the reason of the first.
@@ -92,10 +98,10 @@ def fit_candidates(
     X, schema, embedding = _texts_read(X, y, schema, seed, report)
     training = Training(
         X, y, schema, score, seed, time_ordered, groups, prepare=spec.prepare, device=spec.device,
-        validation=spec.validation, known=known, costs=costs,
+        validation=spec.validation, known=known, costs=costs, weights=weights,
     )  # fmt: skip
     if spec.search.asked:
-        tried = searched(training, chosen, spec, report, study)
+        tried = searched(training, chosen, spec, report, study, first)
     elif len(chosen) > 1 or (keep is None and spec.validation.kind != "auto"):
         tried = compared(training, chosen, spec, report)
     else:

@@ -69,6 +69,7 @@ class Training:
         validation: ValidationSpec = ValidationSpec(),  # noqa: B008 - frozen
         known: Known = Known(),  # noqa: B008 - frozen
         costs: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> None:
         self.X, self.y, self.schema, self.score, self.seed = X, y, schema, score, seed
         self.time_ordered, self.groups = time_ordered, groups
@@ -76,7 +77,7 @@ class Training:
         self.prepare = prepare
         self._prepared: dict[int, Prepared] = {}
         self.device = device
-        self.validation, self.costs = validation, costs
+        self.validation, self.costs, self.weights = validation, costs, weights
         # Rows that are ranked together stay together unless others are named.
         self.known = known if known.together is not None else replace(known, together=groups)
 
@@ -110,6 +111,7 @@ class Training:
             None if self.groups is None else self.groups[some],
             validation=self.validation,
             known=self.known.of(some, 0),
+            weights=None if self.weights is None else self.weights[some],
         )
 
     def validate(
@@ -137,6 +139,7 @@ class Training:
                 validation=(self.X[rows], self.y[rows]) if early_stopping else None,
                 groups=None if self.groups is None else self.groups[fit_rows],
                 validation_groups=together if early_stopping else None,
+                weights=self._weights(fit_rows),
                 device=self.device,
                 report=report,
                 prune=within,
@@ -184,7 +187,7 @@ class Training:
         for number, (fit_rows, rows) in enumerate(self.folds):
             if number not in self._prepared:
                 self._prepared[number] = self.prepared(fit_rows)
-            around = Fitting(groups=None if self.groups is None else self.groups[fit_rows])
+            around = self.around(fit_rows)
             estimator, _ = self.fit(candidate, params, self._prepared[number], around)
             answered.append(predict(estimator, self.X[rows], self.schema)[1])
             places.append(rows)
@@ -203,7 +206,16 @@ class Training:
     ) -> Fitting:
         """What surrounds a fit on ``rows`` that nothing is judged by."""
         groups = None if self.groups is None else self.groups[rows]
-        return Fitting(groups=groups, checkpoints=checkpoints, device=self.device, report=report)
+        return Fitting(
+            groups=groups,
+            weights=self._weights(rows),
+            checkpoints=checkpoints,
+            device=self.device,
+            report=report,
+        )
+
+    def _weights(self, rows: np.ndarray | slice) -> np.ndarray | None:
+        return None if self.weights is None else self.weights[rows]
 
     def described(self) -> bytes:
         """The schema as JSON, for another process."""

@@ -54,16 +54,17 @@ def searched(
     spec: TrainSpec,
     report: Report,
     place: Path | None,
+    first: dict[str, Any] | None = None,
 ) -> list[Fitted]:
     """The best of each candidate's trials, best first, and an ensemble of trials among them."""
     # Optuna takes most of a second to import, which only a search should pay for.
     study = importlib.import_module("everloop.train.search.study")
     if not (spec.ensemble and training.schema.task in BLENDED):
-        trials: list[Trial] = study.search(training, chosen, spec, report, place)
+        trials: list[Trial] = study.search(training, chosen, spec, report, place, first=first)
         return _best_of_each(study, trials, chosen, report)
     answers = importlib.import_module("everloop.train.search.answers")
     with answers.AnswerStore(place.with_suffix(".answers") if place else None) as store:
-        trials = study.search(training, chosen, spec, report, place, store)
+        trials = study.search(training, chosen, spec, report, place, store, first)
         tried = _best_of_each(study, trials, chosen, report)
         return _with_ensemble(training, tried, trials, store, report)
 

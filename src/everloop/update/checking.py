@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from everloop.durations import milliseconds
-from everloop.errors import InvalidInput, invalid, nearest
-from everloop.extensions import update_methods
+from everloop.errors import InvalidInput, invalid
 from everloop.update.approval import check_approvals
 from everloop.update.budget import Limit, parse_limit
 from everloop.update.quiet import DAYS, check_quiet
+from everloop.update.sound import check_method
 from everloop.update.spec import UpdateSpec, ValueSpec
 from everloop.update.triggers import parse_trigger
 from everloop.update.triggers.schedule import ScheduleTrigger
@@ -26,11 +26,7 @@ def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
         raise _contradiction("when", "new data", wanted, 'Write "every 1d", for example.')
     if not 0 <= spec.min_gain < 1:
         raise invalid("update.min_gain", spec.min_gain, "a share in [0, 1)")
-    if spec.method != "auto" and spec.method not in (known := update_methods.names()):
-        guess = nearest(spec.method, ["auto", *known])
-        fix = f'Did you mean "{guess}"?' if guess else None
-        wanted = "one of auto, " + ", ".join(known)
-        raise invalid("update.method", spec.method, wanted, code="unknown_name", fix=fix)
+    check_method(spec)
     for field in ("hour", "review", "bad_hour"):
         if not 0 <= getattr(spec, field) < math.inf:
             raise invalid(f"update.{field}", getattr(spec, field), "0 or more")

@@ -27,13 +27,16 @@ from everloop.train.spec import SearchSpec, TrainSpec
 from everloop.train.training import Score as TrainingScore
 from everloop.train.validation import Known
 from everloop.update.situation import Situation
+from everloop.update.windows import Window, windowed
 from everloop.update.worth import Ask, Worth, worth_it
 
 BATCH = 16_384  # rows that are encoded at a time
 MAX_ROWS = 200_000  # the newest of more; a probe must stay cheap beside the cycle it may save
+LEARN_ROWS = 20_000  # that a method without a fit learns from, about
 WINDOWS = 2  # an update must help beyond one odd window
 
 
+ALL = Window("all", "all")
 Divide = Callable[[Sequence[pl.DataFrame]], Known]
 
 
@@ -62,14 +65,21 @@ def quick_fit(
     params: dict[str, Any] | None = None,
     seed: int = 0,
     costs: np.ndarray | None = None,
+    window: Window = ALL,
+    since: int | None = None,
 ) -> Callable[[History], Ask]:
     """Fit ``algorithm`` with ``params`` (its defaults when None) as a cycle would.
 
-    With the preparation, calibration, threshold and validation parts of ``spec``, but no search.
+    With the preparation, calibration, threshold and validation parts of ``spec``, but no search;
+    on the rows of ``window``, of which ``since`` says where the last change was.
     """
     alone = msgspec.structs.replace(spec, candidates=(algorithm,), search=SearchSpec())
 
     def fit(history: History) -> Ask:
+        part = windowed(window, history.known.times, len(history), since)
+        if part.rows is not None:
+            known = history.known.of(part.rows, 0)
+            history = History(history.X[part.rows], history.y[part.rows], known)
         usual = find_candidate(algorithm).defaults(len(history))
         best = fit_candidates(
             history.X,
@@ -83,6 +93,7 @@ def quick_fit(
             keep=usual | fixed(spec.space.get(algorithm, {})) if params is None else params,
             known=history.known,
             costs=costs,
+            weights=part.weights,
         )[0]
 
         def ask(frame: pl.DataFrame) -> Answers:
@@ -93,7 +104,39 @@ def quick_fit(
     return fit
 
 
-def probe_update(
+@dataclass(frozen=True)
+class Grounds:
+    """What a probe stands on.
+
+    Attributes
+    ----------
+    history : labelled rows from before those that judge, for a fit.
+    judge : the newest ones, which neither the champion nor any challenger has seen, with the
+        champion's answers; None without any.
+    learn : those before them that the champion has not seen either, part of the history, with
+        its answers; None without any.
+    learn_times : event times (ms) of the rows of ``learn``.
+    """
+
+    history: History
+    judge: ScoredRows | None
+    learn: ScoredRows | None = None
+    learn_times: np.ndarray | None = None
+
+    def worth(
+        self, fit: Callable[[History], Ask], score: Score, metric: str, min_gain: float
+    ) -> Worth:
+        """What a challenger brings; see :func:`everloop.update.worth.worth_it`."""
+        judge = self.judge
+        if judge is None:
+            empty = np.empty(0)
+            rows = pl.DataFrame()
+            return worth_it(self.history, rows, empty, Answers(empty), fit, score, metric, min_gain)
+        champion = Answers(judge.pred, judge.proba)
+        return worth_it(self.history, judge.frame, judge.y, champion, fit, score, metric, min_gain)
+
+
+def grounds_of(
     log: PredictionLog,
     endpoint: str,
     schema: Schema,
@@ -101,15 +144,11 @@ def probe_update(
     known: pl.DataFrame,
     trained_until: int,
     exclude: list[tuple[int, int]],
-    fit: Callable[[History], Ask],
-    score: Score,
-    metric: str,
-    min_gain: float,
     divide: Divide = _nothing,
     group_by: str | None = None,
     hidden: frozenset[str] = frozenset(),
-) -> Worth:
-    """Whether an update would have been worth it in the newest sound windows.
+) -> Grounds:
+    """The rows of a probe; the newest sound windows judge.
 
     Parameters
     ----------
@@ -122,23 +161,43 @@ def probe_update(
         that it wants beside those of the schema.
     hidden : features that the log does not tell.
     """
-    spans = [
+    new = [
         (window.start, window.end)
         for window in situation.windows
         if window.start >= trained_until and not window.quarantined
-    ][-WINDOWS:]
-    recent = _together([scored_rows(log, endpoint, schema, *span, hidden) for span in spans])
+    ]
+    spans, before = new[-WINDOWS:], new[:-WINDOWS]
+    judge = _together([scored_rows(log, endpoint, schema, *span, hidden) for span in spans])
+    learn, times = _learnt(log, endpoint, schema, before, hidden)
     until = spans[0][0] if spans else situation.now
     rows = _history(log, endpoint, schema, known, until, exclude, group_by, hidden)
     divided = divide(rows)
     examples = encode_batches(_let_go(rows), sum(batch.height for batch in rows), schema)
-    history = History(examples.X, examples.y, divided)
-    if recent is None:
-        empty = np.empty(0)
-        nothing = Answers(empty)
-        return worth_it(history, known.clear(), empty, nothing, fit, score, metric, min_gain)
-    champion = Answers(recent.pred, recent.proba)
-    return worth_it(history, recent.frame, recent.y, champion, fit, score, metric, min_gain)
+    return Grounds(History(examples.X, examples.y, divided), judge, learn, times)
+
+
+def _learnt(
+    log: PredictionLog,
+    endpoint: str,
+    schema: Schema,
+    spans: list[tuple[int, int]],
+    hidden: frozenset[str],
+) -> tuple[ScoredRows | None, np.ndarray | None]:
+    """The newest labelled rows of the windows before those that judge, at most a bounded number;
+    a row has the time at which its window began."""
+    parts: list[tuple[int, ScoredRows]] = []
+    count = 0
+    for start, end in reversed(spans):
+        rows = scored_rows(log, endpoint, schema, start, end, hidden)
+        parts.append((start, rows))
+        count += len(rows.y)
+        if count >= LEARN_ROWS:
+            break
+    parts = [(start, rows) for start, rows in reversed(parts) if len(rows.y)]
+    if not parts:
+        return None, None
+    times = np.concatenate([np.full(len(rows.y), start) for start, rows in parts])
+    return _together([rows for _, rows in parts]), times
 
 
 def _history(

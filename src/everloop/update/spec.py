@@ -29,6 +29,11 @@ class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     when: tuple[str, ...] = ("drift", "performance")  # what asks for an update
     method: str = "auto"  # how the new model is made: a method's name; auto lets a probe choose
+    # rows that a new fit learns from: "all", "newest 90d", "newest 50000 rows", "decay 30d" (half
+    # the weight with each 30 days of age), "change" (from where the champion's loss changed)
+    window: str = "all"
+    # of parameters: keep the champion's, warm (a short search that starts there), full
+    search: Literal["keep", "warm", "full"] = "keep"
     approval: Literal["auto", "human"] = "auto"  # human: a person decides before it serves
     approvals: int | dict[str, int] | None = None  # people who must agree, or how many of each role
     timeout: str = ""  # how long a cycle waits for them, as "3d"; empty: for ever
@@ -40,6 +45,5 @@ class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     value: ValueSpec | None = None  # what a gain is worth; min_gain decides without it
     review: float = 0.0  # money that a review costs, with approval = "human"
     bad_hour: float = 0.0  # money that an hour of a bad version on trial costs
-    fallback: Literal["wait", "drop", "version"] = "wait"  # when a feature breaks: serve without it
     quiet: tuple[str, ...] = ()  # when none begins by itself: "sat", "22:00-06:00"
     timezone: str = "UTC"  # of the quiet hours

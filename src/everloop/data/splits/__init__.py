@@ -1,6 +1,6 @@
 """Which rows train and which judge."""
 
-from everloop.data.splits._base import Rows, Split, group_codes, groups_of
+from everloop.data.splits._base import Rows, Split, group_codes, groups_of, millis
 from everloop.data.splits.by_time import forward
 from everloop.data.splits.hashing import row_hash
 from everloop.data.splits.holdout import How, split
@@ -16,6 +16,7 @@ __all__ = [
     "group_codes",
     "groups_of",
     "k_fold",
+    "millis",
     "nested",
     "row_hash",
     "split",

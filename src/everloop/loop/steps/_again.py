@@ -16,7 +16,7 @@ from everloop.evaluate.metrics import Metric
 from everloop.loop.steps._base import StepContext
 from everloop.loop.steps._challenger import schema_of
 from everloop.loop.steps._fitting import training_rows_of
-from everloop.loop.steps._method import choice_of, sound_method
+from everloop.loop.steps._method import around_of, choice_of, first_of, sound_method
 from everloop.loop.steps._streamed import on_all_rows
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.baseline import baseline
@@ -32,7 +32,6 @@ from everloop.train.search.study import best_of, read_trials
 from everloop.train.search.workers._base import Job, run_job
 from everloop.train.spec import ENSEMBLE, SearchSpec, TrainSpec
 from everloop.train.training import Training
-from everloop.update.methods import Around
 from everloop.update.methods.rows import TrainingRows
 
 
@@ -57,7 +56,8 @@ def model_again(then: StepContext) -> bytes:
     choice = choice_of(then)
     method, champion = sound_method(then, choice)
     data = training_rows_of(then)
-    made = method.make(data, champion, Around(choice, spec, then.report, trained["params"]))
+    around = around_of(then, choice, spec, report=then.report, keep=trained["params"])
+    made = method.make(data, champion, around)
     if made.onnx is not None:
         return made.onnx
     best = made.fitted[0]
@@ -103,7 +103,8 @@ def trial_again(
     sign = 1.0 if metric.greater_is_better else -1.0
     candidate = find_candidate(trial.candidate)
     spec = then.declaration.train
-    arm = Arm(trial.candidate, candidate, spec, candidate.defaults(len(training.X)))
+    first = first_of(then, choice_of(then)) or {}
+    arm = Arm(trial.candidate, candidate, spec, candidate.defaults(len(training.X)) | first)
     job = Job(trial.number, trial.candidate, arm.params_of(trial), spec.search.early_stopping)
     known, last = dict(trial.steps), max((step for step, _ in trial.steps), default=None)
     seen: dict[int, float] = {}

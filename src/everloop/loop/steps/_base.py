@@ -62,9 +62,15 @@ class StepContext:
 
     @property
     def version(self) -> int:
-        """The version this cycle is about: the one it registered, or the one it was asked for."""
+        """The version this cycle is about: the one it registered, proposes, or was asked for."""
         registered = self.results.get("register", {}).get("version")
-        return int(registered or self.cycle.cause["version"])
+        return int(registered or self.proposed or self.cycle.cause["version"])
+
+    @property
+    def proposed(self) -> int | None:
+        """The stored version that its method proposes instead of a new one."""
+        found: int | None = self.results.get("train", {}).get("version")
+        return found
 
 
 class Step(Protocol):

@@ -36,7 +36,11 @@ def test_rows(context: StepContext) -> pl.DataFrame:
 
 @contextmanager
 def challenger(context: StepContext) -> Iterator[PackagedModel]:
-    """The trained model, before it is a package."""
+    """The trained model, before it is a package; or the stored one that is proposed."""
+    if context.proposed is not None:
+        stored = context.project.registry.version(context.declaration.name, context.proposed)
+        yield PackagedModel(*context.project.package(stored))
+        return
     train, schema = context.results["train"], schema_of(context)
     package = Package(
         model=context.declaration.name,

@@ -1,4 +1,4 @@
-"""How a cycle makes its model: the method it was told or has chosen, and the champion for it."""
+"""How a cycle makes its model: the method it was told or has chosen, and what that starts from."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from typing import Any
 
 import msgspec
 
-from everloop.errors import invalid
+from everloop.data.streams.staying import stays
+from everloop.errors import InvalidInput, invalid
+from everloop.evaluate.costs import metric_of
 from everloop.extensions import update_methods
-from everloop.loop.considered import found_params, trained_until
 from everloop.loop.steps._base import StepContext
+from everloop.loop.steps._seen import SnapshotSeen, champion_from
 from everloop.registry.models import ModelVersion
-from everloop.update.methods import About, Champion, Choice, Method
+from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.update.methods import About, Around, Champion, Choice, Method
+
+WARM_TRIALS = 12  # of a search that starts from the champion's parameters
 
 
 def choice_of(context: StepContext) -> Choice:
@@ -34,48 +39,78 @@ def base_of(context: StepContext, choice: Choice) -> ModelVersion | None:
     return context.project.champion(context.declaration.name)
 
 
-def champion_of(context: StepContext, choice: Choice) -> Champion | None:
-    """The version that a method starts from, with its package at hand; None before there is one."""
-    version = base_of(context, choice)
-    if version is None:
-        return None
-    folder, package = context.project.package(version)
-    return Champion(
-        version=version.version,
-        algorithm=version.algorithm or "",
-        params=found_params(context.project, version),
-        folder=folder,
-        schema=package.schema,
-        until=trained_until(context.project, version),
-    )
-
-
 def sound_method(context: StepContext, choice: Choice) -> tuple[Method, Champion | None]:
     """The method and what it starts from.
 
     Raises :class:`~everloop.errors.InvalidInput` where it is not sound.
     """
-    method = method_of(choice)
-    champion = champion_of(context, choice) if method.needs_champion else None
-    why = None if champion is None else method.sound(about(context, choice, champion))
-    if method.needs_champion and champion is None:
-        why = "there is no champion to make it from"
+    method, version = method_of(choice), base_of(context, choice)
+    if version is None and not method.needs_champion:
+        return method, None
+    if version is None:
+        raise _unsound(choice, "there is no champion to make it from")
+    if not method.needs_champion and choice.window == "all":
+        return method, None
+    champion = champion_from(context.project, version)
+    why = method.sound(about(context, choice, champion))
     if why is not None:
-        raise invalid(
-            "update.method", choice.name, f"a method that is sound here: {why}",
-            code="unsound_method", fix='"retrain" always is.',
-        )  # fmt: skip
+        raise _unsound(choice, why)
     return method, champion
+
+
+def around_of(context: StepContext, choice: Choice, spec: TrainSpec, **more: Any) -> Around:
+    """What surrounds the making; ``more`` are other fields of it."""
+    version = base_of(context, choice)
+    seen = None if version is None else SnapshotSeen(context, version)
+    since = (context.results.get("snapshot", {}).get("window") or {}).get("since")
+    first = first_of(context, choice)
+    return Around(choice=choice, spec=spec, seen=seen, first=first, since=since, **more)
+
+
+def spec_of(context: StepContext, choice: Choice) -> TrainSpec:
+    """An update keeps the champion's algorithm and, unless it searches, its parameters; a full
+    search and a first training let all candidates compete."""
+    train, kept = context.declaration.train, context.cycle.cause.get("keep")
+    if not kept or choice.search == "full":
+        return train
+    only = (str(kept["algorithm"]),)
+    if choice.search == "warm":
+        trials = min(train.search.trials or WARM_TRIALS, WARM_TRIALS)
+        search = msgspec.structs.replace(train.search, trials=trials)
+        return msgspec.structs.replace(train, candidates=only, search=search, ensemble=False)
+    return msgspec.structs.replace(train, candidates=only, search=SearchSpec(), space={})
+
+
+def kept_params(context: StepContext, choice: Choice) -> dict[str, Any] | None:
+    """The champion's parameters, where they are kept as they are."""
+    found: dict[str, Any] | None = (context.cycle.cause.get("keep") or {}).get("params")
+    return found if choice.search == "keep" else None
+
+
+def first_of(context: StepContext, choice: Choice) -> dict[str, Any] | None:
+    """The champion's parameters, where a search starts from them."""
+    found: dict[str, Any] | None = (context.cycle.cause.get("keep") or {}).get("params")
+    return found if choice.search == "warm" else None
 
 
 def about(context: StepContext, choice: Choice, champion: Champion) -> About:
     """What a method needs to know to say whether it is sound for the champion."""
     files = {f.relative_to(champion.folder).as_posix() for f in champion.folder.rglob("*")}
+    declaration, project = context.declaration, context.project
     return About(
         task=champion.schema.task,
         algorithm=champion.algorithm,
         choice=choice,
+        metric=metric_of(declaration.evaluate, champion.schema).name,
         timed=champion.schema.time is not None,
         identified=champion.schema.id is not None,
+        stays=stays(declaration.data, project.dir, project.settings.memory_bytes),
         files=frozenset(files),
     )
+
+
+def _unsound(choice: Choice, why: str) -> InvalidInput:
+    return invalid(
+        "update.method", choice.name, f"a method that is sound here: {why}",
+        code="unsound_method", fix='method = "retrain" with window = "all" always is.',
+    )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,11 +17,18 @@ from everloop.loop.considered import found_params, trained_until
 from everloop.loop.declaration import Declaration
 from everloop.loop.dividing import known_of
 from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps._method import about
+from everloop.loop.steps._seen import champion_from, stored_versions
+from everloop.registry.models import ModelVersion
+from everloop.update.auto import Chosen, choose
+from everloop.update.contenders import Probed, QuickFit, contenders
 from everloop.update.decide import decide
-from everloop.update.probe import probe_update, quick_fit
+from everloop.update.methods import Choice
+from everloop.update.probe import History, grounds_of, quick_fit
 from everloop.update.situation import Situation
 from everloop.update.spec import UpdateSpec
-from everloop.update.worth import Worth
+from everloop.update.windows import Window
+from everloop.update.worth import Ask
 
 
 class Probe:
@@ -34,15 +43,23 @@ class Probe:
 
     def run(self, context: StepContext) -> Outcome:
         cause = context.cycle.cause
-        if not cause.get("probe"):
+        if not (cause.get("probe") or cause.get("choose")):
             return Outcome({"why": "asked for by a person or a rule; the gates decide"})
         if context.declaration.data.task == "ranking":
             return Outcome({"why": "a ranking's rows are judged by group; the gates decide"})
         situation = msgspec.convert(cause["situation"], Situation)
-        worth = _probe(context, situation)
-        decision = decide(msgspec.structs.replace(situation, worth=worth), policy_of(context))
+        chosen = _probe(context, situation)
         result: dict[str, Any] = {
-            "worth": msgspec.to_builtins(worth),
+            "worth": msgspec.to_builtins(chosen.worth),
+            "tried": msgspec.to_builtins(chosen.tried),
+            "method": msgspec.to_builtins(chosen.choice),
+        }
+        if cause.get("choose"):
+            return Outcome(result)
+        decision = decide(
+            msgspec.structs.replace(situation, worth=chosen.worth), policy_of(context)
+        )
+        result |= {
             "weighed": msgspec.to_builtins(decision.weighed),
             "action": decision.action,
             "reason": decision.reason,
@@ -61,24 +78,16 @@ def policy_of(context: StepContext) -> UpdateSpec:
     return msgspec.convert(kept, UpdateSpec) if kept else context.declaration.update
 
 
-def _probe(context: StepContext, situation: Situation) -> Worth:
+def _probe(context: StepContext, situation: Situation) -> Chosen:
     project, declaration = context.project, context.declaration
     champion = project.champion(declaration.name)
     assert champion is not None, "an update has a champion to compare with"
-    schema = project.package(champion)[1].schema
+    package = project.package(champion)[1]
+    schema, policy = package.schema, policy_of(context)
     metric = metric_of(declaration.evaluate, schema)
     memory = project.settings.memory_bytes
     source, _ = bounded(declaration.data, project.dir, declaration.loop.seed, memory)
-    fit = quick_fit(
-        schema,
-        champion.algorithm or "",
-        metric.score,
-        declaration.train,
-        found_params(project, champion),
-        declaration.loop.seed,
-        costs_of(declaration.evaluate, schema),
-    )
-    return probe_update(
+    grounds = grounds_of(
         project.log,
         declaration.endpoint,
         schema,
@@ -86,14 +95,65 @@ def _probe(context: StepContext, situation: Situation) -> Worth:
         _kept(source, schema, declaration),
         trained_until(project, champion),
         project.windows.quarantined(declaration.endpoint),
-        fit,
-        metric.score,
-        metric.name,
-        declaration.update.min_gain,
         lambda frames: known_of(frames, schema, declaration),
         declaration.evaluate.group_by,
         declaration.monitor.log.hidden,
     )
+    method = named(context, policy)
+    choice = Choice("retrain", policy.window, policy.search, champion.version)
+    probed = Probed(
+        grounds=grounds,
+        schema=schema,
+        about=about(context, choice, champion_from(project, champion)),
+        score=metric.score,
+        quick=_quick(context, champion, schema),
+        stored=_stored(context, champion, schema),
+        costs=costs_of(declaration.evaluate, schema),
+        threshold=declaration.train.threshold,
+        calibrate=declaration.train.calibrate,
+        seed=declaration.loop.seed,
+    )
+    return choose(grounds, contenders(probed, method), metric.score, metric.name, policy.min_gain)
+
+
+def named(context: StepContext, policy: UpdateSpec) -> str:
+    """The method that was asked for by name, or ``auto``."""
+    said = context.cycle.cause.get("method")
+    return str(said["name"]) if said else policy.method
+
+
+def _quick(context: StepContext, champion: ModelVersion, schema: Schema) -> QuickFit:
+    declaration = context.declaration
+    metric = metric_of(declaration.evaluate, schema)
+    params = found_params(context.project, champion)
+
+    def quick(window: Window, since: int | None) -> Callable[[History], Ask]:
+        return quick_fit(
+            schema,
+            champion.algorithm or "",
+            metric.score,
+            declaration.train,
+            params,
+            declaration.loop.seed,
+            costs_of(declaration.evaluate, schema),
+            window,
+            since,
+        )
+
+    return quick
+
+
+def _stored(
+    context: StepContext, champion: ModelVersion, schema: Schema
+) -> Iterator[tuple[int, bool, Ask]]:
+    """Other versions; none where the log hides what they read."""
+    declaration = context.declaration
+    if declaration.monitor.log.hidden:
+        return
+    found = stored_versions(context.project, declaration.name, champion.version)
+    for known, model in found:
+        if (known.schema.task, known.schema.target) == (schema.task, schema.target):
+            yield known.version, known.served, partial(model.answers, schema=schema)
 
 
 def _kept(source: pl.DataFrame, schema: Schema, declaration: Declaration) -> pl.DataFrame:

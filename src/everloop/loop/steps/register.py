@@ -25,13 +25,15 @@ class Register:
     """Writes the package, stores it by content, and takes the next version number.
 
     The cycle's id is the key of the version: however often the step is run again, the cycle has
-    one version.
+    one version. A version that is only proposed keeps its number.
     """
 
     name = "register"
     where = "worker"
 
     def run(self, context: StepContext) -> Outcome:
+        if context.proposed is not None:
+            return _proposed(context, context.proposed)
         snapshot, train, tested = (context.results[s] for s in ("snapshot", "train", "evaluate"))
         project, model = context.project, context.declaration.name
         schema = schema_of(context)
@@ -77,6 +79,14 @@ class Register:
 
 
 STEP = Register()
+
+
+def _proposed(context: StepContext, version: int) -> Outcome:
+    """A stored version stands for the cycle; it is registered already, and stays as it is."""
+    project, model = context.project, context.declaration.name
+    digest = project.registry.version(model, version).package_digest()
+    project.registry.set_alias(model, "challenger", version, actor="controller", by_rollout=True)
+    return Outcome({"version": version, "digest": digest, "proposed": True, "at": now_ms()})
 
 
 def _reference(context: StepContext, schema: Schema) -> dict[str, bytes]:

@@ -17,13 +17,19 @@ from everloop.data.schema import Schema
 from everloop.data.sources import read_table
 from everloop.data.sources.fingerprint import fingerprint, has_fingerprint
 from everloop.data.spec import DataSpec
-from everloop.data.splits import Split
+from everloop.data.splits import Split, millis
 from everloop.data.streams.staying import stays
 from everloop.errors import invalid
 from everloop.evaluate.gates import chosen_gates
-from everloop.loop.dividing import divide
+from everloop.loop.declaration import Declaration
+from everloop.loop.dividing import as_known, divide, divide_new
 from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps._method import base_of, choice_of, method_of, sound_method
 from everloop.loop.steps._referenced import referred
+from everloop.loop.steps._seen import change_of, recent_rows
+from everloop.registry.models import ModelVersion
+from everloop.update.methods import Choice
+from everloop.update.windows import LEAST_ROWS, parse_window, windowed
 
 MIN_HOLDOUT = 30  # fewer new rows than this are judged together with the old held-out rows
 
@@ -41,6 +47,7 @@ class Snapshot:
     def run(self, context: StepContext) -> Outcome:
         if context.cycle.cause.get("source"):
             return _with_new_rows(context)
+        sound_method(context, choice_of(context))  # what is not is refused before rows are read
         project, spec = context.project, context.declaration.data
         if stays(spec, project.dir, project.settings.memory_bytes):
             added, origin = _labelled(context, _origin(context))
@@ -93,13 +100,62 @@ def _labelled(
 def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) -> Outcome:
     declaration = context.declaration
     tokens = declaration.train.prepare.tokens
+    choice = choice_of(context)
+    method, base = method_of(choice), base_of(context, choice)
     inferred = infer_declared(frame, declaration.data, context.project.dir, tokens)
-    parts, note = divide(frame, inferred.schema, declaration)
+    schema, window = inferred.schema, None
+    if method.keeps_schema and base is not None:
+        schema = as_known(frame, context.project.package(base)[1].schema, schema)
+    if method.learns_new and base is not None:
+        new = recent_rows(context.project, base, frame, schema)
+        if int(new.sum()) < 2 * LEAST_ROWS:
+            return Outcome({"origin": origin}, _too_few(choice, int(new.sum()), base.version))
+        parts, note = divide_new(frame, schema, new, base.version), None
+    else:
+        window = _window(context, choice, base, frame, schema)
+        parts, note = divide(frame, schema, _judged_within(declaration, window))
     notes = [*inferred.notes, *([note] if note else [])]
     rows = np.concatenate([parts.train, parts.test])
     in_order = np.array_equal(rows, np.arange(frame.height))
     ordered = frame if in_order else frame[rows]
-    return _freeze(context, ordered, inferred.schema, len(parts.train), parts.how, notes, origin)
+    done = _freeze(context, ordered, schema, len(parts.train), parts.how, notes, origin)
+    return done if window is None else Outcome(done.result | {"window": window})
+
+
+def _window(
+    context: StepContext,
+    choice: Choice,
+    base: ModelVersion | None,
+    frame: pl.DataFrame,
+    schema: Schema,
+) -> dict[str, Any] | None:
+    """Where the rows of the choice's window begin (ms), and the share of all rows they are."""
+    window = parse_window(choice.window)
+    if window.kind in ("all", "decay") or schema.time is None or base is None:
+        return None
+    times = millis(frame, schema.time)
+    changed = change_of(context, base, frame, schema) if window.kind == "change" else None
+    since = windowed(window, times, frame.height, changed).since
+    share = 1.0 if since is None else float((times >= since).mean())
+    return {"since": since, "share": share}
+
+
+def _judged_within(declaration: Declaration, window: dict[str, Any] | None) -> Declaration:
+    """A share that is held out is one of the window's rows: else the newest ones, which it is
+    about, would all judge and none would teach."""
+    held = declaration.evaluate.holdout
+    if window is None or isinstance(held, str):
+        return declaration
+    evaluate = msgspec.structs.replace(declaration.evaluate, holdout=held * window["share"])
+    return msgspec.structs.replace(declaration, evaluate=evaluate)
+
+
+def _too_few(choice: Choice, rows: int, version: int) -> End:
+    reason = (
+        f"{choice.name} learns from labelled rows that version {version} has not seen, and is "
+        f"judged by as many: {rows:,} there are, {2 * LEAST_ROWS} are needed."
+    )
+    return End("not_worth_it", reason)
 
 
 def _freeze(

@@ -17,10 +17,17 @@ from everloop.data.schema import Schema
 from everloop.evaluate.metrics import Metric, default_metric
 from everloop.loop.attributing import attributed
 from everloop.loop.recipe import keep_recipe, recipe
-from everloop.loop.steps._base import Outcome, StepContext
+from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of, training_rows
 from everloop.loop.steps._fitting import training_rows_of
-from everloop.loop.steps._method import choice_of, sound_method
+from everloop.loop.steps._method import (
+    around_of,
+    choice_of,
+    kept_params,
+    method_of,
+    sound_method,
+    spec_of,
+)
 from everloop.loop.steps._reference import keep_reference
 from everloop.loop.steps._streamed import on_all_rows
 from everloop.loop.steps._unlabelled import stability
@@ -30,8 +37,7 @@ from everloop.train.fit import Fitted
 from everloop.train.nested import NestedEstimate
 from everloop.train.onnx import to_onnx
 from everloop.train.policies.fit import fit_policies
-from everloop.train.spec import SearchSpec, TrainSpec
-from everloop.update.methods import Around, Choice, Made
+from everloop.update.methods import Choice, Made
 from everloop.update.methods.rows import TrainingRows
 
 
@@ -43,6 +49,8 @@ class Train:
 
     def run(self, context: StepContext) -> Outcome:
         schema = schema_of(context)
+        if not method_of(choice_of(context)).makes:
+            return _proposal(context)
         with ThreadPoolExecutor(1) as beside:  # most fits leave a core something to do
             rows = training_rows(context)
             about = beside.submit(keep_reference, context.project.blobs, rows, schema)
@@ -61,17 +69,40 @@ class Train:
 STEP = Train()
 
 
+def _proposal(context: StepContext) -> Outcome:
+    """The stored version that should serve, or why none should; nothing is fitted."""
+    choice = choice_of(context)
+    method, champion = sound_method(context, choice)
+    data = training_rows_of(context)
+    made = method.make(data, champion, around_of(context, choice, context.declaration.train))
+    told = _told(context, choice, made)
+    if made.proposes is None:
+        return Outcome(told, End("not_worth_it", made.nothing))
+    version = context.project.registry.version(context.declaration.name, made.proposes)
+    return Outcome(
+        told
+        | {
+            "version": version.version,
+            "algorithm": version.algorithm,
+            "run": version.run,
+            "metric": data.metric.name,
+            "candidates": [],
+        }
+    )
+
+
 def _rows(context: StepContext, schema: Schema) -> Outcome:
     choice = choice_of(context)
     method, champion = sound_method(context, choice)
-    data, spec = training_rows_of(context), _spec(context)
+    data, spec = training_rows_of(context), spec_of(context, choice)
     place = study_place(context, spec, data.metric)
     report = TrialRuns(context, place, data.metric)
-    around = Around(
-        choice=choice,
-        spec=spec,
+    around = around_of(
+        context,
+        choice,
+        spec,
         report=report,
-        keep=_kept_params(context),
+        keep=kept_params(context, choice),
         study=place,
         checkpoints=_checkpoints(context),
     )
@@ -151,33 +182,19 @@ def _policy(context: StepContext, schema: Schema) -> Outcome:
     """A policy learns in its environment; the rows of the snapshot only show what it looks like."""
     environment = environment_of(context.declaration.data)
     assert environment is not None, "the schema of a policy comes from its environment"
-    spec, metric = _spec(context), default_metric("policy")
+    choice = choice_of(context)
+    spec, metric = spec_of(context, choice), default_metric("policy")
     place = study_place(context, spec, metric)
     fitted = fit_policies(
         environment,
         spec,
         seed=context.declaration.loop.seed,
         report=TrialRuns(context, place, metric),
-        keep=_kept_params(context),
+        keep=kept_params(context, choice),
         study=place,
     )
     outcome = _record(context, fitted, to_onnx(fitted[0].estimator, schema), metric)
     return Outcome(outcome.result | ({} if place is None else {"study": place.stem}))
-
-
-def _kept_params(context: StepContext) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = (context.cycle.cause.get("keep") or {}).get("params")
-    return found
-
-
-def _spec(context: StepContext) -> TrainSpec:
-    """An update keeps the champion's algorithm and parameters; else all candidates compete."""
-    kept = context.cycle.cause.get("keep")
-    if kept:
-        only = (str(kept["algorithm"]),)
-        train = context.declaration.train
-        return msgspec.structs.replace(train, candidates=only, search=SearchSpec(), space={})
-    return context.declaration.train
 
 
 def _baseline(report: TrialRuns) -> list[Fitted]:

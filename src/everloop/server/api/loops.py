@@ -83,9 +83,13 @@ class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of new rows in the project's folder; without one the monitors decide."""
+    """A file of new rows in the project's folder, or how a new model is to be made, as in
+    ``[update]``; without either the monitors decide."""
 
     source: str | None = None
+    method: str | None = None
+    window: str | None = None
+    search: str | None = None
 
 
 def status(call: Call) -> Status:
@@ -138,8 +142,16 @@ def monitor(call: Call) -> Any:
 
 
 def update(call: Call) -> Any:
-    source = None if call.body.source is None else inside(call.project, call.body.source)
-    ended = loop_named(call).update(source, wait=False, actor=call.actor)
+    body = call.body
+    source = None if body.source is None else inside(call.project, body.source)
+    ended = loop_named(call).update(
+        source,
+        method=body.method,
+        window=body.window,
+        search=body.search,
+        wait=False,
+        actor=call.actor,
+    )
     return begun(ended) if isinstance(ended, Cycle) else ended
 
 

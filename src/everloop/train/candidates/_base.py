@@ -32,6 +32,15 @@ from everloop.data.schema import Schema, Task
 from everloop.train.fitting import Fitting
 from everloop.train.loading import load
 
+ALIKE: frozenset[Task] = frozenset({"regression", "binary", "multiclass"})
+
+
+def weights_of(estimator: Any, around: Fitting) -> dict[str, Any]:
+    """The argument of a pipeline's ``fit`` that weighs rows in its last step; none without."""
+    if around.weights is None or not hasattr(estimator, "steps"):
+        return {}
+    return {f"{estimator.steps[-1][0]}__sample_weight": around.weights}
+
 
 class Candidate:
     """A kind of model, by its plain name.
@@ -43,6 +52,8 @@ class Candidate:
     seeded : whether the estimator takes ``random_state``.
     scales_target : whether ``fit`` learns a target of numbers with mean 0 and deviation 1.
     quick : whether fitting a few thousand rows takes no longer than a second or two.
+    weighted : the tasks whose ``fit`` obeys ``around.weights``; what others do with them is
+        nothing, so old rows cannot be made to count less.
     """
 
     estimators: ClassVar[dict[Task, str]] = {}
@@ -50,6 +61,7 @@ class Candidate:
     seeded: ClassVar[bool] = True
     scales_target: ClassVar[bool] = False
     quick: ClassVar[bool] = True
+    weighted: ClassVar[frozenset[Task]] = frozenset()
 
     @property
     def tasks(self) -> frozenset[Task]:
@@ -65,7 +77,7 @@ class Candidate:
 
     def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
         """Fit what :meth:`build` made on n rows of ``X`` and their targets."""
-        estimator.fit(X, y)
+        estimator.fit(X, y, **weights_of(estimator, around))
 
     def settled(self, estimator: Any) -> dict[str, Any]:
         """Parameters that fitting found by itself, such as the rounds it stopped after; they are

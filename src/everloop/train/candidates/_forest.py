@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from everloop.data.schema import Schema, Task
-from everloop.train.candidates._base import Candidate
+from everloop.train.candidates._base import ALIKE, Candidate, weights_of
 from everloop.train.cores import cores
 from everloop.train.fitting import Fitting
 
@@ -26,6 +26,7 @@ class Forest(Candidate):
 
     preparation = "everloop.train.preparation:filled_codes"
     columns: ClassVar[dict[Task, Any]] = {}
+    weighted = ALIKE
     bootstrap: ClassVar[bool] = True
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +44,7 @@ class Forest(Candidate):
         forest = estimator[-1]
         if forest.max_leaf_nodes is not None and len(X) <= forest.max_leaf_nodes:
             forest.max_leaf_nodes = None  # no tree can have so many: then it grows faster
-        estimator.fit(X, y)
+        estimator.fit(X, y, **weights_of(estimator, around))
 
     def defaults(self, rows: int) -> dict[str, Any]:
         chosen = {

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from everloop.data.schema import Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import Candidate
+from everloop.train.candidates._base import ALIKE, Candidate
 
 
 @candidates.register("decision_tree")
@@ -19,6 +19,7 @@ class DecisionTree(Candidate):
         "multiclass": "sklearn.tree:DecisionTreeClassifier",
         "multilabel": "everloop.train.estimators.label_trees:DecisionTreeLabels",
     }
+    weighted = ALIKE
     preparation = "everloop.train.preparation:filled_codes"
 
     def defaults(self, rows: int) -> dict[str, Any]:

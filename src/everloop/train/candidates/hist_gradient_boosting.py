@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
+from everloop.train.candidates._base import ALIKE, weights_of
 from everloop.train.candidates._by_label import ByLabel
 from everloop.train.candidates._quantiles import ByQuantile
 from everloop.train.fitting import Fitting
@@ -30,6 +31,7 @@ class HistGradientBoosting(ByQuantile, ByLabel):
         "multiclass": "sklearn.ensemble:HistGradientBoostingClassifier",
         "quantile": "sklearn.ensemble:HistGradientBoostingRegressor",
     }
+    weighted = ALIKE
     quantile_arguments: ClassVar[dict[str, Any]] = {"loss": "quantile"}
     preparation = "everloop.train.preparation:dense_codes"
 
@@ -39,7 +41,7 @@ class HistGradientBoosting(ByQuantile, ByLabel):
 
     def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
         with threadpool_limits(1 if len(X) < FEW_ROWS else None, user_api="openmp"):
-            estimator.fit(X, y)
+            estimator.fit(X, y, **weights_of(estimator, around))
 
     def defaults(self, rows: int) -> dict[str, Any]:
         return {

@@ -8,7 +8,7 @@ import numpy as np
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import Candidate
+from everloop.train.candidates._base import ALIKE, Candidate, weights_of
 from everloop.train.fitting import Fitting
 
 
@@ -20,12 +20,14 @@ class Shrunk(Candidate):
 
     scales_target = True
 
+    weighted = ALIKE
+
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         return {"max_iter": 5_000}
 
     def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
         middle, spread = float(np.mean(y)), float(np.std(y)) or 1.0
-        estimator.fit(X, (y - middle) / spread)
+        estimator.fit(X, (y - middle) / spread, **weights_of(estimator, around))
         last = estimator.steps[-1][1]
         last.coef_ = last.coef_ * spread
         last.intercept_ = last.intercept_ * spread + middle

@@ -10,6 +10,7 @@ import numpy as np
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
+from everloop.train.candidates._base import ALIKE
 from everloop.train.candidates._by_label import ByLabel
 from everloop.train.candidates._quantiles import ByQuantile
 from everloop.train.cores import cores
@@ -33,6 +34,7 @@ class LightGBM(ByQuantile, ByLabel):
         "quantile": "lightgbm:LGBMRegressor",
         "ranking": "lightgbm:LGBMRanker",
     }
+    weighted = ALIKE
     quantile_name = "alpha"
     quantile_arguments: ClassVar[dict[str, Any]] = {"objective": "quantile"}
     preparation = "everloop.train.preparation:native_codes"
@@ -64,6 +66,7 @@ class LightGBM(ByQuantile, ByLabel):
         model.fit(
             rows,
             y,
+            sample_weight=around.weights,
             eval_set=[(front.transform(Xv), yv)],
             callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False), prune],
         )

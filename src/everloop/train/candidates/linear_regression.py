@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import Candidate
+from everloop.train.candidates._base import ALIKE, Candidate
 
 
 @candidates.register("linear_regression")
@@ -17,6 +17,7 @@ class LinearRegression(Candidate):
     """
 
     estimators: ClassVar[dict[Task, str]] = {"regression": "sklearn.linear_model:LinearRegression"}
+    weighted = ALIKE
     preparation = "everloop.train.preparation:one_hot_unscaled"
     seeded = False
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
+from everloop.train.candidates._base import ALIKE
 from everloop.train.candidates._by_label import ByLabel
 
 
@@ -20,6 +21,8 @@ class LogisticRegression(ByLabel):
         "binary": "sklearn.linear_model:LogisticRegression",
         "multiclass": "sklearn.linear_model:LogisticRegression",
     }
+
+    weighted = ALIKE
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         return {"max_iter": 1000}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from everloop.data.schema import Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import Candidate
+from everloop.train.candidates._base import ALIKE, Candidate
 
 
 @candidates.register("ridge")
@@ -14,6 +14,7 @@ class Ridge(Candidate):
     """``min_w ||y - Xw - b||² + alpha ||w||²`` on scaled numbers (Hoerl and Kennard, 1970)."""
 
     estimators: ClassVar[dict[Task, str]] = {"regression": "sklearn.linear_model:Ridge"}
+    weighted = ALIKE
 
     def defaults(self, rows: int) -> dict[str, Any]:
         return {"alpha": 1.0}

@@ -34,6 +34,7 @@ def search(
     report: Report,
     place: Path | None = None,
     answers: AnswerStore | None = None,
+    first: dict[str, Any] | None = None,
 ) -> list[Trial]:
     """All trials of the study, those of earlier sessions too.
 
@@ -46,11 +47,12 @@ def search(
     report : called with ``"trial"`` for each that ended, ``"recalled"`` for each that an earlier
         session left.
     answers : keeps what the best trials answered; None keeps nothing.
+    first : what is tried first in place of the defaults, as from an earlier search.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     arms = {}
     for name, candidate in chosen.items():
-        arms[name] = Arm(name, candidate, spec, candidate.defaults(len(training.X)))
+        arms[name] = Arm(name, candidate, spec, candidate.defaults(len(training.X)) | (first or {}))
         arms[name].check(training.schema, training.seed)
     with Journal(place) as journal:
         workers = make_workers(training, spec.search, report)

@@ -1,6 +1,18 @@
 """Built-in methods; importing this package registers them."""
 
-from everloop.update.methods import retrain
-from everloop.update.methods._base import About, Around, Champion, Choice, Made, Method
+from everloop.update.methods import calibrate, retrain, switch, threshold
+from everloop.update.methods._base import About, Around, Champion, Choice, Made, Method, Seen
 
-__all__ = ["About", "Around", "Champion", "Choice", "Made", "Method", "retrain"]
+__all__ = [
+    "About",
+    "Around",
+    "Champion",
+    "Choice",
+    "Made",
+    "Method",
+    "Seen",
+    "calibrate",
+    "retrain",
+    "switch",
+    "threshold",
+]

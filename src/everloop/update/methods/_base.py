@@ -23,19 +23,22 @@ To add one, write a class in a file of its own and register it::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from everloop.data.schema import Schema, Task
+from everloop.evaluate.answers import Answers
+from everloop.train.fitting import Report, silent
 from everloop.train.spec import TrainSpec
 
 if TYPE_CHECKING:
     from everloop.train.fit import Fitted
-    from everloop.train.fitting import Report
     from everloop.update.methods.rows import TrainingRows
 
 
@@ -45,7 +48,8 @@ class Choice(msgspec.Struct, frozen=True):
     Attributes
     ----------
     name : of a registered method. window, search : as in ``[update]``.
-    base : the version that the model is made from, or that is proposed; None for a new fit.
+    base : the version that was champion then, from which the model is made.
+    version : the stored version that is proposed, where it was chosen already.
     why : one sentence.
     """
 
@@ -53,6 +57,7 @@ class Choice(msgspec.Struct, frozen=True):
     window: str = "all"
     search: str = "keep"
     base: int | None = None
+    version: int | None = None
     why: str = ""
 
 
@@ -64,21 +69,25 @@ class About:
     ----------
     task, algorithm : of the champion.
     choice : what is asked for.
+    metric : that versions are judged by; empty where it is not known yet.
     timed, identified : whether rows have ``data.time``, ``data.id``.
+    stays : whether the rows stay where they are, and a sample of them is kept.
     files : names in the champion's package, its kept state among them; None before there is one.
     """
 
     task: Task
     algorithm: str
     choice: Choice = Choice()  # noqa: RUF009 - frozen
+    metric: str = ""
     timed: bool = True
     identified: bool = True
+    stays: bool = False
     files: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that is updated.
+    """The version that is updated, or another stored one.
 
     Attributes
     ----------
@@ -87,6 +96,7 @@ class Champion:
     folder : its unpacked package, whose signature was checked.
     schema : that it was trained with.
     until : event time (ms) of the newest row that it was trained or tested on.
+    served : whether it was champion once.
     """
 
     version: int
@@ -95,6 +105,24 @@ class Champion:
     folder: Path
     schema: Schema
     until: int
+    served: bool = True
+
+
+class Seen(Protocol):
+    """What versions answer to the training rows of a snapshot."""
+
+    def unseen(self) -> NDArray[np.bool_]:
+        """Which training rows the champion has not seen, in training or at its test."""
+        ...
+
+    def answers(self) -> Answers:
+        """The champion's to those rows, in the classes of the rows' schema."""
+        ...
+
+    def others(self) -> Iterator[tuple[Champion, Answers, NDArray[np.bool_]]]:
+        """Each stored version that is asked about them, its answers, and which of them it had
+        not seen either; newest first, those that served before those that did not."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -107,14 +135,20 @@ class Around:
     spec : ``[train]``; already narrowed to the champion's algorithm where that is to be kept.
     keep : parameters to use as they are, without a search; None where they are to be found.
     report : as :func:`everloop.train.fit.fit_candidates` calls it.
+    first : parameters that a search tries first.
+    since : event time (ms) from which the window's rows are, as the snapshot found it.
+    seen : what versions answer to the training rows, asked when it is needed.
     study : the file of a search, which goes on from what is in it.
     checkpoints : a folder where a long fit keeps its state and finds it after a crash.
     """
 
     choice: Choice
     spec: TrainSpec
-    report: Report
+    report: Report = silent
     keep: dict[str, Any] | None = None
+    first: dict[str, Any] | None = None
+    since: int | None = None
+    seen: Seen | None = None
     study: Path | None = None
     checkpoints: Path | None = None
 
@@ -127,18 +161,23 @@ class Made:
     ----------
     fitted : what was tried, best first; the first is the model. Its ``estimator`` is a pipeline
         over ``X`` that :func:`everloop.train.onnx.to_onnx` exports; None where ``onnx`` is given.
+        Empty where a stored version is proposed, or nothing.
     onnx : the model's bytes, from a method that works on the graph itself.
     state : files that the version keeps so that it can go on learning, by name.
     notes : sentences for people about what was done and what could not be.
     facts : plain JSON for the step's result.
+    proposes : the stored version that should serve.
+    nothing : why there is nothing to propose; ends the cycle as not worth it.
     on_all : the estimator may be fitted again on rows that stay where they are, in passes.
     """
 
-    fitted: list[Fitted]
+    fitted: list[Fitted] = field(default_factory=list)
     onnx: bytes | None = None
     state: Mapping[str, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    proposes: int | None = None
+    nothing: str = ""
     on_all: bool = False
 
 
@@ -147,12 +186,20 @@ class Method:
 
     Attributes
     ----------
-    proposes : it makes nothing: ``choice.base`` is the version that should serve.
+    makes : it makes a model; else it proposes a stored version.
+    fits : it fits by ``update.window`` and ``update.search``.
     needs_champion : it makes its model from another one.
+    keeps_schema : its model reads rows as the champion does: the snapshot takes the champion's
+        schema, and refuses classes that it does not know.
+    learns_new : it learns from rows that the champion has not seen: of these, the snapshot holds
+        out the later half, and leaves it the other.
     """
 
-    proposes: ClassVar[bool] = False
+    makes: ClassVar[bool] = True
+    fits: ClassVar[bool] = False
     needs_champion: ClassVar[bool] = True
+    keeps_schema: ClassVar[bool] = False
+    learns_new: ClassVar[bool] = False
 
     def sound(self, about: About) -> str | None:
         """None where the method is sound, else a sentence that says why not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,13 @@ class TrainingRows:
     @property
     def times(self) -> np.ndarray | None:
         return self.known.times
+
+    def part(self, some: np.ndarray) -> TrainingRows:
+        """Some of the rows, by their numbers."""
+        groups = None if self.groups is None else self.groups[some]
+        return replace(
+            self, X=self.X[some], y=self.y[some], known=self.known.of(some, 0), groups=groups
+        )
 
     def fit(self, spec: TrainSpec, report: Report, **more: Any) -> list[Fitted]:
         """The candidates of ``spec``, best first; see :func:`everloop.train.fit.fit_candidates`."""

@@ -57,6 +57,7 @@ def _training(setup: dict[str, Any]) -> Training:
         setup["folds"],
         setup["prepare"],
         setup["device"],
+        weights=setup["weights"],
     )
 
 

@@ -90,6 +90,7 @@ class ProcessWorkers(Workers):
             "device": training.device,
             "time_ordered": training.time_ordered,
             "groups": training.groups,
+            "weights": training.weights,
             "folds": training.folds,
             "prepare": training.prepare,
         }

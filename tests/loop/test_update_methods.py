@@ -1,0 +1,160 @@
+"""Each method of updating in a real cycle: what it makes, and what it leaves as it is."""
+
+from __future__ import annotations
+
+from html import unescape
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from loop_stream import T0, Traffic, carry_out, declaration, rows
+
+from everloop.console.cycle import read_cycle
+from everloop.console.render import render
+from everloop.loop.answers import PackagedModel
+from everloop.loop.cycles import Cycle
+from everloop.loop.loop import Loop
+from everloop.loop.project import Project
+from everloop.monitor.spans import DAY
+
+
+@pytest.fixture
+def traffic(project: Project) -> Traffic:
+    return Traffic(project)
+
+
+def updated(project: Project, **how: Any) -> Cycle:
+    """A cycle by hand after days of traffic."""
+    sections = how.pop("sections", {})
+    project.cycles.save_loop(declaration(**sections), actor="t")
+    loop = Loop(project, project.cycles.declaration("flow"))
+    loop.monitor()
+    begun = loop.update(wait=False, **how)
+    assert isinstance(begun, Cycle)
+    return carry_out(project, begun)
+
+
+def result(project: Project, cycle: Cycle, step: str) -> dict[str, Any]:
+    found = project.cycles.step(cycle.id, step)
+    assert found is not None and found.result is not None
+    return found.result
+
+
+def commoner(traffic: Traffic, days: range, shift: float = 1.2) -> None:
+    """The same ``x``, but the answer is yes more often: another base rate."""
+    for day in days:
+        frame = rows(traffic.rng, day, 400, False, False)
+        noise = traffic.rng.normal(0, 0.5, frame.height)
+        traffic.send(frame.with_columns(y=pl.Series(frame["x"].to_numpy() + noise + shift > 0)))
+
+
+def test_calibrate_changes_the_probabilities_alone(project: Project, traffic: Traffic) -> None:
+    commoner(traffic, range(4))
+    sections = {"evaluate": {"metric": "log_loss"}}
+    cycle = updated(project, method="calibrate", sections=sections)
+    assert cycle.verdict == "promoted", cycle.reason
+    trained = result(project, cycle, "train")
+    assert trained["algorithm"] == "logistic_regression"
+    assert trained["method"]["base"] == 1 and trained["prepared"]["rows"] >= 400
+    snapshot = result(project, cycle, "snapshot")
+    assert "new to version 1" in snapshot["split"]
+    frame = rows(np.random.default_rng(5), 9, 200, False, False)
+    old, new = (
+        PackagedModel(*project.package(project.registry.version("flow", n))).answers(frame).proba
+        for n in (1, 2)
+    )
+    assert old is not None and new is not None
+    assert new[:, 1].mean() > old[:, 1].mean() + 0.1
+    order = np.argsort(old[:, 1], kind="stable")
+    assert np.all(np.diff(new[order, 1]) >= -1e-9)
+    again = carry_out(project, Loop(project, declaration()).reproduce(trained["run"], wait=False))
+    assert again.verdict == "reproduced", again.reason
+    # A second calibration replaces the first: the graph does not grow.
+    commoner(traffic, range(4, 8), shift=-1.2)
+    second = updated(project, method="calibrate", sections=sections)
+    assert second.verdict == "promoted", second.reason
+    assert result(project, second, "train")["bytes"] <= 1.2 * trained["bytes"]
+
+
+def test_threshold_moves_answers_and_not_probabilities(project: Project, traffic: Traffic) -> None:
+    commoner(traffic, range(4))
+    cycle = updated(project, method="threshold")
+    assert cycle.verdict == "promoted", cycle.reason
+    frame = rows(np.random.default_rng(5), 9, 200, False, False)
+    old, new = (
+        PackagedModel(*project.package(project.registry.version("flow", n))).answers(frame)
+        for n in (1, 2)
+    )
+    assert old.proba is not None and new.proba is not None
+    assert np.allclose(old.proba, new.proba)
+    cut = result(project, cycle, "train")["prepared"]["threshold"]
+    assert cut < 0.3
+    assert np.array_equal(new.pred, (new.proba[:, 1] >= cut).astype(np.int64))
+
+
+def test_the_old_world_returns_and_so_does_its_version(project: Project, traffic: Traffic) -> None:
+    for day in range(3):
+        traffic.day(day, turned=True)
+    first = updated(project, window="newest 2d")
+    assert first.verdict == "promoted", first.reason
+    noted = result(project, first, "train")["notes"][0]
+    assert 'window "newest 2d"' in noted and "rows train, from 2013-01-0" in noted
+    for day in range(3, 7):
+        traffic.day(day)
+    none = updated(project, method="rollback")
+    assert none.verdict == "promoted" and none.version == 1, none.reason
+    assert [v.version for v in project.registry.versions("flow")] == [2, 1]
+    champion = project.champion("flow")
+    assert champion is not None and champion.version == 1
+    asked = result(project, none, "train")["asked"]
+    assert [one["version"] for one in asked] == [1] and asked[0]["low"] > 0.05
+    assert result(project, none, "register")["proposed"]
+    again = updated(project, method="switch")
+    assert again.verdict == "not_worth_it", again.reason
+
+
+def test_a_window_begins_where_the_loss_changed(project: Project, traffic: Traffic) -> None:
+    for day in range(3):
+        traffic.day(day)
+    for day in range(3, 8):
+        traffic.day(day, turned=True)
+    cycle = updated(project, window="change", search="warm")
+    assert cycle.verdict == "promoted", cycle.reason
+    trained = result(project, cycle, "train")
+    since = result(project, cycle, "snapshot")["window"]["since"]
+    assert abs(since - (T0 + 3 * DAY)) < DAY / 4
+    assert trained["study"] and trained["algorithm"] == "logistic_regression"
+    again = carry_out(project, Loop(project, declaration()).reproduce(trained["run"], wait=False))
+    assert again.verdict == "reproduced", again.reason
+
+
+def test_what_is_not_sound_is_refused_before_rows_are_read(
+    project: Project, traffic: Traffic
+) -> None:
+    traffic.day(0)
+    sections = {"evaluate": {"metric": "roc_auc"}}
+    for method in ("threshold", "calibrate"):
+        cycle = updated(project, method=method, sections=sections)
+        assert cycle.verdict == "refused" and "roc_auc" in str(cycle.reason), cycle.reason
+    few = updated(project, method="threshold")
+    assert few.verdict == "not_worth_it", few.reason
+
+
+def test_auto_takes_the_threshold_where_a_fit_brings_no_more(
+    project: Project, traffic: Traffic
+) -> None:
+    commoner(traffic, range(7), shift=0.8)
+    cycle = updated(project, method="auto")
+    probe = result(project, cycle, "probe")
+    tried = {one["method"]: one for one in probe["tried"]}
+    assert set(tried) == {"switch", "threshold", "calibrate", "retrain"}
+    assert tried["switch"]["note"] == "no other stored version could serve"
+    assert [m for m, one in tried.items() if one["chosen"]] == ["threshold"], probe["tried"]
+    assert tried["threshold"]["low"] > 0 and tried["retrain"]["gain"] > 0
+    assert "within the noise" in probe["method"]["why"] or "the most" in probe["method"]["why"]
+    assert cycle.verdict == "promoted", cycle.reason
+    assert result(project, cycle, "train")["method"]["name"] == "threshold"
+    html = render("cycle.html", page=read_cycle(project, cycle.id))
+    assert probe["method"]["why"] in unescape(html)
+    assert "How the model is made" in html and "no other stored version could serve" in html
