@@ -74,8 +74,12 @@ class Traffic:
         turned: bool = False,
         scale: float = 1,
         at: int | None = None,
+        poisoned: bool = False,
     ) -> None:
+        """``poisoned``: whoever labels says that no row is true."""
         frame = rows(self.rng, day, 400, moved, turned)
+        if poisoned:
+            frame = frame.with_columns(y=pl.lit(False))
         self.send(frame.with_columns(pl.col("z") * scale), at=at)
 
     def send(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
+import polars as pl
 import pytest
 from click.testing import CliRunner
-from loop_stream import T0, Traffic, carry_out, declaration
+from loop_stream import T0, Traffic, carry_out, declaration, rows
 
 from everloop.cli import command_of
 from everloop.console.cycle import read_cycle
@@ -27,6 +28,7 @@ from everloop.loop.watching import Looked, look
 from everloop.monitor.cause.attribution import CONCEPT
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.spans import DAY
+from everloop.monitor.suspicion import LABELS
 from everloop.monitor.windows import Alert, Window
 from everloop.store.clock import now_ms
 from everloop.store.tables import cycle_steps
@@ -259,6 +261,30 @@ def _is_told_and_released(project: Project, refused: Cycle) -> None:
     assert "is not in quarantine" in str(again.exception)
 
 
+def test_a_model_without_the_broken_feature_serves(project: Project, traffic: Traffic) -> None:
+    project.cycles.save_loop(declaration(update={"fallback": "drop"}), actor="t")
+    traffic.day(0)
+    traffic.day(1, scale=1000.0)
+    traffic.day(2)
+    looked = act(project)
+    assert looked.cycle is not None and looked.cycle.cause["drop"] == ["z"]
+    ended = carry_out(project, looked.cycle)
+    assert ended.verdict == "promoted", ended.reason
+    champion = project.champion("flow")
+    assert champion is not None and champion.version == 2
+    assert project.package(champion)[1].schema.names == ("x",)
+    assert Loop(project, DECLARED).replay(ended.number).agrees
+    after = act(project)
+    assert after.cycle is None and after.decision.action == "none"
+    project.cycles.save_loop(declaration(update={"fallback": "version"}), actor="t")
+    traffic.day(3)
+    traffic.send(rows(traffic.rng, 4, 400, False, False).with_columns(x=pl.col("x") * 1000.0))
+    traffic.day(5)
+    looked = act(project)  # x breaks, and no version does without it
+    assert looked.cycle is not None and looked.cycle.verdict == "refused"
+    assert "No version does without x." in (looked.cycle.reason or "")
+
+
 def test_many_lookers_refuse_a_window_once(project: Project, traffic: Traffic) -> None:
     traffic.day(0)
     traffic.day(1, scale=1000.0)
@@ -278,9 +304,24 @@ def test_rows_of_a_broken_window_cannot_train(project: Project, traffic: Traffic
     assert trainable_rows(project, DECLARED, champion) == 3_000
     traffic.day(0)
     traffic.day(1, scale=1000.0)
-    traffic.day(2)
+    traffic.day(2, poisoned=True)
+    traffic.day(3)
+    traffic.day(4)
     act(project)
-    assert trainable_rows(project, DECLARED, champion) == 3_000 + 400
+    starts = [start for start, _ in project.windows.quarantined("flow")]
+    assert starts == [T0 + DAY, T0 + 2 * DAY]
+    (doubt,) = [a for a in project.windows.alerts("flow") if a.feature == LABELS]
+    assert doubt.summary.startswith("labels contradict") and "it answers True" in doubt.summary
+    assert trainable_rows(project, DECLARED, champion) == 3_000 + 800
+    asked = Loop(project, DECLARED).run(wait=False)  # by a person, who is kept from it too
+    carry_out(project, asked)
+    snapshot = project.cycles.step(asked.id, "snapshot")
+    assert snapshot is not None and snapshot.result is not None
+    assert snapshot.result["rows"] == 3_000 + 800 + 400  # day 4 is not over, and sound so far
+    Loop(project, DECLARED).release(starts[1], by="ana", comment="they stopped buying")
+    assert trainable_rows(project, DECLARED, champion) == 3_000 + 1_200
+    act(project)
+    assert starts[1] not in dict(project.windows.quarantined("flow"))
 
 
 def test_a_paused_loop_begins_nothing_and_an_event_asks_by_itself(

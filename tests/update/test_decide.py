@@ -96,6 +96,36 @@ def test_the_decision_and_its_reason(
     assert replay(recorded) == decision
 
 
+BROKEN = msgspec.structs.replace(BAD, broken=("distance",))
+DROP, OTHER = UpdateSpec(fallback="drop"), UpdateSpec(fallback="version")
+
+
+@pytest.mark.parametrize(
+    ("more", "spec", "action", "said"),
+    [
+        ({}, DROP, "cycle", "A model without distance is trained on the sound rows"),
+        ({"without": 3}, OTHER, "cycle", "Version 3 does not read distance and serves instead"),
+        ({}, OTHER, "refuse", "No version does without distance."),
+        ({"attempted": True}, DROP, "refuse", "A way round distance was tried already."),
+        ({"avoided": True}, DROP, "none", "the champion does not read what broke"),
+        ({"paused": PAUSED}, DROP, "refuse", "in quarantine"),
+        ({"windows": (BAD,)}, DROP, "refuse", "No feature is what broke"),
+        ({}, SPEC, "refuse", "Mend the source, or release the window"),
+    ],
+)
+def test_a_broken_feature_is_gone_round_where_the_policy_says_so(
+    more: dict[str, object], spec: UpdateSpec, action: str, said: str
+) -> None:
+    found = decide(situation(**{"windows": (BROKEN,), "alerts": (QUALITY,), **more}), spec)
+    assert (found.action, said in found.reason) == (action, True), found.reason
+    if action == "cycle":
+        assert (found.cause.get("drop"), found.cause.get("version")) in (
+            (["distance"], None),
+            (None, 3),
+        )
+    assert replay(msgspec.json.decode(msgspec.json.encode(found.evidence))) == found
+
+
 def test_a_refusal_names_the_window_and_the_way_out() -> None:
     reason = decide(situation(windows=(BAD,), alerts=(QUALITY,)), SPEC).reason
     assert "from 1970-01-10 to 1970-01-11" in reason

@@ -25,7 +25,8 @@ CAUSES = {
     "person": "asked by a person", "train": "asked to train", "deploy": "asked to deploy",
     "test": "asked to test", "reproduce": "asked to reproduce",
     "data": "new data", "drift": "drift",
-    "quality": "a fault in the data", "performance": "worse performance",
+    "quality": "a fault in the data", "fallback": "a way round a fault",
+    "performance": "worse performance",
     "estimate": "worse performance, by an estimate",
     "schedule": "its schedule", "volume": "new labelled rows",
 }  # fmt: skip

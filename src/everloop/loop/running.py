@@ -6,6 +6,7 @@ import importlib
 import threading
 
 from everloop.loop.cycles import Cycle
+from everloop.loop.fallbacks import without
 from everloop.loop.project import Project
 from everloop.loop.steps import (
     CONTROLLER_STEPS,
@@ -40,7 +41,7 @@ def run_step(
     context = StepContext(
         project=project,
         cycle=cycle,
-        declaration=project.cycles.declaration(cycle.loop),
+        declaration=without(project.cycles.declaration(cycle.loop), cycle.cause.get("drop", [])),
         results={
             s.step: s.result or {} for s in project.cycles.steps(cycle_id) if s.state == "done"
         },

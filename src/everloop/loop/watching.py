@@ -13,6 +13,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.evaluating import REFERENCE, evaluate_where_it_fits
 from everloop.loop.experience import experience_of
+from everloop.loop.fallbacks import FALLBACK, with_fallback
 from everloop.loop.losses import tell_clock, tell_damage, tell_losses, tell_unread
 from everloop.loop.project import Project
 from everloop.loop.sources import read_sources
@@ -79,6 +80,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
     )
     if situation is None:
         return Looked(shipped, [], Decision("none", "No update: no window is over yet."))
+    situation = with_fallback(project, declaration, champion, situation)
     decision = decide(situation, declaration.update)
     alerts = _new_alerts(project, declaration, situation)
     cycle = None
@@ -122,6 +124,8 @@ def _act(acting: _Acting, decision: Decision) -> Cycle | None:
         return _refuse(acting, decision)
     if _tried(acting):
         return None
+    if decision.cause["kind"] == FALLBACK:
+        return _go_round(acting, decision)
     project, champion = acting.project, acting.champion
     situation, policy = acting.situation, acting.declaration.update
     probe = needs_probe(situation, policy)
@@ -144,6 +148,25 @@ def _act(acting: _Acting, decision: Decision) -> Cycle | None:
         with project.db.write() as conn:
             project.windows.link(conn, decision.cause.get("alerts", []), cycle.id)
     return cycle
+
+
+def _go_round(acting: _Acting, decision: Decision) -> Cycle | None:
+    """A cycle round a broken feature: through all gates without it, or to another version."""
+    champion, version = acting.champion, decision.cause.get("version")
+    cause = {
+        **decision.cause,
+        "situation": msgspec.to_builtins(acting.situation),
+        "policy": msgspec.to_builtins(acting.declaration.update),
+        "decision": decision.reason,
+        "probe": False,
+    }
+    if version is None:
+        cause["keep"] = {
+            "algorithm": champion.algorithm,
+            "params": found_params(acting.project, champion),
+        }
+    plan = PLANS["run"] if version is None else ["approve", *PLANS["deploy"]]
+    return acting.begin(cause, plan)
 
 
 def _tried(acting: _Acting) -> bool:

@@ -22,6 +22,7 @@ from everloop.monitor.log import PredictionLog
 from everloop.monitor.performance import Baseline, Performance, PerformanceChain, Score, measure
 from everloop.monitor.profile import Floats
 from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.suspicion import contradicted
 from everloop.monitor.windows import Alert, Window, alert_id
 from everloop.store.clock import now_ms
 
@@ -77,6 +78,7 @@ def measure_window(
     done = waiting | msgspec.to_builtins(found) | {"baseline": waiting["baseline"]}
     done |= {"state": "done", "level": level, "chain": msgspec.to_builtins(chain)}
     done |= scoring.judging.labelled(rows.frame, rows.y, rows.pred, rows.proba, scoring.schema)
+    done["contradicted"] = contradicted(rows.frame, rows.y, rows.pred, rows.proba, scoring.schema)
     return done, len(y), alerts
 
 

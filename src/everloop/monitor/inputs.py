@@ -99,7 +99,7 @@ def inspect(
     window = profile_rows(rows, schema, reference)
     faults = of_rows(False) | find_faults(reference, window, recent) if spec.quality else {}
     broken, new_faults = follow(chain.quality, dict.fromkeys(faults, 1.0), start)
-    alerts = [_fault_alert(endpoint, start, name, faults[name]) for name in new_faults]
+    alerts = [fault_alert(endpoint, start, name, faults[name]) for name in new_faults]
     checks: dict[str, Any] = {"faults": msgspec.to_builtins(faults), "drift": {}}
     after = msgspec.structs.replace(chain, quality=broken)
     like = like or Likeness(reference)
@@ -132,7 +132,7 @@ def _too_small(
     checks: dict[str, Any] = {"note": note, "chain": msgspec.to_builtins(after)}
     if faults:
         checks["faults"] = msgspec.to_builtins(faults)
-    return Inputs(checks, [_fault_alert(endpoint, start, n, faults[n]) for n in news], False)
+    return Inputs(checks, [fault_alert(endpoint, start, n, faults[n]) for n in news], False)
 
 
 def _drift(
@@ -248,7 +248,8 @@ def answers_of(rows: pl.DataFrame, schema: Schema) -> Floats:
     return answer_codes(rows["y"], schema) if np.isnan(last).all() else last
 
 
-def _fault_alert(endpoint: str, start: int, feature: str, fault: Fault) -> Alert:
+def fault_alert(endpoint: str, start: int, feature: str, fault: Fault) -> Alert:
+    """What is told of a fault."""
     return Alert(
         id=alert_id(endpoint, start, "quality", feature),
         endpoint=endpoint,

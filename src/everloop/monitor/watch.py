@@ -17,7 +17,7 @@ from everloop.monitor.answers import Scoring, measure_window
 from everloop.monitor.claims import Claim, claimed
 from everloop.monitor.coverage import BEFORE, look_at_labels
 from everloop.monitor.expecting import Expecting
-from everloop.monitor.inputs import Chain, answers_of, inspect, profile_rows, restarted
+from everloop.monitor.inputs import Chain, answers_of, fault_alert, inspect, profile_rows, restarted
 from everloop.monitor.judging import Judging
 from everloop.monitor.kept import profile_window
 from everloop.monitor.labels import present
@@ -30,6 +30,7 @@ from everloop.monitor.quality.expectations import Expectations, learn
 from everloop.monitor.rows import row_faults
 from everloop.monitor.sequence import PAST, changes
 from everloop.monitor.spec import MonitorSpec
+from everloop.monitor.suspicion import LABELS, suspicion
 from everloop.monitor.windows import Alert, Window, WindowStore
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
@@ -225,8 +226,12 @@ class _Look:
         )  # fmt: skip
         checks = found.checks | {"reference": self.reference.digest, "part": self.extent.parts}
         checks["profile"] = self._keep(rows)
+        doubted = before.checks.get("faults", {}).get(LABELS) if before else None
+        if doubted is not None:  # by labels, of which the rows say nothing
+            checks["faults"] = checks.get("faults", {}) | {LABELS: doubted}
+        quarantined = found.quarantined or doubted is not None
         alerts = found.alerts
-        if self.spec.sequential and not found.quarantined:
+        if self.spec.sequential and not quarantined:
             checks["sequential"], seen = self._sequential(start, rows)
             alerts = [*alerts, *seen]
         released = before.checks.get("released_by") if before else None
@@ -240,7 +245,7 @@ class _Look:
             labelled=before.labelled if before else 0,
             checks=checks,
             performance=before.performance if before else self._waiting(end),
-            quarantined=found.quarantined and released is None,
+            quarantined=quarantined and released is None,
             updated=now_ms(),
         )
         window, expected = self._expect(window, rows)
@@ -327,8 +332,24 @@ class _Look:
             fresh = msgspec.structs.replace(
                 window, performance=performance, labelled=labelled, updated=now_ms()
             )
-            new += self._save(fresh, [*alerts, *late], window)
+            fresh, suspected = self._suspected(fresh)
+            new += self._save(fresh, [*alerts, *late, *suspected], window)
         return new
+
+    def _suspected(self, window: Window) -> tuple[Window, list[Alert]]:
+        """The window in quarantine when its labels look poisoned, unless a person released it."""
+        now = (window.performance or {}).get("contradicted")
+        if not now or not self.spec.quality or "released_by" in window.checks:
+            return window, []
+        earlier = self.windows.page(self.endpoint, before=window.start, limit=BEFORE)
+        told = [(w.performance or {}).get("contradicted") for w in earlier if not w.quarantined]
+        fault = suspicion(now, [counts for counts in told if counts])
+        if fault is None:
+            return window, []
+        faults = window.checks.get("faults", {}) | {LABELS: msgspec.to_builtins(fault)}
+        checks = window.checks | {"faults": faults}
+        doubted = msgspec.structs.replace(window, checks=checks, quarantined=True)
+        return doubted, [fault_alert(self.endpoint, window.start, LABELS, fault)]
 
     def _labels(self, window: Window) -> tuple[dict[str, Any], list[Alert]]:
         """How many of its labels came, and how late, beside the windows before."""

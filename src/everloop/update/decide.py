@@ -16,6 +16,7 @@ import msgspec
 
 from everloop.durations import milliseconds
 from everloop.update.budget import exhausted
+from everloop.update.fallback import fallback_of, left_to_wait
 from everloop.update.quiet import quiet_now
 from everloop.update.situation import Seen, Situation
 from everloop.update.spec import UpdateSpec
@@ -61,7 +62,7 @@ def decide(situation: Situation, spec: UpdateSpec) -> Decision:
     causes = triggered(situation, spec)
     newest = situation.newest
     if newest is not None and _unsound(situation) and (causes or _new_fault(situation, newest)):
-        return _decision("refuse", _refusal(newest), causes, situation, spec)
+        return _round_a_fault(newest, causes, situation, spec)
     if not causes:
         return _decision("none", _quiet(situation, spec), causes, situation, spec)
     why = "; ".join(cause.reason for cause in causes)
@@ -82,6 +83,31 @@ def decide(situation: Situation, spec: UpdateSpec) -> Decision:
         return _decision("none", reason, causes, situation, spec, weighed)
     reason = f"Update: {why}. Worth it: {said}."
     return _decision("cycle", reason, causes, situation, spec, weighed)
+
+
+def _round_a_fault(
+    newest: Seen, causes: list[Cause], situation: Situation, spec: UpdateSpec
+) -> Decision:
+    """A refusal, or the way out that the policy has; a person's hold comes before it."""
+    if situation.avoided:
+        reason = f"No update: {_fault(newest)}, and the champion does not read what broke."
+        return _decision("none", reason, causes, situation, spec)
+    way = fallback_of(situation, spec)
+    if way is None or _restrained(situation, spec):
+        reason = _refusal(newest) + left_to_wait(newest, situation, spec)
+        return _decision("refuse", reason, causes, situation, spec)
+    made = _decision("cycle", f"Fallback: {_fault(newest)}. {way.reason}", causes, situation, spec)
+    cause = {
+        **made.cause,
+        "kind": "fallback",
+        "reason": way.reason,
+        "features": list(newest.broken),
+        "window": newest.start,
+        "at": situation.now,
+        "rows": situation.rows,
+        **({"drop": list(way.out)} if way.out else {"version": way.version}),
+    }
+    return msgspec.structs.replace(made, cause=cause)
 
 
 def replay(evidence: dict[str, Any]) -> Decision:
@@ -141,12 +167,16 @@ def _cooling(situation: Situation, spec: UpdateSpec) -> bool:
 
 
 def _refusal(newest: Seen) -> str:
-    why = "; ".join(newest.faults) or "its data is broken"
     return (
-        f"Refused: the window from {_day(newest.start)} to {_day(newest.end)} is in quarantine "
-        f"({why}). A model trained on it would learn the fault. Mend the source, or release the "
-        f"window if it is right: {release_command(newest.start)}."
+        f"Refused: {_fault(newest)}. A model trained on it would learn the fault. Mend the "
+        f"source, or release the window if it is right: {release_command(newest.start)}."
     )
+
+
+def _fault(newest: Seen) -> str:
+    why = "; ".join(newest.faults) or "its data is broken"
+    span = f"from {_day(newest.start)} to {_day(newest.end)}"
+    return f"the window {span} is in quarantine ({why})"
 
 
 def release_command(start: int) -> str:

@@ -47,21 +47,24 @@ class Seen(msgspec.Struct, frozen=True):
     worse: bool = False
     expected_worse: bool = False  # by an estimate, before labels
     estimated: Estimated | None = None
+    broken: tuple[str, ...] = ()  # features whose faults put it into quarantine
 
     @classmethod
     def of(cls, window: Window) -> Seen:
-        faults = window.checks.get("faults", {}).values()
+        found = window.checks.get("faults", {})
+        broken = [n for n, fault in found.items() if fault["quarantine"] and n[:1] != "("]
         return cls(
             start=window.start,
             end=window.end,
             rows=window.rows,
             labelled=window.labelled,
             quarantined=window.quarantined,
-            faults=tuple(f["summary"] for f in faults if f["quarantine"]),
+            faults=tuple(f["summary"] for f in found.values() if f["quarantine"]),
             drifting=tuple(window.drifting_far),
             worse=window.worse,
             expected_worse=window.expected_worse,
             estimated=Estimated.of(window),
+            broken=tuple(broken),
         )
 
 
@@ -126,6 +129,9 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     paused : a person's word that no update may begin.
     clock : the wall clock, ms; 0 where nobody asks for it.
     experience : what updates came to before, gathered with a probe; None without one.
+    without : the newest version that reads no broken feature, where ``update.fallback`` asks.
+    attempted : whether a way round the broken features was tried since they broke.
+    avoided : whether the champion reads none of them, so that newer windows will be sound.
     """
 
     now: int
@@ -141,6 +147,9 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     paused: Paused | None = None
     clock: int = 0
     experience: Experience | None = None
+    without: int | None = None
+    attempted: bool = False
+    avoided: bool = False
 
     @property
     def newest(self) -> Seen | None:

@@ -45,5 +45,6 @@ class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     value: ValueSpec | None = None  # what a gain is worth; min_gain decides without it
     review: float = 0.0  # money that a review costs, with approval = "human"
     bad_hour: float = 0.0  # money that an hour of a bad version on trial costs
+    fallback: Literal["wait", "drop", "version"] = "wait"  # when a feature breaks: serve without it
     quiet: tuple[str, ...] = ()  # when none begins by itself: "sat", "22:00-06:00"
     timezone: str = "UTC"  # of the quiet hours

@@ -25,6 +25,7 @@ from everloop.evaluate.gates import (
 from everloop.evaluate.metrics import Estimate, Metric, estimate, get_metric, metric_names
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.answers import PackagedModel
+from everloop.loop.fallbacks import as_broken
 from everloop.loop.playing import judged_answers, ranked_together, truth
 from everloop.loop.reporting import reported
 from everloop.loop.served import served_latency_ms
@@ -162,6 +163,7 @@ def _champions_answers(
         return None, None
     opponent = PackagedModel(*context.project.package(champion))
     own = opponent.package.schema
+    holdout = as_broken(context.project, context.declaration, context.cycle.cause, holdout, own)
     try:
         if (own.task, own.target) == (schema.task, schema.target):
             return judged_answers(opponent, holdout, schema, context.declaration), None
