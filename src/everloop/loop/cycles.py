@@ -397,6 +397,15 @@ class CycleStore:
                 )
             )
 
+    def note_step(self, conn: sa.Connection, cycle: str, step: str, result: dict[str, Any]) -> None:
+        """Note, in the transaction that does it, what a step that goes on has done already."""
+        conn.execute(
+            cycle_steps.update()
+            .where(cycle_steps.c.cycle == cycle, cycle_steps.c.step == step)
+            .where(cycle_steps.c.state != "done")
+            .values(result=_encode(result))
+        )
+
     def finish_step(self, cycle: str, step: str, result: dict[str, Any]) -> None:
         self._end_step(cycle, step, state="done", result=_encode(result))
 

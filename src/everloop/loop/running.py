@@ -17,6 +17,7 @@ from everloop.loop.steps import (
     StepContext,
     silent,
 )
+from everloop.store.incoming import disk_full
 
 
 def needs_worker(project: Project, cycle: Cycle) -> bool:
@@ -34,7 +35,8 @@ def run_step(
 ) -> Outcome:
     """Run a step in this process and return its outcome; the caller records it.
 
-    A step that waits for something raises ``Interrupted`` once ``stop`` is set.
+    A step that waits for something raises ``Interrupted`` once ``stop`` is set. A disk without
+    room, wherever the step meets it, is :class:`~everloop.errors.Unavailable` (``disk_full``).
     """
     cycle = project.cycles.get(cycle_id)
     step: Step = importlib.import_module(MODULES[name]).STEP
@@ -48,4 +50,5 @@ def run_step(
         report=report,
         stop=stop or threading.Event(),
     )
-    return step.run(context)
+    with disk_full():
+        return step.run(context)

@@ -1,0 +1,218 @@
+"""What breaks in the middle of a cycle: it ends whole, says why, or goes on when it can."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from loop_stream import carry_out, declaration, running
+
+from everloop.errors import InvalidInput
+from everloop.loop import trying
+from everloop.loop.cycles import CycleStore
+from everloop.loop.engine import Engine
+from everloop.loop.executors.limits import Limits, watched
+from everloop.loop.loop import Loop
+from everloop.loop.project import Project
+from everloop.loop.steps import Interrupted, promote
+from waiting import wait_for
+
+ANY = {"metric": "accuracy", "gates": ["accuracy >= 0.6"]}
+
+
+def again(project: Project, **sections: Any) -> Loop:
+    """The loop, declared otherwise; its new versions need not be better."""
+    changed = declaration(evaluate=ANY, **sections)
+    project.cycles.save_loop(changed, actor="t")
+    return Loop(project, changed)
+
+
+# -- the registry --------------------------------------------------------------------------------
+
+
+def test_a_promotion_is_made_once_however_often_its_step_is_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after its transaction; what a person does before it goes on is not undone."""
+    loop = again(project)
+    cut: list[int] = []
+
+    def cut_off(_project: Project, revision: int, _seconds: float) -> None:
+        cut.append(revision)
+        if len(cut) == 1:
+            raise Interrupted
+
+    monkeypatch.setattr(promote, "wait_applied", cut_off)
+    cycle = loop.run(wait=False)
+    with running(project):
+        wait_for(lambda: cut)
+    assert project.registry.alias("flow", "champion") == 2
+    project.registry.set_alias("flow", "champion", 1, actor="ann", by_rollout=True)
+    ended = carry_out(project, project.cycles.get(cycle.id))
+    assert (ended.verdict, ended.version) == ("promoted", 2)
+    step = project.cycles.step(cycle.id, "promote")
+    assert step is not None and (step.result or {})["replaced"] == 1
+    assert project.registry.alias("flow", "champion") == 1
+
+
+def test_a_version_that_is_deleted_meanwhile_ends_the_cycle(project: Project) -> None:
+    loop = again(project, update={"approval": "human"})
+    cycle = carry_out(project, loop.run(wait=False))
+    project.registry.delete_version("flow", 2, actor="ann")
+    said = loop.decide(cycle.id, approved=True, by="bob")
+    ended = carry_out(project, said)
+    assert ended.verdict == "failed" and "2" in (ended.reason or "")
+    assert "Traceback" not in (ended.reason or "")
+    assert project.registry.aliases("flow") == {"champion": 1}
+    assert [arm.version for arm in project.endpoints.get("flow").arms] == [1]
+    (alert,) = project.windows.alerts("flow", kind="cycle")
+    assert alert.severity == "critical" and str(cycle.number) in alert.summary
+
+
+# -- the data ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [[None] * 60, [True] * 60])
+def test_new_rows_without_labels_or_of_one_class_change_nothing(
+    project: Project, labels: list[bool | None]
+) -> None:
+    path = project.dir / "new.csv"
+    rows = pl.read_csv(project.dir / "rows.csv").tail(60)
+    rows.with_columns(pl.Series("y", labels, dtype=pl.Boolean)).write_csv(path)
+    cycle: Any = Loop(project, declaration()).update(str(path), wait=False)
+    ended = carry_out(project, cycle)
+    assert ended.verdict in ("refused", "not_worth_it"), ended.reason
+    assert "y" in (ended.reason or "")
+    assert project.registry.aliases("flow") == {"champion": 1}
+
+
+# -- the disk ------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_full_holds_the_registration_up_and_no_more(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota of the process: database and packages are on the same disk."""
+    loop = again(project)
+    begin = CycleStore.begin_step
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    full: list[str] = []
+
+    def fill(self: CycleStore, cycle: str, step: str, position: int) -> None:
+        begin(self, cycle, step, position)
+        if step == "register" and not full:
+            full.append(step)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+
+    monkeypatch.setattr(CycleStore, "begin_step", fill)
+    cycle = loop.run(wait=False)
+    try:
+        with running(project) as engine:
+            wait_for(lambda: full)
+            told = wait_for(lambda: _held_up(project, cycle.id))
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            ended = engine.wait(cycle.id)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert told
+    assert (ended.verdict, ended.version) == ("promoted", 2), ended.reason
+    assert len(project.registry.versions("flow")) == 2
+    assert project.events.verify().ok
+
+
+# -- the process that trains ---------------------------------------------------------------------
+
+DIES = """
+import os
+from sklearn.linear_model import LogisticRegression
+
+class Dies(LogisticRegression):
+    def fit(self, X, y, sample_weight=None):
+        os._exit(7)
+"""
+
+
+def test_a_trainer_that_crashes_is_tried_again_and_given_up_with_an_alert(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also when the controller was restarted in between: what failed is recorded."""
+    (tmp_path / "own_dies.py").write_text(DIES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
+    limits = {"attempts": 2}
+    loop = again(project, train={"candidates": ["own_dies:Dies"], "limits": limits})
+    cycle = loop.train(wait=False)
+    engine = Engine(project)
+    engine.launch()
+    try:
+        step: Any = wait_for(lambda: _delayed(project, cycle.id))
+    finally:
+        engine.close()
+    assert (step.failures, step.due > step.started) == (1, True)
+    assert "step train: its process ended with 7" in step.error
+    monkeypatch.setattr(trying, "DIED_SECONDS", 0.0)
+    engine = Engine(project)
+    engine.launch()
+    try:
+        ended = engine.wait(cycle.id)
+    finally:
+        engine.close()
+    assert ended.verdict == "failed"
+    assert "ended with 7" in (ended.reason or "") and "tried 2 times" in (ended.reason or "")
+    (alert,) = project.windows.alerts("flow", kind="cycle")
+    assert "ended with 7" in alert.summary
+    assert project.registry.aliases("flow") == {"champion": 1}
+
+
+HANGS = "import time; time.sleep(1000)"
+EATS = "import time; eaten = bytearray(300_000_000); time.sleep(1000)"
+EATS_IN_A_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{EATS}'])"
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "why"),
+    [
+        (HANGS, Limits(seconds=0.2), "ran for more than 0.2 s, its limit (train.limits.time)"),
+        (EATS, Limits(megabytes=150), "of memory, more than its limit of 150 MB"),
+        (EATS_IN_A_CHILD, Limits(megabytes=150), "of memory, more than its limit of 150 MB"),
+    ],
+)
+def test_what_takes_more_than_its_limit_is_ended(code: str, limits: Limits, why: str) -> None:
+    process = subprocess.Popen([sys.executable, "-c", code])
+    with watched(process.pid, limits) as said:
+        assert process.wait(timeout=60) == -signal.SIGKILL
+        wait_for(said)
+        assert why in said()
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"time": "0s"}, r"train\.limits\.time: got '0s', expected a duration above 0"),
+        ({"memory": "lots"}, r"train\.limits\.memory: got 'lots', expected a size such as 2GB"),
+        ({"attempts": 0}, r"train\.limits\.attempts: got 0, expected 1 to 100"),
+    ],
+)
+def test_limits_within_which_nothing_can_run_are_refused(limits: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        declaration(train={"limits": limits})
+
+
+def _delayed(project: Project, cycle: str) -> Any:
+    step = project.cycles.step(cycle, "train")
+    return step if step is not None and step.state == "delayed" else None
+
+
+def _held_up(project: Project, cycle: str) -> bool:
+    """The registration was tried and did not come to its end."""
+    time.sleep(1.5)
+    step = project.cycles.step(cycle, "register")
+    return step is not None and step.state != "done"
