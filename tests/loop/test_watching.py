@@ -181,6 +181,7 @@ def _gains_what_was_expected(project: Project, traffic: Traffic, promoted: Cycle
         realise(project, DECLARED)
         again = keep(project, promoted, found, found.windows[0].start, found.windows[0])
         assert again == found == _gain(project, promoted)
+    assert Loop(project, DECLARED).status().realised == found.sentence()
     past = experience_of(project, "flow")
     assert [one.realised for one in past.updates] == [found.gain]
     assert len(past.trained) == 2 and min(past.trained) > 0

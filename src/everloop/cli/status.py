@@ -93,6 +93,8 @@ def _show(state: LoopStatus) -> None:
         )
     if state.last_cycle is not None and state.last_cycle.verdict:
         verdict(state.last_cycle.verdict, state.last_cycle.reason or "")
+    if state.realised:
+        detail(state.realised)
     if state.paused is not None:
         which = "all loops" if state.paused.every else "it"
         why = f": {state.paused.reason}" if state.paused.reason else ""

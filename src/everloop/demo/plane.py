@@ -82,6 +82,13 @@ class Plane:
         found["steps"] = {step["step"]: step for step in found["steps"]}
         return found
 
+    def gains(self, loop: str) -> list[dict[str, Any]]:
+        """What each promotion gained as labels showed it, the oldest first."""
+        self.post(f"/api/v1/loops/{loop}/monitor")  # the last labels have come by now
+        cycles = self.get(f"/api/v1/loops/{loop}/history?limit=100")["items"]
+        found = [cycle["realised"] for cycle in reversed(cycles) if cycle["realised"]]
+        return [one for one in found if one["gain"] is not None]
+
     # -- data plane ------------------------------------------------------------------------------
 
     def predict(self, endpoint: str, columns: dict[str, list[Any]]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ class Story:
             self._first_cycle(plane)
             replay = self._replay(plane)
             audit = plane.get("/api/v1/audit/verify")
-        return self._close(replay, audit)
+            gains = plane.gains(self.stream.name)
+        return self._close(replay, audit, gains)
 
     # -- chapters --------------------------------------------------------------------------------
 
@@ -114,7 +115,9 @@ class Story:
         folder = package_path(state, version["digest"])
         return PackagedModel(folder, read_package(folder, Keys.load(state / "keys")))
 
-    def _close(self, replay: Replay, audit: dict[str, Any]) -> dict[str, Any]:
+    def _close(
+        self, replay: Replay, audit: dict[str, Any], gains: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         loop, frozen = replay.total("loop"), replay.total("frozen")
         picture = write_picture(self.folder / "demo.svg", replay.weeks, self.stream)
         self.console.print(terminal_chart(replay.weeks, self.console.width))
@@ -123,6 +126,7 @@ class Story:
         for name, value in (
             ("ROC AUC, never updated", f"{frozen:.4f}"),
             ("ROC AUC, with the loop", f"{loop:.4f}  ({(loop or 0) - (frozen or 0):+.4f})"),
+            *_gains(gains),
             ("cycles", _verdicts(cycles)),
             ("injected fault", _caught(replay.weeks, self.stream)),
             ("event log", f"{audit['events']} events, {'unbroken' if audit['ok'] else 'BROKEN'}"),
@@ -135,6 +139,7 @@ class Story:
             "loop": loop,
             "frozen": frozen,
             "cycles": cycles,
+            "gains": gains,
             "audit": audit,
             "caught": _caught(replay.weeks, self.stream),
             "picture": str(picture),
@@ -242,6 +247,18 @@ def _short(cycle: dict[str, Any]) -> str:
 def _verdicts(cycles: list[dict[str, Any]]) -> str:
     names = [c["verdict"].replace("_", " ") for c in cycles]
     return ", ".join(f"{names.count(n)} {n}" for n in dict.fromkeys(names)) or "none"
+
+
+def _gains(gains: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """A line for each update: the gain that was expected of it, and the one that labels showed."""
+    lines = []
+    for gain in gains:
+        expected = gain["expected"]
+        said = "–" if expected is None else f"{expected['gain']:+.4f}"
+        found = f"{gain['gain']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
+        title = f"version {gain['version']} over {gain['replaced']}"
+        lines.append((title, f"expected {said}, realised {found} on {gain['rows']:,} rows"))
+    return lines
 
 
 def _caught(weeks: list[Week], stream: Stream) -> str:

@@ -10,6 +10,7 @@ from everloop.errors import NotFound
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
+from everloop.loop.realised import read_realised
 from everloop.registry.models import ModelVersion
 from everloop.update.situation import Paused
 
@@ -28,6 +29,9 @@ STAGE_OF_STEP = {
 }
 
 
+RECENT = 10  # cycles, among which the newest promotion is looked for
+
+
 class VersionSummary(msgspec.Struct, frozen=True):
     """A version and what it was measured at on its held-out rows."""
 
@@ -43,7 +47,8 @@ class VersionSummary(msgspec.Struct, frozen=True):
 class LoopStatus(msgspec.Struct, frozen=True):
     """``stage`` is one of :data:`STAGES`; ``step`` the step under way, if any.
 
-    ``waiting`` is the cycle that waits for a person. ``endpoint`` holds the arms of the rollout as
+    ``waiting`` is the cycle that waits for a person, ``realised`` says what the newest promotion
+    has gained as far as labels tell. ``endpoint`` holds the arms of the rollout as
     :class:`everloop.deploy.state.Arm` values.
     """
 
@@ -59,11 +64,12 @@ class LoopStatus(msgspec.Struct, frozen=True):
     waiting: str | None
     alerts: int
     paused: Paused | None = None
+    realised: str = ""
 
 
 def read_status(project: Project, declaration: Declaration) -> LoopStatus:
     """Read a loop's status from the stores; a handful of short queries."""
-    latest = project.cycles.page(declaration.name, limit=1)
+    latest = project.cycles.page(declaration.name, limit=RECENT)
     cycle = latest[0] if latest else None
     step = _step_under_way(project, cycle)
     return LoopStatus(
@@ -78,6 +84,7 @@ def read_status(project: Project, declaration: Declaration) -> LoopStatus:
         last_cycle=cycle,
         waiting=cycle.id if cycle is not None and cycle.state == "waiting" else None,
         paused=project.pauses.of(declaration.name),
+        realised=_realised(latest),
         alerts=len(project.windows.alerts(endpoint=declaration.endpoint, limit=100)),
     )
 
@@ -87,6 +94,16 @@ def _step_under_way(project: Project, cycle: Cycle | None) -> str | None:
         return None
     done = {s.step for s in project.cycles.steps(cycle.id) if s.state == "done"}
     return next((name for name in cycle.plan if name not in done), None)
+
+
+def _realised(cycles: list[Cycle]) -> str:
+    """What the newest promotion of those gained; empty before a label tells."""
+    for cycle in cycles:
+        if cycle.verdict == "promoted":
+            found = read_realised(cycle)
+            known = found is not None and found.gain is not None
+            return found.sentence() if found is not None and known else ""
+    return ""
 
 
 def _stage(cycle: Cycle | None, step: str | None) -> str:

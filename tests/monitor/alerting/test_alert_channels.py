@@ -21,6 +21,8 @@ from alert_mailbox import Mailbox
 from alert_receivers import Receiver
 
 from everloop.errors import NotFound
+from everloop.monitor.alerting.channels._base import Surroundings, channel_of
+from everloop.monitor.alerting.notice import Ended, Notice, Severity
 from everloop.monitor.spec import MonitorSpec, RuleSpec
 from everloop.registry.webhooks import courier
 from everloop.registry.webhooks.courier import ATTEMPTS
@@ -214,3 +216,35 @@ def test_a_kill_between_alert_and_delivery_loses_nothing(
     assert office.send() == 1
     assert office.lines() == [("firing", ["x"])]
     db.close()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "severity", "action"),
+    [("promoted", "info", "resolve"), ("waiting", "warning", "trigger")],
+)
+def test_the_verdict_of_a_cycle_is_told_and_a_good_one_ends_the_page(
+    plain: Office, receiver: Receiver, verdict: str, severity: Severity, action: str
+) -> None:
+    ended = Ended(
+        cycle="c1", number=4, verdict=verdict, sentence="It is so.", gain=0.03, realised=0.02,
+        act="everloop history 4", link="http://x/cycles/c1",
+    )  # fmt: skip
+    notice = Notice(
+        key="k", state="verdict", endpoint="e", rule="r", severity=severity, at=1, items=[],
+        ended=ended,
+    )  # fmt: skip
+    assert notice.title == f"[{verdict}] e, cycle 4: It is so."
+    assert notice.lines == [
+        "expected gain +0.0300, realised +0.0200",
+        "http://x/cycles/c1 · everloop history 4",
+    ]
+    for table in (
+        {"kind": "pagerduty", "url": receiver.url, "key": "$PAGER_KEY"},
+        {"kind": "slack", "url": "$SLACK"},
+    ):
+        env = {**plain.env, "SLACK": receiver.url}
+        around = Surroundings(env, plain.folder, frozenset({"127.0.0.1"}))
+        assert channel_of(table, "c").send(notice, "d1", around).ok
+    pager, slack = (json.loads(body) for _, body in receiver.got)
+    assert (pager["event_action"], pager["dedup_key"]) == (action, "everloop-k")
+    assert "everloop history 4" in slack["blocks"][0]["text"]["text"]
