@@ -17,6 +17,7 @@ from everloop.deploy.spec import RolloutSpec
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
 from everloop.server.child import answers_ready
+from everloop.update.approval import Rule
 from ports import free_port
 from waiting import wait_for
 
@@ -139,3 +140,40 @@ def test_a_rollout_is_steered_by_buttons(server: str, project: Project) -> None:
     assert said == []
     wish = project.rollouts.get(rollout.id).wish
     assert wish is not None and (wish.do, wish.comment) == ("rollback", "it feels slow")
+
+
+def test_a_reviewer_rejects_with_a_reason(
+    server: str, project: Project, cycles: list[Cycle]
+) -> None:
+    api = pytest.importorskip("playwright.sync_api")
+    waiting = cycles[4].id
+    project.decisions.ask(waiting, Rule(roles={"reviewer": 1, "risk": 1}))
+    token = project.people.add("rita", roles=["reviewer"], actor="t").token
+    said: list[str] = []
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        context = browser.new_context(
+            viewport={"width": 360, "height": 900}, java_script_enabled=False,
+            http_credentials={"username": "rita", "password": token},
+        )  # fmt: skip
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(server)
+        page.get_by_role("link", name="waits for a yes from reviewer and risk").click()
+        assert page.get_by_role("heading", name="flights: let version 3 serve?").is_visible()
+        assert page.get_by_role("button", name="Approve").count() == 0  # nobody knows who it is
+        assert said == []
+        page.get_by_role("link", name="sign in").click()
+        page.wait_for_url("**/decision")
+        assert page.get_by_text("You are rita (reviewer)").is_visible()
+        assert page.locator("main").bounding_box()["width"] <= 360
+        page.get_by_label("Why, or a remark").fill(f"Two carriers lose. {story.EVIL}")
+        page.get_by_role("button", name="Reject").click()
+        page.wait_for_url("**/decision")
+        assert page.get_by_role("heading", name="Turned down").is_visible()
+        assert page.get_by_text(f"Two carriers lose. {story.EVIL}").first.is_visible()
+        assert page.get_by_text("signed, and as it was signed").is_visible()
+        browser.close()
+    step = project.cycles.step(waiting, "approve")
+    assert step is not None and step.result is not None
+    assert step.result["end"]["reason"].startswith("Declined by http:rita. Two carriers lose.")

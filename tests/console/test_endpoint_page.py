@@ -122,16 +122,24 @@ def test_what_is_no_button_of_ours_changes_nothing(
 
 
 def test_a_waiting_cycle_is_decided_by_buttons(project: Project, cycles: list[Cycle], ask) -> None:
-    waiting, path = cycles[4], f"/cycles/{cycles[4].id}"
+    waiting, path = cycles[4], f"/cycles/{cycles[4].id}/decision"
     assert 'value="approve"' in ask.get(path).text
     assert ask.post(path, data={"do": "promote"}).status_code == 422
     assert ask.post(path, data={"do": "reject"}, headers={"origin": "http://x"}).status_code == 403
     assert project.cycles.get(waiting.id).state == "waiting"
+    assert ask.post(path, data={"do": "rollback"}).status_code == 409  # nothing serves yet
+    remark = ask.post(path, data={"do": "comment", "comment": "<i>why</i>?"})
+    assert (remark.status_code, remark.headers["location"]) == (303, path)
     told = ask.post(path, data={"do": "reject", "comment": "not this one"})
     assert (told.status_code, told.headers["location"]) == (303, path)
+    page = ask.get(path).text
+    assert "&lt;i&gt;why&lt;/i&gt;?" in page and "signed, and as it was signed" in page
+    assert ask.get("/sign-in", params={"to": path}).status_code == 401
+    assert ask.get("/sign-in", params={"to": "//elsewhere.example"}).status_code == 422
     events = project.events.latest(5, f"cycle/{waiting.id}")
     assert any(e.payload.get("comment") == "not this one" for e in events)
-    assert ask.post(f"/cycles/{cycles[0].id}", data={"do": "approve"}).status_code == 409
+    late = ask.post(f"/cycles/{cycles[0].id}/decision", data={"do": "approve"})
+    assert late.status_code == 409
 
 
 def test_a_rollout_that_is_over_has_no_buttons(project: Project, ask) -> None:

@@ -20,6 +20,7 @@ from everloop.cli._output import (
 )
 from everloop.cli._target import AnyLoop
 from everloop.console.words import step_words, validation_words
+from everloop.loop.approving import waits_for
 from everloop.loop.cycles import Cycle
 
 DOING = {
@@ -118,12 +119,10 @@ def show_cycle(loop: AnyLoop, cycle: Cycle, as_json: bool) -> None:
     if tested.get("gates"):
         show_gates(tested)
     if cycle.state == "waiting":
-        heading(f"cycle {cycle.number} waits for your word")
+        heading(f"cycle {cycle.number} {waits_for(cycle, loop.words(cycle.id))}")
         for question in tested.get("asks", []):
             detail(question)
-        next_step(
-            f"everloop update --approve {cycle.number}", "or --decline; see the numbers above"
-        )
+        next_step(f"everloop decision {cycle.number}", "shows everything; approve or reject then")
         return
     heading(f"cycle {cycle.number} of {cycle.loop}")
     verdict(cycle.verdict or "?", cycle.reason or "")

@@ -100,4 +100,4 @@ def _show(state: LoopStatus) -> None:
         why = f": {state.paused.reason}" if state.paused.reason else ""
         detail(f"{state.paused.by} has paused {which}{why}")
     if state.waiting:
-        detail("a cycle waits for your approval: everloop history")
+        detail(f"a cycle {state.waits or 'waits for people'}: everloop decision")

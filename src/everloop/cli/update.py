@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from everloop.cli._options import project_options
 from everloop.cli._output import heading, next_step
 from everloop.cli._target import AnyLoop, opened
 from everloop.cli.monitor import show_looked
-from everloop.errors import NotFound, invalid
+from everloop.errors import invalid
 from everloop.loop.by_hand import Wanted
 from everloop.loop.cycles import Cycle
 from everloop.loop.watching import Looked
@@ -26,18 +25,12 @@ from everloop.loop.watching import Looked
 )
 @click.option("--window", help='Rows that a new fit learns from, as "newest 90d" or "change".')
 @click.option("--search", help="Of parameters: keep, warm or full.")
-@click.option("--approve", type=int, metavar="CYCLE", help="Say yes to a cycle that waits.")
-@click.option("--decline", type=int, metavar="CYCLE", help="Say no to a cycle that waits.")
-@click.option("--comment", default="", help="Why; kept with the decision.")
 @project_options
 def command(
     data: Path | None,
     method: str | None,
     window: str | None,
     search: str | None,
-    approve: int | None,
-    decline: int | None,
-    comment: str,
     folder: Path,
     loop_name: str | None,
     as_json: bool,
@@ -49,16 +42,10 @@ def command(
     so, and the gates decide.
     """
     how = Wanted(method, window, search)
-    if sum(bool(value) for value in (data, approve is not None, decline is not None, how)) > 1:
-        several = "several of DATA, --method (--window, --search), --approve and --decline"
-        raise invalid("update", several, "one of them")
+    if data is not None and how:
+        raise invalid("update", "DATA and --method, --window or --search", "one of them")
     with opened(folder, loop_name) as (loop, _):
-        if approve is not None or decline is not None:
-            number = approve if approve is not None else decline
-            assert number is not None
-            done: Cycle | Looked = _decide(loop, number, approve is not None, comment, as_json)
-        else:
-            done = _update(loop, data, how, as_json)
+        done = _update(loop, data, how, as_json)
         if isinstance(done, Looked):
             show_looked(loop, done, as_json)
             sys.exit(0 if done.cycle is None else exit_code(done.cycle))
@@ -81,12 +68,3 @@ def _update(loop: AnyLoop, data: Path | None, how: Wanted, as_json: bool) -> Cyc
             search=how.search,
             on_progress=view,
         )
-
-
-def _decide(loop: AnyLoop, number: int, approved: bool, comment: str, as_json: bool) -> Cycle:
-    found = [c for c in loop.history(before=number + 1, limit=1) if c.number == number]
-    if not found:
-        raise NotFound(f"cycle: got {number}, which {loop.name} does not have.", path="cycle")
-    cycle = loop.decide(found[0].id, approved=approved, by=getpass.getuser(), comment=comment)
-    with CycleView(quiet=as_json) as view:
-        return loop.follow(cycle, view)

@@ -8,12 +8,14 @@ import msgspec
 
 from everloop.console.rollout import Trial, read_trial
 from everloop.console.words import step_words
+from everloop.loop.approving import waits_for
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
 from everloop.loop.realised import read_realised
 from everloop.loop.replaying import Replayed, replay
 from everloop.loop.timeline import Span, timeline
 from everloop.store.clock import now_ms
+from everloop.update.approval import Word
 from everloop.update.realised import Realised
 
 
@@ -74,6 +76,8 @@ class CyclePage(msgspec.Struct, frozen=True):
     realised: Realised | None = None
     brought: str = ""
     replayed: Replayed | None = None
+    waits: str = ""  # for whom, in a clause
+    words: list[Word] = []  # what people said
 
 
 def read_cycle(project: Project, cycle_id: str, again: bool = False) -> CyclePage:
@@ -88,6 +92,7 @@ def read_cycle(project: Project, cycle_id: str, again: bool = False) -> CyclePag
     now = now_ms()
     results = {step.step: step.result or {} for step in steps}
     realised = read_realised(cycle)
+    decision = project.decisions.of(cycle.id)
     return CyclePage(
         at=now,
         cycle=cycle,
@@ -103,6 +108,8 @@ def read_cycle(project: Project, cycle_id: str, again: bool = False) -> CyclePag
         realised=realised,
         brought=realised.sentence() if realised is not None else "",
         replayed=replay(cycle, steps) if again else None,
+        waits=waits_for(cycle, decision),
+        words=[] if decision is None else decision.words,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from everloop.errors import Conflict, NotFound, invalid
+from everloop.loop.cycles import Cycle
 from everloop.loop.decision_record import SignedRecord, digest_of, sign, verified
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
@@ -304,6 +305,13 @@ class DecisionStore:
                 elif wanted != digest_of(row.record):
                     wrong.append(f"{name}: its step names another record")
         return count, wrong
+
+
+def waits_for(cycle: Cycle, decision: Decision | None) -> str:
+    """``waits for a yes from reviewer and risk``; empty unless the cycle waits for people."""
+    if cycle.state != "waiting" or decision is None:
+        return ""
+    return f"waits for a yes from {missing_words(decision.missing)}"
 
 
 _PAST = {"approved": "approved", "rejected": "rejected", "silence": "decided by its time-out"}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import getpass
 
+from everloop.deploy.rollouts import Wish
 from everloop.errors import Conflict, NotFound
 from everloop.loop.approving import Decision
+from everloop.loop.case import Case, back_of, read_case
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
+from everloop.loop.steps import PLANS
 from everloop.store.audit import Audit
 
 
@@ -36,6 +39,34 @@ class LoopDecisions:
         cycle = self._own(cycle_id)
         self.project.decisions.comment(cycle.id, text, actor=by)
         return self.words(cycle.id)
+
+    def decision(self, cycle_id: str) -> Case:
+        """Everything that a person needs to decide on a cycle, and what was said so far."""
+        return read_case(self.project, self._own(cycle_id).id)
+
+    def roll_back(self, cycle_id: str, *, by: str, comment: str = "") -> Cycle:
+        """Take a cycle's effect back: end its trial, or deploy the version before its own.
+
+        Returns the cycle whose trial ends, or the new one that deploys. Raises
+        :class:`~everloop.errors.Conflict` when there is nothing to take back.
+        """
+        cycle = self._own(cycle_id)
+        results = {s.step: s.result or {} for s in self.project.cycles.steps(cycle.id)}
+        back = back_of(self.project, cycle, results)
+        if back is None:
+            raise Conflict(
+                f"cycle {cycle.number} of {cycle.loop}: nothing of it serves that could be taken "
+                "back.", code="nothing_to_roll_back", path="cycle",
+            )  # fmt: skip
+        if comment.strip():
+            self.project.decisions.comment(cycle.id, comment, actor=by)
+        if back.do == "end_trial":
+            rollout = self.project.rollouts.of_cycle(cycle.id)
+            assert rollout is not None, "back_of has seen it"
+            self.project.rollouts.ask(rollout.id, Wish("rollback", by, comment))
+            return cycle
+        cause = {"kind": "deploy", "version": back.version, "by": by, "comment": comment}
+        return self.project.cycles.create(cycle.loop, cause=cause, plan=PLANS["deploy"], actor=by)
 
     def words(self, cycle_id: str) -> Decision:
         """What people were asked about a cycle, what they said, and the signed record of it.

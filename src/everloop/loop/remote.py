@@ -24,6 +24,7 @@ from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.loop.cycles import Cycle, Step, numbered
 from everloop.loop.following import Progress, follow
 from everloop.loop.remote_alerts import RemoteAlerts, send_labels
+from everloop.loop.remote_decisions import RemoteDecisions, signed
 from everloop.loop.replaying import Replayed
 from everloop.loop.status import LoopStatus
 from everloop.loop.watching import Looked
@@ -162,12 +163,7 @@ def _given(**query: Any) -> dict[str, str]:
     return {key: str(value) for key, value in query.items() if value is not None}
 
 
-def signed(by: str, words: str) -> str:
-    """A person's words with the name, which the server cannot know: it knows the token's."""
-    return f"{by}: {words}" if words else by
-
-
-class RemoteLoop(RemoteAlerts):
+class RemoteLoop(RemoteAlerts, RemoteDecisions):
     """One loop of a server; the methods are those of the local loop."""
 
     def __init__(self, server: Server, name: str) -> None:
@@ -345,12 +341,6 @@ class RemoteLoop(RemoteAlerts):
     def replay(self, number: int) -> Replayed:
         cycle = numbered(self.history(before=number + 1, limit=1), number, self.name)
         return self.server.call("GET", f"/cycles/{cycle.id}/replay", Replayed)
-
-    def decide(self, cycle_id: str, *, approved: bool, by: str, comment: str = "") -> Cycle:
-        """The server knows who calls by the token; ``by`` is kept in the comment."""
-        word = "approve" if approved else "reject"
-        body = {"comment": signed(by, comment)}
-        return self.server.call("POST", f"/cycles/{cycle_id}/{word}", Cycle, json=body)
 
     def follow(self, cycle: Cycle, on_progress: Progress | None = None) -> Cycle:
         """Watch a cycle to its end."""

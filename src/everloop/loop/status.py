@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from everloop.errors import NotFound
+from everloop.loop.approving import waits_for
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
@@ -47,9 +48,9 @@ class VersionSummary(msgspec.Struct, frozen=True):
 class LoopStatus(msgspec.Struct, frozen=True):
     """``stage`` is one of :data:`STAGES`; ``step`` the step under way, if any.
 
-    ``waiting`` is the cycle that waits for a person, ``realised`` says what the newest promotion
-    has gained as far as labels tell. ``endpoint`` holds the arms of the rollout as
-    :class:`everloop.deploy.state.Arm` values.
+    ``waiting`` is the cycle that waits for people, ``waits`` for whom in a clause, ``realised`` says
+    what the newest promotion has gained as far as labels tell. ``endpoint`` holds the arms of the
+    rollout as :class:`everloop.deploy.state.Arm` values.
     """
 
     loop: str
@@ -65,6 +66,7 @@ class LoopStatus(msgspec.Struct, frozen=True):
     alerts: int
     paused: Paused | None = None
     realised: str = ""
+    waits: str = ""
 
 
 def read_status(project: Project, declaration: Declaration) -> LoopStatus:
@@ -72,6 +74,8 @@ def read_status(project: Project, declaration: Declaration) -> LoopStatus:
     latest = project.cycles.page(declaration.name, limit=RECENT)
     cycle = latest[0] if latest else None
     step = _step_under_way(project, cycle)
+    waiting = cycle is not None and cycle.state == "waiting"
+    asked = project.decisions.of(cycle.id) if cycle is not None and waiting else None
     return LoopStatus(
         loop=declaration.name,
         stage=_stage(cycle, step),
@@ -82,7 +86,8 @@ def read_status(project: Project, declaration: Declaration) -> LoopStatus:
         arms=_arms(project, declaration.endpoint),
         serving=project.serving() is not None,
         last_cycle=cycle,
-        waiting=cycle.id if cycle is not None and cycle.state == "waiting" else None,
+        waiting=cycle.id if cycle is not None and waiting else None,
+        waits=waits_for(cycle, asked) if cycle is not None else "",
         paused=project.pauses.of(declaration.name),
         realised=_realised(latest),
         alerts=len(project.windows.alerts(endpoint=declaration.endpoint, limit=100)),

@@ -19,6 +19,7 @@ from everloop.console.alerts import (
     read_rules_page,
 )
 from everloop.console.cycle import CyclePage, read_cycle
+from everloop.console.decision import DecisionPage, read_decision
 from everloop.console.endpoint import EndpointPage, read_endpoint
 from everloop.console.models import ModelPage, ModelsPage, read_model_page, read_models_page
 from everloop.console.operations import OperationsPage, read_operations
@@ -36,13 +37,14 @@ from everloop.console.version import AnswerPage, VersionPage, read_version
 from everloop.console.window import WindowPage, read_window
 from everloop.deploy.attribution import Explanation
 from everloop.deploy.rollouts import Do, Wish
-from everloop.errors import InvalidInput, NotFound, invalid
+from everloop.errors import Forbidden, InvalidInput, NotFound, invalid
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.loop.loop import loop_of
 from everloop.monitor.profile_report import ProfileReport, Profiles
 from everloop.server.api import explanations
 from everloop.server.api.alerts import SilenceBody, silenced
 from everloop.server.call import Call, Comment
+from everloop.server.middleware.tokens import unauthenticated
 from everloop.server.plane import traffic
 from everloop.server.problems import Problem
 from everloop.store.clock import now_ms
@@ -105,14 +107,39 @@ def steer(call: Call) -> Response:
     return RedirectResponse(f"/endpoints/{quote(found.endpoint, safe='')}", 303)
 
 
+def decision(call: Call) -> Response:
+    return _page("decision.html", decision_json(call))
+
+
+def decision_json(call: Call) -> DecisionPage:
+    return read_decision(call.project, call.path["cycle"], call.actor, call.permissions)
+
+
 def decide(call: Call) -> Response:
-    """A button of a cycle that waits: a person's word, then its page again."""
+    """A button of a decision's page: a person's word, then the page again."""
     word = _word(call.body, _Decision)
     found = call.project.cycles.get(call.path["cycle"])
-    loop_of(call.project, found.loop).decide(
-        found.id, approved=word.do == "approve", by=call.actor, comment=word.comment
-    )
-    return RedirectResponse(f"/cycles/{found.id}", 303)
+    loop = loop_of(call.project, found.loop)
+    if word.do == "comment":
+        loop.comment(found.id, word.comment, by=call.actor)
+    elif word.do == "rollback":
+        if "write" not in call.permissions:
+            raise Forbidden("rollback: needs the permission 'write'.")
+        loop.roll_back(found.id, by=call.actor, comment=word.comment)
+    else:
+        approved = word.do == "approve"
+        loop.decide(found.id, approved=approved, by=call.actor, comment=word.comment)
+    return RedirectResponse(f"/cycles/{found.id}/decision", 303)
+
+
+def sign_in(call: Call) -> Response:
+    """Makes a browser ask for name and token; then leads to the page it came from."""
+    to = call.query.get("to", "/")
+    if not to.startswith("/") or to.startswith(("//", "/\\")):
+        raise invalid("query.to", to, "a path of this server", path="query.to")
+    if not call.project.decisions.speaker(call.actor).known:
+        raise unauthenticated("Give your name, and your token as the password.")
+    return RedirectResponse(to, 303)
 
 
 def release(call: Call) -> Response:
@@ -208,7 +235,7 @@ class _Steering(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Decision(msgspec.Struct, forbid_unknown_fields=True):
-    do: Literal["approve", "reject"]
+    do: Literal["approve", "reject", "comment", "rollback"]
     comment: Comment = ""
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from everloop.console.alerts import AlertPage, AlertsPage, RulesPage
 from everloop.console.cycle import CyclePage
+from everloop.console.decision import DecisionPage
 from everloop.console.endpoint import EndpointPage
 from everloop.console.models import ModelPage, ModelsPage
 from everloop.console.operations import OperationsPage
@@ -30,8 +31,10 @@ from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.evaluate.report._base import Report
 from everloop.loop.approving import Decision
 from everloop.loop.batches.records import Batch
+from everloop.loop.case import Case
 from everloop.loop.cycles import Cycle
 from everloop.loop.deciding import Audited
+from everloop.loop.decision_record import SignedRecord
 from everloop.loop.direct import Promoted
 from everloop.loop.kserve import Taken
 from everloop.loop.replaying import Replayed
@@ -121,9 +124,16 @@ PAGES = (
           answer=CyclePage, query=("replay",)),
     Route("GET", "/cycles/{cycle}", pages.cycle, "read",
           "A cycle's page; replay=1 makes its decisions again", media=HTML, query=("replay",)),
-    Route("POST", "/cycles/{cycle}", pages.decide, "write",
-          "A button of a cycle that waits: a form with do and comment; leads to its page again",
+    Route("GET", "/cycles/{cycle}/decision.json", pages.decision_json, "read",
+          "The page of a cycle's decision as JSON", answer=DecisionPage),
+    Route("GET", "/cycles/{cycle}/decision", pages.decision, "read",
+          "The page of a cycle's decision", media=HTML),
+    Route("POST", "/cycles/{cycle}/decision", pages.decide, "decide",
+          "Its form: do (approve, reject, comment, rollback) and comment; leads to it again",
           body=bytes, raw=True, status=303, media=HTML),
+    Route("GET", "/sign-in", pages.sign_in, "public",
+          "Asks a browser for a person's name and token; leads to the path of the query",
+          status=303, media=HTML, query=("to",)),
     Route("GET", "/endpoints/{endpoint}.json", pages.endpoint_json, "read",
           "An endpoint's page as JSON", answer=EndpointPage),
     Route("GET", "/endpoints/{endpoint}", pages.endpoint, "read", "An endpoint's page",
@@ -257,6 +267,13 @@ LOOPS = (
           body=cycles.WordBody, answer=Cycle),
     Route("POST", CYCLE + "/comment", cycles.comment, "decide", "Remark on a cycle",
           body=cycles.CommentBody, answer=Decision),
+    Route("POST", CYCLE + "/rollback", cycles.rollback, "write",
+          "End a cycle's trial, or deploy the version before its own",
+          body=cycles.WordBody, answer=Cycle),
+    Route("GET", CYCLE + "/decision", cycles.decision, "read",
+          "Everything that a person needs to decide on a cycle", answer=Case),
+    Route("GET", CYCLE + "/record", cycles.record, "read",
+          "The signed record of what people decided", answer=SignedRecord),
     Route("GET", CYCLE + "/words", cycles.words, "read",
           "What people were asked about a cycle and said, with the signed record",
           answer=Decision),

@@ -166,12 +166,13 @@ def check_speaker(rule: Rule, speaker: Speaker, words: Iterable[Word]) -> None:
 
 
 def missing_words(left: Iterable[Missing]) -> str:
-    """``one reviewer and one risk``, ``2 people``."""
+    """``reviewer and 2 of risk``, ``one person``, ``2 people``."""
     parts = []
     for one in left:
-        number = "one" if one.count == 1 else str(one.count)
-        what = one.role or ("person" if one.count == 1 else "people")
-        parts.append(f"{number} {what}")
+        if one.role:
+            parts.append(one.role if one.count == 1 else f"{one.count} of {one.role}")
+        else:
+            parts.append("one person" if one.count == 1 else f"{one.count} people")
     return " and ".join(parts)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
+from urllib.parse import quote
 
+import msgspec
+from starlette.responses import Response
+
+from everloop.errors import NotFound
 from everloop.loop import replaying
 from everloop.loop.approving import Decision
+from everloop.loop.case import Case
 from everloop.loop.cycles import Cycle, Step
 from everloop.loop.loop import loop_of
 from everloop.loop.replaying import Replayed
@@ -74,3 +79,30 @@ def comment(call: Call) -> Decision:
 def words(call: Call) -> Decision:
     found = call.project.cycles.get(call.path["cycle"])
     return loop_of(call.project, found.loop).words(found.id)
+
+
+def decision(call: Call) -> Case:
+    found = call.project.cycles.get(call.path["cycle"])
+    return loop_of(call.project, found.loop).decision(found.id)
+
+
+def rollback(call: Call) -> Cycle:
+    found = call.project.cycles.get(call.path["cycle"])
+    loop = loop_of(call.project, found.loop)
+    return loop.roll_back(found.id, by=call.actor, comment=call.body.comment)
+
+
+def record(call: Call) -> Response:
+    """The signed record as a file of its own, for whoever keeps it elsewhere."""
+    found = call.project.cycles.get(call.path["cycle"])
+    signed = loop_of(call.project, found.loop).words(found.id).record
+    if signed is None:
+        raise NotFound(
+            f"cycle {found.number} of {found.loop}: nothing is decided yet.", path="cycle"
+        )
+    name = f"{found.loop}-{found.number}-decision.json"
+    return Response(
+        msgspec.json.encode(signed),
+        media_type="application/json",
+        headers={"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}"},
+    )
