@@ -122,7 +122,7 @@ def test_the_help_lists_every_verb(say: Any) -> None:
         (["serve", "--host", "0.0.0.0"], "token_required"),
         (["serve", "--port", "70000"], "invalid_value"),
         (["audit", "verify", "--anchor", "x"], "invalid_value"),
-        (["update", "a.csv", "--approve", "1"], "invalid_value"),
+        (["approve", "1"], "not_found"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
