@@ -6,6 +6,7 @@ import hashlib
 
 import msgspec
 
+from everloop.loop.approving import waits_for
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
@@ -46,31 +47,40 @@ def tell_verdicts(project: Project, declaration: Declaration) -> int:
     told = project.marks.read(endpoint, MARK, Told)
     since = told.until or now_ms() - FIRST_MS
     found = project.cycles.page(declaration.name, limit=NEWEST)
-    news = [cycle for cycle in reversed(found) if _is_news(cycle, since, told.waiting)]
+    news = [cycle for cycle in reversed(found) if _is_news(project, cycle, since, told.waiting)]
     if not news:
         return 0
-    notices = [(cycle, _notice(project, cycle, endpoint)) for cycle in news]
+    notices = [(cycle, _told(project, cycle), _notice(project, cycle, endpoint)) for cycle in news]
     queued = 0
     with project.db.write() as conn:
-        for cycle, notice in notices:
+        for cycle, said, notice in notices:
             for name, rule in rules:
                 if not tells(rule, _word(cycle)):
                     continue
-                key = hashlib.sha256(f"{name}\0{cycle.id}".encode()).hexdigest()[:32]
+                key = hashlib.sha256(f"{name}\0{said}".encode()).hexdigest()[:32]
                 mine = msgspec.structs.replace(notice, key=key, rule=name)
                 for channel in rule.channels:
                     queued += DeliveryStore.add(conn, mine, channel, mine.at)
-    waits = [cycle.id for cycle in news if cycle.finished is None]
+    waits = [said for cycle, said, _ in notices if cycle.finished is None]
     ends = [cycle.finished for cycle in news if cycle.finished is not None]
     after = Told(max([since, *ends]), waits[-1] if waits else told.waiting)
     project.marks.write(endpoint, MARK, after)
     return queued
 
 
-def _is_news(cycle: Cycle, since: int, waiting: str) -> bool:
+def _is_news(project: Project, cycle: Cycle, since: int, waiting: str) -> bool:
     if cycle.finished is None:
-        return cycle.state == "waiting" and cycle.id != waiting
+        return cycle.state == "waiting" and _told(project, cycle) != waiting
     return cycle.finished > since
+
+
+def _told(project: Project, cycle: Cycle) -> str:
+    """What a cycle's end, or a question to people, is known by; each reminder is another one."""
+    if cycle.finished is not None:
+        return cycle.id
+    decision = project.decisions.of(cycle.id)
+    again = decision.reminders if decision is not None else 0
+    return f"{cycle.id}:waiting:{again}"
 
 
 def _word(cycle: Cycle) -> str:
@@ -95,19 +105,24 @@ def _ended(project: Project, cycle: Cycle) -> Ended:
         cycle=cycle.id,
         number=cycle.number,
         verdict=_word(cycle),
-        sentence=cycle.reason or "It waits for a person's word.",
+        sentence=cycle.reason or _waits(project, cycle),
         gain=worth.get("gain", gap.get("difference")),
         realised=realised.gain if realised is not None else None,
         act=_act(cycle),
-        link=f"{up['url'] if up else ''}/cycles/{cycle.id}",
+        link=f"{up['url'] if up else ''}/cycles/{cycle.id}{'' if cycle.finished else '/decision'}",
     )
+
+
+def _waits(project: Project, cycle: Cycle) -> str:
+    clause = waits_for(cycle, project.decisions.of(cycle.id))
+    return f"It {clause}." if clause else "It goes on."
 
 
 def _act(cycle: Cycle) -> str:
     """The command that a person may want now."""
     word, of = _word(cycle), f" --loop {cycle.loop}"
     if word == "waiting":
-        return f"everloop update --approve {cycle.number}{of}"
+        return f"everloop decision {cycle.number}{of}"
     if word == "refused" and cycle.cause.get("window") is not None:
         return release_command(cycle.cause["window"]) + of
     if word == "not_worth_it":
