@@ -62,8 +62,9 @@ class Case(msgspec.Struct, frozen=True):
 
     Metrics are ``{value, low, high, n}`` by name, ``comparison`` is the new version against the
     champion on the same rows. ``probe`` and ``weighed`` are the expected gain and what it is
-    worth. ``plan`` says in sentences what follows a yes. ``holders`` are the people of each role
-    that is asked for. ``waits`` is one sentence on whom it waits for; empty when for nobody.
+    worth; ``method`` says how the model is made, ``tried`` what else was probed. ``plan`` says in
+    sentences what follows a yes. ``holders`` are the people of each role that is asked for.
+    ``waits`` is a clause on whom it waits for; empty when for nobody.
     """
 
     at: int
@@ -73,6 +74,8 @@ class Case(msgspec.Struct, frozen=True):
     version: int | None
     algorithm: str | None
     params: dict[str, Any]
+    method: dict[str, Any] | None
+    tried: list[dict[str, Any]]
     champion: int | None
     alerts: list[dict[str, Any]]
     metric: str | None
@@ -100,7 +103,7 @@ def read_case(project: Project, cycle_id: str) -> Case:
     steps = project.cycles.steps(cycle.id)
     results = {step.step: step.result or {} for step in steps}
     tested, trained = results.get("evaluate", {}), results.get("train", {})
-    situation = cycle.cause.get("situation")
+    probed, situation = results.get("probe", {}), cycle.cause.get("situation")
     decision = project.decisions.of(cycle.id)
     slices, fairness = _reported(project, cycle) if tested.get("report") else (None, [])
     version = results.get("register", {}).get("version") or cycle.cause.get("version")
@@ -112,6 +115,8 @@ def read_case(project: Project, cycle_id: str) -> Case:
         version=version,
         algorithm=trained.get("algorithm"),
         params=trained.get("params") or {},
+        method=trained.get("method") or probed.get("method") or cycle.cause.get("method"),
+        tried=probed.get("tried") or [],
         champion=tested.get("champion"),
         alerts=(situation.get("alerts") or []) if isinstance(situation, dict) else [],
         metric=tested.get("metric"),
@@ -122,8 +127,8 @@ def read_case(project: Project, cycle_id: str) -> Case:
         gates=tested.get("gates") or [],
         slices=slices,
         fairness=fairness,
-        probe=results.get("probe", {}).get("worth"),
-        weighed=results.get("probe", {}).get("weighed"),
+        probe=probed.get("worth"),
+        weighed=probed.get("weighed"),
         cost=_cost(steps, declaration),
         data=_data(project, cycle, results),
         plan=_plan(project, declaration, cycle, tested.get("champion")),
