@@ -212,7 +212,7 @@ def _probe(r: dict[str, Any]) -> str:
     worth = r["worth"]
     if not worth["enough"]:
         return str(worth["note"])
-    if "weighed" not in r:
+    if "weighed" not in r and "method" in r:
         return str(r["method"]["why"])
     return (
         f"a quick challenger gains {worth['gain']:+.4f} ({worth['low']:+.4f} to "
