@@ -48,9 +48,9 @@ class VersionSummary(msgspec.Struct, frozen=True):
 class LoopStatus(msgspec.Struct, frozen=True):
     """``stage`` is one of :data:`STAGES`; ``step`` the step under way, if any.
 
-    ``waiting`` is the cycle that waits for people, ``waits`` for whom in a clause, ``realised`` says
-    what the newest promotion has gained as far as labels tell. ``endpoint`` holds the arms of the
-    rollout as :class:`everloop.deploy.state.Arm` values.
+    ``waiting`` is the cycle that waits for people, ``waits`` for whom in a clause, ``realised``
+    says what the newest promotion has gained as far as labels tell. ``endpoint`` holds the arms of
+    the rollout as :class:`everloop.deploy.state.Arm` values.
     """
 
     loop: str
