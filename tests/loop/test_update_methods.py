@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from loop_stream import T0, Traffic, carry_out, declaration, rows
 
+from everloop.cli import command_of
 from everloop.console.cycle import read_cycle
 from everloop.console.render import render
 from everloop.loop.answers import PackagedModel
@@ -155,6 +157,12 @@ def test_auto_takes_the_threshold_where_a_fit_brings_no_more(
     assert "within the noise" in probe["method"]["why"] or "the most" in probe["method"]["why"]
     assert cycle.verdict == "promoted", cycle.reason
     assert result(project, cycle, "train")["method"]["name"] == "threshold"
+    shown = CliRunner().invoke(
+        command_of("history"), [str(cycle.number), "--dir", str(project.dir)]
+    )
+    assert shown.exit_code == 0, shown.output
+    assert "no other stored version could serve" in " ".join(shown.output.split())
+    assert "threshold" in shown.output and "taken" in shown.output
     html = render("cycle.html", page=read_cycle(project, cycle.id))
     assert probe["method"]["why"] in unescape(html)
     assert "How the model is made" in html and "no other stored version could serve" in html

@@ -83,6 +83,18 @@ def test_an_update_with_new_rows_begins_a_cycle(client: Client, project: Project
     assert answer.json()["cause"] == {"kind": "data", "source": source, "by": "http:local"}
 
 
+def test_an_update_by_a_method_is_checked_before_it_begins(client: Client) -> None:
+    path = f"{V1}/loops/flights/update"
+    wrong = client.post(path, json={"method": "retrian"})
+    assert wrong.status_code == 422 and wrong.json()["error"]["path"] == "update.method"
+    assert 'Did you mean "retrain"?' in wrong.json()["error"]["fix"]
+    both = client.post(path, json={"method": "retrain", "source": "data.csv"})
+    assert both.status_code == 422
+    none = client.post(path, json={"window": "newest 3d"})
+    assert none.status_code == 404 and "no champion" in none.json()["error"]["message"]
+    assert client.get(f"{V1}/cycles").json()["items"] == []
+
+
 def test_a_person_decides_a_waiting_cycle(client: Client, project: Project) -> None:
     cycle = project.cycles.create("flights", cause={"kind": "person"}, plan=["approve"], actor="t")
     early = client.post(f"{V1}/cycles/{cycle.id}/approve")

@@ -95,6 +95,8 @@ def describe(step: str, result: dict[str, Any]) -> list[str]:
             f"{result['metric']} {number(main['value'])} {interval(main['low'], main['high'])} "
             f"on {result['rows']:,} rows; {passed} of {len(result['gates'])} gates passed"
         ]
+    if step == "register" and result.get("proposed"):
+        return [f"version {result['version']} is registered already"]
     if step == "register" and result:
         return [f"version {result['version']}, package {result['digest'][:12]}, signed"]
     if step == "deploy" and result:
@@ -114,8 +116,10 @@ def show_cycle(loop: AnyLoop, cycle: Cycle, as_json: bool) -> None:
         return
     results = {s.step: s.result or {} for s in loop.steps(cycle.id)}
     tested = results.get("evaluate") or results.get("retest") or {}
-    for note in (*results.get("snapshot", {}).get("notes", []), *tested.get("notes", [])):
-        detail(f"note: {note}")
+    for part in (results.get("snapshot", {}), results.get("train", {}), tested):
+        for note in part.get("notes", []):
+            detail(f"note: {note}")
+    show_tried(results.get("probe", {}))
     if tested.get("gates"):
         show_gates(tested)
     if cycle.state == "waiting":
@@ -126,6 +130,20 @@ def show_cycle(loop: AnyLoop, cycle: Cycle, as_json: bool) -> None:
         return
     heading(f"cycle {cycle.number} of {cycle.loop}")
     verdict(cycle.verdict or "?", cycle.reason or "")
+
+
+def show_tried(probe: dict[str, Any]) -> None:
+    """The methods that the probe tried on the newest rows, and why it took which."""
+    if not probe.get("tried"):
+        return
+    rows = []
+    for one in probe["tried"]:
+        name = one["method"] + (f" to version {one['version']}" if one["version"] else "")
+        within = "" if one["gain"] is None else interval(one["low"], one["high"])
+        taken = "taken" if one["chosen"] else one["note"]
+        rows.append((name, one["window"], one["gain"], within, f"{one['seconds']:.2g} s", taken))
+    table(("method", "window", "gain", "90 % interval", "time", ""), rows)
+    detail(probe["method"]["why"])
 
 
 def show_gates(tested: dict[str, Any]) -> None:

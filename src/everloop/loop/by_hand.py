@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from everloop.errors import NotFound
+from everloop.extensions import update_methods
 from everloop.loop.considered import around, found_params, last_considered, trainable_rows
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
@@ -40,6 +41,10 @@ def wanted_policy(wanted: Wanted, policy: UpdateSpec) -> UpdateSpec:
     Raises :class:`~everloop.errors.InvalidInput` for what is no method, or contradicts itself.
     """
     said = {k: v for k, v in msgspec.to_builtins(wanted).items() if v is not None}
+    name = wanted.method or policy.method
+    if name in update_methods.names() and not update_methods.get(name).fits:
+        # What the file says of a new fit is not for it.
+        said = {"window": "all", "search": "keep"} | said
     made = msgspec.structs.replace(policy, **said)
     check_update(msgspec.structs.replace(made, when=()))
     return made
