@@ -144,7 +144,7 @@ def _is_decided_again(project: Project, number: int) -> None:
     replayed = Loop(project, DECLARED).replay(number)
     assert replayed.agrees
     questions = [judged.question for judged in replayed.decisions]
-    assert questions[0] == "Does anything ask for an update?" and len(questions) == 3
+    assert questions[0] == "Does anything ask for an update?" and len(questions) == 4
     at = ["--dir", str(project.dir), "--loop", "flow"]
     shown = CliRunner().invoke(command_of("replay"), [str(number), *at])
     assert shown.exit_code == 0 and "It comes out the same." in shown.output, shown.output

@@ -1,8 +1,8 @@
 """A cycle's decisions again, from what was recorded of them, and whether they come out the same.
 
 Nothing is measured and nothing is read but the cycle and its steps: the situation and the policy
-that it began with, what the probe found, and what the gates found. All three are judged by the same
-pure functions that judged then.
+that it began with, what the probe found of which method, and what the gates found. All are judged
+by the same pure functions that judged then.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from everloop.loop.steps._verdict import blessed
 from everloop.update.decide import Decision, decide, needs_probe
 from everloop.update.situation import Situation
 from everloop.update.spec import UpdateSpec
+from everloop.update.tried import Tried, taken
 from everloop.update.worth import Worth
 
 CAUSE = ("kind", "triggers", "reason", "alerts", "features", "at")
@@ -57,16 +58,14 @@ def replay(cycle: Cycle, steps: list[Step]) -> Replayed:
     deployed or tested a version, or it has not come so far.
     """
     results = {step.step: step.result or {} for step in steps}
-    found = [
-        judged
-        for judged in (
-            _refused(cycle),
-            _begun(cycle),
-            _probed(cycle, results),
-            _tested(cycle, results),
-        )
-        if judged is not None
+    again = [
+        _refused(cycle),
+        _begun(cycle),
+        _probed(cycle, results),
+        _chosen(results),
+        _tested(cycle, results),
     ]
+    found = [judged for judged in again if judged is not None]
     if not found:
         raise Conflict(
             f"cycle {cycle.number}: nothing was decided from evidence, so nothing can be replayed.",
@@ -118,13 +117,27 @@ def _probed(cycle: Cycle, results: dict[str, dict[str, Any]]) -> Judged | None:
     worth = msgspec.convert(probe["worth"], Worth)
     again = decide(msgspec.structs.replace(found[0], worth=worth), found[1])
     recorded = {name: probe[name] for name in ("action", "reason", "weighed")}
-    ended = again.action != "cycle"
     recorded |= _end_of(cycle, probe)
-    now = {
-        **_said(again),
-        **(_ended("not_worth_it", again.reason) if ended else _ended(None, None)),
-    }
+    goes_on = again.action == "cycle"
+    now = _said(again) | _ended(*(None, None) if goes_on else ("not_worth_it", again.reason))
     return Judged("Would a new model be better?", again.reason, differing(recorded, now))
+
+
+def _chosen(results: dict[str, dict[str, Any]]) -> Judged | None:
+    """Which method, from the probe's table of them."""
+    probe = results.get("probe", {})
+    table = msgspec.convert(probe.get("tried", []), list[Tried])
+    recorded = next((place for place, one in enumerate(table) if one.chosen), None)
+    if recorded is None or table[recorded].gain is None:
+        return None
+    again = taken(table, probe["worth"]["needed"])
+    now = {} if again is None else _method(table[again])
+    why = probe["method"]["why"] if again == recorded else f"{now.get('method', 'none')} is taken."
+    return Judged("By which method?", why, differing(_method(table[recorded]), now))
+
+
+def _method(one: Tried) -> dict[str, Any]:
+    return {"method": one.method, "window": one.window, "version": one.version}
 
 
 def _tested(cycle: Cycle, results: dict[str, dict[str, Any]]) -> Judged | None:

@@ -35,29 +35,8 @@ from everloop.monitor.dependence import block_estimate
 from everloop.monitor.performance import Score
 from everloop.update.methods import Choice
 from everloop.update.probe import Grounds, History
+from everloop.update.tried import MOST, Tried
 from everloop.update.worth import CONFIDENCE, Ask, Worth
-
-MOST = 0.5  # of the best one's gain, that a cheaper one must bring
-
-
-class Tried(msgspec.Struct, frozen=True):
-    """One line of the probe's table: what a method would have brought on the newest rows.
-
-    ``score`` has the sign "greater is better"; ``low`` and ``high`` bound the gain over the
-    champion. ``behind`` is the upper end of what the best brings more; None for the best.
-    """
-
-    method: str
-    window: str
-    version: int | None
-    score: float | None
-    gain: float | None
-    low: float | None
-    high: float | None
-    seconds: float
-    behind: float | None = None
-    chosen: bool = False
-    note: str = ""
 
 
 @dataclass(frozen=True)
