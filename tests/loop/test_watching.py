@@ -184,7 +184,7 @@ def _gains_what_was_expected(project: Project, traffic: Traffic, promoted: Cycle
     assert Loop(project, DECLARED).status().realised == found.sentence()
     past = experience_of(project, "flow")
     assert [one.realised for one in past.updates] == [found.gain]
-    assert len(past.trained) == 2 and min(past.trained) > 0
+    assert len(past.trained) == 2 and min(one.seconds for one in past.trained) > 0
 
 
 def _gain(project: Project, cycle: Cycle) -> Realised:

@@ -6,7 +6,7 @@ from test_decide import DRIFT, situation, worth
 
 from everloop.errors import InvalidInput
 from everloop.update.checking import check_update
-from everloop.update.cost import Experience, cost_of
+from everloop.update.cost import Experience, Training, cost_of
 from everloop.update.decide import decide, replay
 from everloop.update.realised import Expected, MeasuredWindow, Realised, with_window
 from everloop.update.record import PastUpdate, share_that_comes_true
@@ -18,7 +18,8 @@ DAY = 86_400_000
 MONEY = UpdateSpec(
     value=ValueSpec(50.0, 0.01, "30d"), hour=6.0, review=20.0, bad_hour=10.0, approval="human"
 )
-HOUR = Experience(trained=(3600.0, 9999.0, 60.0), rollouts=15, rolled_back=1, on_trial=(2.0,))
+FITS = (Training(3600.0), Training(9999.0), Training(60.0), Training(6.0, "calibrate"))
+HOUR = Experience(trained=FITS, rollouts=15, rolled_back=1, on_trial=(2.0,))
 
 
 def past(*realised: float, expected: float = 0.04, error: float = 0.005) -> Experience:
@@ -72,7 +73,8 @@ def test_a_gain_pays_for_compute_a_review_and_the_risk() -> None:
     assert cost.risk == pytest.approx(1.5 / 20 * 2 * 10)
     assert found.weighed.money == pytest.approx(250)
     two = msgspec.structs.replace(MONEY, approvals={"risk": 1, "owner": 1})
-    assert cost_of(HOUR, two).review == 40.0
+    assert cost_of(HOUR, two, "retrain").review == 40.0
+    assert cost_of(HOUR, MONEY, "calibrate").compute == pytest.approx(0.01)
     assert found.weighed.needed == pytest.approx(0.01 * cost.total / 50)
     said = "it is worth 250.00 over 30 days and costs 27.50 (compute 6.00, review 20.00, rollout's"
     assert said in found.reason and "needed" not in found.reason

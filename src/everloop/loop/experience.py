@@ -7,7 +7,7 @@ from itertools import pairwise
 from everloop.loop.cycles import HEAVY, Cycle, Step
 from everloop.loop.project import Project
 from everloop.loop.realised import LOOK_BACK, read_realised
-from everloop.update.cost import Experience
+from everloop.update.cost import Experience, Training
 
 TRAINING = tuple(name for name in HEAVY if name != "probe")  # what is still to be paid
 OWN = ("deploy", "test", "reproduce")  # causes of cycles that are no update
@@ -30,7 +30,10 @@ def experience_of(project: Project, loop: str) -> Experience:
     return Experience(
         updates=tuple(one for one in past if one is not None),
         trained=tuple(
-            sum(_seconds(found[name]) for name in TRAINING if name in found)
+            Training(
+                sum(_seconds(found[name]) for name in TRAINING if name in found),
+                _method(cycle, found),
+            )
             for cycle in updates
             if "train" in (found := steps.get(cycle.id, {}))
         ),
@@ -39,6 +42,13 @@ def experience_of(project: Project, loop: str) -> Experience:
         on_trial=tuple(_seconds(steps[cycle.id]["deploy"]) / 3600 for cycle in failed),
         lasted=tuple(later - earlier for later, earlier in pairwise(promoted) if later > earlier),
     )
+
+
+def _method(cycle: Cycle, steps: dict[str, Step]) -> str:
+    """Of the loop file, or as the probe chose it."""
+    probe = (steps["probe"].result if "probe" in steps else None) or {}
+    chosen = cycle.cause.get("method") or probe.get("method") or {}
+    return str(chosen.get("name", "retrain"))
 
 
 def _on_trial(steps: dict[str, Step]) -> bool:

@@ -58,13 +58,20 @@ def replay(cycle: Cycle, steps: list[Step]) -> Replayed:
     deployed or tested a version, or it has not come so far.
     """
     results = {step.step: step.result or {} for step in steps}
-    again = [
-        _refused(cycle),
-        _begun(cycle),
-        _probed(cycle, results),
-        _chosen(results),
-        _tested(cycle, results),
-    ]
+    try:
+        again = [
+            _refused(cycle),
+            _begun(cycle),
+            _probed(cycle, results),
+            _chosen(results),
+            _tested(cycle, results),
+        ]
+    except (KeyError, msgspec.ValidationError) as error:
+        raise Conflict(
+            f"cycle {cycle.number}: its evidence was recorded by another version of everloop and "
+            f"cannot be read ({error}).",
+            code="other_version", path="cycle", got=cycle.number,
+        ) from None  # fmt: skip
     found = [judged for judged in again if judged is not None]
     if not found:
         raise Conflict(
@@ -114,8 +121,11 @@ def _probed(cycle: Cycle, results: dict[str, dict[str, Any]]) -> Judged | None:
     probe, found = results.get("probe", {}), _situated(cycle)
     if found is None or "action" not in probe:
         return None
-    worth = msgspec.convert(probe["worth"], Worth)
-    again = decide(msgspec.structs.replace(found[0], worth=worth), found[1])
+    probed = {
+        "worth": msgspec.convert(probe["worth"], Worth),
+        "method": (probe.get("method") or {}).get("name", "retrain"),
+    }
+    again = decide(msgspec.structs.replace(found[0], **probed), found[1])
     recorded = {name: probe[name] for name in ("action", "reason", "weighed")}
     recorded |= _end_of(cycle, probe)
     goes_on = again.action == "cycle"

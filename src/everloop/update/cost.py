@@ -17,20 +17,27 @@ from everloop.update.spec import UpdateSpec, ValueSpec
 HOURS = 1.0  # that a bad version is on trial, before one was
 
 
+class Training(msgspec.Struct, frozen=True):
+    """A cycle that made a model: by which method, in how many seconds of compute."""
+
+    seconds: float
+    method: str = "retrain"
+
+
 class Experience(msgspec.Struct, frozen=True):
     """What the updates of a loop came to before; all of it newest first.
 
     Attributes
     ----------
     updates : promotions whose realised gain was measured.
-    trained : seconds of compute of the cycles that trained.
+    trained : the cycles that made a model.
     rollouts, rolled_back : how many versions stood trial, and how many of them failed it.
     on_trial : hours until each of those that failed was rolled back.
     lasted : event time (ms) from each promotion to the next.
     """
 
     updates: tuple[PastUpdate, ...] = ()
-    trained: tuple[float, ...] = ()
+    trained: tuple[Training, ...] = ()
     rollouts: int = 0
     rolled_back: int = 0
     on_trial: tuple[float, ...] = ()
@@ -55,13 +62,15 @@ class Cost(msgspec.Struct, frozen=True):
         return f"{self.total:,.2f}" + (f" ({', '.join(known)})" if known else "")
 
 
-def cost_of(past: Experience, spec: UpdateSpec) -> Cost:
-    """The cost of one more update.
+def cost_of(past: Experience, spec: UpdateSpec, method: str) -> Cost:
+    """The cost of one more update by ``method``.
 
-    Compute is the median of the past, so that one odd cycle does not count. The share of rollouts
+    Compute is the median of the past, so that one odd cycle does not count; of the cycles by the
+    same method, or of all before there was one. The share of rollouts
     that fail has the prior Beta(½, 4½): one in ten, until the loop's own say otherwise.
     """
-    seconds = median(past.trained) if past.trained else 0.0
+    same = [one.seconds for one in past.trained if one.method == method]
+    seconds = median(same or [one.seconds for one in past.trained] or [0.0])
     failing = (past.rolled_back + 0.5) / (past.rollouts + 5)
     hours = median(past.on_trial) if past.on_trial else HOURS
     return Cost(

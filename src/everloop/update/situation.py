@@ -123,6 +123,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     considered : the last time, or None when never.
     last_cycle : event time and rows of the last cycle, or None.
     worth : what a quick probe said, or None when there was none.
+    method : of which method it said so.
     source : fingerprint of the data source now; None where nobody asks for it.
     heard : upstream events that were told since the last time.
     spent : what the cycles of the budget's longest period used, by event time.
@@ -141,6 +142,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     considered: Considered | None = None
     last_cycle: Considered | None = None
     worth: Worth | None = None
+    method: str = "retrain"
     source: str | None = None
     heard: tuple[Heard, ...] = ()
     spent: tuple[Spent, ...] = ()

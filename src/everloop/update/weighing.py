@@ -47,7 +47,7 @@ def weigh(worth: Worth, situation: Situation, spec: UpdateSpec) -> Weighed:
     needed = worth.needed
     if spec.value is not None:
         duration = lasts(past, spec.value)
-        cost, days = cost_of(past, spec), duration / DAY_MS
+        cost, days = cost_of(past, spec, situation.method), duration / DAY_MS
         money = money_of(gain, spec.value, duration)
         needed = cost.total / money_of(1.0, spec.value, duration)
     good = worth.enough and gain >= needed and low > 0

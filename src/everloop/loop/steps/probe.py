@@ -56,9 +56,8 @@ class Probe:
         }
         if cause.get("choose"):
             return Outcome(result)
-        decision = decide(
-            msgspec.structs.replace(situation, worth=chosen.worth), policy_of(context)
-        )
+        probed = {"worth": chosen.worth, "method": chosen.choice.name}
+        decision = decide(msgspec.structs.replace(situation, **probed), policy_of(context))
         result |= {
             "weighed": msgspec.to_builtins(decision.weighed),
             "action": decision.action,
