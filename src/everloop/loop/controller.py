@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 
 from everloop.errors import EverloopError
+from everloop.loop.attention import Attention
 from everloop.loop.engine import Engine
 from everloop.loop.health import HealthWatch
-from everloop.loop.loop import loops_of
+from everloop.loop.loop import Loop
 from everloop.loop.losses import tell_silence
 from everloop.loop.project import Project
 from everloop.loop.rollouts import drop_standbys
@@ -39,8 +42,13 @@ class Controller:
     ) -> None:
         self.project = project
         self.automatic = automatic
+<<<<<<< HEAD
         self.loops = loops
         self.engine = Engine(project, loops=loops)
+=======
+        self.engine = Engine(project)
+        self.attention = Attention(project, loops)
+>>>>>>> 6ff4a4f (wip)
         self.health = HealthWatch(project)
         self._since = now_ms()
         self._stop = threading.Event()
@@ -86,17 +94,27 @@ class Controller:
 
     def _look(self) -> None:
         self.health.begin()
-        for loop in loops_of(self.project):
-            if self.loops is not None and loop.name not in self.loops:
-                continue
-            try:
-                self.health.look(loop.declaration)
-                look(self.project, loop.declaration, actor="controller")
-                tell_silence(self.project, loop.declaration, self._since)
-            except EverloopError as error:
-                log.warning("loop %s: %s", loop.name, error.message)
-            except Exception:
-                log.exception("loop %s: the other loops go on", loop.name)
-        drop_standbys(self.project)
-        # Heals a publication that an outage cut off after the database had changed.
-        self.project.publish()
+        due, every = self.attention.due()
+        for loop in self.attention.loops:
+            self._apart(loop, lambda loop: self.health.look(loop.declaration))
+        began = time.thread_time()
+        for loop in due:
+            self._apart(loop, self._look_at)
+        if every:
+            drop_standbys(self.project)
+            # Heals a publication that an outage cut off after the database had changed.
+            self.project.publish()
+            self.attention.looked_at_all(time.thread_time() - began)
+
+    def _look_at(self, loop: Loop) -> None:
+        look(self.project, loop.declaration, actor="controller")
+        tell_silence(self.project, loop.declaration, self._since)
+
+    def _apart(self, loop: Loop, do: Callable[[Loop], object]) -> None:
+        """What goes wrong with one loop is no matter of the others."""
+        try:
+            do(loop)
+        except EverloopError as error:
+            log.warning("loop %s: %s", loop.name, error.message)
+        except Exception:
+            log.exception("loop %s: the other loops go on", loop.name)

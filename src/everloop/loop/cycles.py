@@ -75,6 +75,7 @@ class CycleStore:
     def __init__(self, db: Database, events: EventLog) -> None:
         self._db = db
         self._events = events
+        self._declared: dict[str, tuple[str, Declaration]] = {}  # by name, with its text
 
     # -- loops ---------------------------------------------------------------------------------
 
@@ -125,6 +126,19 @@ class CycleStore:
                 fix=f'Did you mean "{guess}"?' if guess else "everloop init DATA.csv makes one.",
             )
         return from_dict(msgspec.json.decode(text)).declaration
+
+    def declarations(self) -> list[Declaration]:
+        """The recorded declarations of all loops, by name; each is read once, until it changes."""
+        query = sa.select(loops.c.name, loops.c.declaration).order_by(loops.c.name)
+        with self._db.read() as conn:
+            rows = conn.execute(query).all()
+        before, self._declared = self._declared, {}
+        for name, text in rows:
+            known = before.get(name)
+            if known is None or known[0] != text:
+                known = (text, from_dict(msgspec.json.decode(text)).declaration)
+            self._declared[name] = known
+        return [self._declared[name][1] for name, _ in rows]
 
     def loop_names(self) -> list[str]:
         with self._db.read() as conn:

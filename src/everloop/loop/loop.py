@@ -470,7 +470,7 @@ def declare(folder: str | Path, declaration: Declaration) -> Loop:
 def loops_of(project: Project) -> list[Loop]:
     """Every loop of a project: the file's, and those declared otherwise."""
     project.sync_file()
-    return [Loop(project, project.cycles.declaration(n)) for n in project.cycles.loop_names()]
+    return [Loop(project, declaration) for declaration in project.cycles.declarations()]
 
 
 def loop_of(project: Project, name: str | None = None) -> Loop:

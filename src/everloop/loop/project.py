@@ -166,8 +166,7 @@ class Project:
         """Delete what of the prediction logs is past ``monitor.log.keep``, merge small parts, and
         delete shipped segments of this machine; returns the rows deleted."""
         rows = 0
-        for name in self.cycles.loop_names():
-            declared = self.cycles.declaration(name)
+        for declared in self.cycles.declarations():
             if keep := declared.monitor.log.keep:
                 age = milliseconds(keep, "monitor.log.keep")
                 expired = self.log_keeper.expire(declared.endpoint, age, actor, dry_run=dry_run)
@@ -181,8 +180,7 @@ class Project:
 
     def declared_monitor(self, endpoint: str) -> MonitorSpec:
         """What the loop of an endpoint declares of its monitoring; the defaults without a loop."""
-        for name in self.cycles.loop_names():
-            declared = self.cycles.declaration(name)
+        for declared in self.cycles.declarations():
             if declared.endpoint == endpoint:
                 return declared.monitor
         return MonitorSpec()
@@ -222,8 +220,7 @@ class Project:
     def log_rules(self) -> dict[str, LogRules]:
         """What may be logged, by endpoint, where a loop says so."""
         found = {}
-        for name in self.cycles.loop_names():
-            declared = self.cycles.declaration(name)
+        for declared in self.cycles.declarations():
             rules = rules_of(declared.monitor.log, declared.data.id)
             if rules is not None:
                 found[declared.endpoint] = rules
@@ -235,8 +232,7 @@ class Project:
         A file that cannot be read is left out here, and told of where windows are looked at.
         """
         found = {}
-        for name in self.cycles.loop_names():
-            declared = self.cycles.declaration(name)
+        for declared in self.cycles.declarations():
             path = self.dir / declared.monitor.expectations
             with suppress(InvalidInput, FileNotFoundError, IsADirectoryError):
                 said = msgspec.to_builtins(parse_expectations(path).features)

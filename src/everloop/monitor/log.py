@@ -114,6 +114,12 @@ class PredictionLog:
         first, last, parts = found["predictions"]
         return Extent(first, last, parts, found["feedback"][2] if "feedback" in found else 0)
 
+    def grown(self, since: int) -> set[str]:
+        """The endpoints whose log got parts at ``since`` (ms, by the clock) or later."""
+        query = sa.select(log_parts.c.endpoint).where(log_parts.c.created >= since).distinct()
+        with self.db.read() as conn:
+            return set(conn.scalars(query))
+
     def predictions(
         self,
         endpoint: str,

@@ -18,6 +18,7 @@ log_parts = sa.Table(
     sa.Column("first", Millis, nullable=False),  # event times inside
     sa.Column("last", Millis, nullable=False),
     sa.Column("created", Millis, nullable=False),
+    sa.Index("ix_log_parts_created", "created", "endpoint"),
 )
 # How far each local log segment has been shipped; moves in the transaction that adds the part.
 log_offsets = sa.Table(
