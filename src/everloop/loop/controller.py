@@ -42,13 +42,9 @@ class Controller:
     ) -> None:
         self.project = project
         self.automatic = automatic
-<<<<<<< HEAD
         self.loops = loops
         self.engine = Engine(project, loops=loops)
-=======
-        self.engine = Engine(project)
         self.attention = Attention(project, loops)
->>>>>>> 6ff4a4f (wip)
         self.health = HealthWatch(project)
         self._since = now_ms()
         self._stop = threading.Event()
