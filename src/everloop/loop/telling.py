@@ -50,18 +50,18 @@ def tell_verdicts(project: Project, declaration: Declaration) -> int:
     news = [cycle for cycle in reversed(found) if _is_news(project, cycle, since, told.waiting)]
     if not news:
         return 0
-    notices = [(cycle, _told(project, cycle), _notice(project, cycle, endpoint)) for cycle in news]
+    notices = [(cycle, _notice(project, cycle, endpoint)) for cycle in news]
     queued = 0
     with project.db.write() as conn:
-        for cycle, said, notice in notices:
+        for cycle, notice in notices:
             for name, rule in rules:
                 if not tells(rule, _word(cycle)):
                     continue
-                key = hashlib.sha256(f"{name}\0{said}".encode()).hexdigest()[:32]
+                key = hashlib.sha256(f"{name}\0{cycle.id}".encode()).hexdigest()[:32]
                 mine = msgspec.structs.replace(notice, key=key, rule=name)
                 for channel in rule.channels:
                     queued += DeliveryStore.add(conn, mine, channel, mine.at)
-    waits = [said for cycle, said, _ in notices if cycle.finished is None]
+    waits = [_told(project, cycle) for cycle in news if cycle.finished is None]
     ends = [cycle.finished for cycle in news if cycle.finished is not None]
     after = Told(max([since, *ends]), waits[-1] if waits else told.waiting)
     project.marks.write(endpoint, MARK, after)
@@ -78,9 +78,12 @@ def _told(project: Project, cycle: Cycle) -> str:
     """What a cycle's end, or a question to people, is known by; each reminder is another one."""
     if cycle.finished is not None:
         return cycle.id
-    decision = project.decisions.of(cycle.id)
-    again = decision.reminders if decision is not None else 0
-    return f"{cycle.id}:waiting:{again}"
+    return f"{cycle.id}:waiting:{_reminder(project, cycle)}"
+
+
+def _reminder(project: Project, cycle: Cycle) -> int:
+    decision = project.decisions.of(cycle.id) if cycle.finished is None else None
+    return decision.reminders if decision is not None else 0
 
 
 def _word(cycle: Cycle) -> str:
@@ -109,6 +112,7 @@ def _ended(project: Project, cycle: Cycle) -> Ended:
         gain=worth.get("gain", gap.get("difference")),
         realised=realised.gain if realised is not None else None,
         act=_act(cycle),
+        reminder=_reminder(project, cycle),
         link=f"{up['url'] if up else ''}/cycles/{cycle.id}{'' if cycle.finished else '/decision'}",
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from alert_helpers import Office
@@ -22,6 +23,7 @@ from alert_receivers import Receiver
 
 from everloop.errors import NotFound
 from everloop.monitor.alerting.channels._base import Surroundings, channel_of
+from everloop.monitor.alerting.deliveries import DeliveryStore
 from everloop.monitor.alerting.notice import Ended, Notice, Severity
 from everloop.monitor.spec import MonitorSpec, RuleSpec
 from everloop.registry.webhooks import courier
@@ -238,6 +240,10 @@ def test_the_verdict_of_a_cycle_is_told_and_a_good_one_ends_the_page(
         "expected gain +0.0300, realised +0.0200",
         "http://x/cycles/c1 · everloop history 4",
     ]
+    again = msgspec.structs.replace(notice, ended=msgspec.structs.replace(ended, reminder=1))
+    with plain.windows.db.write() as conn:  # once each, a reminder as well
+        added = [DeliveryStore.add(conn, one, "c", 1) for one in (notice, notice, again)]
+    assert added == [True, False, True]
     for table in (
         {"kind": "pagerduty", "url": receiver.url, "key": "$PAGER_KEY"},
         {"kind": "slack", "url": "$SLACK"},

@@ -135,7 +135,7 @@ def tested(channel: Channel, name: str, endpoint: str, around: Surroundings) -> 
 def _id(notice: Notice, channel: str) -> str:
     """The same for the same news to the same channel."""
     parts = [notice.key, channel, notice.state, notice.severity, *(i.id for i in notice.items)]
-    parts += [] if notice.ended is None else [notice.ended.verdict]
+    parts += [] if notice.ended is None else [notice.ended.verdict, str(notice.ended.reminder)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

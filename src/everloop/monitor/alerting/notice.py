@@ -28,6 +28,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How a cycle ended, or that it waits; ``act`` is a command, ``link`` its page.
 
     ``gain`` is the expected one, in the metric; ``realised`` what labels have shown since.
+    ``reminder`` counts how often people were asked again.
     """
 
     cycle: str
@@ -38,6 +39,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     realised: float | None
     act: str
     link: str
+    reminder: int = 0
 
     @property
     def lines(self) -> list[str]:
