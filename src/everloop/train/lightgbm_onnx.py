@@ -55,10 +55,18 @@ def trees_of(dump: dict[str, Any]) -> dict[str, Any]:
 
     Raises :class:`~everloop.errors.InvalidInput` for a split or a leaf with no counterpart.
     """
+    return ensemble(nodes_of(dump), int(dump["num_tree_per_iteration"]))
+
+
+def nodes_of(dump: dict[str, Any]) -> list[Node]:
+    """Nodes of all trees that ``Booster.dump_model`` tells of.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a split or a leaf with no counterpart.
+    """
     nodes: list[Node] = []
     for number, tree in enumerate(dump["tree_info"]):
         nodes += _flatten(tree["tree_structure"], number)
-    return ensemble(nodes, int(dump["num_tree_per_iteration"]))
+    return nodes
 
 
 def _flatten(root: dict[str, Any], tree: int) -> list[Node]:
@@ -77,6 +85,7 @@ def _flatten(root: dict[str, Any], tree: int) -> list[Node]:
                     fix="Leave linear_tree out.",
                 )  # fmt: skip
             node.value = float(source["leaf_value"])
+            node.leaf = int(source.get("leaf_index", 0))  # a tree that is one leaf has no number
             continue
         if source["decision_type"] != "<=":
             raise invalid(

@@ -17,13 +17,16 @@ Attributes = Callable[[Any], dict[str, Any]]
 
 
 class Node:
-    """One node of one tree; ``value`` is a threshold, or the score of a leaf."""
+    """One node of one tree; ``value`` is a threshold, or the score of a leaf.
 
-    __slots__ = ("feature", "id", "left", "missing_left", "mode", "right", "tree", "value")
+    ``leaf`` is the number of a leaf within its tree, where whoever grew it gave one.
+    """
+
+    __slots__ = ("feature", "id", "leaf", "left", "missing_left", "mode", "right", "tree", "value")
 
     def __init__(self, tree: int, number: int) -> None:
         self.tree, self.id = tree, number
-        self.feature = self.left = self.right = self.missing_left = 0
+        self.feature = self.left = self.right = self.missing_left = self.leaf = 0
         self.mode, self.value = "LEAF", 0.0
 
 
