@@ -105,7 +105,15 @@ def _table(found: Stream, options: Options, results: dict[str, dict[str, Any]]) 
     thin = "" if options.thin == 1 else f", 1 window in {options.thin} scored"
     table = Table(title=f"{found.name}: {late}{share}{thin}", title_justify="left")
     table.add_column("strategy")
-    for column in ("accuracy", "log loss", "AUC", "fits", "CPU s", "accuracy gained", "loss gained"):
+    for column in (
+        "accuracy",
+        "log loss",
+        "AUC",
+        "fits",
+        "CPU s",
+        "accuracy gained",
+        "loss gained",
+    ):
         table.add_column(column, justify="right")
     for name in [name for name in STRATEGIES if name in results]:
         result = results[name]

@@ -6,7 +6,6 @@ import copy
 from collections import deque
 from typing import Any
 
-import lightgbm
 import numpy as np
 from sklearn.linear_model import SGDClassifier
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -140,7 +139,7 @@ class Alarmed(Strategy):
         self._detector, self._stale = self._new(), False
 
     def _new(self) -> Any:
-        from river import drift  # noqa: PLC0415 - slow to import
+        from river import drift
 
         made = {"ADWIN": drift.ADWIN, "DDM": drift.binary.DDM, "HDDM": drift.binary.HDDM_W}
         return made[self.detector]()
@@ -173,12 +172,14 @@ class Refit(Strategy):
 
 
 class Online(Strategy):
-    """A linear model by ``partial_fit``: numbers scaled as seen so far, categories one column each."""
+    """A linear model by ``partial_fit``: numbers scaled, categories as a column for each level."""
 
     def fitted(self) -> Any:
         self._scaler = StandardScaler()
         levels = [np.arange(len(f.levels)) for f in self.schema.features if f.levels]
-        self._levels = OneHotEncoder(categories=levels, handle_unknown="ignore", sparse_output=False)
+        self._levels = OneHotEncoder(
+            categories=levels, handle_unknown="ignore", sparse_output=False
+        )
         self._model = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=self.seed)
         for start in range(0, self.known.rows, 1_000):
             part = slice(start, start + 1_000)
@@ -246,4 +247,3 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "online linear": Online,
     "everloop pool": Everloop,
 }
-assert lightgbm is not None

@@ -105,7 +105,7 @@ def _changing(make: Callable[[int], Any], width: int) -> Iterator[Any]:
 
 
 def _synth() -> Any:
-    from river.datasets import synth  # noqa: PLC0415 - slow, and not for real streams
+    from river.datasets import synth
 
     return synth
 
@@ -133,9 +133,7 @@ def _sine() -> Parts:
 
 def _mixed() -> Parts:
     make = _synth().Mixed
-    return _generated(
-        _changing(lambda k: make(classification_function=k % 2, seed=5 + k), 50)
-    )
+    return _generated(_changing(lambda k: make(classification_function=k % 2, seed=5 + k), 50))
 
 
 def _hyperplane() -> Parts:

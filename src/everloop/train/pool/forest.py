@@ -1,7 +1,8 @@
 """The trees of one full fit, whose splits stay, and copies of their leaves, which go on learning.
 
-A leaf of a copy is a mean that forgets: with ``G`` and ``H`` the sums of the loss's first and second
-derivatives over a window's rows in the leaf, and ``M`` the mass (sum of ``H``) that it remembers,
+A leaf of a copy is a mean that forgets: with ``G`` and ``H`` the sums of the loss's first and
+second derivatives over a window's rows in the leaf, and ``M`` the mass (sum of ``H``) that it
+remembers,
 
     M ← f M + H,        v ← v + H / (M + λ) · (-η G / (H + ε) - v),
 
@@ -32,8 +33,8 @@ class Forest:
     ----------
     text : the model as LightGBM writes it. booster : the same, loaded.
     starts : place of each tree's first leaf, and their number at the end; trees + 1.
-    values : scores of the leaves, ``1 + len(MEMORIES)`` copies by leaves; the first copy, as fitted,
-        learns nothing.
+    values : scores of the leaves, ``1 + len(MEMORIES)`` copies by leaves; the first copy stays as
+        it was fitted.
     mass : what each copy's leaf remembers, the first copy's being those of the fit.
     bias : mean score of each output, which LightGBM adds to its first trees.
     rows : that it was fitted on. fresh : whether no window has come since.
@@ -62,8 +63,9 @@ class Forest:
 
     def leaves(self, X: Any) -> np.ndarray:
         """Which leaf of each tree a row reaches, n by trees, as places in ``values``."""
-        found = self.booster.predict(X, pred_leaf=True, num_threads=1)
-        return np.asarray(found, dtype=np.int64).reshape(len(found), -1) + self.starts[:-1]
+        found = np.asarray(self.booster.predict(X, pred_leaf=True, num_threads=1), dtype=np.int64)
+        places: np.ndarray = found.reshape(len(found), -1) + self.starts[:-1]
+        return places
 
     def scores(self, leaves: np.ndarray) -> np.ndarray:
         """Of every copy: copies by n by outputs."""
@@ -78,32 +80,31 @@ class Forest:
         """Refit the leaves of every copy but the first to n rows of one window."""
         if self.fresh:
             self._forget_size(len(y))
-        for copy, memory in enumerate(MEMORIES, start=1):
-            self.mass[copy] *= memory
-            self._refit(copy, leaves, y, link)
+        copies, rows = len(MEMORIES), len(y)
+        self.mass[1:] *= np.array(MEMORIES)[:, None]
+        targets = np.tile(y, copies)
+        scores = np.tile(self.bias, (copies * rows, 1))  # rows of one copy after those of another
+        for tree in range(leaves.shape[1]):
+            output = tree % self.outputs
+            if output == 0:
+                first, second = link.slopes(scores, targets)
+            start, end = self.starts[tree], self.starts[tree + 1]
+            width = end - start
+            own = (np.arange(copies)[:, None] * width + (leaves[:, tree] - start)).ravel()
+            G = np.bincount(own, first[:, output], copies * width)
+            H = np.bincount(own, second[:, output], copies * width)
+            step = np.clip(-G / (H + SMALLEST), -link.longest_step, link.longest_step)
+            values, mass = self.values[1:, start:end], self.mass[1:, start:end]
+            mass += H.reshape(mass.shape)
+            share = H.reshape(mass.shape) / (mass + PRIOR)
+            values += share * (self.rate * step.reshape(mass.shape) - values)
+            scores[:, output] += values.ravel()[own]
 
     def _forget_size(self, rows: int) -> None:
         """Let a copy take its fit for no more windows like the first than it can remember."""
         for copy, memory in enumerate(MEMORIES, start=1):
             self.mass[copy] *= min(1.0, rows / (1.0 - memory) / max(self.rows, 1))
         self.fresh = False
-
-    def _refit(self, copy: int, leaves: np.ndarray, y: np.ndarray, link: Link) -> None:
-        values, mass = self.values[copy], self.mass[copy]
-        scores = np.tile(self.bias, (len(y), 1))
-        for tree in range(leaves.shape[1]):
-            output = tree % self.outputs
-            if output == 0:
-                first, second = link.slopes(scores, y)
-            start, end = self.starts[tree], self.starts[tree + 1]
-            own = leaves[:, tree] - start
-            G = np.bincount(own, first[:, output], end - start)
-            H = np.bincount(own, second[:, output], end - start)
-            step = np.clip(-G / (H + SMALLEST), -link.longest_step, link.longest_step)
-            mass[start:end] += H
-            share = H / (mass[start:end] + PRIOR)
-            values[start:end] += share * (self.rate * step - values[start:end])
-            scores[:, output] += values[leaves[:, tree]]
 
 
 def _fields(text: str, name: str) -> list[str]:

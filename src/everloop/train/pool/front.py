@@ -30,6 +30,7 @@ class Front:
     def of(cls, transform: Any, width: int) -> Front:
         """Of a fitted transform of ``width`` columns."""
         model = transform_graph(transform, width)
+        model.graph.name = "front"  # skl2onnx draws one; the same transform shall be the same bytes
         model.opset_import.sort(key=lambda one: one.domain)
         return cls(model.SerializeToString())
 

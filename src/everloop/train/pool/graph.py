@@ -41,7 +41,9 @@ def exported_pool(pool: Pool, codes: np.ndarray, schema: Schema) -> bytes:
 def _entry(width: int) -> ModelProto:
     took = [helper.make_tensor_value_info("X", TensorProto.DOUBLE, ["rows", width])]
     told = [helper.make_tensor_value_info("rows.in", TensorProto.DOUBLE, ["rows", width])]
-    graph = helper.make_graph([helper.make_node("Identity", ["X"], ["rows.in"])], "pool", took, told)
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["X"], ["rows.in"])], "pool", took, told
+    )
     imports = [helper.make_opsetid(domain, version) for domain, version in OPSET.items()]
     return helper.make_model(graph, opset_imports=imports)
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from everloop.train.pool.links import Link
 
-GROWTH = 1.4  # times the rows of the last fit
+GROWTH = 1.35  # times the rows of the last fit
 PATIENCE = 2.5
-LEAST = 0.001  # share of the loss
-REST = 8  # windows between two fits at least
+LEAST = 0.0005  # share of the loss
+REST = 6  # windows between two fits at least
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """From raw scores of trees to answers, and the loss that both trees and mixture are judged by.
 
-Scores are n by ``outputs``; targets are codes 0 … k-1 of classes, or numbers. ``longest_step`` bounds
-one leaf's Newton step, ``unit`` is what the derivatives of the loss are told in.
+Scores are n by ``outputs``; targets are codes 0 … k-1 of classes, or numbers. ``longest_step``
+bounds one leaf's Newton step, ``unit`` is what the derivatives of the loss are told in.
 """
 
 from __future__ import annotations

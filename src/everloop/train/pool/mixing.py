@@ -30,7 +30,7 @@ STEPS = 15
 
 @dataclass
 class Kept:
-    """Rows of one window for the fit: members by rows by outputs, targets, and what a row counts."""
+    """Rows of a window for the fit: members by rows by outputs, targets, what a row counts."""
 
     scores: np.ndarray
     y: np.ndarray
@@ -71,7 +71,9 @@ class Mixture:
         weights, offsets = self.coefficients()
         return np.asarray(np.tensordot(weights, scores, 1) + offsets)
 
-    def learn(self, scores: np.ndarray, y: np.ndarray, link: Link, rng: np.random.Generator) -> None:
+    def learn(
+        self, scores: np.ndarray, y: np.ndarray, link: Link, rng: np.random.Generator
+    ) -> None:
         """Weigh anew by a window's scores, which nothing has learned from yet."""
         ways = np.array([link.losses(_apply(w, scores), y).mean() for w in self._both()])
         self.ways = FORGET * self.ways + ways
@@ -86,8 +88,7 @@ class Mixture:
         """
         half = members // 2
         kept = [Kept(np.concatenate([k.scores[:half]] * 2), k.y, k.weight) for k in self.kept]
-        again = Mixture(members, self.outputs, np.tile(self.losses[:half], 2), self.ways, kept)
-        return again
+        return Mixture(members, self.outputs, np.tile(self.losses[:half], 2), self.ways, kept)
 
     def _by_loss(self) -> np.ndarray:
         return np.concatenate([_weights(self.losses), np.zeros(self.outputs)])
@@ -101,7 +102,9 @@ class Mixture:
             window.weight *= FADE
         size = len(y)
         chosen = np.sort(rng.permutation(size)[:KEPT])
-        self.kept.append(Kept(scores[:, chosen].astype(np.float32), y[chosen], size / len(chosen)))
+        # In the order of memory that files keep, as sums round by it.
+        read = np.ascontiguousarray(scores[:, chosen], dtype=np.float32)
+        self.kept.append(Kept(read, y[chosen], size / len(chosen)))
         oldest = np.log(LEAST) / np.log(FADE)
         self.kept = self.kept[-int(oldest) :]
 
@@ -134,7 +137,9 @@ def _fit(start: np.ndarray, kept: list[Kept], link: Link) -> np.ndarray:
         by_weight = np.einsum("mno,no->m", scores, first)
         slope = np.concatenate([by_weight, first.sum(axis=0)]) + RIDGE * (at - start)
         bend = RIDGE * np.eye(members + outputs)
-        bend[:members, :members] += np.einsum("mno,no,kno->mk", scores, second, scores, optimize=True)
+        bend[:members, :members] += np.einsum(
+            "mno,no,kno->mk", scores, second, scores, optimize=True
+        )
         bend[:members, members:] += np.einsum("mno,no->mo", scores, second)
         bend[members:, :members] = bend[:members, members:].T
         bend[members:, members:] += np.diag(second.sum(axis=0))

@@ -1,4 +1,4 @@
-"""The pool as an estimator of everloop's: it answers codes and probabilities, and exports itself."""
+"""The pool as an estimator: it answers codes and probabilities, and exports itself."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class PoolModel(BaseEstimator):  # type: ignore[misc]
         if isinstance(self.pool.link, Numbers):
             self.pool.update(X, y)
             return
-        codes = np.asarray(y).astype(np.int64)
-        strange = codes[~np.isin(codes, self.codes)]
+        told = np.asarray(y, dtype=np.float64)
+        strange = told[~np.isin(told, self.codes)]
         if len(strange):
             raise invalid(
-                "y", int(strange[0]), f"one of the classes {self.codes.tolist()}",
+                "y", float(strange[0]), f"one of the classes {self.codes.tolist()}",
                 fix="A new class needs a full fit.",
             )  # fmt: skip
-        self.pool.update(X, np.searchsorted(self.codes, codes))
+        self.pool.update(X, np.searchsorted(self.codes, told))
 
     @property
     def classes_(self) -> np.ndarray:

@@ -1,0 +1,183 @@
+"""A pool learns from windows, is served as one graph, and goes on from its files."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.testing import assert_allclose
+
+from everloop.data.schema import Feature, Schema, Task
+from everloop.errors import Integrity, InvalidInput
+from everloop.train.candidates.lightgbm import LightGBM
+from everloop.train.onnx import to_onnx
+from everloop.train.pool.growing import REST, Growth
+from everloop.train.pool.links import Binary
+from everloop.train.pool.model import PoolModel
+from everloop.train.pool.pool import Pool
+from everloop.train.pool.state import STATE, restored, written
+
+WIDTH, WINDOW = 4, 150
+
+
+def schema_of(task: Task) -> Schema:
+    classes: dict[Task, tuple[str, ...]] = {"binary": ("n", "y"), "multiclass": ("a", "b", "c")}
+    features = tuple(Feature(f"x{place}", "number") for place in range(WIDTH))
+    return Schema(task=task, target="y", features=features, classes=classes.get(task, ()))
+
+
+def rows(task: Task, seed: int, n: int, turned: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Rows with holes, whose targets follow the first columns, or the other way when ``turned``."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, WIDTH))
+    signal = (X[:, 0] + X[:, 1] * X[:, 2]) * (-1 if turned else 1) + rng.normal(0, 0.3, n)
+    X[rng.random(X.shape) < 0.05] = np.nan
+    if task == "regression":
+        return X, 50 + 10 * signal
+    return X, np.digitize(signal, [0.0] if task == "binary" else [-0.7, 0.7]).astype(float)
+
+
+def fitted(task: Task, X: np.ndarray, y: np.ndarray) -> object:
+    params = {"n_estimators": 20, "num_leaves": 8, "n_jobs": 1, "min_child_samples": 5}
+    built = LightGBM().build(schema_of(task), task, 0, params)
+    return built.fit(X, y if task == "regression" else y.astype(int))
+
+
+def begun(task: Task = "binary") -> PoolModel:
+    X, y = rows(task, 0, 600)
+    return PoolModel.begun(fitted(task, X, y), X, y, schema_of(task), seed=0)
+
+
+def grown(task: Task) -> PoolModel:
+    """With two families, and windows before and after the second."""
+    model = begun(task)
+    for seed in (1, 2):
+        model.update(*rows(task, seed, WINDOW))
+    X, y = rows(task, 9, 700)
+    model.renew(fitted(task, X, y), 700, schema_of(task))
+    for seed in (3, 4):
+        model.update(*rows(task, seed, WINDOW, turned=True))
+    return model
+
+
+def answers(model: PoolModel, X: np.ndarray) -> np.ndarray:
+    return model.predict_proba(X) if len(model.codes) else model.predict(X)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_it_begins_as_its_first_fit_and_serves_what_it_says(task: Task) -> None:
+    X, y = rows(task, 0, 600)
+    pipeline, asked = fitted(task, X, y), rows(task, 5, 300)[0]
+    model = PoolModel.begun(pipeline, X, y, schema_of(task), seed=0)
+    told = pipeline.predict_proba(asked) if len(model.codes) else pipeline.predict(asked)  # type: ignore[attr-defined]
+    assert_allclose(answers(model, asked), told, atol=1e-9)
+    model = grown(task)
+    graph = onnxruntime.InferenceSession(to_onnx(model, schema_of(task), asked))
+    said = graph.run(None, {"X": asked})[0 if task == "regression" else 1]
+    scale = np.abs(answers(model, asked)).max()
+    assert_allclose(said, answers(model, asked), atol=1e-5 * scale)
+    kinds = [node.op_type for node in _nodes(to_onnx(model, schema_of(task), asked))]
+    assert kinds.count("TreeEnsembleRegressor") == 2
+
+
+def _nodes(data: bytes) -> list[object]:
+    import onnx
+
+    return list(onnx.load_from_string(data).graph.node)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_it_goes_on_from_its_files_as_if_it_had_not_stopped(task: Task) -> None:
+    model, asked = grown(task), rows(task, 5, 200)[0]
+    files = written(model, until=7, threshold=0.4)
+    again = restored(files)
+    assert (again.until, again.threshold) == (7, 0.4)
+    assert written(again.model, 7, 0.4) == files
+    for one in (model, again.model):
+        one.update(*rows(task, 6, WINDOW))
+    assert np.array_equal(answers(model, asked), answers(again.model, asked))
+    assert written(model, 8) == written(again.model, 8)
+    assert written(grown(task), 7, 0.4) == files  # the same rows make the same pool
+
+
+def test_it_follows_a_world_that_turned_and_the_frozen_model_does_not() -> None:
+    model, frozen = begun(), begun()
+    for seed in range(1, 5):
+        model.update(*rows("binary", seed, WINDOW, turned=True))
+    X, y = rows("binary", 99, 500, turned=True)
+    right = [(one.predict(X) == y).mean() for one in (model, frozen)]
+    assert right[0] > 0.75 and right[1] < 0.4, right
+    mixture = model.pool.mixture
+    assert mixture is not None and mixture.losses.argmin() == 1  # the copy that forgets fastest
+
+
+def test_a_leaf_that_no_row_reaches_stays_as_it_is() -> None:
+    model = begun()
+    forest = model.pool.families[0].forest
+    before, (X, y) = forest.values.copy(), rows("binary", 1, 1)
+    reached = np.unique(model.pool.families[0].leaves(X))
+    model.update(X, y)
+    changed = np.flatnonzero((forest.values != before).any(axis=0))
+    assert set(changed) <= set(reached) and len(changed)
+    assert np.array_equal(forest.values[0], before[0])
+
+
+def test_members_are_judged_by_what_they_said_when_rows_were_asked() -> None:
+    then, X, y = begun(), *rows("binary", 2, WINDOW)
+    now = begun()
+    now.update(X, y)
+    first, second = (one.pool.member_scores(X) for one in (then, now))
+    assert not np.allclose(first, second)
+    now.pool.update(X, y, then.pool)
+    judged = np.array([Binary().losses(score, y).mean() for score in first])
+    assert now.pool.mixture is not None
+    assert_allclose(now.pool.mixture.losses, (1 + 0.7) * judged)
+
+
+def test_a_full_fit_is_due_when_rows_have_grown_and_waits_when_the_last_brought_nothing() -> None:
+    link, y = Binary(), np.array([0.0, 1.0])
+    useless, useful = Growth(), Growth()
+    for growth, worse in ((useless, 0.0), (useful, 0.5)):
+        for rows_then in (1_000, 2_000):
+            growth.fitted(rows_then)
+            for _ in range(REST):
+                said = np.stack([np.zeros((2, 1)), np.array([[worse], [0.0]])])
+                growth.learned(said, y, link)
+    assert useful.due(2_100) is None
+    assert "1.5 times" in (useful.due(3_000) or "") and useless.due(3_000) is None
+    assert useless.due(20_000)
+    useful.windows = 0
+    assert useful.due(3_000) is None  # it has only just been fitted
+
+
+def test_what_cannot_be_learned_is_refused_and_changes_nothing() -> None:
+    model = begun("multiclass")
+    X, y = rows("multiclass", 1, 5)
+    before = written(model, 0)
+    for wrong, said in ((np.full(5, 7.0), "7"), (y[:3], "3 targets"), (np.full(5, np.nan), "y")):
+        with pytest.raises(InvalidInput, match=said):
+            model.update(X, wrong)
+    with pytest.raises(InvalidInput, match="a missing target"):
+        begun("regression").update(X, np.full(5, np.nan))
+    model.update(X[:0], y[:0])
+    assert written(model, 0) == before
+    with pytest.raises(InvalidInput, match="a full fit first"):
+        Pool(Binary()).update(X, y)
+    with pytest.raises(InvalidInput, match="ends in LightGBM"):
+        PoolModel.begun(object(), X, y, schema_of("binary"), 0)
+
+
+def test_files_that_do_not_fit_together_are_refused() -> None:
+    files = written(begun(), 0)
+    state = msgspec.json.decode(files[STATE])
+    state["families"][0]["values"]["shape"][1] += 1
+    others = written(begun("multiclass"), 0)
+    for broken in (
+        {**files, STATE: msgspec.json.encode(state)},
+        {**files, STATE: b"{"},
+        {**files, "pool/trees0.txt": others["pool/trees0.txt"]},
+        {name: data for name, data in files.items() if name != "pool/front0.onnx"},
+    ):
+        with pytest.raises(Integrity, match="cannot be read"):
+            restored(broken)
