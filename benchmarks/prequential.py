@@ -12,7 +12,7 @@ so a run that was stopped goes on, and a table is made again in no time.
 All fits are LightGBM's with everloop's defaults on all rows whose labels are known. "periodic" fits
 as often as the pool did. The pool is the code of update method "pool", one configuration for all
 streams. Fits are counted after the first; CPU is that of learning, on one core. The interval is of
-the difference to "full fit every window", 95 %, from blocks of five scored windows.
+the difference to "full fit every window", 95 %, by a bootstrap over blocks of five windows.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _table(found: Stream, options: Options, results: dict[str, dict[str, Any]]) 
         cells = [f"{accuracy:.4f}", f"{loss:.4f}", f"{result['auc']:.4f}", str(result["fits"])]
         cells.append(f"{result['cpu']:.1f}")
         if EVERY in results and name != EVERY:
-            ends = difference(result, results[EVERY])
+            ends = difference(result, results[EVERY], options.thin)
             cells += [f"{low:+.4f} … {high:+.4f}" for low, high in ends]
         table.add_row(name, *cells)
     return table

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from streaming.strategies import Known, Strategy
 from streaming.streams import Stream
 
-BLOCK = 5  # scored windows that are drawn together
+BLOCK = 5  # neighbouring windows that are drawn together
 DRAWS = 2_000
 
 
@@ -74,14 +74,16 @@ def summary(result: dict[str, Any]) -> tuple[float, float]:
     return right / rows, loss / rows
 
 
-def difference(result: dict[str, Any], other: dict[str, Any]) -> list[tuple[float, float]]:
+def difference(
+    result: dict[str, Any], other: dict[str, Any], thin: int
+) -> list[tuple[float, float]]:
     """95 % intervals of what is gained in accuracy and in log loss against ``other``.
 
     From a bootstrap over blocks of windows, since neighbours are alike.
     """
     ours, theirs = np.array(result["windows"]), np.array(other["windows"])
     columns = np.column_stack([ours[:, 0], ours[:, 1:] - theirs[:, 1:]])
-    cuts = np.arange(0, len(columns), BLOCK)
+    cuts = np.arange(0, len(columns), max(1, BLOCK // thin))
     blocks = np.add.reduceat(columns, cuts)
     drawn = np.random.default_rng(0).integers(0, len(blocks), (DRAWS, len(blocks)))
     sums = blocks[drawn].sum(axis=1)

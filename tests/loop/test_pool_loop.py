@@ -17,7 +17,7 @@ from everloop.registry.models import ModelVersion
 SMALL = {"n_estimators": 10, "num_leaves": 7}
 POOL = declaration(
     train={"candidates": ["lightgbm"], "space": {"lightgbm": SMALL}},
-    evaluate={"holdout": "1d", "gates": ["accuracy >= 0"]},
+    evaluate={"gates": ["accuracy >= 0"]},
     update={"when": ["every 1d"], "method": "pool"},
 )
 

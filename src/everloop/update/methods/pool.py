@@ -33,6 +33,9 @@ class PoolMethod(Method):
     pool's mixture takes the calibration's place.
     """
 
+    keeps_schema = True
+    learns_new = True
+
     def sound(self, about: About) -> str | None:
         if about.algorithm != _TREES:
             return (
@@ -43,13 +46,12 @@ class PoolMethod(Method):
             return f"a pool answers {', '.join(_TASKS)}, and the task is {about.task}"
         if not about.timed:
             return "a pool learns from the rows after those it knows, and rows have no data.time"
+        if about.stays:
+            return "the rows stay where they are, and only a sample of them is kept"
         return None
 
     def make(self, rows: TrainingRows, champion: Champion | None, around: Around) -> Made:
-        """The pool of the champion after the new rows, or a new one.
-
-        Raises :class:`~everloop.errors.InvalidInput` when no row is newer than what it knows.
-        """
+        """The pool of the champion after the new rows, or a new one."""
         assert champion is not None, "the method needs one"
         if rows.times is None:
             raise invalid("data.time", None, "the column that says when a row was", code="untimed")
@@ -83,10 +85,7 @@ def _continued(rows: TrainingRows, times: np.ndarray, known: Restored, around: A
 
     new = times > known.until
     if not new.any():
-        raise invalid(
-            "rows", "none that is newer than what the pool knows", "new labelled rows",
-            code="nothing_new", fix="Wait for labels, or update with another method.",
-        )  # fmt: skip
+        return Made(nothing="no labelled row is newer than those that the pool knows")
     model, threshold = known.model, known.threshold
     model.update(rows.X[new], rows.y[new])
     note = f"The pool learned from {int(new.sum()):,} new rows."
