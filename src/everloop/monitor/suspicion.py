@@ -23,7 +23,8 @@ from everloop.monitor.quality._base import Fault
 LABELS = "(labels)"  # what the fault is found in
 SURE = 0.8  # probability from which on an answer counts as sure
 LEAST, LEAST_BEFORE = 30, 100  # sure answers of a part, in the window and before it
-CONTRADICTED = 0.6  # share of them that labels contradict: more than a world that moved makes of it
+TURNED = 0.9  # of what turning every label of the part would make of its contradictions
+MOST_BEFORE = 0.2  # share of contradictions of a part; where it was more, the model was never sure
 LEVEL = 1e-6  # of the test, over all parts
 REST = 0.05  # how much more of the rest may be contradicted than before
 FEATURES, LEVELS = 20, 30  # categories that are looked at, and levels of each
@@ -99,10 +100,10 @@ def _enough(part: str, now: Counts, past: Counts) -> bool:
 
 def _turned(part: str, now: Counts, past: Counts, level: float) -> bool:
     (n, wrong), (before, bad) = now[part], past[part]
-    if wrong / n < CONTRADICTED:
-        return False
     usual = (bad + 1) / (before + 2)  # Laplace: no past is so good that one error is a proof
-    if usual >= CONTRADICTED / 2 or scipy.special.bdtrc(wrong - 1, n, usual) > level:
+    if usual >= MOST_BEFORE or wrong / n < TURNED * (1 - usual):
+        return False
+    if scipy.special.bdtrc(wrong - 1, n, usual) > level:
         return False
     rest, rest_before = _rest(part, now), _rest(part, past)
     return rest is None or rest <= (rest_before or 0.0) + REST
