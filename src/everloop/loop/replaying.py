@@ -62,8 +62,8 @@ def replay(cycle: Cycle, steps: list[Step]) -> Replayed:
         again = [
             _refused(cycle),
             _begun(cycle),
-            _probed(cycle, results),
             _chosen(results),
+            _probed(cycle, results),
             _tested(cycle, results),
         ]
     except (KeyError, msgspec.ValidationError) as error:
