@@ -39,6 +39,13 @@ class Map:
         else:
             self.a, self.b = _platt(scores, hits)
 
+    @classmethod
+    def of(cls, x: np.ndarray, p: np.ndarray, a: float, b: float) -> Map:
+        """The map of numbers that were kept."""
+        made = cls.__new__(cls)
+        made.x, made.p, made.a, made.b = x, p, a, b
+        return made
+
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         if len(self.x):
             return np.asarray(np.interp(scores, self.x, self.p))

@@ -86,7 +86,11 @@ def exported_behind(stage: Transform, estimator: Any, schema: Schema) -> bytes:
     ``schema`` is that of the stage's input; the estimator gets that of its output.
     """
     own = load_model_from_string(estimator.export_onnx(getattr(stage, "schema_", schema)))
-    front = transform_graph(stage, schema.width)
+    return joined(transform_graph(stage, schema.width), own)
+
+
+def joined(front: ModelProto, own: ModelProto) -> bytes:
+    """Two graphs as one: the only answer of ``front`` is what ``own`` reads."""
     front.ir_version = own.ir_version = max(front.ir_version, own.ir_version)
     same_opsets(front, own)
     first = compose.add_prefix(front, "prepare.", rename_inputs=False)

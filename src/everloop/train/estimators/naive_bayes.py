@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,15 @@ class NaiveBayes(GraphClassifier):
             self.sums_ = _Sums(len(self.classes_), rows.shape[1])
         for place, code in enumerate(self.classes_):
             self.sums_.add(place, rows[y == code])
+        self._settle(self.sums_)
+        return self
+
+    def of_sums(self, kept: Mapping[str, np.ndarray], classes: np.ndarray) -> NaiveBayes:
+        """The model of sums that were kept, by their names in :class:`_Sums`."""
+        self.classes_, self.n_features_in_ = classes, kept["means"].shape[1]
+        self.sums_ = _Sums(*kept["means"].shape)
+        for name, values in kept.items():
+            setattr(self.sums_, name, values)
         self._settle(self.sums_)
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sklearn.base import BaseEstimator
 from everloop.data.schema import Schema
 from everloop.train.cores import cores
 from everloop.train.fitting import Fitting
-from everloop.train.torch.answers import answer_for
+from everloop.train.torch.answers import Answer, answer_for
 from everloop.train.torch.checkpoints import Checkpoints
 from everloop.train.torch.device import choose
 from everloop.train.torch.export import Answering, Last, export
@@ -68,16 +69,7 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
             torch.set_num_threads(cores())
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            answer = answer_for(self.schema)
-            network = Network(
-                self.schema,
-                self.kind,
-                answer.outputs,
-                self.width,
-                self.hidden,
-                self.layers,
-                self.dropout,
-            )
+            network, answer = self._built()
             network.learn(X)
             answer.learn(y)
             kept = None
@@ -89,6 +81,38 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
         self.network_, self.answer_ = network, answer
         self.history_, self.device_ = trainer.progress.history, str(device)
         self.classes_ = np.arange(len(self.schema.classes))
+        return self
+
+    def put(self, weights: Mapping[str, torch.Tensor]) -> TorchModel:
+        """Take weights that :meth:`save` wrote, what was learned of scales among them."""
+        network, answer = self._built()
+        Answering(network, answer).load_state_dict(dict(weights))
+        self.network_, self.answer_ = network.eval(), answer.eval()
+        self.history_, self.device_ = [], "cpu"
+        self.classes_ = np.arange(len(self.schema.classes))
+        return self
+
+    def go_on(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        epochs: int,
+        learning_rate: float,
+        seed: int,
+        around: Fitting | None = None,
+    ) -> TorchModel:
+        """Train a fitted network on, on n rows; scales stay. Parameters that need no gradient
+        (``requires_grad`` is false) stay too."""
+        around = Fitting() if around is None else around
+        settings = replace(
+            self._settings(), epochs=epochs, learning_rate=learning_rate, seed=seed
+        )
+        device = choose(around.device)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            trainer = Trainer(self.network_, self.answer_, settings, device)
+            trainer.run(X, y, around, None)
+        self.history_, self.device_ = trainer.progress.history, str(device)
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -120,6 +144,11 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
         with torch.inference_mode():
             parts = [model(part) for part in torch.split(rows, PREDICTED_AT_ONCE)]
         return [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
+
+    def _built(self) -> tuple[Network, Answer]:
+        answer = answer_for(self.schema)
+        sizes = (self.width, self.hidden, self.layers)
+        return Network(self.schema, self.kind, answer.outputs, *sizes, self.dropout), answer
 
     def _settings(self) -> Settings:
         return Settings(
