@@ -161,3 +161,66 @@ def test_auto_takes_the_threshold_where_a_fit_brings_no_more(
     html = render("cycle.html", page=read_cycle(project, cycle.id))
     assert probe["method"]["why"] in unescape(html)
     assert "How the model is made" in html and "no other stored version could serve" in html
+
+
+def fitted(project: Project, sections: dict[str, Any]) -> None:
+    """A champion of another algorithm, whatever the gates say of it."""
+    said = declaration(**{"evaluate": {"gates": []}, **sections})
+    project.cycles.save_loop(said, actor="t")
+    cycle = carry_out(project, Loop(project, said).run(wait=False))
+    assert cycle.verdict == "promoted", cycle.reason
+
+
+def apart(traffic: Traffic, days: range) -> None:
+    """Rows of a region of ``x`` that was rare before, where the answer is another."""
+    for day in days:
+        frame = rows(traffic.rng, day, 400, False, False)
+        z = traffic.rng.normal(0, 1, frame.height) + 4
+        y = pl.Series(traffic.rng.normal(0, 0.5, frame.height) < 2 + frame["x"].to_numpy())
+        traffic.send(frame.with_columns(z=pl.Series(z), y=y))
+
+
+def test_incremental_learns_on_and_is_judged_on_old_rows_too(
+    project: Project, traffic: Traffic
+) -> None:
+    sections = {"train": {"candidates": ["lightgbm"]}}
+    fitted(project, sections)
+    apart(traffic, range(4))
+    cycle = updated(project, method="incremental", sections=sections)
+    assert cycle.verdict == "promoted", cycle.reason
+    trained = result(project, cycle, "train")
+    learned = trained["learned"]
+    assert learned["new"] == 800 and learned["updates"] == 1
+    assert learned["tried"][learned["way"]]["loss"] < 0.7 * learned["tried"]["as it was"]["loss"]
+    assert trained["parent"] == "flow/2"
+    gate = result(project, cycle, "evaluate")["gates"][-1]
+    assert gate["gate"] == (
+        "accuracy on the rows that tested version 2 not worse than champion by 0.01"
+    )
+    assert gate["verdict"] == "pass" and "600 rows" in gate["detail"]
+    folder, package = project.package(project.registry.version("flow", 3))
+    assert package.parent == "flow/2"
+    assert {p.name for p in (folder / "state").iterdir()} == {
+        "front.onnx", "state.json", "trees.txt",
+    }  # fmt: skip
+    again = carry_out(project, Loop(project, declaration()).reproduce(trained["run"], wait=False))
+    assert again.verdict == "reproduced", again.reason
+
+
+def test_what_was_learned_before_is_not_given_up(project: Project, traffic: Traffic) -> None:
+    apart(traffic, range(4))  # which one line cannot tell beside the old rows
+    cycle = updated(project, method="incremental")
+    assert cycle.verdict == "not_worth_it"
+    assert "Old rows (on the rows that tested version 1)" in str(cycle.reason)
+    assert result(project, cycle, "train")["parent"] == "flow/1"
+
+
+def test_a_version_without_state_is_fitted_anew(project: Project, traffic: Traffic) -> None:
+    commoner(traffic, range(3))
+    sections = {"train": {"candidates": ["decision_tree"]}}
+    fitted(project, sections)
+    commoner(traffic, range(3, 6))
+    cycle = updated(project, method="incremental", sections=sections)
+    method = result(project, cycle, "train")["method"]
+    assert method["name"] == "retrain"
+    assert method["why"].startswith("A new fit in place of incremental: decision_tree cannot go on")

@@ -57,7 +57,8 @@ class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The contents of ``package.toml``. ``created`` is in ms UTC, ``model`` the registered name.
 
-    ``runtime`` names what answers: see :mod:`everloop.deploy.runtimes`.
+    ``runtime`` names what answers: see :mod:`everloop.deploy.runtimes`. ``parent`` is the version
+    (``model/3``) that the model was made from, where it was not fitted from nothing.
     """
 
     format: int = FORMAT
@@ -71,6 +72,7 @@ class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     trust: Trust | None = None
     run: str | None = None
     dataset: str | None = None
+    parent: str | None = None
     metrics: dict[str, float] = {}
     files: dict[str, PackageFile] = {}
 

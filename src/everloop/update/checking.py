@@ -27,6 +27,8 @@ def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
     if not 0 <= spec.min_gain < 1:
         raise invalid("update.min_gain", spec.min_gain, "a share in [0, 1)")
     check_method(spec)
+    if not 0 < spec.forget < math.inf:
+        raise invalid("update.forget", spec.forget, "a margin above 0, in the metric")
     for field in ("hour", "review", "bad_hour"):
         if not 0 <= getattr(spec, field) < math.inf:
             raise invalid(f"update.{field}", getattr(spec, field), "0 or more")

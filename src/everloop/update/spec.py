@@ -34,6 +34,8 @@ class UpdateSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     window: str = "all"
     # of parameters: keep the champion's, warm (a short search that starts there), full
     search: Literal["keep", "warm", "full"] = "keep"
+    # how much of the metric a model that learns on may lose on the rows that tested the champion
+    forget: float = 0.01
     approval: Literal["auto", "human"] = "auto"  # human: a person decides before it serves
     approvals: int | dict[str, int] | None = None  # people who must agree, or how many of each role
     timeout: str = ""  # how long a cycle waits for them, as "3d"; empty: for ever

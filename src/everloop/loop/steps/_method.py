@@ -15,15 +15,32 @@ from everloop.loop.steps._seen import SnapshotSeen, champion_from
 from everloop.registry.models import ModelVersion
 from everloop.train.spec import SearchSpec, TrainSpec
 from everloop.update.methods import About, Around, Champion, Choice, Method
+from everloop.update.spec import UpdateSpec
 
 WARM_TRIALS = 12  # of a search that starts from the champion's parameters
 
 
 def choice_of(context: StepContext) -> Choice:
-    """What the probe chose, else what the cycle was asked for, else a new fit on all rows."""
-    said: dict[str, Any] | None = context.results.get("probe", {}).get("method")
+    """What the probe chose, else what the cycle was asked for, else a new fit on all rows.
+
+    A new fit too where the method leaves such a champion to one.
+    """
+    said: dict[str, Any] | None = context.results.get("snapshot", {}).get("instead")
+    said = said or context.results.get("probe", {}).get("method")
     said = said or context.cycle.cause.get("method")
     return Choice() if said is None else msgspec.convert(said, Choice)
+
+
+def instead(context: StepContext, choice: Choice) -> Choice | None:
+    """The new fit that takes the place of a method that is not sound for the champion."""
+    method, version = method_of(choice), base_of(context, choice)
+    if not method.or_retrain or version is None:
+        return None
+    why = method.sound(about(context, choice, champion_from(context.project, version)))
+    if why is None:
+        return None
+    why = f"A new fit in place of {choice.name}: {why}."
+    return Choice("retrain", base=choice.base, why=why)
 
 
 def method_of(choice: Choice) -> Method:
@@ -64,7 +81,18 @@ def around_of(context: StepContext, choice: Choice, spec: TrainSpec, **more: Any
     seen = None if version is None else SnapshotSeen(context, version)
     since = (context.results.get("snapshot", {}).get("window") or {}).get("since")
     first = first_of(context, choice)
-    return Around(choice=choice, spec=spec, seen=seen, first=first, since=since, **more)
+    forget = margin_of(context)
+    return Around(
+        choice=choice, spec=spec, seen=seen, first=first, since=since, forget=forget, **more
+    )
+
+
+def margin_of(context: StepContext) -> float:
+    """``update.forget`` of the policy that the cycle began with."""
+    policy = context.cycle.cause.get("policy")
+    if policy:
+        return msgspec.convert(policy, UpdateSpec).forget
+    return context.declaration.update.forget
 
 
 def spec_of(context: StepContext, choice: Choice) -> TrainSpec:

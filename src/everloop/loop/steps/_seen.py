@@ -62,6 +62,25 @@ def unseen_rows(
     return np.asarray(~met.to_numpy())
 
 
+def tested_rows(
+    project: Project, version: ModelVersion, frame: pl.DataFrame, schema: Schema
+) -> NDArray[np.bool_]:
+    """Which rows of a table a version was tested on: by id, else by time."""
+    step = project.cycles.step(version.cycle or "", "snapshot")
+    first = int(((step.result if step else None) or {}).get("train_rows", 0))
+    try:
+        held = project.datasets.load(str(version.dataset), first)
+    except NotFound:
+        return np.zeros(frame.height, dtype=np.bool_)
+    if schema.id is not None and schema.id in held.columns and schema.id in frame.columns:
+        met = as_text(frame[schema.id]).is_in(as_text(held[schema.id]).implode())
+        return np.asarray(met.to_numpy())
+    if schema.time is None or schema.time not in held.columns or not held.height:
+        return np.zeros(frame.height, dtype=np.bool_)
+    times, theirs = millis(frame, schema.time), millis(held, schema.time)
+    return np.asarray((times >= theirs.min()) & (times <= theirs.max()))
+
+
 def recent_rows(
     project: Project, version: ModelVersion, frame: pl.DataFrame, schema: Schema
 ) -> NDArray[np.bool_]:
@@ -116,6 +135,9 @@ class SnapshotSeen:
 
     def unseen(self) -> NDArray[np.bool_]:
         return unseen_rows(self._context.project, self._champion, self._frame, self._schema)
+
+    def tested(self) -> NDArray[np.bool_]:
+        return tested_rows(self._context.project, self._champion, self._frame, self._schema)
 
     def answers(self) -> Answers:
         model = PackagedModel(*self._context.project.package(self._champion))

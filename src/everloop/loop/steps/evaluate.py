@@ -33,6 +33,7 @@ from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._blessing import write_blessing
 from everloop.loop.steps._challenger import challenger, test_rows
 from everloop.loop.steps._reference import keep_answers
+from everloop.loop.steps._remembered import remembered
 from everloop.loop.steps._unlabelled import WITHOUT_LABELS, unlabelled_notes
 from everloop.loop.steps._verdict import blessed
 from everloop.registry.models import ModelVersion
@@ -78,7 +79,7 @@ def judge(
     evidence = _evidence(context, model, holdout, judged, answers)
     known = evidence.labelled
     gates = chosen_gates(spec, schema.task)
-    results = check_gates(gates, evidence, spec, unanswered)
+    results = [*check_gates(gates, evidence, spec, unanswered), *remembered(context, model)]
     result: dict[str, Any] = {
         **_judged_by(metric, evidence),
         "metrics": _metrics(schema, evidence, spec),

@@ -46,6 +46,7 @@ class Register:
             created=context.cycle.started,
             run=train["run"],
             dataset=snapshot["dataset"],
+            parent=train.get("parent"),
             metrics=metrics,
         )
         files = {

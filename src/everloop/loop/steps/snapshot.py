@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from everloop.evaluate.gates import chosen_gates
 from everloop.loop.declaration import Declaration
 from everloop.loop.dividing import as_known, divide, divide_new
 from everloop.loop.steps._base import End, Outcome, StepContext
-from everloop.loop.steps._method import base_of, choice_of, method_of, sound_method
+from everloop.loop.steps._method import base_of, choice_of, instead, method_of, sound_method
 from everloop.loop.steps._referenced import referred
 from everloop.loop.steps._seen import change_of, recent_rows
 from everloop.registry.models import ModelVersion
@@ -47,6 +48,11 @@ class Snapshot:
     def run(self, context: StepContext) -> Outcome:
         if context.cycle.cause.get("source"):
             return _with_new_rows(context)
+        if (other := instead(context, choice_of(context))) is not None:
+            told = {"instead": msgspec.to_builtins(other)}
+            again = replace(context, results={**context.results, "snapshot": told})
+            done = self.run(again)
+            return msgspec.structs.replace(done, result=done.result | told)
         sound_method(context, choice_of(context))  # what is not is refused before rows are read
         project, spec = context.project, context.declaration.data
         if stays(spec, project.dir, project.settings.memory_bytes):

@@ -23,9 +23,7 @@ class Family(NamedTuple):
 
 _TREES = Family("everloop.train.state.trees:TreesLearner", ONE_ANSWER, "trees.txt")
 _SQUARES = Family("everloop.train.state.squares:SquaresLearner", ("regression",), "weights.npz")
-_NETWORK = Family(
-    "everloop.train.state.network:NetworkLearner", NETWORKS, "network.safetensors"
-)
+_NETWORK = Family("everloop.train.state.network:NetworkLearner", NETWORKS, "network.safetensors")
 
 FAMILIES: dict[str, Family] = {
     "lightgbm": _TREES,

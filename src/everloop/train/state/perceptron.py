@@ -55,7 +55,7 @@ class PerceptronLearner(Learner):
         made.learning_rate_init *= RATES[way]
         rng = np.random.default_rng(lesson.seed)
         X, y, _ = lesson.both()
-        strange = np.setdiff1d(y, about.codes) if about.codes else []
+        strange = np.setdiff1d(y, about.codes if about.codes else y)
         if len(strange):
             raise invalid("rows", int(strange[0]), f"one of its classes {about.codes}")
         scaled = y if about.codes else (y - about.mean) / about.spread

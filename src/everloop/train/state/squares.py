@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.linear_model import Ridge
 
 from everloop.train.state._base import About, Learner, Lesson, packed, unpacked
@@ -25,7 +26,7 @@ class SquaresLearner(Learner):
     def loaded(self, files: Mapping[str, bytes], about: About) -> Any:
         arrays = unpacked(files[FILE])
         model = Ridge(alpha=float(about.params.get("alpha", HOLD)))
-        model.coef_, model.intercept_ = arrays["coef"], float(arrays["intercept"])
+        model.coef_, model.intercept_ = arrays["coef"], np.float64(arrays["intercept"])
         model.n_features_in_ = len(model.coef_)
         return model
 
@@ -35,5 +36,5 @@ class SquaresLearner(Learner):
         step = Ridge(alpha=model.alpha).fit(X, missed, sample_weight=weights)
         made = self.loaded(self.saved(model), about)
         made.coef_ = made.coef_ + step.coef_
-        made.intercept_ = float(made.intercept_ + step.intercept_)
+        made.intercept_ = np.float64(made.intercept_ + step.intercept_)
         return made

@@ -60,9 +60,7 @@ class TreesOfClasses(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
 
-update_registered_converter(
-    Trees, "EverloopTrees", number_shape, number_converter(tree_attributes)
-)
+update_registered_converter(Trees, "EverloopTrees", number_shape, number_converter(tree_attributes))
 update_registered_converter(
     TreesOfClasses,
     "EverloopTreesOfClasses",

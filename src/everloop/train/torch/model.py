@@ -104,9 +104,7 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
         """Train a fitted network on, on n rows; scales stay. Parameters that need no gradient
         (``requires_grad`` is false) stay too."""
         around = Fitting() if around is None else around
-        settings = replace(
-            self._settings(), epochs=epochs, learning_rate=learning_rate, seed=seed
-        )
+        settings = replace(self._settings(), epochs=epochs, learning_rate=learning_rate, seed=seed)
         device = choose(around.device)
         with torch.random.fork_rng():
             torch.manual_seed(seed)

@@ -1,6 +1,6 @@
 """Built-in methods; importing this package registers them."""
 
-from everloop.update.methods import calibrate, pool, retrain, switch, threshold
+from everloop.update.methods import calibrate, incremental, pool, retrain, switch, threshold
 from everloop.update.methods._base import About, Around, Champion, Choice, Made, Method, Seen
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Method",
     "Seen",
     "calibrate",
+    "incremental",
     "pool",
     "retrain",
     "switch",

@@ -115,6 +115,10 @@ class Seen(Protocol):
         """Which training rows the champion has not seen, in training or at its test."""
         ...
 
+    def tested(self) -> NDArray[np.bool_]:
+        """Which training rows the champion was tested on: they judge what it has forgotten."""
+        ...
+
     def answers(self) -> Answers:
         """The champion's to those rows, in the classes of the rows' schema."""
         ...
@@ -138,6 +142,7 @@ class Around:
     first : parameters that a search tries first.
     since : event time (ms) from which the window's rows are, as the snapshot found it.
     seen : what versions answer to the training rows, asked when it is needed.
+    forget : ``update.forget``: how much of the metric may be lost on old rows.
     study : the file of a search, which goes on from what is in it.
     checkpoints : a folder where a long fit keeps its state and finds it after a crash.
     """
@@ -149,6 +154,7 @@ class Around:
     first: dict[str, Any] | None = None
     since: int | None = None
     seen: Seen | None = None
+    forget: float = 0.01
     study: Path | None = None
     checkpoints: Path | None = None
 
@@ -193,6 +199,9 @@ class Method:
         schema, and refuses classes that it does not know.
     learns_new : it learns from rows that the champion has not seen: of these, the snapshot holds
         out the later half, and leaves it the other.
+    goes_on : it changes what the champion has learned, so that it may forget: the model is judged
+        on the rows that tested the champion too.
+    or_retrain : where it is not sound for a champion, a new fit takes its place, and says why.
     """
 
     makes: ClassVar[bool] = True
@@ -200,6 +209,8 @@ class Method:
     needs_champion: ClassVar[bool] = True
     keeps_schema: ClassVar[bool] = False
     learns_new: ClassVar[bool] = False
+    goes_on: ClassVar[bool] = False
+    or_retrain: ClassVar[bool] = False
 
     def sound(self, about: About) -> str | None:
         """None where the method is sound, else a sentence that says why not."""
