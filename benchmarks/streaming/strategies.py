@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import deque
 from typing import Any
 
@@ -227,7 +226,7 @@ class Everloop(Strategy):
             self.model, self.fits = self.fitted(), self.fits + 1
             self._renew()
         if self.delay > 1:
-            self._answered.append(copy.deepcopy(self._pool))
+            self._answered.append(self._pool.kept())
 
 
 def _named(base: type[Strategy], **fields: Any) -> type[Strategy]:

@@ -129,10 +129,16 @@ def test_members_are_judged_by_what_they_said_when_rows_were_asked() -> None:
     now.update(X, y)
     first, second = (one.pool.member_scores(X) for one in (then, now))
     assert not np.allclose(first, second)
-    now.pool.update(X, y, then.pool)
+    kept = then.pool.kept()
+    then.update(X, y)
+    now.pool.update(X, y, kept)
     judged = np.array([Binary().losses(score, y).mean() for score in first])
     assert now.pool.mixture is not None
     assert_allclose(now.pool.mixture.losses, (1 + 0.7) * judged)
+    other, target = rows("binary", 9, 700)
+    now.renew(fitted("binary", other, target), 700, schema_of("binary"))
+    now.pool.update(X, y, kept)  # the new fit said nothing then: the one before it stands for it
+    assert_allclose(now.pool.mixture.losses, (1 + 0.7 + 0.49) * np.tile(judged, 2))
 
 
 def test_a_full_fit_is_due_when_rows_have_grown_and_waits_when_the_last_brought_nothing() -> None:

@@ -13,6 +13,7 @@ where no row came, and counts the mean of the target, which is in the first tree
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,6 +62,12 @@ class Forest:
         best = model.best_iteration_ or -1
         return cls(model.booster_.model_to_string(num_iteration=best), outputs, rows)
 
+    def kept(self) -> Forest:
+        """The same, which learns nothing any more when this one does."""
+        same = copy.copy(self)
+        same.values = self.values.copy()
+        return same
+
     def leaves(self, X: Any) -> np.ndarray:
         """Which leaf of each tree a row reaches, n by trees, as places in ``values``."""
         found = np.asarray(self.booster.predict(X, pred_leaf=True, num_threads=1), dtype=np.int64)
@@ -71,9 +78,9 @@ class Forest:
         """Of every copy: copies by n by outputs."""
         rows, trees = leaves.shape
         found = np.empty((len(self.values), rows, self.outputs))
-        for copy, values in enumerate(self.values):
+        for member, values in enumerate(self.values):
             by_tree = values[leaves].reshape(rows, trees // self.outputs, self.outputs)
-            found[copy] = by_tree.sum(axis=1) + self.bias
+            found[member] = by_tree.sum(axis=1) + self.bias
         return found
 
     def learn(self, leaves: np.ndarray, y: np.ndarray, link: Link) -> None:
@@ -102,8 +109,8 @@ class Forest:
 
     def _forget_size(self, rows: int) -> None:
         """Let a copy take its fit for no more windows like the first than it can remember."""
-        for copy, memory in enumerate(MEMORIES, start=1):
-            self.mass[copy] *= min(1.0, rows / (1.0 - memory) / max(self.rows, 1))
+        for member, memory in enumerate(MEMORIES, start=1):
+            self.mass[member] *= min(1.0, rows / (1.0 - memory) / max(self.rows, 1))
         self.fresh = False
 
 

@@ -87,15 +87,20 @@ class Pool:
             return self
         mixture = self._mixture()
         leaves = [family.leaves(X) for family in self.families]
-        scores = self._member_scores(leaves) if then is None else then.member_scores(X)
-        if len(scores) < mixture.members:  # there was one family then, and are two now
-            scores = np.concatenate([scores, scores])
+        scores = self._member_scores(leaves) if then is None else self._said(then, X)
         self.growth.learned(scores, y, self.link)
         mixture.learn(scores, y, self.link, np.random.default_rng([self.seed, self.windows]))
         for family, reached in zip(self.families, leaves, strict=True):
             family.forest.learn(reached, y, self.link)
         self.windows += 1
         return self
+
+    def kept(self) -> Pool:
+        """The members as they answer now, for the ``then`` of a later :meth:`update`."""
+        now = Pool(self.link, self.seed)
+        now.families = [Family(f.front, f.forest.kept()) for f in self.families]
+        now.growth = Growth(fits=self.growth.fits)
+        return now
 
     def wants_full_fit(self, rows: int) -> str | None:
         """Why a full fit on ``rows`` rows is worth its price now; None when it is not."""
@@ -122,6 +127,14 @@ class Pool:
     def _member_scores(self, leaves: list[np.ndarray]) -> np.ndarray:
         told = zip(self.families, leaves, strict=True)
         return np.concatenate([family.forest.scores(reached) for family, reached in told])
+
+    def _said(self, then: Pool, X: np.ndarray) -> np.ndarray:
+        """What the members of now said then; for one that was not there, the first that was."""
+        scores = then.member_scores(X)
+        if then.growth.fits == self.growth.fits:
+            return scores
+        first = scores[: len(then.families[0].forest.values)]
+        return np.concatenate([first] * len(self.families))
 
     def _mixture(self) -> Mixture:
         assert self.mixture is not None, "a pool with a family has a mixture"
