@@ -211,7 +211,8 @@ class Everloop(Strategy):
         super().begin(known)
         self._pool = Pool(Binary(), self.seed)
         self._renew()
-        self._answered: deque[Pool] = deque(maxlen=self.delay)  # pools of the windows under way
+        # Pools that answered the windows whose labels are still to come.
+        self._answered = deque([self._pool.kept()], maxlen=self.delay)
 
     def _renew(self) -> None:
         self._pool.renew(self.model[:-1], self.model[-1], self.known.rows)
@@ -220,8 +221,7 @@ class Everloop(Strategy):
         return self._pool.predict_proba(X)[:, 1]
 
     def learn(self, X: np.ndarray, y: np.ndarray) -> None:
-        then = self._answered[0] if len(self._answered) == self.delay > 1 else None
-        self._pool.update(X, y, then)
+        self._pool.update(X, y, self._answered[0] if self.delay > 1 else None)
         if self._pool.wants_full_fit(self.known.rows):
             self.model, self.fits = self.fitted(), self.fits + 1
             self._renew()

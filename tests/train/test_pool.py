@@ -134,11 +134,13 @@ def test_members_are_judged_by_what_they_said_when_rows_were_asked() -> None:
     now.pool.update(X, y, kept)
     judged = np.array([Binary().losses(score, y).mean() for score in first])
     assert now.pool.mixture is not None
-    assert_allclose(now.pool.mixture.losses, (1 + 0.7) * judged)
+    told = 0.7 ** (1 / 2) * judged + judged / 2  # two windows late
+    assert_allclose(now.pool.mixture.losses, told)
     other, target = rows("binary", 9, 700)
     now.renew(fitted("binary", other, target), 700, schema_of("binary"))
     now.pool.update(X, y, kept)  # the new fit said nothing then: the one before it stands for it
-    assert_allclose(now.pool.mixture.losses, (1 + 0.7 + 0.49) * np.tile(judged, 2))
+    told = np.tile(0.7 ** (1 / 3) * told + judged / 3, 2)
+    assert_allclose(now.pool.mixture.losses, told)
 
 
 def test_a_full_fit_is_due_when_rows_have_grown_and_waits_when_the_last_brought_nothing() -> None:

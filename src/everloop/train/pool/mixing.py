@@ -72,13 +72,24 @@ class Mixture:
         return np.asarray(np.tensordot(weights, scores, 1) + offsets)
 
     def learn(
-        self, scores: np.ndarray, y: np.ndarray, link: Link, rng: np.random.Generator
+        self,
+        scores: np.ndarray,
+        y: np.ndarray,
+        link: Link,
+        rng: np.random.Generator,
+        late: int = 1,
     ) -> None:
-        """Weigh anew by a window's scores, which nothing has learned from yet."""
+        """Weigh anew by a window's scores, which nothing has learned from yet.
+
+        Where labels come ``late`` windows after their rows, what was best lately need not be when
+        they are answered for: it is forgotten so many times slower.
+        """
         ways = np.array([link.losses(_apply(w, scores), y).mean() for w in self._both()])
-        self.ways = FORGET * self.ways + ways
-        self.losses = FORGET * self.losses + [link.losses(s, y).mean() for s in scores]
-        self._keep(scores, y, rng)
+        forget = FORGET ** (1 / late)
+        losses = np.array([link.losses(s, y).mean() for s in scores])
+        self.ways = forget * self.ways + ways / late
+        self.losses = forget * self.losses + losses / late
+        self._keep(scores, y, rng, FADE ** (1 / late))
         self.fitted = _fit(self._by_loss(), self.kept, link)
 
     def begun_again(self, members: int) -> Mixture:
@@ -97,9 +108,11 @@ class Mixture:
         by_loss = self._by_loss()
         return by_loss, by_loss if self.fitted is None else self.fitted
 
-    def _keep(self, scores: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
+    def _keep(
+        self, scores: np.ndarray, y: np.ndarray, rng: np.random.Generator, fade: float
+    ) -> None:
         for window in self.kept:
-            window.weight *= FADE
+            window.weight *= fade
         size = len(y)
         chosen = np.sort(rng.permutation(size)[:KEPT])
         # In the order of memory that files keep, as sums round by it.

@@ -89,7 +89,9 @@ class Pool:
         leaves = [family.leaves(X) for family in self.families]
         scores = self._member_scores(leaves) if then is None else self._said(then, X)
         self.growth.learned(scores, y, self.link)
-        mixture.learn(scores, y, self.link, np.random.default_rng([self.seed, self.windows]))
+        late = 1 if then is None else self.windows - then.windows + 1
+        rng = np.random.default_rng([self.seed, self.windows])
+        mixture.learn(scores, y, self.link, rng, late)
         for family, reached in zip(self.families, leaves, strict=True):
             family.forest.learn(reached, y, self.link)
         self.windows += 1
@@ -99,7 +101,7 @@ class Pool:
         """The members as they answer now, for the ``then`` of a later :meth:`update`."""
         now = Pool(self.link, self.seed)
         now.families = [Family(f.front, f.forest.kept()) for f in self.families]
-        now.growth = Growth(fits=self.growth.fits)
+        now.growth, now.windows = Growth(fits=self.growth.fits), self.windows
         return now
 
     def wants_full_fit(self, rows: int) -> str | None:
