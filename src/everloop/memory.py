@@ -88,17 +88,17 @@ def resident_megabytes(pid: int) -> float:
 
 def tree_megabytes(pid: int) -> float:
     """The same of a process and all that it started; pages that they share count for each."""
-    return sum(resident_megabytes(one) for one in _tree(pid))
+    return sum(resident_megabytes(one) for one in processes_below(pid))
 
 
 def end_tree(pid: int) -> None:
     """Kill a process and all that it started."""
-    for one in _tree(pid):
+    for one in processes_below(pid):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(one, signal.SIGKILL)
 
 
-def _tree(pid: int) -> list[int]:
+def processes_below(pid: int) -> list[int]:
     """A process and its descendants, the process first."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

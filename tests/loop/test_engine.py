@@ -23,6 +23,7 @@ from everloop.loop.steps import StepContext
 from everloop.loop.steps.register import Register
 from everloop.monitor.spans import DAY
 from everloop.store.clock import now_ms
+from everloop.store.leases import LeaseStore
 from everloop.store.tables import log_parts
 from waiting import wait_for
 
@@ -263,6 +264,27 @@ def test_whoever_follows_a_cycle_takes_over_when_its_process_ends(project: Proje
     follower.join(600)
     assert [cycle.verdict for cycle in ended] == ["promoted"]
     assert is_free(project)
+
+
+def test_traffic_is_moved_by_a_controller_that_sees_it(project: Project) -> None:
+    loop = again(project, evaluate=ANY)
+    elsewhere = LeaseStore(project.db, "other:1", "other:", 60)
+    plane = elsewhere.take("plane/other")
+    assert plane is not None
+    cycle = loop.run(wait=False)
+
+    def left_at() -> str | None:
+        done = [s.step for s in loop.steps(cycle.id) if s.state == "done"]
+        free = f"loop/{loop.name}" not in elsewhere.living("loop/")
+        return done[-1] if free and done else None
+
+    with running(project) as engine:
+        wait_for(lambda: left_at() == "approve")
+        engine.pick_up()
+        assert left_at() == "approve"
+        elsewhere.drop(plane)  # it has ended, and nobody sees any traffic
+        assert engine.wait(cycle.id).verdict == "promoted"
+    assert all(step.attempts == 1 for step in loop.steps(cycle.id))
 
 
 def test_an_engine_that_cannot_launch_frees_the_folder(

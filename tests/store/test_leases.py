@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from everloop.errors import LeaseLost
+from everloop.errors import LeaseLost, Unavailable
+from everloop.store import dialect
 from everloop.store.database import Database
 from everloop.store.leases import LeaseStore, under
 from everloop.store.tables import datasets, leases
+from waiting import wait_for
 
 
 def store(db: Database, holder: str, seconds: float = 60) -> LeaseStore:
@@ -103,3 +105,22 @@ def test_of_many_that_want_it_one_has_it(database: Database) -> None:
     with ThreadPoolExecutor(8) as pool:
         taken = list(pool.map(lambda n: store(database, f"h{n}").take("loop/a"), range(8)))
     assert [one.token for one in taken if one is not None] == [1]
+
+
+def test_a_holder_that_is_suspended_in_a_transaction_holds_nobody_up_for_long(
+    pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialect, "IDLE", "200ms")
+    db, other = Database(pg_url), Database(pg_url)
+    try:
+        one = store(db, "one")
+        assert one.take("loop/a") is not None
+        age(db, 61_000)
+        with pytest.raises(Unavailable), one._writing() as conn:
+            conn.execute(sa.update(leases).values(lasts=1))
+            assert store(other, "two").take("loop/a") is None
+            assert wait_for(lambda: store(other, "two").take("loop/a"))
+            conn.execute(sa.update(leases).values(lasts=1))
+    finally:
+        db.close()
+        other.close()

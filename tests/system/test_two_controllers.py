@@ -19,6 +19,7 @@ import everloop as el
 from everloop.loop.declaration import from_dict
 from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
+from everloop.memory import processes_below
 from everloop.registry.signing import Keys
 from everloop.store.leases import LeaseStore
 from waiting import wait_for
@@ -54,6 +55,9 @@ class Machine:
                 [*command, "--json"],
                 env=self.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
+
+    def worker_log(self) -> str:
+        return (self.folder / ".everloop" / "logs" / "worker.log").read_text()
 
     def signal(self, number: int) -> None:
         """To the controller and its worker: what happens to a machine happens to both."""
@@ -132,7 +136,10 @@ def test_one_is_killed_and_one_is_paused_and_each_cycle_ends_once(
     assert {c.verdict for c in ended.values()} == {"promoted"}, [c.reason for c in ended.values()]
     said = {name: project.cycles.steps(cycle.id) for name, cycle in cycles.items()}
 
-    paused.signal(signal.SIGCONT)  # in the middle of its fit; what comes of that is refused
+    for worker in processes_below(paused.process.pid)[1:]:
+        os.kill(worker, signal.SIGCONT)  # in the middle of its fit; what comes of that is refused
+    wait_for(lambda: "another controller has taken over" in paused.worker_log())
+    paused.signal(signal.SIGCONT)
     wait_for(lambda: "has taken it over" in paused.log.read_text())
     later = loops["b"].train(wait=False)  # it goes on with what is left
     assert wait_for(lambda: _ended(project, later.id)).verdict == "registered"

@@ -14,7 +14,7 @@ TONES = {
     "reproduced": "good", "differs": "warn",
     "not_worth_it": "warn", "rejected": "warn", "declined": "warn", "not_enough_evidence": "warn",
     "waiting": "warn", "warning": "warn", "approve": "good", "approved": "good", "reject": "bad",
-    "silence": "warn",
+    "silence": "warn", "delayed": "warn",
     "refused": "bad", "rolled_back": "bad", "failed": "bad", "failed_gates": "bad", "fail": "bad",
     "critical": "bad",
     "running": "live", "continue": "live",

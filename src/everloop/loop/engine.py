@@ -120,9 +120,8 @@ class Engine:
             heavy = not CONTROLLER_STEPS.issuperset(steps)
             if heavy and self.held.heavy >= self.executor.slots:
                 continue
-            if steps[:1] and steps[0] in MOVING and self.held.served_elsewhere():
-                continue
-            self.start(cycle, heavy)
+            if not self._moved_elsewhere(steps):
+                self.start(cycle, heavy)
 
     def start(self, cycle: Cycle, heavy: bool = False) -> None:
         """Run a cycle in the background; nothing happens when it runs already, here or elsewhere.
@@ -164,8 +163,15 @@ class Engine:
 
     def _begun(self, cycle: Cycle) -> bool:
         """Whether it runs here, since nobody else runs it."""
-        self.start(cycle)
+        if self.held.run(cycle.id) is None:
+            done = self.project.cycles.done_steps([cycle.id])[cycle.id]
+            if not self._moved_elsewhere([name for name in cycle.plan if name not in done]):
+                self.start(cycle)
         return self.held.run(cycle.id) is not None
+
+    def _moved_elsewhere(self, left: list[str]) -> bool:
+        """Whether the next of the steps that are left is for a controller that sees the traffic."""
+        return bool(left) and left[0] in MOVING and self.held.served_elsewhere()
 
     @property
     def closing(self) -> bool:
@@ -196,7 +202,7 @@ class Engine:
                 return _recorded(recorded.result or {})
             if name in CONTROLLER_STEPS:
                 run.heavy = False
-            if name in MOVING and self.held.served_elsewhere():
+            if self._moved_elsewhere([name]):
                 raise Interrupted  # the controller that sees the traffic picks it up
             outcome = self._outcome(run, cycle_id, name, position)
         facts = {"cycle": cycle_id, "step": name, "state": "done", "result": outcome.result}

@@ -86,6 +86,7 @@ def _answer(project: Project, job: dict[str, Any], channel: Any) -> None:
     try:
         send({"outcome": _done(project, job, lambda *said: send({"report": said}))})
     except EverloopError as error:
+        print(error.message, file=sys.stderr, flush=True)
         send({"error": {"class": type(error).__name__, **error.to_dict()}})
     except Exception as error:
         traceback.print_exc()

@@ -25,6 +25,8 @@ AT_ONCE = 100
 IDLE = "15s"
 """How long a transaction that holds others up may say nothing before PostgreSQL ends it."""
 
+IDLED = "25P03"  # what PostgreSQL calls it, and files under its own mistakes
+
 BUSY_SECONDS = 30.0
 """How long a SQLite connection waits for another's write before it gives up."""
 
@@ -339,4 +341,6 @@ def is_outage(error: sa.exc.DBAPIError) -> bool:
     if isinstance(original, sqlite3.Error):
         name = getattr(original, "sqlite_errorname", "") or ""
         return isinstance(original, sqlite3.OperationalError) and name != "SQLITE_ERROR"
+    if getattr(original, "sqlstate", None) == IDLED:
+        return True
     return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)

@@ -53,7 +53,7 @@ class LeaseStore:
         free = sa.select(_L.token).where(mine, self._free())
         # A row that is locked belongs to a holder that writes under it at this moment.
         free = free.with_for_update(skip_locked=True)
-        with self.db.write() as conn:
+        with self._writing() as conn:
             conn.execute(
                 insert_or_ignore(leases).values(name=name, holder="", token=0, until=0, lasts=0)
             )
@@ -72,19 +72,19 @@ class LeaseStore:
         """
         change = sa.update(leases).where(_L.holder == self.holder)
         change = change.values(until=self._now + _L.lasts)
-        with self.db.write() as conn:
+        with self._writing() as conn:
             rows = conn.execute(change.returning(_L.name, _L.token)).all()
         return {(row.name, row.token) for row in rows}
 
     def drop(self, lease: Lease) -> None:
         """Leave it to others; nothing where it was lost. Its token stays, for the next one."""
-        with self.db.write() as conn:
+        with self._writing() as conn:
             change = sa.update(leases).where(_held(lease))
             conn.execute(change.values(holder="", until=0))
 
     def drop_all(self) -> None:
         """Leave everything to others."""
-        with self.db.write() as conn:
+        with self._writing() as conn:
             change = sa.update(leases).where(_L.holder == self.holder)
             conn.execute(change.values(holder="", until=0))
 
@@ -95,6 +95,13 @@ class LeaseStore:
         )
         with self.db.read() as conn:
             return {row.name: row.holder for row in conn.execute(query)}
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """A transaction that locks rows of leases; suspended in it, nobody is held up for long."""
+        with self.db.write() as conn:
+            conn.execute(sa.select(bound_idling(self.db.dialect)))
+            yield conn
 
     def _free(self) -> sa.ColumnElement[bool]:
         gone = _L.holder.startswith(self.place, autoescape=True)
