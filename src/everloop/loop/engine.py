@@ -28,7 +28,7 @@ from everloop.loop.cycles import Cycle
 from everloop.loop.executors import Executor
 from everloop.loop.failing import tell_failure
 from everloop.loop.following import follow
-from everloop.loop.holding import Holding, Run
+from everloop.loop.holding import TAKEN, Holding, Run
 from everloop.loop.lock import take
 from everloop.loop.project import Project
 from everloop.loop.running import needs_worker
@@ -213,7 +213,10 @@ class Engine:
         store = self.project.cycles
         try:
             outcome = try_step(self, run, cycle_id, name, position)
-        except (Interrupted, LeaseLost):
+        except Interrupted:
+            raise
+        except LeaseLost:
+            log.warning(TAKEN, cycle_id)
             raise Interrupted from None
         except EverloopError as error:
             said = error.message

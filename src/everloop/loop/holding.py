@@ -25,6 +25,7 @@ from everloop.loop.project import Project
 from everloop.store.leases import Lease, LeaseStore
 
 log = logging.getLogger("everloop.engine")
+TAKEN = "cycle %s: another controller has taken it over"
 BEATS = 4  # in the time that a lease lasts
 ASK_SECONDS = 0.5  # between two attempts to take a lease that somebody has
 
@@ -145,7 +146,7 @@ class Holding:
                 continue
             for cycle, run in runs.items():
                 if (run.lease.name, run.lease.token) not in kept and self.run(cycle) is run:
-                    log.warning("cycle %s: another controller has taken it over", cycle)
+                    log.warning(TAKEN, cycle)
                     run.stop.set()
                     self._lost(cycle)
 
