@@ -179,7 +179,9 @@ class Online(Strategy):
         self._levels = OneHotEncoder(
             categories=levels, handle_unknown="ignore", sparse_output=False
         )
-        self._model = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=self.seed)
+        self._model = SGDClassifier(
+            loss="log_loss", learning_rate="constant", eta0=0.01, random_state=self.seed
+        )
         for start in range(0, self.known.rows, 1_000):
             part = slice(start, start + 1_000)
             self.learn(self.known.X[part], self.known.y[part])

@@ -25,7 +25,7 @@ ONNX = frozenset({"model.onnx", "package.toml"})
         (About("binary", "knn", metric="roc_auc"), {"retrain", "switch", "rollback"}),
         (
             About("multiclass", "lightgbm", metric="log_loss"),
-            {"retrain", "switch", "rollback", "calibrate"},
+            {"retrain", "switch", "rollback", "calibrate", "pool"},
         ),
         (
             About("multilabel", "lightgbm", metric="f1_micro"),
@@ -38,10 +38,11 @@ ONNX = frozenset({"model.onnx", "package.toml"})
         (About("binary", "knn", metric="f1", timed=False, identified=False), {"retrain"}),
         (About("binary", "knn", metric="f1", stays=True), {"retrain"}),
         (About("ranking", "lightgbm", metric="ndcg"), {"retrain"}),
+        (About("binary", "lightgbm", metric="f1", timed=False, identified=False), {"retrain"}),
     ],
 )
 def test_each_method_says_where_it_is_sound(about: About, sound: set[str]) -> None:
-    ours = ("retrain", "switch", "rollback", "calibrate", "threshold")
+    ours = ("retrain", "switch", "rollback", "calibrate", "threshold", "pool")
     said = {name: update_methods.get(name)().sound(about) for name in ours}
     assert {name for name, why in said.items() if why is None} == sound, said
     assert all(why is None or (len(why) > 20 and why[-1] != ".") for why in said.values())
