@@ -13,8 +13,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from loop_stream import carry_out, declaration, running
+from loop_stream import Traffic, carry_out, declaration, running
 
+from everloop.deploy.rollouts import Wish
+from everloop.deploy.serving.standing import Standing, write_standing
 from everloop.errors import InvalidInput
 from everloop.loop import trying
 from everloop.loop.cycles import CycleStore
@@ -23,6 +25,7 @@ from everloop.loop.executors.limits import Limits, watched
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.steps import Interrupted, promote
+from everloop.loop.watching import look
 from waiting import wait_for
 
 ANY = {"metric": "accuracy", "gates": ["accuracy >= 0.6"]}
@@ -92,6 +95,31 @@ def test_new_rows_without_labels_or_of_one_class_change_nothing(
     assert ended.verdict in ("refused", "not_worth_it"), ended.reason
     assert "y" in (ended.reason or "")
     assert project.registry.aliases("flow") == {"champion": 1}
+
+
+def test_a_challenger_that_wins_offline_and_fails_in_the_canary_is_no_news(
+    project: Project,
+) -> None:
+    canary = {"kind": "canary", "steps": [0.5, 1.0], "hold": "60s", "min_requests": 10**6}
+    declared = declaration(deploy={"rollout": canary})
+    project.cycles.save_loop(declared, actor="t")
+    write_standing(project.serving_dir, Standing(os.getpid(), "http://localhost", 10**6))
+    traffic = Traffic(project)
+    for day in range(6):
+        traffic.day(day, turned=True)
+    cycle = look(project, declared, actor="controller").cycle
+    assert cycle is not None
+    with running(project) as engine:
+        wait_for(lambda: len(project.endpoints.get("flow").arms) == 2)
+        rollout = project.rollouts.of_cycle(cycle.id)
+        assert rollout is not None
+        project.rollouts.ask(rollout.id, Wish("rollback", "the guard", "it fails requests"))
+        ended = engine.wait(cycle.id)
+    assert ended.verdict == "rolled_back" and "it fails requests" in (ended.reason or "")
+    assert project.registry.aliases("flow") == {"champion": 1}
+    assert [arm.version for arm in project.endpoints.get("flow").arms] == [1]
+    after = look(project, declared, actor="controller")
+    assert after.cycle is None and after.decision.action == "none", after.decision.reason
 
 
 # -- the disk ------------------------------------------------------------------------------------

@@ -96,7 +96,8 @@ class Engine:
         if self._held is not None:
             self._held.stop()
         if _current is self:
-            DBOS.destroy(workflow_completion_timeout_sec=0)
+            # What was cut off ends at once, and can still say so.
+            DBOS.destroy(workflow_completion_timeout_sec=2)
             _current = None
         if self._lock_file is not None:
             self._lock_file.close()
