@@ -14,6 +14,8 @@ from loop_stream import T0, Traffic, carry_out, declaration, rows
 from everloop.cli import command_of
 from everloop.console.cycle import read_cycle
 from everloop.console.render import render
+from everloop.console.version import read_version
+from everloop.errors import InvalidInput, NotFound
 from everloop.loop.answers import PackagedModel
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop
@@ -224,3 +226,26 @@ def test_a_version_without_state_is_fitted_anew(project: Project, traffic: Traff
     method = result(project, cycle, "train")["method"]
     assert method["name"] == "retrain"
     assert method["why"].startswith("A new fit in place of incremental: decision_tree cannot go on")
+
+
+def test_training_starts_from_a_registered_version(project: Project) -> None:
+    rng = np.random.default_rng(3)
+    table = rows(rng, 0, 100, False, False).drop("z").with_columns(w=pl.lit(1.0))
+    table.write_csv(project.dir / "branch.csv")
+    said = declaration("branch", data={"source": "branch.csv"}, train={"base": "flow/1"})
+    project.cycles.save_loop(said, actor="t")
+    cycle = carry_out(project, Loop(project, said).train(wait=False))
+    assert cycle.version == 1, cycle.reason
+    trained = result(project, cycle, "train")
+    told = trained["transfer"]
+    assert set(told["losses"]) == {"its rows, weighted", "from nothing"}
+    assert told["way"] == "its rows, weighted" and trained["parent"] == "flow/1"
+    assert project.package(project.registry.version("branch", 1))[1].parent == "flow/1"
+    again = carry_out(project, Loop(project, said).reproduce(trained["run"], wait=False))
+    assert again.verdict == "reproduced", again.reason
+    html = render("version.html", page=read_version(project, "branch", 1))
+    assert "made from" in html and "/models/flow/versions/1" in html
+    with pytest.raises(NotFound):
+        Loop(project, said).train(base="flow/9", wait=False)
+    with pytest.raises(InvalidInput, match=r"train\.base"):
+        Loop(project, said).train(base="flow", wait=False)

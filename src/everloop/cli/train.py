@@ -11,7 +11,7 @@ import click
 from everloop.cli._cycles import CycleView, exit_code, show_cycle
 from everloop.cli._options import project_options
 from everloop.cli._output import heading, next_step
-from everloop.loop.classic import declare_classic
+from everloop.loop.classic import declare_classic, parents
 from everloop.loop.loop import Loop, loop_of
 from everloop.loop.project import Project
 
@@ -38,6 +38,7 @@ from everloop.loop.project import Project
     default=True,
     help="Whether a search may answer with the mean of its best models.  [default: ensemble]",
 )
+@click.option("--from", "base", metavar="MODEL/VERSION", help="A version to start from.")
 @click.option("--name", help="Name of the model.  [default: the file's]")
 @project_options
 def command(
@@ -51,6 +52,7 @@ def command(
     trials: int | None,
     validation: str | None,
     ensemble: bool,
+    base: str | None,
     name: str | None,
     folder: Path,
     loop_name: str | None,
@@ -71,7 +73,7 @@ def command(
                 target=target,
                 rows=rows,
                 holdout=holdout,
-                candidates=candidates,
+                candidates=candidates or parents(project, base),
                 metric=metric,
                 search={"timeout": budget, "trials": trials},
                 validation=validation,
@@ -81,7 +83,7 @@ def command(
         if not as_json:
             heading(f"{loop.name}: predict {loop.declaration.data.target}")
         with CycleView(quiet=as_json) as view:
-            cycle = loop.train(on_progress=view)
+            cycle = loop.train(base=base, on_progress=view)
         show_cycle(loop, cycle, as_json)
         if not as_json and cycle.verdict in ("promoted", "registered"):
             next_step("everloop serve", "answers POST /predict on http://127.0.0.1:5051")

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from everloop.errors import NotFound
+from everloop.errors import EverloopError, NotFound
 from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.fairness.mitigation import Mitigated
@@ -18,9 +18,11 @@ from everloop.loop.reports import report_file
 from everloop.registry.records import ModelVersion
 from everloop.store.clock import now_ms
 from everloop.tracking.moving.queue import Move
+from everloop.train.bases import Base, parse_base
 
 SHOWN = 12  # features
 MOVES, BATCHES = 50, 10
+MOST_PARENTS = 20
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -36,7 +38,8 @@ class VersionPage(msgspec.Struct, frozen=True):
 
     ``importances`` are by permutation, ``shapley`` the mean size of each feature's Shapley values;
     ``features`` are the columns that a row to explain needs. ``asked`` are batches of predictions
-    that are under way or failed, ``batches`` those that are whole.
+    that are under way or failed, ``batches`` those that are whole. ``lineage`` are the versions
+    that it was made from, the nearest first.
     """
 
     at: int
@@ -48,6 +51,7 @@ class VersionPage(msgspec.Struct, frozen=True):
     features: list[str]
     asked: list[Move]
     batches: list[Finished]
+    lineage: list[Base]
 
 
 class AnswerPage(msgspec.Struct, frozen=True):
@@ -82,7 +86,19 @@ def read_version(project: Project, model: str, number: int) -> VersionPage:
         features=[column.name for column in columns],
         asked=_asked(project, version),
         batches=_batches(project, version),
+        lineage=_lineage(project, version),
     )
+
+
+def _lineage(project: Project, version: ModelVersion) -> list[Base]:
+    found: list[Base] = []
+    while (text := version.tags.get("parent")) and len(found) < MOST_PARENTS:
+        try:
+            found.append(parse_base(text))
+            version = project.registry.version(*found[-1])
+        except EverloopError:  # deleted, or a tag of somebody's own
+            break
+    return found
 
 
 def _asked(project: Project, version: ModelVersion) -> list[Move]:

@@ -17,6 +17,7 @@ from everloop.deploy.package import Package
 from everloop.deploy.predictor import ModelFailure
 from everloop.deploy.runtimes import load_runtime
 from everloop.evaluate.answers import Answers
+from everloop.train.state.names import FOLDER
 
 BATCH = 16_384  # rows at a time, so that memory stays bounded
 LATENCY_CALLS = 300
@@ -54,8 +55,9 @@ class PackagedModel:
 
     @property
     def size(self) -> int:
-        """Bytes of the files that are served."""
-        return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
+        """Bytes of the files that are served; what the model goes on from is not."""
+        files = [p for p in self.folder.rglob("*") if p.is_file()]
+        return sum(p.stat().st_size for p in files if p.parent.name != FOLDER)
 
     def latency_ms(self, frame: pl.DataFrame) -> float | None:
         """99th percentile of the time to answer one row, in milliseconds."""

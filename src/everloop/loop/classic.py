@@ -16,6 +16,7 @@ from everloop.loop.checking import check_words
 from everloop.loop.declaration import Declaration, from_dict
 from everloop.loop.dividing import divide
 from everloop.loop.project import Project
+from everloop.train.bases import parse_base
 
 DEFAULT_CANDIDATE = {
     "regression": "linear_regression",
@@ -82,6 +83,15 @@ def declare_classic(
         divide(frame, schema, declaration)
     project.cycles.save_loop(declaration, actor="person")
     return declaration
+
+
+def parents(project: Project, base: str | None) -> tuple[str, ...]:
+    """The algorithm of the version that training starts from, where there is one."""
+    if not base:
+        return ()
+    found = parse_base(base)
+    algorithm = project.registry.version(found.model, found.version).algorithm
+    return (algorithm,) if algorithm else ()
 
 
 def _last_column(frame: pl.DataFrame, data: Path) -> str:

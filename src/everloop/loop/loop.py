@@ -39,6 +39,7 @@ from everloop.monitor.summaries.table import TableProfile
 from everloop.monitor.window_report import WindowReport, window_report
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
+from everloop.update.asked import transferred
 from everloop.update.situation import Heard, Paused
 
 if TYPE_CHECKING:
@@ -90,10 +91,23 @@ class Loop(LoopAlerts, LoopDecisions):
         return self._cycle("run", cause or {"kind": "person"}, wait, on_progress, actor)
 
     def train(
-        self, *, wait: bool = True, on_progress: Progress | None = None, actor: str = "person"
+        self,
+        *,
+        base: str | None = None,
+        wait: bool = True,
+        on_progress: Progress | None = None,
+        actor: str = "person",
     ) -> Cycle:
-        """Train and register a version; the first one becomes the champion."""
-        return self._cycle("train", {"kind": "train"}, wait, on_progress, actor)
+        """Train and register a version; the first one becomes the champion.
+
+        With a ``base``, as ``model/3``, from that registered version instead of from nothing.
+        """
+        cause: dict[str, Any] = {"kind": "train"}
+        if base:
+            choice = transferred(base, "A person starts training from it.")
+            self.project.registry.version(choice.model, choice.base or 0).package_digest()
+            cause["method"] = msgspec.to_builtins(choice)
+        return self._cycle("train", cause, wait, on_progress, actor)
 
     def update(
         self,

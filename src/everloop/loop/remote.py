@@ -174,8 +174,8 @@ class RemoteLoop(RemoteAlerts, RemoteDecisions):
     def run(self, *, on_progress: Progress | None = None) -> Cycle:
         return self._begin("/cycles", {}, on_progress)
 
-    def train(self, *, on_progress: Progress | None = None) -> Cycle:
-        return self._begin("/train", {}, on_progress)
+    def train(self, *, base: str | None = None, on_progress: Progress | None = None) -> Cycle:
+        return self._begin("/train", {"base": base}, on_progress)
 
     def test(self, version: int | None = None, *, on_progress: Progress | None = None) -> Cycle:
         return self._begin("/test", {"version": version}, on_progress)

@@ -224,7 +224,7 @@ LOOPS = (
     Route("POST", LOOP + "/cycles", loops.run, "write", "Go once round the loop",
           body=loops.RunBody, answer=Cycle, status=202),
     Route("POST", LOOP + "/train", loops.train, "write", "Train and register a version",
-          answer=Cycle, status=202),
+          body=loops.TrainBody, answer=Cycle, status=202),
     Route("POST", LOOP + "/test", loops.test, "write", "Measure a version again",
           body=loops.VersionBody, answer=Cycle, status=202),
     Route("POST", LOOP + "/reproduce", loops.reproduce, "write", "Train a run's model again",

@@ -7,6 +7,7 @@ import re
 from everloop.data.schema import Task
 from everloop.errors import invalid, nearest
 from everloop.extensions import candidates, pruners, samplers, trial_workers
+from everloop.train.bases import parse_base
 from everloop.train.bounds import check_search
 from everloop.train.candidates._base import Candidate
 from everloop.train.candidates.own import own_candidate
@@ -87,6 +88,11 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
 
     Raises :class:`~everloop.errors.InvalidInput`.
     """
+    if spec.base:
+        parse_base(spec.base)
+        if spec.search.asked:
+            wanted = "no base beside train.search: what is taken along has its parameters"
+            raise invalid("train.base", spec.base, wanted, code="contradiction")
     for i, name in enumerate(spec.candidates):
         if ":" in name and not is_reference(name):
             raise invalid(f"train.candidates[{i}]", name, 'a plain name or "module:Class"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from everloop.train.bases import parse_base
 from everloop.update.methods import Choice
 from everloop.update.spec import UpdateSpec
 
@@ -16,3 +17,9 @@ def asked_choice(policy: UpdateSpec, champion: int, probed: bool) -> Choice | No
         return None
     why = "Nothing was probed, since a person or a rule asked: what always works."
     return Choice("retrain", policy.window, policy.search, champion, None, why)
+
+
+def transferred(base: str, why: str) -> Choice:
+    """How a model is made from ``base``, as ``model/3``. Raises InvalidInput for another form."""
+    found = parse_base(base)
+    return Choice("transfer", base=found.version, model=found.model, why=why)

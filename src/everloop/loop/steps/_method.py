@@ -11,9 +11,11 @@ from everloop.errors import InvalidInput, invalid
 from everloop.evaluate.costs import metric_of
 from everloop.extensions import update_methods
 from everloop.loop.steps._base import StepContext
+from everloop.loop.steps._parent import rows_of
 from everloop.loop.steps._seen import SnapshotSeen, champion_from
 from everloop.registry.models import ModelVersion
 from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.update.asked import transferred
 from everloop.update.methods import About, Around, Champion, Choice, Method
 from everloop.update.spec import UpdateSpec
 
@@ -28,6 +30,8 @@ def choice_of(context: StepContext) -> Choice:
     said: dict[str, Any] | None = context.results.get("snapshot", {}).get("instead")
     said = said or context.results.get("probe", {}).get("method")
     said = said or context.cycle.cause.get("method")
+    if said is None and (base := context.declaration.train.base):
+        return transferred(base, "The loop file starts training from it.")
     return Choice() if said is None else msgspec.convert(said, Choice)
 
 
@@ -52,7 +56,8 @@ def method_of(choice: Choice) -> Method:
 def base_of(context: StepContext, choice: Choice) -> ModelVersion | None:
     """The version that the model is made from: the one that was named, else the champion."""
     if choice.base is not None:
-        return context.project.registry.version(context.declaration.name, choice.base)
+        model = choice.model or context.declaration.name
+        return context.project.registry.version(model, choice.base)
     return context.project.champion(context.declaration.name)
 
 
@@ -82,6 +87,8 @@ def around_of(context: StepContext, choice: Choice, spec: TrainSpec, **more: Any
     since = (context.results.get("snapshot", {}).get("window") or {}).get("since")
     first = first_of(context, choice)
     forget = margin_of(context)
+    if version is not None:
+        more = {"parent_rows": rows_of(context, version), **more}
     return Around(
         choice=choice, spec=spec, seen=seen, first=first, since=since, forget=forget, **more
     )

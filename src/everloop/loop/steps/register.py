@@ -19,6 +19,7 @@ from everloop.monitor.profile import read_profile
 from everloop.store.clock import now_ms
 
 EVALUATION = "evaluation.json"
+PARENT = "parent"  # the tag of a version that names what it was made from
 
 
 class Register:
@@ -72,6 +73,10 @@ class Register:
             metrics=metrics,
             actor="controller",
         )
+        if made_from := train.get("parent"):
+            project.registry.set_version_tag(
+                model, version.version, PARENT, made_from, actor="controller"
+            )
         project.registry.set_alias(
             model, "challenger", version.version, actor="controller", by_rollout=True
         )

@@ -43,6 +43,12 @@ class RunBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comment: Comment = ""
 
 
+class TrainBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The registered version that training starts from, as ``model/3``; from nothing without."""
+
+    base: str | None = None
+
+
 class VersionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The version meant; the champion when it is left out."""
 
@@ -118,7 +124,7 @@ def run(call: Call) -> Answer:
 
 
 def train(call: Call) -> Answer:
-    return begun(loop_named(call).train(wait=False, actor=call.actor))
+    return begun(loop_named(call).train(base=call.body.base, wait=False, actor=call.actor))
 
 
 def test(call: Call) -> Answer:

@@ -70,10 +70,10 @@ def kept(
         return {}, why
     inner, tail = without_tail(estimator)
     transforms, model = _parts(inner)
-    if model is None:
-        return {}, f"{type(inner).__name__} has no part that could go on alone"
     try:
         front = Front.of(transforms, X[:1]) if transforms else None
+        if isinstance(inner, Resumed):
+            front = inner.front
         learner = learner_of(algorithm)
         about = _about(model, algorithm, dict(params), schema, front, y)
         files = _written(about, tail, front, learner.saved(model))
@@ -125,14 +125,14 @@ def _written(
     return files if front is None else files | {FRONT: front.data}
 
 
-def _parts(estimator: Any) -> tuple[list[Any], Any | None]:
+def _parts(estimator: Any) -> tuple[list[Any], Any]:
     """The fitted transforms in front, and the model behind them."""
     transforms: list[Any] = []
     while isinstance(estimator, Behind):
         transforms.append(estimator.stage)
         estimator = estimator.estimator
     if isinstance(estimator, Resumed):
-        return transforms, None if estimator.front is not None or transforms else estimator.model
+        return transforms, estimator.model
     if isinstance(estimator, Pipeline):
         steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
         return [*transforms, *steps[:-1]], steps[-1]

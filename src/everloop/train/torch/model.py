@@ -83,6 +83,18 @@ class TorchModel(BaseEstimator):  # type: ignore[misc]
         self.classes_ = np.arange(len(self.schema.classes))
         return self
 
+    def begin(self, X: np.ndarray, y: np.ndarray) -> TorchModel:
+        """As it is before training on these n rows: scales learned, weights drawn."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            network, answer = self._built()
+        network.learn(X)
+        answer.learn(y)
+        self.network_, self.answer_ = network, answer
+        self.history_, self.device_ = [], "cpu"
+        self.classes_ = np.arange(len(self.schema.classes))
+        return self
+
     def put(self, weights: Mapping[str, torch.Tensor]) -> TorchModel:
         """Take weights that :meth:`save` wrote, what was learned of scales among them."""
         network, answer = self._built()

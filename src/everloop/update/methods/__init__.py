@@ -1,6 +1,14 @@
 """Built-in methods; importing this package registers them."""
 
-from everloop.update.methods import calibrate, incremental, pool, retrain, switch, threshold
+from everloop.update.methods import (
+    calibrate,
+    incremental,
+    pool,
+    retrain,
+    switch,
+    threshold,
+    transfer,
+)
 from everloop.update.methods._base import About, Around, Champion, Choice, Made, Method, Seen
 
 __all__ = [
@@ -17,4 +25,5 @@ __all__ = [
     "retrain",
     "switch",
     "threshold",
+    "transfer",
 ]

@@ -23,7 +23,7 @@ To add one, write a class in a file of its own and register it::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -48,7 +48,8 @@ class Choice(msgspec.Struct, frozen=True):
     Attributes
     ----------
     name : of a registered method. window, search : as in ``[update]``.
-    base : the version that was champion then, from which the model is made.
+    base : the version that was champion then, from which the model is made. model : whose version
+        that is; empty for the loop's own.
     version : the stored version that is proposed, where it was chosen already.
     why : one sentence.
     """
@@ -59,6 +60,7 @@ class Choice(msgspec.Struct, frozen=True):
     base: int | None = None
     version: int | None = None
     why: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ class Around:
     since : event time (ms) from which the window's rows are, as the snapshot found it.
     seen : what versions answer to the training rows, asked when it is needed.
     forget : ``update.forget``: how much of the metric may be lost on old rows.
+    parent_rows : reads the rows that trained the version it starts from, in that one's schema.
     study : the file of a search, which goes on from what is in it.
     checkpoints : a folder where a long fit keeps its state and finds it after a crash.
     """
@@ -155,6 +158,7 @@ class Around:
     since: int | None = None
     seen: Seen | None = None
     forget: float = 0.01
+    parent_rows: Callable[[], tuple[np.ndarray, np.ndarray] | None] | None = None
     study: Path | None = None
     checkpoints: Path | None = None
 

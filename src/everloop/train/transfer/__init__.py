@@ -1,0 +1,1 @@
+"""From a model to another task, segment or schema: what of it can be taken along."""
