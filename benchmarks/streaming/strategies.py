@@ -140,7 +140,7 @@ class Alarmed(Strategy):
     def _new(self) -> Any:
         from river import drift
 
-        made = {"ADWIN": drift.ADWIN, "DDM": drift.binary.DDM, "HDDM": drift.binary.HDDM_W}
+        made = {"ADWIN": drift.ADWIN, "DDM": drift.binary.DDM, "HDDM": drift.binary.HDDMW}
         return made[self.detector]()
 
     def learn(self, X: np.ndarray, y: np.ndarray) -> None:
@@ -171,7 +171,7 @@ class Refit(Strategy):
 
 
 class Online(Strategy):
-    """A linear model by ``partial_fit``: numbers scaled, categories as a column for each level."""
+    """A linear model by ``partial_fit``: numbers scaled, a column for each level."""
 
     def fitted(self) -> Any:
         self._scaler = StandardScaler()
@@ -196,14 +196,14 @@ class Online(Strategy):
 
     def _divided(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         coded = np.array([bool(f.levels) for f in self.schema.features])
-        return X[:, ~coded], X[:, coded]
+        return np.nan_to_num(X[:, ~coded]), np.nan_to_num(X[:, coded], nan=-1)
 
     def _prepared(self, X: np.ndarray) -> np.ndarray:
         numbers, codes = self._divided(X)
-        told = np.clip(np.nan_to_num(self._scaler.transform(numbers)), -10, 10)
+        told = np.clip(self._scaler.transform(numbers), -10, 10)
         if not codes.shape[1]:
             return told
-        return np.hstack([told, self._levels.fit_transform(np.nan_to_num(codes, nan=-1))])
+        return np.hstack([told, self._levels.fit_transform(codes)])
 
 
 class Everloop(Strategy):
