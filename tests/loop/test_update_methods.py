@@ -15,12 +15,14 @@ from everloop.cli import command_of
 from everloop.console.cycle import read_cycle
 from everloop.console.render import render
 from everloop.console.version import read_version
+from everloop.data.encode import encode
 from everloop.errors import InvalidInput, NotFound
 from everloop.loop.answers import PackagedModel
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.monitor.spans import DAY
+from everloop.train.state.keeping import resumable
 
 
 @pytest.fixture
@@ -72,6 +74,10 @@ def test_calibrate_changes_the_probabilities_alone(project: Project, traffic: Tr
     assert new[:, 1].mean() > old[:, 1].mean() + 0.1
     order = np.argsort(old[:, 1], kind="stable")
     assert np.all(np.diff(new[order, 1]) >= -1e-9)
+    folder, package = project.package(project.registry.version("flow", 2))
+    known = resumable(folder)  # what the parent kept, with the map behind it
+    learned = known.estimator(known.model).predict_proba(encode(frame, package.schema))
+    assert known.tail.method and np.allclose(learned, new, atol=1e-6)
     again = carry_out(project, Loop(project, declaration()).reproduce(trained["run"], wait=False))
     assert again.verdict == "reproduced", again.reason
 
@@ -247,5 +253,9 @@ def test_training_starts_from_a_registered_version(project: Project) -> None:
     assert "made from" in html and "/models/flow/versions/1" in html
     with pytest.raises(NotFound):
         Loop(project, said).train(base="flow/9", wait=False)
+    own = declaration(train={"base": "flow/1"})
+    project.cycles.save_loop(own, actor="t")
+    refused = carry_out(project, Loop(project, own).train(wait=False))
+    assert refused.verdict == "refused" and "same loop" in str(refused.reason)
     with pytest.raises(InvalidInput, match=r"train\.base"):
         Loop(project, said).train(base="flow", wait=False)

@@ -141,6 +141,7 @@ def about(context: StepContext, choice: Choice, champion: Champion) -> About:
         identified=champion.schema.id is not None,
         stays=stays(declaration.data, project.dir, project.settings.memory_bytes),
         files=frozenset(files),
+        loop=declaration.name,
     )
 
 

@@ -161,8 +161,8 @@ def _told(context: StepContext, choice: Choice, made: Made) -> dict[str, Any]:
     told: dict[str, Any] = {"method": msgspec.to_builtins(choice), **made.facts}
     if made.notes:
         told["notes"] = list(made.notes)
-    if choice.base is not None and method_of(choice).keeps_schema:
-        told["parent"] = f"{context.declaration.name}/{choice.base}"
+    if choice.base is not None and (made.descends or method_of(choice).keeps_schema):
+        told["parent"] = f"{choice.model or context.declaration.name}/{choice.base}"
     if made.state:
         blobs = context.project.blobs
         told["state"] = {name: blobs.put(data) for name, data in made.state.items()}

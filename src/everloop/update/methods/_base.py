@@ -69,7 +69,7 @@ class About:
 
     Attributes
     ----------
-    task, algorithm : of the champion.
+    task, algorithm : of the champion. loop : whose cycle asks.
     choice : what is asked for.
     metric : that versions are judged by; empty where it is not known yet.
     timed, identified : whether rows have ``data.time``, ``data.id``.
@@ -85,6 +85,7 @@ class About:
     identified: bool = True
     stays: bool = False
     files: frozenset[str] | None = None
+    loop: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ class Made:
     facts : plain JSON for the step's result.
     proposes : the stored version that should serve.
     nothing : why there is nothing to propose; ends the cycle as not worth it.
+    descends : the model holds something of the version that it starts from, its parent then.
     on_all : the estimator may be fitted again on rows that stay where they are, in passes.
     """
 
@@ -188,6 +190,7 @@ class Made:
     facts: Mapping[str, Any] = field(default_factory=dict)
     proposes: int | None = None
     nothing: str = ""
+    descends: bool = False
     on_all: bool = False
 
 

@@ -46,6 +46,11 @@ class Transfer(Method):
     """
 
     def sound(self, about: About) -> str | None:
+        if about.choice.model in ("", about.loop):
+            return (
+                "rows that trained a version of the same loop may judge what is made from it; "
+                '"incremental" learns on from its champion'
+            )
         if about.stays:
             return "the rows stay where they are, and only a sample of them is kept"
         if about.algorithm == ENSEMBLE or ":" in about.algorithm:
@@ -69,18 +74,16 @@ class Transfer(Method):
             raise _nothing_shared(rows.schema, champion, algorithm)
         chosen, losses = _best(rows, ways)
         estimator = ways[chosen](rows)
-        parent = f"{around.choice.model}/{champion.version}" if around.choice.model else None
+        parent = f"{around.choice.model}/{champion.version}"
         facts: dict[str, Any] = {"transfer": {"way": chosen, "from": parent, "losses": losses}}
-        if chosen != NOTHING and parent is not None:
-            facts["parent"] = parent
         fitted = load("everloop.train.tried:Fitted")(
             algorithm, params, estimator, time.perf_counter() - started, None, ()
         )
         told = ", ".join(f"{way} {score:.4f}" for way, score in losses.items())
-        note = f"From version {parent or champion.version}: {chosen}."
+        note = f"From version {parent}: {chosen}."
         if told:
             note += f" Mean loss on a part of the rows that none was fitted on: {told}."
-        return Made([fitted], notes=(note,), facts=facts)
+        return Made([fitted], notes=(note,), facts=facts, descends=chosen != NOTHING)
 
 
 def _algorithm(around: Around, champion: Champion) -> tuple[str, dict[str, Any]]:
