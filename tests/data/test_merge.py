@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import polars as pl
 
 from everloop.data.merge import by_time, newer_over
@@ -30,3 +32,18 @@ def test_rows_are_sorted_only_when_they_are_not() -> None:
     assert by_time(rows, None) is rows
     ordered = rows.sort("t")
     assert by_time(ordered, "t") is ordered
+
+
+def test_times_of_any_zone_and_unit_go_with_the_log_s() -> None:
+    utc = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    new = pl.DataFrame({"t": [datetime(2026, 1, 2)]}, schema={"t": pl.Datetime("ms")})
+    noon = datetime(2026, 1, 1, 12)
+    for old in (
+        pl.Series([utc], dtype=pl.Datetime("us", "UTC")),
+        pl.Series([utc]).dt.convert_time_zone("Asia/Tokyo"),
+        pl.Series([noon], dtype=pl.Datetime("ns")),
+        pl.Series(["2026-01-01T12:00:00Z"]),
+        pl.Series([int(utc.timestamp())]),
+    ):
+        merged = newer_over(pl.DataFrame({"t": old}), new, None)
+        assert merged["t"].to_list() == [noon, datetime(2026, 1, 2)], old.dtype

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from everloop.data.columns import as_image, as_sequence, as_text
+from everloop.data.columns import as_image, as_instant, as_sequence, as_text
 
 
 def newer_over(old: pl.DataFrame, new: pl.DataFrame, id: str | None) -> pl.DataFrame:
@@ -18,10 +18,18 @@ def newer_over(old: pl.DataFrame, new: pl.DataFrame, id: str | None) -> pl.DataF
 
 
 def _like(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    """``old`` with images and sequences of the types that checked rows have."""
+    """``old`` with images, sequences and instants of the types that checked rows have.
+
+    Instants have no zone there (they are UTC), and one that has a zone goes with none that has not.
+    """
     both = [name for name in old.columns if name in new.columns]
     changed = [as_image(old[n]) for n in both if new.schema[n] == pl.Binary]
     changed += [as_sequence(old[n]) for n in both if isinstance(new.schema[n], pl.List)]
+    changed += [
+        as_instant(old[n])
+        for n in both
+        if isinstance(new.schema[n], pl.Datetime) and old.schema[n] != new.schema[n]
+    ]
     return old.with_columns(changed) if changed else old
 
 
