@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from everloop.data.schema import Task
@@ -66,5 +67,7 @@ def why_not(algorithm: str, task: Task) -> str | None:
 
 def learner_of(algorithm: str) -> Learner:
     """Of an algorithm that :func:`why_not` says nothing against."""
+    # Read when OpenMP loads; threads that wait by spinning are slow beside another process.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     made: Learner = load(FAMILIES[algorithm].learner)()
     return made
