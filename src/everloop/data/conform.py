@@ -30,10 +30,11 @@ def conform(
     last names the first row and its value.
     """
     keys = [name for name in (schema.id, schema.time, schema.group) if name is not None]
-    known = {*keys, *schema.names, schema.target, *schema.ignored, *ignore}
+    done = [name for name in (schema.action, schema.propensity) if name is not None]
+    known = {*keys, *done, *schema.names, schema.target, *schema.ignored, *ignore}
     needed = [*schema.names]
     if training:
-        needed += [schema.target] + ([schema.time] if schema.time else [])
+        needed += [schema.target, *done] + ([schema.time] if schema.time else [])
     for name in needed:
         if name not in df.columns:
             extra = [c for c in df.columns if c not in known]
@@ -60,6 +61,7 @@ def conform(
     columns += [as_kind(df[f.name], f.kind) for f in schema.features]
     if schema.target in df.columns:
         columns.append(as_target(df[schema.target], schema))
+    columns += [df[name] for name in done if name in df.columns]
     return pl.DataFrame(columns)
 
 

@@ -13,6 +13,7 @@ from everloop.data.forecast import lagged
 from everloop.data.infer import Inferred, infer_schema
 from everloop.data.multilabel import canonical, combine
 from everloop.data.pinned import pinned
+from everloop.data.rewards import with_propensity
 from everloop.data.schema import Tokens
 from everloop.data.sources import read_table
 from everloop.data.spec import DataSpec
@@ -62,7 +63,7 @@ def with_target(frame: pl.DataFrame, spec: DataSpec) -> pl.DataFrame:
         return frame.with_columns(pl.lit(None, pl.Boolean).alias(spec.target))
     if there and spec.task == "multilabel":
         return frame.with_columns(canonical(frame[spec.target]))
-    return frame
+    return with_propensity(frame, spec)
 
 
 def infer_declared(

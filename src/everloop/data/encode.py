@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from everloop.data import images, sequences, texts
 from everloop.data.columns import as_kind, as_text, refuse, wrong_value
 from everloop.data.multilabel import known_labels, matrix
+from everloop.data.rewards import COLUMNS, logged
 from everloop.data.schema import Feature, Schema
 from everloop.errors import invalid
 
@@ -51,7 +52,7 @@ def encode_target(df: pl.DataFrame, schema: Schema) -> NDArray[Any]:
     """The labels, shape (rows,): int64 codes into ``schema.classes``, float64 for regression.
 
     Of several labels a row 0 and 1, shape (rows, k). Of anomalies -1 where the label is not
-    known. Raises :class:`~everloop.errors.InvalidInput` for another missing label and an unknown
+    known. Of a bandit what :func:`everloop.data.rewards.logged` says. Raises :class:`~everloop.errors.InvalidInput` for another missing label and an unknown
     class.
     """
     if schema.target not in df.columns:
@@ -68,6 +69,8 @@ def encode_target(df: pl.DataFrame, schema: Schema) -> NDArray[Any]:
         found = target.replace_strict(known, default=None, return_dtype=pl.Int64)
         return found.fill_null(-1).to_numpy()
     refuse(target, target.is_null(), "a label", fix="Leave out the rows without one.")
+    if schema.task == "bandit":
+        return logged(df, target, schema)
     if schema.task == "multilabel":
         return matrix(target, schema.classes)
     if not schema.classes:
@@ -90,8 +93,9 @@ class Examples:
 def encode_batches(batches: Iterable[pl.DataFrame], rows: int, schema: Schema) -> Examples:
     """Labelled ``rows`` that come in batches; only one of them is held beside the numbers."""
     X = np.empty((rows, schema.width))
-    shape = (rows, len(schema.classes)) if schema.task == "multilabel" else (rows,)
-    y = np.empty(shape, dtype=np.int64 if schema.classes else np.float64)
+    wide = {"multilabel": (len(schema.classes),), "bandit": (COLUMNS,)}
+    shape = (rows, *wide.get(schema.task, ()))
+    y = np.empty(shape, dtype=np.float64 if schema.numeric_labels else np.int64)
     first = 0
     for batch in batches:
         span = slice(first, first + batch.height)
@@ -106,8 +110,9 @@ def as_target(series: pl.Series, schema: Schema) -> pl.Series:
 
     Raises :class:`~everloop.errors.InvalidInput` for a value that is none of the classes.
     """
-    if schema.numeric:
-        return as_kind(series, "number")
+    if schema.numeric_labels:
+        flags = series.dtype == pl.Boolean
+        return as_kind(series.cast(pl.Float64) if flags else series, "number")
     if schema.task == "multilabel":
         return known_labels(series, schema.classes)
     first = schema.classes[0]

@@ -17,6 +17,7 @@ from everloop.data.columns import (
     refuse,
 )
 from everloop.data.multilabel import check_labels
+from everloop.data.rewards import UNIFORM, checked_propensity, uniform_note
 from everloop.data.schema import Feature, Schema, Task, Tokens
 from everloop.data.spec import DataSpec
 from everloop.data.stray import NUMBER_SHARE, refuse_stray_text, share
@@ -70,11 +71,13 @@ def infer_schema(
         raise invalid(
             "data", f"<{df.height} rows>", f"at least {MIN_ROWS} rows", code="too_few_rows"
         )
-    decided, classes = _task(df[spec.target], spec, task or spec.task, allow_null_target)
+    decided, classes = _task(df, spec, task or spec.task, allow_null_target)
     _check_keys(df, spec)
     features, notes = _features(df, spec, tokens)
     if spec.unlabelled:
         notes.append(_labels_note(df[spec.target]))
+    elif spec.action is not None:
+        notes += uniform_note(spec, len(classes))
     elif classes and not isinstance(classes[0], str | bool):
         notes.append(
             f'Target "{spec.target}" is read as {len(classes)} classes, as it holds few different '
@@ -91,6 +94,8 @@ def infer_schema(
         ignored=tuple(name for name in (*df.columns, *spec.labels) if name not in read),
         group=spec.group,
         quantiles=_quantiles(spec) if decided == "quantile" else (),
+        action=spec.action,
+        propensity=_propensity(spec),
     )
     return Inferred(schema, notes)
 
@@ -101,7 +106,8 @@ def _features(
     """The features that the columns make, and what is to be said about them."""
     notes: list[str] = []
     features = []
-    keys = {spec.target, spec.time, spec.id, spec.group, *spec.ignore}
+    keys = {spec.target, spec.time, spec.id, spec.group, spec.action, _propensity(spec)}
+    keys |= set(spec.ignore)
     for series in df.select([name for name in df.columns if name not in keys]):
         found = _declared(series, spec, tokens) or _feature(series, spec, tokens)
         if isinstance(found, Feature):
@@ -122,17 +128,36 @@ def _features(
 
 
 def _task(
-    target: pl.Series, spec: DataSpec, task: Task | None, allow_null: bool
+    df: pl.DataFrame, spec: DataSpec, task: Task | None, allow_null: bool
 ) -> tuple[Task, tuple[str | int | float | bool, ...]]:
     """The task and its classes; without labels of anomalies these are false and true."""
+    target = df[spec.target]
     if spec.unlabelled:
         return "anomaly", (False, True)
+    if spec.action is not None:
+        return "bandit", _actions(df, spec, spec.action, allow_null)
     labels = present_labels(target, allow_null, multilabel=task == "multilabel")
     decided, classes = infer_task(labels, task)
     if not spec.labels:
         return decided, classes
     check_labels(labels, spec.labels)
     return decided, spec.labels  # in the order of the loop file
+
+
+def _actions(
+    df: pl.DataFrame, spec: DataSpec, action: str, allow_null: bool
+) -> tuple[str | int | float | bool, ...]:
+    """The actions in ascending order; rewards are numbers that differ, propensities sound."""
+    reward = df[spec.target]
+    if reward.dtype != pl.Boolean:
+        as_number(reward)
+    present_labels(reward, allow_null)
+    checked_propensity(df[_propensity(spec) or UNIFORM])
+    return infer_task(present_labels(df[action], False), "multiclass")[1]
+
+
+def _propensity(spec: DataSpec) -> str | None:
+    return None if spec.action is None else spec.propensity or UNIFORM
 
 
 def _labels_note(target: pl.Series) -> str:
@@ -155,6 +180,8 @@ def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
         "time": [spec.time],
         "id": [spec.id],
         "group": [spec.group],
+        "action": [spec.action],
+        "propensity": [spec.propensity],
         "ignore": spec.ignore,
         "categories": spec.categories,
         "text": spec.text,
@@ -177,6 +204,8 @@ def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
         ("time", spec.time),
         ("id", spec.id),
         ("group", spec.group),
+        ("action", spec.action),
+        ("propensity", spec.propensity),
     ]
     for i, (key, name) in enumerate(roles):
         for other, same in roles[:i]:

@@ -155,8 +155,10 @@ def strata(labels: NDArray[Any], least: int = FEW) -> tuple[Matrix, int]:
     """A code for each row's combination of labels, and how many rare ones share the code 0.
 
     A combination of fewer than ``least`` rows cannot be divided in any proportion, so all such
-    rows are one stratum.
+    rows are one stratum. Of a bandit, whose labels are no whole numbers, the action is the code.
     """
+    if labels.dtype.kind == "f":
+        labels = labels[:, :1]
     _, codes, counts = np.unique(labels, axis=0, return_inverse=True, return_counts=True)
     rare = counts < least
     return np.where(rare[codes.ravel()], 0, codes.ravel() + 1), int(rare.sum())

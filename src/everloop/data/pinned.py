@@ -48,7 +48,7 @@ def pinned(frame: pl.DataFrame, spec: DataSpec, base: Path, tokens: Tokens = "wo
     """
     assert spec.schema is not None
     schema = read_schema(base / spec.schema)
-    for key in ("target", "time", "id"):
+    for key in ("target", "time", "id", "action"):
         declared, written = getattr(spec, key), getattr(schema, key)
         if declared != written:
             raise invalid(f"data.{key}", declared, f"{written!r}, as {spec.schema} says")

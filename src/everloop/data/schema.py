@@ -26,7 +26,7 @@ task                                answer
 regression, ranking                 ``y``, a number
 quantile                            ``y``, the middle one, and ``quantiles`` in ascending order
 binary, multiclass, anomaly,        ``label``, a code into ``classes``, and ``probabilities``
-policy                              n by k (anomaly: classes are false and true)
+policy, bandit                      n by k (anomaly: classes are false and true; bandit: actions)
 multilabel                          ``label`` n by k of 0 and 1, and ``probabilities`` n by k,
                                     each label's own (the classes are the labels)
 ==================================  =========================================================
@@ -49,6 +49,7 @@ Task = Literal[
     "ranking",
     "anomaly",
     "policy",
+    "bandit",
 ]
 NUMERIC: frozenset[Task] = frozenset({"regression", "quantile", "ranking"})
 
@@ -91,6 +92,8 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     training data that the model does not read: new data may still carry them. ``group`` names the
     column whose rows are ranked together; ``quantiles`` are those that a quantile model answers;
     ``persistence`` is the feature that repeats the newest known value of a forecast's target.
+    Of a bandit ``target`` is the reward, ``action`` the column of what was done and ``propensity``
+    that of how probable it was; the classes are the actions.
     """
 
     features: tuple[Feature, ...]
@@ -103,11 +106,18 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     group: str | None = None
     quantiles: tuple[float, ...] = ()
     persistence: str | None = None
+    action: str | None = None
+    propensity: str | None = None
 
     @property
     def numeric(self) -> bool:
         """Whether the model answers a number, not a class."""
         return self.task in NUMERIC
+
+    @property
+    def numeric_labels(self) -> bool:
+        """Whether a label is a number: also that of a bandit, whose label is a reward."""
+        return self.numeric or self.task == "bandit"
 
     @property
     def names(self) -> tuple[str, ...]:

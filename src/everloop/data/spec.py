@@ -31,6 +31,8 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     sequences: tuple[str, ...] = ()  # columns of JSON lists; lists are found without it
     task: Task | None = None  # what is predicted; read off the target without it
     labels: tuple[str, ...] = ()  # columns of 0 and 1, a label each; they become the target
+    action: str | None = None  # of a bandit: the column of what was done; the target is its reward
+    propensity: str | None = None  # how probable the action was; without it all were alike
     unlabelled: bool = False  # of the task anomaly: the source has no labels, feedback may
     group: str | None = None  # of a ranking: the column whose rows are ranked together
     quantiles: tuple[float, ...] = ()  # of the task quantile; 0.1, 0.5 and 0.9 without it

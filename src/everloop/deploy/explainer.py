@@ -29,6 +29,7 @@ EXPLAINED: frozenset[str] = frozenset(
         "multilabel",
         "anomaly",
         "policy",
+        "bandit",
     }
 )
 
@@ -71,7 +72,7 @@ def explain(
     check_task(schema)
     y, p = predictor.predict(X)
     classes = schema.classes
-    one_of_two = len(classes) == 2 and schema.task not in ("policy", "multilabel")
+    one_of_two = len(classes) == 2 and schema.task not in ("policy", "bandit", "multilabel")
     if one_of_two or p is None or not classes:
         chosen = np.full(len(X), len(classes) - 1)
     else:

@@ -154,7 +154,8 @@ def _with_environment(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_target(data: dict[str, Any]) -> dict[str, Any]:
-    """A list as the target names a label each; anomalies need no target at all."""
+    """A list as the target names a label each; anomalies need no target at all; with an action the
+    target is its reward."""
     target = data.get("target")
     if isinstance(target, list):
         if "labels" in data:
@@ -163,6 +164,8 @@ def _with_target(data: dict[str, Any]) -> dict[str, Any]:
         data["labels"] = target
     if data.get("labels"):
         return {"target": COMBINED, "task": "multilabel"} | data
+    if data.get("action"):
+        return {"task": "bandit"} | data
     if target is None and data.get("task") == "anomaly":
         return {"target": UNLABELLED, "unlabelled": True} | data
     return data
@@ -284,7 +287,9 @@ def _check_values(d: Declaration) -> None:
 
 def _check_keys_of_rows(data: DataSpec) -> None:
     roles = {"target": data.target, "time": data.time, "id": data.id}
+    roles |= {"action": data.action, "propensity": data.propensity}
     _check_labels(data)
+    _check_rewards(data)
     seen: dict[str, str] = {}
     for role, column in roles.items():
         if column is None:
@@ -314,6 +319,16 @@ def _check_labels(data: DataSpec) -> None:
             raise invalid("data.ignore", column, "columns other than those of data.labels")
     if data.unlabelled and data.task != "anomaly":
         raise invalid("data.unlabelled", True, "the task anomaly beside it")
+
+
+def _check_rewards(data: DataSpec) -> None:
+    if data.action is not None and data.task != "bandit":
+        raise invalid("data.task", data.task, '"bandit", as data.action is given')
+    if data.action is None and data.task == "bandit":
+        fix = "Its reward is data.target; data.propensity says how probable it was."
+        raise invalid("data.action", "<nothing>", "the column of what was done", fix=fix)
+    if data.action is None and data.propensity is not None:
+        raise invalid("data.propensity", data.propensity, "data.action beside it")
 
 
 def _check_serving(serving: ServingSpec) -> None:

@@ -37,7 +37,8 @@ def divide(
         gap=spec.gap,
     )
     in_file_order = schema.time is None and (spec.split == "last" or spec.train_rows is not None)
-    if not schema.numeric and not declaration.data.unlabelled and in_file_order:
+    classes = not schema.numeric_labels and not declaration.data.unlabelled
+    if classes and in_file_order:
         target = frame[schema.target]
         if min(target[parts.test].n_unique(), target[parts.train].n_unique()) < 2:
             share = len(parts.test) / frame.height

@@ -9,20 +9,25 @@ import numpy.typing as npt
 import polars as pl
 
 from everloop.data.declared import environment_of
-from everloop.data.encode import encode_target
+from everloop.data.encode import encode, encode_target
 from everloop.data.episodes import JUDGING, returns, seeds
 from everloop.data.schema import Schema
 from everloop.data.splits import group_codes
 from everloop.evaluate.answers import Answers
+from everloop.evaluate.rewards import with_expected
 from everloop.loop.answers import PackagedModel
 from everloop.loop.declaration import Declaration
 
 
 def truth(holdout: pl.DataFrame, schema: Schema, declaration: Declaration) -> npt.NDArray[Any]:
-    """The targets that answers are held against; of a policy one 0 for each episode."""
+    """The targets that answers are held against; of a policy one 0 for each episode, of a
+    bandit what was done and earned, and what each action is expected to."""
     if schema.task == "policy":
         return np.zeros(declaration.evaluate.episodes)
-    return encode_target(holdout, schema)
+    y = encode_target(holdout, schema)
+    if schema.task == "bandit":
+        return with_expected(y, encode(holdout, schema), schema)
+    return y
 
 
 def ranked_together(holdout: pl.DataFrame, schema: Schema) -> npt.NDArray[np.int64] | None:

@@ -139,8 +139,9 @@ def labelled_rows(rows: pl.DataFrame, y: NDArray[Any], schema: Schema) -> Scored
         proba = p.to_numpy().reshape(-1, wide)
         proba = with_levels(proba, schema) if schema.quantiles else proba
     kind = np.float64 if schema.numeric else np.int64
+    told = np.float64 if schema.numeric_labels else np.int64
     frame = feature_frame(rows, schema).filter(pl.Series(known))
-    return ScoredRows(frame, y[known].astype(kind), pred[known].astype(kind), proba)
+    return ScoredRows(frame, y[known].astype(told), pred[known].astype(kind), proba)
 
 
 def _alert(window: Window, found: Performance) -> Alert:

@@ -17,12 +17,13 @@ def label_codes(labels: pl.Series, schema: Schema) -> NDArray[np.float64]:
     """JSON texts as class codes or numbers; NaN for none and for what is no label of the task.
 
     ``1``, ``1.0``, ``"1"`` and, for classes false and true, ``true`` all find their class. Of
-    several labels a row they are n by k of 0 and 1, or of NaN.
+    several labels a row they are n by k of 0 and 1, or of NaN; of a bandit they are rewards.
     """
     if schema.task == "multilabel":
         return _several(labels, schema)
-    if schema.numeric:
-        return _numbers(labels.str.strip_chars('"'))
+    if schema.numeric_labels:
+        plain = labels.str.strip_chars('"')
+        return _numbers(plain.replace({"true": "1", "false": "0"}) if schema.classes else plain)
     texts = labels.drop_nulls().unique().to_list()
     codes = [_code(msgspec.json.decode(text), schema) for text in texts]
     return (
@@ -37,8 +38,13 @@ def target_column(labels: pl.Series, schema: Schema) -> pl.Series:
     codes = label_codes(labels, schema)
     if schema.task == "multilabel":
         return pl.Series(labels.name, texts(codes, schema.classes), dtype=pl.String)
-    if schema.numeric:
+    if schema.numeric_labels:
         return pl.Series(codes).fill_nan(None)
+    return class_column(codes, schema)
+
+
+def class_column(codes: NDArray[np.float64], schema: Schema) -> pl.Series:
+    """Codes as the classes they stand for, of the classes' type; null for NaN."""
     kind = type(schema.classes[0])
     dtype = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64}.get(kind, pl.String)
     found = pl.Series(codes).fill_nan(None).cast(pl.Int64)

@@ -25,6 +25,7 @@ from everloop.data.schema import Schema
 from everloop.errors import Integrity, NotFound
 from everloop.monitor.damage import Quarantine
 from everloop.monitor.halves import Halves
+from everloop.monitor.drawn import actions_of, was_drawn
 from everloop.monitor.labels import label_codes, target_column
 from everloop.monitor.parts import (
     FEATURE,
@@ -259,13 +260,13 @@ class PredictionLog:
         """Predicted rows whose labels have come, shaped like the training frame, by time.
 
         Columns: the schema's id and time where it names them, its features, each of its kind's
-        type, and the target. ``until`` and ``since`` bound the event time; rows in an ``exclude``
+        type, and the target; of a bandit the action that was drawn and its propensity too. ``until`` and ``since`` bound the event time; rows in an ``exclude``
         window (``[start, end)``, ms) are left out. An id that was asked about twice appears once,
         as it was the last time. Labels that are no class of the schema are left out. ``newest``:
         parts before those with so many answered rows are not read. ``hidden`` features are null.
         """
         selection = Selection(
-            since, until, exclude=exclude, meta=("id", "time"), schema=schema, hidden=hidden
+            since, until, exclude=exclude, meta=_keys_of(schema), schema=schema, hidden=hidden
         )
         parts = self._keys(endpoint, selection, newest)
         if not parts:
@@ -274,7 +275,7 @@ class PredictionLog:
         keys = pl.concat(list(parts.values()))
         # Labels come before features: the tables of the one are gone when the other are read.
         target = target_column(self._label_of(endpoint, keys["id"]), schema).alias(_TARGET)
-        keep = target.is_not_null() & last_of_each(keys)
+        keep = target.is_not_null() & last_of_each(keys) & was_drawn(keys, schema)
         found, start = [], 0
         for part, ids in parts.items():
             span = slice(start, start + ids.height)
@@ -456,7 +457,12 @@ def _training_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
         columns.insert(0, rows["time"].alias(schema.time))
     if schema.id is not None:
         columns.insert(0, rows["id"].alias(schema.id))
-    return pl.DataFrame([*columns, rows[_TARGET].alias(schema.target)])
+    return pl.DataFrame([*columns, *actions_of(rows, schema), rows[_TARGET].alias(schema.target)])
+
+
+def _keys_of(schema: Schema) -> tuple[str, ...]:
+    """What names a row of training; of a bandit also what was done, and how probable it was."""
+    return ("id", "time", "y", "p") if schema.task == "bandit" else ("id", "time")
 
 
 def _nothing(selection: Selection) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from everloop.data.rewards import ACTION, PROPENSITY, REWARD
 from everloop.train.training import Training, mean_score
 
 NAME = "baseline"
@@ -13,6 +14,7 @@ MOST_ROWS = 100_000
 def baseline(training: Training) -> tuple[str, float] | None:
     """The strategy and its mean validation score; None for a task that has no such answer.
 
+    ``best action`` (a bandit) does what earned most, as if nothing were known of the row;
     ``majority`` answers the most frequent class (of each label whether most rows have it) and the
     shares of all, ``mean`` the mean, ``last``
     (rows in order of time) the last value that was known before the validation rows, and
@@ -24,7 +26,7 @@ def baseline(training: Training) -> tuple[str, float] | None:
     task = training.schema.task
     if training.schema.persistence is not None:
         return _persistence(training, training.schema.persistence)
-    if task not in ("regression", "binary", "multiclass", "multilabel"):
+    if task not in ("regression", "binary", "multiclass", "multilabel", "bandit"):
         return None
     values = []
     for fit_rows, rows in training.folds:
@@ -32,6 +34,9 @@ def baseline(training: Training) -> tuple[str, float] | None:
         if task == "regression":
             known = y[-1] if training.time_ordered else y.mean()
             answer, proba = np.full(n, float(known)), None
+        elif task == "bandit":
+            proba = np.tile(best_action(y, len(training.schema.classes)), (n, 1))
+            answer = proba.argmax(axis=1)
         elif task == "multilabel":
             shares = y.mean(axis=0)
             proba = np.tile(shares, (n, 1))
@@ -43,8 +48,22 @@ def baseline(training: Training) -> tuple[str, float] | None:
             answer, proba = np.full(n, int(shares.argmax())), np.tile(shares, (n, 1))
         values.append(training.score(training.y[rows], answer, proba))
     last = training.time_ordered and task == "regression"
-    strategy = "last" if last else "mean" if task == "regression" else "majority"
+    named = {"regression": "mean", "bandit": "best action"}
+    strategy = "last" if last else named.get(task, "majority")
     return _scored(strategy, values)
+
+
+def best_action(y: np.ndarray, actions: int) -> np.ndarray:
+    """1 for the action with the best mean reward, weighted by 1 / propensity, and 0 for the others.
+
+    ``y`` : n by 3, as :func:`everloop.data.rewards.logged` makes them.
+    """
+    done, weights = y[:, ACTION].astype(np.int64), 1.0 / y[:, PROPENSITY]
+    total = np.bincount(done, weights * y[:, REWARD], minlength=actions)
+    known = np.bincount(done, weights, minlength=actions)
+    means = np.full(actions, -np.inf)
+    np.divide(total, known, out=means, where=known > 0)
+    return np.eye(actions)[means.argmax()]
 
 
 def _persistence(training: Training, feature: str) -> tuple[str, float] | None:

@@ -14,7 +14,7 @@ from everloop.train.candidates.own import own_candidate
 from everloop.train.loading import is_reference
 from everloop.train.spec import ENSEMBLE, PrepareSpec, SearchSpec, TrainSpec
 
-CLASSIFIED: tuple[Task, ...] = ("binary", "multiclass", "multilabel")
+CLASSIFIED: tuple[Task, ...] = ("binary", "multiclass", "multilabel", "bandit")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 # What a search takes on, in the order of what is learnt per second; of few rows and of many.
@@ -34,6 +34,7 @@ DEFAULTS: dict[Task, tuple[str, ...]] = {
     "quantile": ("linear_quantile", "lightgbm"),
     "ranking": ("lightgbm",),
     "anomaly": ("isolation_forest",),
+    "bandit": ("ridge", "lightgbm"),
 }
 
 
@@ -113,6 +114,10 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
     cut = spec.threshold
     if cut not in ("metric", "cost") and (isinstance(cut, str) or not 0 < cut < 1):
         raise invalid("train.threshold", cut, 'a probability in (0, 1), "metric" or "cost"')
+    if not 0 < spec.explore <= 1:
+        expected = "a share in (0, 1]"
+        fix = "An action that is never tried has no reward to learn from."
+        raise invalid("train.explore", spec.explore, expected, fix=fix)
     if task is not None:
         check_fits(spec, task)
     for name in spec.space:
@@ -134,6 +139,9 @@ def check_fits(spec: TrainSpec, task: Task) -> None:
         raise invalid("train.threshold", spec.threshold, f"none for the task {task}")
     if spec.threshold == "cost" and task == "multilabel":
         raise invalid("train.threshold", "cost", 'a probability, or "metric", for several labels')
+    if task == "bandit" and (spec.prepare.select or spec.prepare.categories == "target"):
+        expected = "no selection and no target encoding, which know no rewards"
+        raise invalid("train.prepare", "<columns by the target>", expected)
     kind = spec.validation.kind
     if kind == "stratified" and task not in CLASSIFIED:
         expected = f"another kind for the task {task}, which has no classes"

@@ -99,6 +99,7 @@ def fit_candidates(
     training = Training(
         X, y, schema, score, seed, time_ordered, groups, prepare=spec.prepare, device=spec.device,
         validation=spec.validation, known=known, costs=costs, weights=weights,
+        explore=spec.explore,
     )  # fmt: skip
     if spec.search.asked:
         tried = searched(training, chosen, spec, report, study, first)

@@ -41,6 +41,7 @@ class Fitting:
     checkpoints : a folder of this fit's own, where long training keeps its state and finds it
         again after a crash; None when it need not.
     environment : where a policy learns; None for all other tasks.
+    explore : of a bandit, the share of requests that any action may answer.
     device : where a network is trained: ``auto`` (a GPU when there is one), ``cpu``, ``cuda``.
     report : called with a stage (``"epoch"``, ``"device"``) and its facts.
     prune : called with a step and the validation score so far (greater is better); True means
@@ -53,6 +54,7 @@ class Fitting:
     weights: np.ndarray | None = None
     checkpoints: Path | None = None
     environment: Environment | None = None
+    explore: float = 0.05
     device: str = "auto"
     report: Report = silent
     prune: Callable[[int, float], bool] = never

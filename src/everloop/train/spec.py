@@ -110,4 +110,5 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     # of the second of two classes, or of every label; chosen on validation rows: "metric" by
     # evaluate.metric, "cost" by what [evaluate.cost] says in money
     threshold: float | str = 0.5
+    explore: float = 0.05  # of a bandit: the share of requests that any action may answer
     limits: LimitSpec = LimitSpec()  # what a step may take, and how often it is tried

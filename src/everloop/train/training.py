@@ -70,6 +70,7 @@ class Training:
         known: Known = Known(),  # noqa: B008 - frozen
         costs: np.ndarray | None = None,
         weights: np.ndarray | None = None,
+        explore: float = 0.05,
     ) -> None:
         self.X, self.y, self.schema, self.score, self.seed = X, y, schema, score, seed
         self.time_ordered, self.groups = time_ordered, groups
@@ -78,6 +79,7 @@ class Training:
         self._prepared: dict[int, Prepared] = {}
         self.device = device
         self.validation, self.costs, self.weights = validation, costs, weights
+        self.explore = explore
         # Rows that are ranked together stay together unless others are named.
         self.known = known if known.together is not None else replace(known, together=groups)
 
@@ -112,6 +114,7 @@ class Training:
             validation=self.validation,
             known=self.known.of(some, 0),
             weights=None if self.weights is None else self.weights[some],
+            explore=self.explore,
         )
 
     def validate(
@@ -140,6 +143,7 @@ class Training:
                 groups=None if self.groups is None else self.groups[fit_rows],
                 validation_groups=together if early_stopping else None,
                 weights=self._weights(fit_rows),
+                explore=self.explore,
                 device=self.device,
                 report=report,
                 prune=within,
@@ -210,6 +214,7 @@ class Training:
             groups=groups,
             weights=self._weights(rows),
             checkpoints=checkpoints,
+            explore=self.explore,
             device=self.device,
             report=report,
         )

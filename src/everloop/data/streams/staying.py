@@ -79,6 +79,8 @@ def _at_once(spec: DataSpec, base: Path) -> str:
         return "data.environment has no rows"
     if spec.forecast is not None:
         return "data.forecast looks back from each row"
+    if spec.action is not None:
+        return "rewards are compared as a whole"
     if spec.group is not None or spec.task == "ranking":
         return "whole groups are ranked"
     if not is_database(spec.source) and find_images(spec.source, base):

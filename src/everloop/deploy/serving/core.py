@@ -20,6 +20,7 @@ import numpy.typing as npt
 from everloop.data.segments import PredictionRecord
 from everloop.deploy.predictor import ModelFailure, Output
 from everloop.deploy.serving.batching import Batcher, Matrix
+from everloop.deploy.serving.drawing import drawn
 from everloop.deploy.serving.endpoint import SLOW_MS, LiveArm, LiveEndpoint, LoadedModel
 from everloop.deploy.serving.gathering import Gatherer
 from everloop.deploy.serving.inputs import InputReader, Rows
@@ -239,9 +240,12 @@ class Core:
     ) -> Answer:
         """The answer, counted and handed to the log."""
         y, p = found
+        told = p
+        if arm.model.actions is not None and p is not None:
+            y, told = drawn(endpoint.name, ids, p, arm.model.actions)
         ms = _ms_since(call.started)
         arm.counts.add(len(ids), ms)
-        self.journal.prediction(record_of(endpoint.name, arm, rows, ids, call, ms, y, p))
+        self.journal.prediction(record_of(endpoint.name, arm, rows, ids, call, ms, y, told))
         return Answer(y, p, ids, arm.version, arm.role, arm.model.labels)
 
     def _failed(

@@ -43,6 +43,8 @@ class LoadedModel:
         self.reader = InputReader(predictor.schema)
         several = predictor.schema.task == "multilabel"
         self.labels = tuple(map(str, predictor.schema.classes)) if several else None
+        # Of a bandit: what is drawn from the probabilities.
+        self.actions = predictor.schema.classes if predictor.schema.task == "bandit" else None
         self.background = background  # that explanations are held against
         self.batcher: Batcher | None = None  # made by the core when the model proves slow
         self.gatherer: Gatherer | None = None  # made by the core when the model is first asked

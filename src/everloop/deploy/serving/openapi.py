@@ -254,7 +254,7 @@ def _label(schema: Schema) -> dict[str, Any]:
     if schema.task == "multilabel":
         one = {"enum": list(schema.classes)}
         return {"type": "array", "items": one, "uniqueItems": True}
-    return {"enum": list(schema.classes)} if schema.classes else {"type": "number"}
+    return {"type": "number"} if schema.numeric_labels else {"enum": list(schema.classes)}
 
 
 def _shares(schema: Schema) -> dict[str, Any]:

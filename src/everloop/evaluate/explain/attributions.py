@@ -73,7 +73,7 @@ def attributions(
 
 def explained_number(schema: Schema) -> str:
     """What a row's Shapley values add up to, in words."""
-    if schema.task == "policy":
+    if schema.task in ("policy", "bandit"):
         return "whether the policy acts as it does"
     if schema.task == "ranking":
         return "the score that rows are ranked by"

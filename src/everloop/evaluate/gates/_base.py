@@ -238,7 +238,11 @@ def too_little(metric: Metric, evidence: Evidence) -> str | None:
                 f"the holdout has {int(counts.min())} rows of class {rare!r}; "
                 f"{MIN_OF_A_CLASS} are needed"
             )
-    return metric.undefined(y)
+    if why := metric.undefined(y):
+        return why
+    return metric.unsupported(y, evidence.challenger) or (
+        metric.unsupported(y, evidence.champion) if evidence.champion is not None else None
+    )
 
 
 def check_metric_task(metric: Metric, task: Task, field: str) -> None:

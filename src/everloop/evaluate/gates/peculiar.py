@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from everloop.evaluate.gates._base import Evidence
+from everloop.evaluate.metrics._off_policy import overlap
 
 
 def peculiarities(evidence: Evidence) -> list[str]:
@@ -18,6 +19,9 @@ def peculiarities(evidence: Evidence) -> list[str]:
             notes.append(
                 f"No row of class {', '.join(missing)} is held out; nothing is known about it."
             )
+    if schema.task == "bandit" and answers.proba is not None and n:
+        found = overlap(evidence.y, answers.proba)
+        return [found.sentence(), *([f"Off policy: {found.too_small}."] if found.too_small else [])]
     if schema.task == "policy" or n < 2 or answers.pred.ndim != 1:
         return notes
     shown = answers.pred if answers.proba is None or answers.proba.ndim != 2 else answers.proba

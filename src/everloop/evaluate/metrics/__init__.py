@@ -32,6 +32,9 @@ from everloop.evaluate.metrics import (
     rmse,
     roc_auc,
     subset_accuracy,
+    value_dr,
+    value_ips,
+    value_snips,
 )
 from everloop.evaluate.metrics._base import Metric, MomentMetric
 from everloop.evaluate.metrics._estimate import (
@@ -81,4 +84,7 @@ __all__ = [
     "rmse",
     "roc_auc",
     "subset_accuracy",
+    "value_dr",
+    "value_ips",
+    "value_snips",
 ]

@@ -94,6 +94,10 @@ class Metric:
         """Why the metric has no value on these rows; None when it has one."""
         return "there are no rows" if len(y) == 0 else None
 
+    def unsupported(self, y: np.ndarray, answers: Answers) -> str | None:
+        """Why these rows say too little about these answers; None when they say enough."""
+        return None
+
     def draws(
         self, y: np.ndarray, answers: Sequence[Answers], rng: np.random.Generator
     ) -> np.ndarray:

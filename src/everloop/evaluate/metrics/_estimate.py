@@ -20,6 +20,7 @@ DEFAULTS: dict[Task, str] = {
     "quantile": "pinball",
     "ranking": "ndcg",
     "anomaly": "average_precision",
+    "bandit": "value_dr",
 }
 
 

@@ -191,7 +191,7 @@ def _confusion(facts: Facts) -> Confusion | None:
 
 
 def _slices(facts: Facts) -> Any:
-    if facts.schema.task == "policy" or not len(facts.y):
+    if facts.schema.task in ("policy", "bandit") or not len(facts.y):
         return None
     return slices(
         facts.schema, facts.frame, facts.y, facts.answers, facts.metric, facts.groups, facts.seed

@@ -79,7 +79,7 @@ def _target(
     if schema.target not in test.columns or not test[schema.target].dtype.is_numeric():
         numbers = False
     else:
-        numbers = schema.numeric
+        numbers = schema.numeric_labels
     if schema.target not in test.columns or test[schema.target].dtype.is_nested():
         return []
     a, b = train[schema.target].drop_nulls(), test[schema.target].drop_nulls()

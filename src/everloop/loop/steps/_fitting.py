@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ from everloop.data.schema import Schema
 from everloop.data.splits import group_codes
 from everloop.errors import invalid
 from everloop.evaluate.costs import costs_of, metric_of
+from everloop.evaluate.rewards import with_expected
 from everloop.loop.dividing import known_of
 from everloop.loop.steps._base import StepContext
 from everloop.loop.steps._challenger import schema_of
@@ -34,6 +36,8 @@ def training_rows_of(context: StepContext) -> TrainingRows:
     elif context.declaration.data.unlabelled:
         check_unlabelled(context.declaration.train)
         data.y[:] = -1  # labels of the rows that somebody looked at judge, and teach nothing
+    elif schema.task == "bandit":
+        data = replace(data, y=with_expected(data.y, data.X, schema))
     elif not schema.numeric and len(np.unique(data.y)) < 2:
         raise invalid(schema.target, "one class in the training rows", "two or more classes")
     return TrainingRows(

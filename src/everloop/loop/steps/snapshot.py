@@ -207,6 +207,8 @@ def _kept(context: StepContext, frame: pl.DataFrame, schema: Schema) -> list[str
         schema.id,
         schema.time,
         schema.group,
+        schema.action,
+        schema.propensity,
         context.declaration.evaluate.group_by,
     )
     wanted = dict.fromkeys(

@@ -32,7 +32,7 @@ from everloop.data.schema import Schema, Task
 from everloop.train.fitting import Fitting
 from everloop.train.loading import load
 
-ALIKE: frozenset[Task] = frozenset({"regression", "binary", "multiclass"})
+ALIKE: frozenset[Task] = frozenset({"regression", "binary", "multiclass", "bandit"})
 
 
 def weights_of(estimator: Any, around: Fitting) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
 from everloop.train.candidates._base import ALIKE
 from everloop.train.candidates._by_label import ByLabel
+from everloop.train.candidates._by_reward import ByReward
 from everloop.train.candidates._quantiles import ByQuantile
 from everloop.train.cores import cores
 from everloop.train.fitting import Fitting, Pruned
@@ -21,7 +22,7 @@ ASK_EVERY = 10  # rounds, whether the trial is worth going on with
 
 
 @candidates.register("lightgbm")
-class LightGBM(ByQuantile, ByLabel):
+class LightGBM(ByReward, ByQuantile, ByLabel):
     """Boosting on histograms with leaf-wise growth (Ke et al., 2017). Missing values are native.
 
     Quantiles by the pinball loss; rankings by LambdaRank (Burges, 2010), whole groups at a time.

@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 from everloop.data.schema import Schema, Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import ALIKE, Candidate
+from everloop.train.candidates._base import ALIKE
+from everloop.train.candidates._by_reward import ByReward
 
 
 @candidates.register("linear_regression")
-class LinearRegression(Candidate):
+class LinearRegression(ByReward):
     """``min_w ||y - Xw - b||²``, scikit-learn's ``LinearRegression``.
 
     On complete numbers it predicts what ``LinearRegression().fit(X, y)`` predicts.

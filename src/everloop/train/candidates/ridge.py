@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 from everloop.data.schema import Task
 from everloop.extensions import candidates
-from everloop.train.candidates._base import ALIKE, Candidate
+from everloop.train.candidates._base import ALIKE
+from everloop.train.candidates._by_reward import ByReward
 
 
 @candidates.register("ridge")
-class Ridge(Candidate):
+class Ridge(ByReward):
     """``min_w ||y - Xw - b||² + alpha ||w||²`` on scaled numbers (Hoerl and Kennard, 1970)."""
 
     estimators: ClassVar[dict[Task, str]] = {"regression": "sklearn.linear_model:Ridge"}

@@ -57,6 +57,7 @@ class TrainingRows:
         return Training(
             self.X, self.y, self.schema, self.metric.score, self.seed,
             prepare=spec.prepare, device=spec.device, validation=spec.validation,
+            explore=spec.explore,
             **self._around(),
         )  # fmt: skip
 

@@ -99,7 +99,7 @@ def read_labels(body: bytes, schema: Schema) -> list[Label]:
 
 
 def _check_label(label: Any, schema: Schema, path: str) -> None:
-    if schema.numeric:
+    if schema.numeric_labels:
         if isinstance(label, bool) or not isinstance(label, int | float):
             raise invalid(path, label, "a number", code="mistyped_label", path=path)
         return
