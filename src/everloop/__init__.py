@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from everloop.deploy.client import AsyncEndpoint as AsyncEndpoint
     from everloop.deploy.client import Endpoint as Endpoint
     from everloop.errors import EverloopError as EverloopError
+    from everloop.evaluate.off_policy import off_policy as off_policy
     from everloop.loop.batches.run import predict_batch as predict_batch
     from everloop.loop.checking import check as check
     from everloop.loop.cleaning import gc as gc
@@ -69,6 +70,7 @@ _HOME = {
     "init": "everloop.loop.initial:initialise",
     "load": "everloop.loop.loop",
     "log_predictions": "everloop.loop.logging",
+    "off_policy": "everloop.evaluate.off_policy",
     "predict_batch": "everloop.loop.batches.run",
     "profile": "everloop.monitor.summaries.table:profile_table",
     "promote": "everloop.loop.direct",

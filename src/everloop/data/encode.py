@@ -52,8 +52,8 @@ def encode_target(df: pl.DataFrame, schema: Schema) -> NDArray[Any]:
     """The labels, shape (rows,): int64 codes into ``schema.classes``, float64 for regression.
 
     Of several labels a row 0 and 1, shape (rows, k). Of anomalies -1 where the label is not
-    known. Of a bandit what :func:`everloop.data.rewards.logged` says. Raises :class:`~everloop.errors.InvalidInput` for another missing label and an unknown
-    class.
+    known. Of a bandit what :func:`everloop.data.rewards.logged` says. Raises
+    :class:`~everloop.errors.InvalidInput` for another missing label and an unknown class.
     """
     if schema.target not in df.columns:
         raise invalid(

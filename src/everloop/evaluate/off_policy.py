@@ -1,4 +1,4 @@
-"""What a new policy would earn, from a table of what another one did: without a loop, in one call."""
+"""What a new policy would earn, from a table of what another one did: one call, no loop."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from everloop.data.encode import encode
+from everloop.data.encode import as_target, encode
 from everloop.data.infer import infer_schema
 from everloop.data.rewards import logged, with_propensity
-from everloop.data.encode import as_target
 from everloop.data.spec import DataSpec
 from everloop.errors import invalid
 from everloop.evaluate.metrics import Estimate, estimate, get_metric

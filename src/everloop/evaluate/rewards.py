@@ -43,7 +43,7 @@ def with_expected(y: np.ndarray, X: np.ndarray, schema: Schema) -> np.ndarray:
 
 
 def _design(X: np.ndarray, schema: Schema) -> np.ndarray:
-    """Numbers with mean 0 and deviation 1 (0 where missing), and a column for each frequent level."""
+    """Numbers with mean 0 and deviation 1 (0 where missing), and a column for each level."""
     columns: list[np.ndarray] = []
     for feature, span in zip(schema.features, schema.spans.values(), strict=True):
         if feature.shape or len(columns) >= WIDEST:

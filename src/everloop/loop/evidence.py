@@ -101,6 +101,8 @@ class Evidence:
             labels = _single(self._project.log.codes(endpoint, answered["id"], self._schema))
             if self._rollout.spec.kind == "interleave":  # rows that nobody chose: no label, or 0
                 apart = np.where(labels > 0, 0.0, self._tolerance + 1.0)
+            elif self._schema.task == "bandit":  # an action that earned nothing was wrong
+                apart = np.where(np.isfinite(labels), np.float64(labels <= 0), np.nan)
             else:
                 apart = np.abs(_single(answer_codes(answered["y"], self._schema)) - labels)
             for version, before in found.items():

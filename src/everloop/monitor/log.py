@@ -24,8 +24,8 @@ from everloop.data.merge import by_time
 from everloop.data.schema import Schema
 from everloop.errors import Integrity, NotFound
 from everloop.monitor.damage import Quarantine
-from everloop.monitor.halves import Halves
 from everloop.monitor.drawn import actions_of, was_drawn
+from everloop.monitor.halves import Halves
 from everloop.monitor.labels import label_codes, target_column
 from everloop.monitor.parts import (
     FEATURE,
@@ -260,10 +260,11 @@ class PredictionLog:
         """Predicted rows whose labels have come, shaped like the training frame, by time.
 
         Columns: the schema's id and time where it names them, its features, each of its kind's
-        type, and the target; of a bandit the action that was drawn and its propensity too. ``until`` and ``since`` bound the event time; rows in an ``exclude``
-        window (``[start, end)``, ms) are left out. An id that was asked about twice appears once,
-        as it was the last time. Labels that are no class of the schema are left out. ``newest``:
-        parts before those with so many answered rows are not read. ``hidden`` features are null.
+        type, and the target; of a bandit the action that was drawn and its propensity too.
+        ``until`` and ``since`` bound the event time; rows in an ``exclude`` window
+        (``[start, end)``, ms) are left out. An id that was asked about twice appears once, as it
+        was the last time. Labels that are no class of the schema are left out. ``newest``: parts
+        before those with so many answered rows are not read. ``hidden`` features are null.
         """
         selection = Selection(
             since, until, exclude=exclude, meta=_keys_of(schema), schema=schema, hidden=hidden

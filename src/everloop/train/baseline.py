@@ -63,7 +63,7 @@ def best_action(y: np.ndarray, actions: int) -> np.ndarray:
     known = np.bincount(done, weights, minlength=actions)
     means = np.full(actions, -np.inf)
     np.divide(total, known, out=means, where=known > 0)
-    return np.eye(actions)[means.argmax()]
+    return np.asarray(np.eye(actions)[means.argmax()])
 
 
 def _persistence(training: Training, feature: str) -> tuple[str, float] | None:

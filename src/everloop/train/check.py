@@ -115,9 +115,8 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
     if cut not in ("metric", "cost") and (isinstance(cut, str) or not 0 < cut < 1):
         raise invalid("train.threshold", cut, 'a probability in (0, 1), "metric" or "cost"')
     if not 0 < spec.explore <= 1:
-        expected = "a share in (0, 1]"
-        fix = "An action that is never tried has no reward to learn from."
-        raise invalid("train.explore", spec.explore, expected, fix=fix)
+        way_out = "An action that is never tried has no reward to learn from."
+        raise invalid("train.explore", spec.explore, "a share in (0, 1]", fix=way_out)
     if task is not None:
         check_fits(spec, task)
     for name in spec.space:

@@ -280,7 +280,9 @@ def _compare(name: str, estimator: Any, session: Any, rows: np.ndarray, schema: 
         if np.mean(same) < 1.0 - OTHER_ACTIONS:
             raise _refused(name, "the converted model prefers other actions")
         worst = float(np.abs(answers[1] - proba)[same].max())
-        if schema.task != "bandit" and np.any((answers[0] != pred) & ~_ties(estimator, proba, schema)):
+        if schema.task != "bandit" and np.any(
+            (answers[0] != pred) & ~_ties(estimator, proba, schema)
+        ):
             raise _refused(name, "the converted model gives other labels")
     if not worst <= TOLERANCE:
         raise _refused(name, f"the converted model differs by {worst:.2g} (at most {TOLERANCE:g})")

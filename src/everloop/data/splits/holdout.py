@@ -138,6 +138,8 @@ def _strata(df: pl.DataFrame, schema: Schema) -> tuple[np.ndarray, str]:
     if labels.ndim == 1:
         return labels, "" if np.all(labels < 0) else "each class"
     codes, rare = strata(labels)
+    if schema.task == "bandit":
+        return codes, "each action"
     alone = f" ({rare:,} rare ones count as one)" if rare else ""
     return codes, f"each combination of labels{alone}"
 

@@ -12,7 +12,7 @@ class Labels(Guard):
     """Both rates of wrong answers by confidence sequences (see :mod:`everloop.deploy.rates`).
 
     An answer is wrong when it is not its label; a number, when it lies more than ``tolerance``
-    from it.
+    from it; an action, when its reward is not above 0.
     """
 
     name = "labels"

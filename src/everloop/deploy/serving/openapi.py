@@ -238,7 +238,7 @@ def _feedback(name: str, schema: Schema) -> dict[str, Any]:
     item = {
         "type": "object",
         "required": ["id", "label"],
-        "properties": {"id": {"type": ["string", "integer"]}, "label": _label(schema)},
+        "properties": {"id": {"type": ["string", "integer"]}, "label": _told(schema)},
         "additionalProperties": False,
     }
     accepted = {"type": "object", "properties": {"accepted": {"type": "integer"}}}
@@ -254,7 +254,12 @@ def _label(schema: Schema) -> dict[str, Any]:
     if schema.task == "multilabel":
         one = {"enum": list(schema.classes)}
         return {"type": "array", "items": one, "uniqueItems": True}
-    return {"type": "number"} if schema.numeric_labels else {"enum": list(schema.classes)}
+    return {"enum": list(schema.classes)} if schema.classes else {"type": "number"}
+
+
+def _told(schema: Schema) -> dict[str, Any]:
+    """A label of feedback: of a bandit a reward."""
+    return {"type": "number"} if schema.numeric_labels else _label(schema)
 
 
 def _shares(schema: Schema) -> dict[str, Any]:

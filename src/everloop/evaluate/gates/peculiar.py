@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from everloop.data.rewards import REWARD
 from everloop.evaluate.gates._base import Evidence
 from everloop.evaluate.metrics._off_policy import overlap
 
@@ -21,7 +22,11 @@ def peculiarities(evidence: Evidence) -> list[str]:
             )
     if schema.task == "bandit" and answers.proba is not None and n:
         found = overlap(evidence.y, answers.proba)
-        return [found.sentence(), *([f"Off policy: {found.too_small}."] if found.too_small else [])]
+        earned = f"What was done there earned {evidence.y[:, REWARD].mean():.4g} a row."
+        return [
+            f"{found.sentence()} {earned}",
+            *([f"Off policy: {found.too_small}."] if found.too_small else []),
+        ]
     if schema.task == "policy" or n < 2 or answers.pred.ndim != 1:
         return notes
     shown = answers.pred if answers.proba is None or answers.proba.ndim != 2 else answers.proba

@@ -92,7 +92,7 @@ class OffPolicyMetric(MomentMetric):
     """The mean reward that a policy would earn, from what another one did."""
 
     tasks: ClassVar[frozenset[Task]] = frozenset({"bandit"})
-    needs_probabilities: ClassVar[bool] = True
+    needs_probabilities: ClassVar[bool] = False  # rewards of the policy's own need none
     bounds = (None, None)
 
     def rows(self, y: np.ndarray, pred: np.ndarray, proba: np.ndarray | None) -> np.ndarray:

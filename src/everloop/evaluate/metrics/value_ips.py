@@ -11,7 +11,7 @@ from everloop.extensions import metrics
 
 @metrics.register("value_ips")
 class ValueIPS(OffPolicyMetric):
-    """``Σᵢ wᵢ rᵢ / n`` (Horvitz and Thompson, 1952): unbiased but for the clipping, and uncertain."""
+    """``Σᵢ wᵢ rᵢ / n`` (Horvitz and Thompson, 1952): unbiased but for clipping, and uncertain."""
 
     def weighted(self, y: np.ndarray, proba: np.ndarray, w: np.ndarray) -> np.ndarray:
         return np.asarray((w * y[:, REWARD])[:, None])

@@ -24,4 +24,5 @@ class ValueSNIPS(OffPolicyMetric):
 
     def of_means(self, means: np.ndarray) -> np.ndarray:
         found = np.full(means.shape[:-1], np.nan)
-        return np.divide(means[..., 0], means[..., 1], out=found, where=means[..., 1] > 0)
+        np.divide(means[..., 0], means[..., 1], out=found, where=means[..., 1] > 0)
+        return found

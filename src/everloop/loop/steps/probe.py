@@ -45,6 +45,8 @@ class Probe:
         cause = context.cycle.cause
         if not (cause.get("probe") or cause.get("choose")):
             return Outcome({"why": "asked for by a person or a rule; the gates decide"})
+        if context.declaration.data.task == "bandit":
+            return Outcome({"why": "a policy is judged off policy, by its gates"})
         if context.declaration.data.task == "ranking":
             return Outcome({"why": "a ranking's rows are judged by group; the gates decide"})
         situation = msgspec.convert(cause["situation"], Situation)

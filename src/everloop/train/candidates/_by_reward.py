@@ -1,4 +1,4 @@
-"""What candidates for numbers share with those for bandits: a model of the reward for each action."""
+"""What candidates for numbers share with those for bandits: a reward model for each action."""
 
 from __future__ import annotations
 

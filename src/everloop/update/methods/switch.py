@@ -53,7 +53,7 @@ class Switch(Method):
     learns_new = True
 
     def sound(self, about: About) -> str | None:
-        if about.task in ("ranking", "policy"):
+        if about.task in ("ranking", "policy", "bandit"):
             return f"versions of the task {about.task} are not compared row by row"
         return recognisable(about)
 

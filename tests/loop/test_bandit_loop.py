@@ -1,0 +1,109 @@
+"""A bandit goes round the loop: it learns from logged rewards, and then from its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from loop_stream import carry_out
+
+import everloop as el
+from bandit_stream import ACTIONS, chances, contexts, skewed, table, true_value
+from everloop.data.declared import infer_declared, read_declared
+from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
+from everloop.deploy.serving.drawing import drawn
+from everloop.errors import InvalidInput
+from everloop.loop.answers import PackagedModel
+
+DATA = {"source": "rows.parquet", "target": "clicked", "action": "offer", "propensity": "p"}
+
+
+def declared(folder: Path) -> Any:
+    sections = {
+        "loop": {"name": "offers"},
+        "data": DATA,
+        "train": {"candidates": ["ridge"], "explore": 0.2},
+    }
+    return el.declare(folder, el.from_dict(sections).declaration)
+
+
+def policy_of(loop: Any, X: np.ndarray) -> np.ndarray:
+    """The probabilities that the champion gives the actions."""
+    model = PackagedModel(*loop.project.package(loop.project.champion("offers")))
+    proba = model.answers(pl.DataFrame({"x": X[:, 0], "z": X[:, 1]})).proba
+    assert proba is not None
+    return proba
+
+
+def serve(loop: Any, X: np.ndarray, rewards: np.ndarray) -> None:
+    """What the data plane writes of these contexts, and the rewards of what it drew.
+
+    ``rewards`` : what each action would earn, n by 3.
+    """
+    project, version = loop.project, loop.project.champion("offers").version
+    ids = [f"r{row}" for row in range(len(X))]
+    y, p = drawn("offers", ids, policy_of(loop, X), ACTIONS)
+    earned = rewards[np.arange(len(X)), [ACTIONS.index(action) for action in y]]
+    record = PredictionRecord(
+        at=1_700_000_000_000, request="r", endpoint="offers", version=version, arm="champion",
+        ids=ids, times=None, columns={"x": X[:, 0].tolist(), "z": X[:, 1].tolist()},
+        y=y, p=p.tolist(), ms=1.0,
+    )  # fmt: skip
+    labels = FeedbackRecord(at=record.at, endpoint="offers", ids=ids, labels=earned.tolist())
+    SegmentWriter(project.state / "log/predictions", "p").append(encode_record(record))
+    SegmentWriter(project.state / "log/feedback", "f").append(encode_record(labels))
+    project.log.ship()
+
+
+def test_a_bandit_learns_from_the_rewards_of_others_and_then_of_its_own(tmp_path: Path) -> None:
+    table(1_500, 0).write_parquet(tmp_path / "rows.parquet")
+    loop = declared(tmp_path)
+    first = carry_out(loop.project, loop.run(wait=False))
+    assert first.verdict == "promoted", first.reason
+    tested = loop.project.cycles.step(first.id, "evaluate").result
+    assert {"value_dr", "value_snips", "value_ips"} == set(tested["metrics"])
+    assert tested["metric"] == "value_dr" and "effective sample size" in tested["notes"][0]
+    candidates = loop.project.cycles.step(first.id, "train").result["candidates"]
+    assert candidates[-1]["params"] == {"strategy": "best action"}
+    asked = contexts(20_000, 9)
+    before = policy_of(loop, asked)
+    assert before.min() == pytest.approx(0.2 / 3)
+    assert true_value(asked, before) > true_value(asked, skewed(asked)) + 0.1
+
+    X = contexts(3_000, 21)  # what pleased does not any more
+    serve(loop, X, np.random.default_rng(5).random((3_000, 3)) < chances(-X))
+    logged = loop.project.log.labelled("offers", loop.project.package(
+        loop.project.champion("offers"))[1].schema)  # fmt: skip
+    assert logged.columns == ["x", "z", "offer", "p", "clicked"] and logged.height == 3_000
+    assert set(logged["p"].round(6)) == {round(0.2 / 3, 6), round(0.8 + 0.2 / 3, 6)}
+    second = carry_out(loop.project, loop.run(wait=False))
+    assert second.verdict == "promoted", second.reason
+    gate = loop.project.cycles.step(second.id, "evaluate").result["gates"][0]
+    assert gate["gate"] == "value_dr beats champion" and gate["low"] > 0
+    # -X are the contexts in which the new world rewards as the old one did.
+    assert true_value(-asked, policy_of(loop, asked)) > true_value(-asked, before) + 0.1
+    again = carry_out(loop.project, loop.reproduce(loop.version().run, wait=False))
+    assert again.verdict == "reproduced", again.reason
+    loop.project.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"propensity": "x"}, "a probability above 0 and up to 1"),
+        ({"propensity": "q"}, "data.propensity"),
+        ({"action": "clicked"}, "a column other than data.target"),
+        ({"task": "multiclass"}, '"bandit", as data.action is given'),
+        ({"action": None}, "data.action beside it"),
+    ],
+)
+def test_a_declaration_that_cannot_be_is_refused(
+    tmp_path: Path, data: dict[str, Any], told: str
+) -> None:
+    table(60, 1).write_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(InvalidInput, match=told):
+        spec = el.from_dict({"data": DATA | data}).declaration.data
+        infer_declared(read_declared(spec, tmp_path), spec, tmp_path)
