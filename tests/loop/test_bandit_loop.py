@@ -16,9 +16,13 @@ from everloop.data.declared import infer_declared, read_declared
 from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
 from everloop.deploy.serving.drawing import drawn
 from everloop.errors import InvalidInput
+from everloop.evaluate.metrics import get_metric
 from everloop.loop.answers import PackagedModel
+from everloop.monitor.answers import scored_rows
 
 DATA = {"source": "rows.parquet", "target": "clicked", "action": "offer", "propensity": "p"}
+
+AT = 1_700_000_000_000  # when the endpoint was asked
 
 
 def declared(folder: Path) -> Any:
@@ -48,7 +52,7 @@ def serve(loop: Any, X: np.ndarray, rewards: np.ndarray) -> None:
     y, p = drawn("offers", ids, policy_of(loop, X), ACTIONS)
     earned = rewards[np.arange(len(X)), [ACTIONS.index(action) for action in y]]
     record = PredictionRecord(
-        at=1_700_000_000_000, request="r", endpoint="offers", version=version, arm="champion",
+        at=AT, request="r", endpoint="offers", version=version, arm="champion",
         ids=ids, times=None, columns={"x": X[:, 0].tolist(), "z": X[:, 1].tolist()},
         y=y, p=p.tolist(), ms=1.0,
     )  # fmt: skip
@@ -75,10 +79,13 @@ def test_a_bandit_learns_from_the_rewards_of_others_and_then_of_its_own(tmp_path
 
     X = contexts(3_000, 21)  # what pleased does not any more
     serve(loop, X, np.random.default_rng(5).random((3_000, 3)) < chances(-X))
-    logged = loop.project.log.labelled("offers", loop.project.package(
-        loop.project.champion("offers"))[1].schema)  # fmt: skip
+    schema = loop.project.package(loop.project.champion("offers"))[1].schema
+    logged = loop.project.log.labelled("offers", schema)
     assert logged.columns == ["x", "z", "offer", "p", "clicked"] and logged.height == 3_000
     assert set(logged["p"].round(6)) == {round(0.2 / 3, 6), round(0.8 + 0.2 / 3, 6)}
+    scored = scored_rows(loop.project.log, "offers", schema, 0, 2 * AT)
+    earned = get_metric("value_dr").score(scored.y, scored.pred, scored.proba)
+    assert earned == pytest.approx(logged["clicked"].mean())
     second = carry_out(loop.project, loop.run(wait=False))
     assert second.verdict == "promoted", second.reason
     gate = loop.project.cycles.step(second.id, "evaluate").result["gates"][0]

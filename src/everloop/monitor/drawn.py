@@ -12,6 +12,11 @@ from everloop.data.schema import Schema
 from everloop.monitor.labels import answer_codes, class_column
 
 
+def keys_of(schema: Schema) -> tuple[str, ...]:
+    """What names a row of training; of a bandit also what was done, and how probable it was."""
+    return ("id", "time", "y", "p") if schema.task == "bandit" else ("id", "time")
+
+
 def was_drawn(rows: pl.DataFrame, schema: Schema) -> pl.Series:
     """Which of the log's rows a bandit can learn from; of other tasks all."""
     if schema.task != "bandit":

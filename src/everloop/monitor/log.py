@@ -24,7 +24,7 @@ from everloop.data.merge import by_time
 from everloop.data.schema import Schema
 from everloop.errors import Integrity, NotFound
 from everloop.monitor.damage import Quarantine
-from everloop.monitor.drawn import actions_of, was_drawn
+from everloop.monitor.drawn import actions_of, keys_of, was_drawn
 from everloop.monitor.halves import Halves
 from everloop.monitor.labels import label_codes, target_column
 from everloop.monitor.parts import (
@@ -267,7 +267,7 @@ class PredictionLog:
         before those with so many answered rows are not read. ``hidden`` features are null.
         """
         selection = Selection(
-            since, until, exclude=exclude, meta=_keys_of(schema), schema=schema, hidden=hidden
+            since, until, exclude=exclude, meta=keys_of(schema), schema=schema, hidden=hidden
         )
         parts = self._keys(endpoint, selection, newest)
         if not parts:
@@ -459,11 +459,6 @@ def _training_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     if schema.id is not None:
         columns.insert(0, rows["id"].alias(schema.id))
     return pl.DataFrame([*columns, *actions_of(rows, schema), rows[_TARGET].alias(schema.target)])
-
-
-def _keys_of(schema: Schema) -> tuple[str, ...]:
-    """What names a row of training; of a bandit also what was done, and how probable it was."""
-    return ("id", "time", "y", "p") if schema.task == "bandit" else ("id", "time")
 
 
 def _nothing(selection: Selection) -> pl.DataFrame:
