@@ -34,14 +34,10 @@ SMALL: dict[str, dict[str, Any]] = {
 CASES: list[tuple[str, Task]] = [
     ("lightgbm", "binary"),
     ("lightgbm", "multiclass"),
-    ("lightgbm", "regression"),
-    ("logistic_regression", "binary"),
     ("logistic_regression", "multiclass"),
     ("naive_bayes", "multiclass"),
-    ("mlp", "binary"),
     ("mlp", "regression"),
     ("ridge", "regression"),
-    ("linear_regression", "regression"),
     ("torch_mlp", "regression"),
 ]
 

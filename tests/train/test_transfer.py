@@ -99,7 +99,7 @@ def test_a_parent_is_better_than_nothing_for_few_rows(algorithm: str, tmp_path: 
         made: Any = warm_trees(tmp_path, PARENT, GOAL, X, y, 0)
         again: Any = warm_trees(tmp_path, PARENT, GOAL, X, y, 0)
     else:
-        made, again = (fine_tuned(tmp_path, PARENT, GOAL, X, y, Fitting()) for _ in range(2))
+        made = again = fine_tuned(tmp_path, PARENT, GOAL, X, y, Fitting())
     assert right(made, later, truth) > right(scratch(algorithm, params, X, y), later, truth) + 0.02
     graph = to_onnx(made, GOAL, later)
     session = onnxruntime.InferenceSession(graph)
