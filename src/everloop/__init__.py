@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from everloop.deploy.client import Endpoint as Endpoint
     from everloop.errors import EverloopError as EverloopError
     from everloop.evaluate.off_policy import off_policy as off_policy
+    from everloop.loop.backtests.run import backtest as backtest
     from everloop.loop.batches.run import predict_batch as predict_batch
     from everloop.loop.checking import check as check
     from everloop.loop.cleaning import gc as gc
@@ -57,6 +58,7 @@ _HOME = {
     "EverloopError": "everloop.errors",
     "Loop": "everloop.loop.loop",
     "Project": "everloop.loop.project",
+    "backtest": "everloop.loop.backtests.run",
     "check": "everloop.loop.checking",
     "compare": "everloop.monitor.comparing",
     "declare": "everloop.loop.loop",

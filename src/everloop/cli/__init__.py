@@ -46,6 +46,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "alerts": ("Show and silence alerts; test who is told.", "One stage"),
     "expectations": ("Write down what rows should be like, to edit.", "One stage"),
     "update": ("Take new data in if that makes a better model.", "One stage"),
+    "backtest": ("Replay history under several policies.", "One stage"),
     "decision": ("Show what a decision rests on, and who said what.", "People"),
     "approve": ("Say yes to a cycle that waits.", "People"),
     "reject": ("Say no to it, with the reason.", "People"),

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from everloop.console import words
 from everloop.console.assets import URLS
+from everloop.console.backtests import backtest_chart, policy_section
 from everloop.console.charts import line_chart
 from everloop.console.circle import circle
 from everloop.console.overview import LoopCard
@@ -111,9 +112,11 @@ _ENVIRONMENT.filters.update(
 )
 _ENVIRONMENT.globals.update(
     asset=URLS.__getitem__,
+    backtest_chart=backtest_chart,
     curve_chart=curve_chart,
     dependence_chart=dependence_chart,
     histogram=lambda now, before: Markup(bars_svg(now, before)),
     performance_chart=performance_chart,
+    policy_section=policy_section,
     stage_circle=_stage_circle,
 )

@@ -77,14 +77,14 @@ def check(folder: Path) -> Checked:
             *inferred.notes,
             *([note] if note else []),
             *_device_notes(declaration),
-            *_method_notes(declaration, inferred.schema, folder),
+            *method_notes(declaration, inferred.schema, folder),
             *hidden_notes(declaration.monitor.log, inferred.schema),
         ],
         leaks=leaks(frame, inferred.schema, parts),
     )
 
 
-def _method_notes(declaration: Declaration, schema: Schema, folder: Path) -> list[str]:
+def method_notes(declaration: Declaration, schema: Schema, folder: Path) -> list[str]:
     """Which algorithms the method of updating is not sound for."""
     policy, searched = declaration.update, declaration.train.search.asked
     names = declaration.train.candidates or default_candidates(schema.task, searched)

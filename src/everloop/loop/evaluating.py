@@ -79,8 +79,11 @@ _references: dict[tuple[str, str], Reference] = {}
 _asked: dict[str, tuple[Project, Any]] = {}  # by loop: what was known when it was last asked for
 
 
-def evaluate(project: Project, declaration: Declaration) -> None:
-    """Evaluate the windows of a loop's endpoint that are over or whose labels are due."""
+def evaluate(project: Project, declaration: Declaration, now: int | None = None) -> None:
+    """Evaluate the windows of a loop's endpoint that are over or whose labels are due.
+
+    ``now`` as :meth:`Watch.tick` has it.
+    """
     champion = project.champion(declaration.name)
     if champion is None:
         return
@@ -93,6 +96,7 @@ def evaluate(project: Project, declaration: Declaration) -> None:
         reference.baseline,
         declaration.monitor,
         score_of(reference, declaration.evaluate),
+        now,
         sample=reference.sample if wanted else None,
         judging=judging_of(
             declaration.evaluate, reference.schema, reference.held, reference.tested
@@ -105,12 +109,12 @@ def evaluate(project: Project, declaration: Declaration) -> None:
 
 
 def evaluate_where_it_fits(
-    project: Project, declaration: Declaration, champion: ModelVersion
+    project: Project, declaration: Declaration, champion: ModelVersion, now: int | None = None
 ) -> None:
     """The same, in the process that the project has for it, if a window waits for it."""
     elsewhere = project.windows_elsewhere
     if elsewhere is None:
-        evaluate(project, declaration)
+        evaluate(project, declaration, now)
         return
     reference = reference_of(project, champion, declaration.monitor.log)
     endpoint, spec, digest = declaration.endpoint, declaration.monitor, reference.profile.digest

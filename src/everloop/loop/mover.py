@@ -1,4 +1,4 @@
-"""Does the imports, exports and batches of predictions that wait, beside a server.
+"""Does the imports, exports, batches of predictions and backtests that wait, beside a server.
 
 It may be cut off at any moment: a move that was under way is due again when its lease ends, at
 once when the server ended in order, and goes on with what is not there yet.
@@ -16,8 +16,7 @@ from typing import Any
 import msgspec
 
 from everloop.errors import EverloopError, Unavailable
-from everloop.loop.batches.child import predict_in_child
-from everloop.loop.batches.records import Batch
+from everloop.loop.apart import do_apart
 from everloop.loop.moving import bring_in, send_out
 from everloop.loop.project import Project
 from everloop.tracking.moving.fence import Fence
@@ -31,6 +30,7 @@ BEAT_SECONDS = 1.0
 ATTEMPTS = 5
 PAUSE_MS = 15_000
 """How long it waits for a source that is away: so long, and twice as long the next time."""
+_PREDICT, _BACKTEST = "everloop.loop.batches.worker", "everloop.loop.backtests.worker"
 
 
 class Interrupted(Exception):
@@ -102,7 +102,10 @@ class Mover:
     def _work(self, move: Move, tell: Any) -> Any:
         options = move.options
         if move.kind == "predict":
-            return predict_in_child(self.project, msgspec.convert(options, Batch), tell)
+            return do_apart(self.project, _PREDICT, options, "batch", tell)
+        if move.kind == "backtest":
+            job = {"id": move.id, "plan": options}
+            return do_apart(self.project, _BACKTEST, job, "backtest", tell)
         if move.kind == "export":
             return send_out(
                 self.project, move.address, artifacts=options["artifacts"], tell=tell,

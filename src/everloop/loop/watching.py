@@ -44,15 +44,20 @@ class Looked(msgspec.Struct, frozen=True):
     cycle: Cycle | None = None
 
 
-def look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
-    """Ship the log, evaluate closed windows, decide; with an ``actor``, act on the decision."""
+def look(
+    project: Project, declaration: Declaration, actor: str | None, now: int | None = None
+) -> Looked:
+    """Ship the log, evaluate closed windows, decide; with an ``actor``, act on the decision.
+
+    ``now`` is the event time (ms) to take for the present, as :meth:`Watch.tick` has it.
+    """
     try:
-        return _look(project, declaration, actor)
+        return _look(project, declaration, actor, now)
     finally:
         give_back()
 
 
-def _look(project: Project, declaration: Declaration, actor: str | None) -> Looked:
+def _look(project: Project, declaration: Declaration, actor: str | None, now: int | None) -> Looked:
     tell_verdicts(project, declaration)
     newest = project.cycles.page(declaration.name, limit=1)
     champion = project.champion(declaration.name)
@@ -67,7 +72,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None) -> Look
     tell_clock(project, declaration)
     if REFERENCE not in champion.files:
         return Looked(shipped, [], Decision("none", UNKNOWN))
-    evaluate_where_it_fits(project, declaration, champion)
+    evaluate_where_it_fits(project, declaration, champion, now)
     project.alerts.route(declaration.endpoint, declaration.monitor)
     considered, last_cycle = last_considered(project, declaration)
     situation = gather(

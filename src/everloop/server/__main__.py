@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         couriers = [Courier(project.webhooks), project.alerts.courier()]
         for courier in couriers:
             courier.start()
-        movers = [Mover(project), Mover(project, ["predict"])]
+        movers = [Mover(project), Mover(project, ["predict"]), Mover(project, ["backtest"])]
         for mover in movers:
             mover.start()
         try:

@@ -18,6 +18,7 @@ from everloop.console.alerts import (
     read_alerts_page,
     read_rules_page,
 )
+from everloop.console.backtests import BacktestsPage, read_backtests
 from everloop.console.cycle import CyclePage, read_cycle
 from everloop.console.decision import DecisionPage, read_decision
 from everloop.console.endpoint import EndpointPage, read_endpoint
@@ -39,6 +40,8 @@ from everloop.deploy.attribution import Explanation
 from everloop.deploy.rollouts import Do, Wish
 from everloop.errors import Forbidden, InvalidInput, NotFound, invalid
 from everloop.evaluate.explain.counterfactual import Counterfactual
+from everloop.loop.backtests.places import backtest_of
+from everloop.loop.backtests.records import Listed
 from everloop.loop.loop import loop_of
 from everloop.monitor.profile_report import ProfileReport, Profiles
 from everloop.server.api import explanations
@@ -335,6 +338,22 @@ def _row(text: str) -> dict[str, Any]:
     except msgspec.MsgspecError as error:
         raise invalid("query.row", text, f"a JSON object ({error})", path="query.row") from None
     return found
+
+
+def backtests(call: Call) -> Response:
+    return _page("backtests.html", backtests_json(call))
+
+
+def backtests_json(call: Call) -> BacktestsPage:
+    return read_backtests(call.project)
+
+
+def backtest(call: Call) -> Response:
+    return _page("backtest.html", backtest_json(call))
+
+
+def backtest_json(call: Call) -> Listed:
+    return backtest_of(call.project, call.path["backtest"])
 
 
 def operations(call: Call) -> Response:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from everloop.console.alerts import AlertPage, AlertsPage, RulesPage
+from everloop.console.backtests import BacktestsPage
 from everloop.console.cycle import CyclePage
 from everloop.console.decision import DecisionPage
 from everloop.console.endpoint import EndpointPage
@@ -30,6 +31,7 @@ from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.evaluate.report._base import Report
 from everloop.loop.approving import Decision
+from everloop.loop.backtests.records import Listed, Plan
 from everloop.loop.batches.records import Batch
 from everloop.loop.case import Case
 from everloop.loop.cycles import Cycle
@@ -55,6 +57,7 @@ from everloop.server import health, pages
 from everloop.server.api import (
     alerts,
     artifacts,
+    backtests,
     check,
     cycles,
     experiments,
@@ -101,6 +104,7 @@ LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/end
 ROLLOUT, CYCLE = V1 + "/rollouts/{rollout}", V1 + "/cycles/{cycle}"
 IMPORT, EXPORT = V1 + "/imports/{move}", V1 + "/exports/{move}"
 PREDICTION = V1 + "/predictions/{prediction}"
+BACKTEST = V1 + "/backtests/{backtest}"
 PLANE = V1 + "/data-plane"
 VERSION, WEBHOOK = MODEL + "/versions/{version}", V1 + "/webhooks/{webhook}"
 
@@ -134,6 +138,14 @@ PAGES = (
     Route("GET", "/sign-in", pages.sign_in, "public",
           "Asks a browser for a person's name and token; leads to the path of the query",
           status=303, media=HTML, query=("to",)),
+    Route("GET", "/backtests.json", pages.backtests_json, "read", "The backtests as JSON",
+          answer=BacktestsPage),
+    Route("GET", "/backtests", pages.backtests, "read", "All backtests of the project",
+          media=HTML),
+    Route("GET", "/backtests/{backtest}.json", pages.backtest_json, "read",
+          "A backtest's page as JSON", answer=Listed),
+    Route("GET", "/backtests/{backtest}", pages.backtest, "read",
+          "A backtest's page: its policies side by side", media=HTML),
     Route("GET", "/endpoints/{endpoint}.json", pages.endpoint_json, "read",
           "An endpoint's page as JSON", answer=EndpointPage),
     Route("GET", "/endpoints/{endpoint}", pages.endpoint, "read", "An endpoint's page",
@@ -533,6 +545,19 @@ MOVES = (
           "Let a batch end at its next part", answer=Move),
     Route("POST", PREDICTION + "/resume", predictions.resume, "admin",
           "Let a batch that is over go on", answer=Move),
+    Route("GET", V1 + "/backtests", backtests.listing, "read", "Backtests, newest first",
+          answer=Page, query=("limit",)),
+    Route("POST", V1 + "/backtests", backtests.begin, "write",
+          "Replay a history under several policies, in the background", body=Plan, answer=Listed,
+          status=202),
+    Route("GET", BACKTEST, backtests.get, "read", "How far a backtest is, and what came of it",
+          answer=Listed),
+    Route("GET", BACKTEST + "/report", backtests.report, "read", "Its report as one page",
+          media=HTML),
+    Route("POST", BACKTEST + "/stop", backtests.stop, "write",
+          "Let a backtest end at its next window", answer=Listed),
+    Route("POST", BACKTEST + "/resume", backtests.resume, "write",
+          "Let a backtest that is over go on", answer=Listed),
 )
 # fmt: on
 ROUTES = (

@@ -21,7 +21,7 @@ def begin(call: Call) -> Answer:
     batch: Batch = call.body.checked()
     call.project.registry.resolve(batch.model)
     for field, place in (("source", batch.source), ("to", batch.to)):
-        _check_place(call.project, field, place)
+        check_place(call.project, field, place)
     options = msgspec.to_builtins(batch)
     return Answer(call.project.moves.add("predict", batch.source, options, call.actor), 202)
 
@@ -43,7 +43,7 @@ def resume(call: Call) -> Move:
     return call.project.moves.resume(call.path["prediction"], "predict", call.actor)
 
 
-def _check_place(project: Project, field: str, place: str) -> None:
+def check_place(project: Project, field: str, place: str) -> None:
     """Whoever asks over HTTP is not at this machine: the project's own rows, or fenced folders."""
     real = (project.dir / Path(place)).resolve()
     inside = project.dir in real.parents and project.state not in (real, *real.parents)

@@ -1,4 +1,4 @@
-"""What a server does by itself, imports, exports and predictions: each a row, none forgotten.
+"""What a server does by itself (imports, exports, predictions, backtests): each a row, none lost.
 
 Whoever moves ``due`` into the future takes one, and moves it on for as long as it is at work;
 should that server die, the move is due again and goes on where it was, since every batch of it can
@@ -22,7 +22,7 @@ from everloop.store.events import EventLog
 from everloop.store.paging import Found, pack, unpack
 from everloop.store.tables import moves
 
-Kind = Literal["import", "export", "predict"]
+Kind = Literal["import", "export", "predict", "backtest"]
 MOVING: tuple[Kind, ...] = ("import", "export")
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 Progress = dict[str, tuple[int, int | None]]
@@ -36,7 +36,7 @@ _OVER = ("done", "failed", "stopped")
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """An import, export or batch of predictions; ``report`` says what it did, ``error`` why not."""
+    """An import, export, batch of predictions or backtest: what it did, or the ``error``."""
 
     id: str
     kind: Kind
