@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +24,11 @@ from everloop.cli._output import (
     table,
 )
 from everloop.errors import invalid
-from everloop.loop.backtests.places import PAGE, backtests, folder_of
+from everloop.loop.apart import Tell
+from everloop.loop.backtests.places import PAGE, backtests, folder_of, new_id
 from everloop.loop.backtests.policies import parse_policy, read_policies
 from everloop.loop.backtests.records import Backtested, Outcome, Plan
 from everloop.loop.backtests.report import day, extent, section, sparks
-from everloop.loop.backtests.run import Tell, begin, new_id, resumed
 from everloop.loop.project import Project
 
 
@@ -70,18 +71,20 @@ def command(
         if listing:
             _list(project, as_json)
             return
+        # The engine, and what trains, are for those who play one.
+        run = importlib.import_module("everloop.loop.backtests.run")
         with _progress(quiet=as_json) as tell:
             id = resume
             if id is None:
                 here = "" if data is None else data if "://" in data else str(Path(data).resolve())
                 plan = Plan(data=here, policies=_policies(file, texts), loop=loop_name, **how)
                 id = new_id()
-                begin(project, plan, folder_of(project, id))
+                run.begin(project, plan, folder_of(project, id))
                 if not as_json:
                     say(f"backtest {id}; if it is cut off, everloop backtest --resume {id} goes on")
             elif data is not None or file is not None or texts:
                 raise invalid("--resume", id, "nothing else beside it: its plan is kept")
-            found = resumed(project, id, tell)
+            found: Backtested = run.resumed(project, id, tell)
         if as_json:
             print_json(found)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,11 @@ from everloop.tracking.moving.queue import Move
 PLAN, REPORT, PAGE = "backtest.json", "report.json", "report.html"
 LOCK, DONE = "lock", "windows-done"
 BASE, ROWS = "base", "rows.parquet"
+
+
+def new_id() -> str:
+    """An id that no backtest has."""
+    return uuid.uuid4().hex[:8]
 
 
 def folder_of(project: Project, id: str) -> Path:

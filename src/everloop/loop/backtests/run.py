@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import msgspec
 from everloop.durations import milliseconds
 from everloop.errors import Conflict, EverloopError, invalid
 from everloop.evaluate.costs import metric_of
+from everloop.loop.apart import Tell
 from everloop.loop.backtests.past import (
     bring_files,
     in_windows,
@@ -32,6 +32,7 @@ from everloop.loop.backtests.places import (
     REPORT,
     ROWS,
     folder_of,
+    new_id,
     read_begun,
     read_result,
     write_whole,
@@ -57,8 +58,6 @@ from everloop.loop.project import Project
 from everloop.loop.steps import PLANS
 from everloop.settings import Settings
 from everloop.store.clock import SimulatedClock, now_ms, simulated
-
-Tell = Callable[[str, int, int | None], None]
 
 
 def backtest(
@@ -113,11 +112,6 @@ def backtested(project: Project, plan: Plan, tell: Tell | None = None, id: str =
     folder = folder_of(project, id or new_id())
     begin(project, plan, folder)
     return resumed(project, folder.name, tell)
-
-
-def new_id() -> str:
-    """An id that no backtest has."""
-    return uuid.uuid4().hex[:8]
 
 
 def begin(project: Project, plan: Plan, folder: Path) -> Begun:
