@@ -11,6 +11,7 @@ import pytest
 
 import everloop as el
 from bandit_stream import ACTIONS, contexts, play, skewed, table, true_value
+from everloop.data.encode import encode_target
 from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
@@ -141,3 +142,16 @@ def test_probabilities_must_be_some() -> None:
         judge(frame, np.full((50, 2), 0.5))
     with pytest.raises(InvalidInput, match="sum is 1"):
         judge(frame, np.full((50, 3), 0.5))
+
+
+def test_an_action_that_was_never_seen_is_refused() -> None:
+    frame = changed(table(50, 1), offer="d")
+    with pytest.raises(InvalidInput, match=r"one of the actions \('a', 'b', 'c'\)"):
+        encode_target(frame, SCHEMA)
+
+
+def test_without_propensities_all_actions_were_alike() -> None:
+    frame = table(200, 1).drop("p")
+    found = el.off_policy(frame, np.full((200, 3), 1 / 3), action="offer", reward="clicked")
+    assert found.value_ips.value == pytest.approx(found.logged)
+    assert found.overlap.effective == pytest.approx(200)

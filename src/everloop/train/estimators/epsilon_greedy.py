@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from sklearn.base import BaseEstimator
 
 from everloop.data.rewards import ACTION, PROPENSITY, REWARD
@@ -16,6 +16,7 @@ from everloop.train.loading import load
 
 FEW = 10  # rows of an action, below which its mean reward is all that is learned
 HEAVIEST = 100.0  # how often a row may count
+NOTHING = "bandit.nothing"
 
 
 class EpsilonGreedy(BaseEstimator):  # type: ignore[misc]
@@ -89,12 +90,10 @@ class EpsilonGreedy(BaseEstimator):  # type: ignore[misc]
         alone = msgspec.structs.replace(schema, task="regression", classes=())
         learned = [a for a, always in enumerate(self.always_) if always is None]
         graphs = [export(self.parts[action], alone) for action in learned]
-        if not graphs:
-            raise ValueError("no action has enough rewards that differ")
-        model, outputs = side_by_side(graphs)
+        model, outputs = side_by_side(graphs) if graphs else (_nothing(schema.width), [])
         graph = model.graph
         # From n by one for each action that was learned to n by k, and what is always so added.
-        pick = np.zeros((len(learned), k))
+        pick = np.zeros((len(learned) or 1, k))
         pick[np.arange(len(learned)), learned] = 1.0
         constants = {
             "bandit.pick": pick,
@@ -104,8 +103,8 @@ class EpsilonGreedy(BaseEstimator):  # type: ignore[misc]
         }
         for name, value in constants.items():
             graph.initializer.append(numpy_helper.from_array(value, name))
-        columns = [f"{name}.column" for name in outputs]
-        for name, column in zip(outputs, columns, strict=True):
+        columns = [f"{name}.column" for name in outputs] or [NOTHING]
+        for name, column in zip(outputs, columns, strict=False):
             graph.node.append(helper.make_node("Unsqueeze", [name, "bandit.one"], [column]))
         graph.node.extend(
             [
@@ -116,8 +115,23 @@ class EpsilonGreedy(BaseEstimator):  # type: ignore[misc]
                 helper.make_node("Gather", ["bandit.policy", "label"], ["probabilities"], axis=0),
             ]
         )
-        graph.output.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["rows"]))
-        graph.output.append(
-            helper.make_tensor_value_info("probabilities", TensorProto.DOUBLE, ["rows", k])
-        )
+        double, whole = TensorProto.DOUBLE, TensorProto.INT64
+        graph.output.append(helper.make_tensor_value_info("label", whole, ["rows"]))
+        graph.output.append(helper.make_tensor_value_info("probabilities", double, ["rows", k]))
         return bytes(model.SerializeToString())
+
+
+def _nothing(width: int) -> ModelProto:
+    """A graph that answers 0 to each row, n by 1: where every action always earned the same."""
+    zero = helper.make_tensor("zero", TensorProto.DOUBLE, [1], [0.0])
+    nodes = [
+        helper.make_node("Shape", ["X"], ["bandit.rows"], start=0, end=1),
+        helper.make_node("Concat", ["bandit.rows", "bandit.one"], ["bandit.shape"], axis=0),
+        helper.make_node("ConstantOfShape", ["bandit.shape"], [NOTHING], value=zero),
+    ]
+    took = [helper.make_tensor_value_info("X", TensorProto.DOUBLE, ["rows", width])]
+    model = helper.make_model(
+        helper.make_graph(nodes, "everloop", took, []), opset_imports=[helper.make_opsetid("", 18)]
+    )
+    model.ir_version = 8
+    return model

@@ -58,6 +58,7 @@ def _training(setup: dict[str, Any]) -> Training:
         setup["prepare"],
         setup["device"],
         weights=setup["weights"],
+        explore=setup["explore"],
     )
 
 

@@ -88,6 +88,7 @@ class ProcessWorkers(Workers):
             "score": training.score,
             "seed": training.seed,
             "device": training.device,
+            "explore": training.explore,
             "time_ordered": training.time_ordered,
             "groups": training.groups,
             "weights": training.weights,
