@@ -86,6 +86,7 @@ def test_a_bandit_learns_from_the_rewards_of_others_and_then_of_its_own(tmp_path
     scored = scored_rows(loop.project.log, "offers", schema, 0, 2 * AT)
     earned = get_metric("value_dr").score(scored.y, scored.pred, scored.proba)
     assert earned == pytest.approx(logged["clicked"].mean())
+    assert scored.proba is not None and set(scored.proba.shape) == {3_000, 1}
     second = carry_out(loop.project, loop.run(wait=False))
     assert second.verdict == "promoted", second.reason
     gate = loop.project.cycles.step(second.id, "evaluate").result["gates"][0]

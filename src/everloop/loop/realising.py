@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -93,10 +94,13 @@ class _Pair:
             return None, f"only {len(rows.y)} labelled rows in a window, {LEAST} needed"
         if rows.proba is None and self.metric.needs_probabilities:
             return None, f"{self.metric.name} needs probabilities, which the log does not have"
+        if self.schema.task == "bandit" and rows.proba is None:
+            return None, "the log has no propensities"
         new, old = Answers(rows.pred, rows.proba), self.old.answers(rows.frame, self.schema)
+        truth = self._for_old(rows)
 
         def apart(places: NDArray[np.intp]) -> float:
-            return self._score(rows.y, new, places) - self._score(rows.y, old, places)
+            return self._score(rows.y, new, places) - self._score(truth, old, places)
 
         try:
             found = block_estimate(apart, len(rows.y))
@@ -105,6 +109,13 @@ class _Pair:
         if not (math.isfinite(found.value) and math.isfinite(found.error)):
             return None, f"{self.metric.name} cannot judge a window's rows"
         return MeasuredWindow(start, len(rows.y), found.value, found.error), ""
+
+    def _for_old(self, rows: ScoredRows) -> NDArray[Any]:
+        """What the old version's answers are held against: of a bandit what the new one did, since
+        nobody knows what the old one would have earned."""
+        if self.schema.task != "bandit" or rows.proba is None:
+            return rows.y
+        return np.column_stack([rows.pred, rows.y, rows.proba[:, 0]])
 
     def _score(self, y: NDArray[np.generic], answers: Answers, places: NDArray[np.intp]) -> float:
         proba = None if answers.proba is None else answers.proba[places]

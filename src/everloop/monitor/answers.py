@@ -39,7 +39,10 @@ class Scoring:
 
 
 class ScoredRows(NamedTuple):
-    """Labelled rows as metrics take them: n features, labels, answers and probabilities."""
+    """Labelled rows as metrics take them: n features, labels, answers and probabilities.
+
+    Of a bandit labels are rewards, and ``proba`` is the propensity of each action, n by 1.
+    """
 
     frame: pl.DataFrame
     y: NDArray[Any]
@@ -130,7 +133,8 @@ def labelled_rows(rows: pl.DataFrame, y: NDArray[Any], schema: Schema) -> Scored
     """
     pred = answer_codes(rows["y"], schema)
     known = present(y) & present(pred)
-    wide = len(schema.classes or schema.quantiles)
+    # Of a bandit the log has how probable the action was that was drawn.
+    wide = 1 if schema.task == "bandit" else len(schema.classes or schema.quantiles)
     given = (rows["p"].list.len() == wide).fill_null(False).to_numpy()
     proba = None
     if wide and given[known].any():
