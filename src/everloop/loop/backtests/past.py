@@ -9,7 +9,7 @@ import msgspec
 
 from everloop.data.spec import DataSpec
 from everloop.loop.backtests.places import ROWS
-from everloop.loop.backtests.records import Plan
+from everloop.loop.backtests.records import Plan, Policy
 from everloop.loop.declaration import Declaration, from_dict, to_dict
 from everloop.loop.project import Project
 
@@ -42,13 +42,14 @@ def labels_after(declaration: Declaration) -> str:
     return "0s" if performance is None else performance.labels_after
 
 
-def otherwise(declaration: Declaration, plan: Plan) -> list[str]:
-    """What is otherwise than the loop file has it."""
+def otherwise(declaration: Declaration, policies: list[Policy], plan: Plan) -> list[str]:
+    """What is otherwise than the loop file, or a policy, has it."""
     notes = []
     if declaration.deploy.rollout.kind != "direct":
         kind = declaration.deploy.rollout.kind.replace("_", " ")
         notes.append(f"Rollouts are direct: a history has no traffic for a {kind} to be judged by.")
-    if declaration.update.approval == "human":
+    asked = declaration.update.approval
+    if any(policy.update.get("approval", asked) == "human" for policy in policies):
         after = f"after {plan.approve_after}" if plan.approve_after else "at once"
         notes.append(f"People say yes {after}.")
     return notes

@@ -174,4 +174,4 @@ def differs(policy: Policy) -> str:
         for key, value in policy.update.items()
         if value is not None
     ]
-    return "\n".join(["[update]", *lines])
+    return "\n".join(["[update]", *(lines or ["# as it stands"])])

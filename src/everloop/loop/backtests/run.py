@@ -126,7 +126,7 @@ def begin(project: Project, plan: Plan, folder: Path) -> Begun:
     declaration = in_windows(declaration, history.data, text, delay)
     policies, notes = policies_of(plan, declaration, history.schema, project.dir, text)
     metric = metric_of(declaration.evaluate, history.schema)
-    notes += otherwise(loop.declaration, plan)
+    notes += otherwise(loop.declaration, policies, plan)
     begun = Begun(
         id=folder.name, loop=declaration.name, created=now_ms(), plan=plan,
         declaration=to_dict(declaration), policies=policies, notes=notes, begin=start,

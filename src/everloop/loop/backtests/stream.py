@@ -85,7 +85,14 @@ def _timed(data: DataSpec) -> str:
             "data.time", None, "the column that says when each row was", code="untimed",
             fix='Write time = "COLUMN" into [data].',
         )  # fmt: skip
-    if data.forecast or data.environment or data.labels or data.group or data.unlabelled:
+    if (
+        data.forecast
+        or data.environment
+        or data.action
+        or data.labels
+        or data.group
+        or data.unlabelled
+    ):
         raise invalid("data", data.task, "rows that are answered one by one, with one label each")
     return data.time
 
