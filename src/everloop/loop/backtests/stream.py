@@ -122,7 +122,7 @@ def windows_of(history: History, plan: Plan) -> tuple[int, int, int]:
     """Where the first window begins, how long each is (ms), and how many there are.
 
     They are those that the monitors will find, which begin at midnight where they are of a day or
-    more; so the last one may end some time after the stream. Raises
+    more; so the last one may end some time after the stream, or hours before it. Raises
     :class:`~everloop.errors.InvalidInput` when too little is left on either side.
     """
     times = history.times
@@ -133,8 +133,9 @@ def windows_of(history: History, plan: Plan) -> tuple[int, int, int]:
     if len(left):
         unit = DAY if width >= DAY else width
         start = int(left[0]) // unit * unit
-    count = -(-(after - start) // width)
-    filled = len(np.unique((times[times >= start] - start) // width))
+    count = min(-(-(after - start) // width), plan.windows)
+    places = (times[times >= start] - start) // width
+    filled = len(np.unique(places[places < count]))
     if filled < 2:
         raise invalid(
             "data", f"rows in {filled} of {count} windows", "rows in two windows or more",
