@@ -115,7 +115,7 @@ def watched(folder: Path, loops: int, seconds: float) -> tuple[float, float, flo
             while project.windows.latest(f"loop-{loops - 1}") is None:
                 time.sleep(0.5)
             first = time.monotonic() - began
-            time.sleep(30)  # the second look at all
+            time.sleep(30)  # what it makes of the first look
             before = processor(process.pid)
             time.sleep(seconds)
             rest = (processor(process.pid) - before) / seconds

@@ -16,9 +16,9 @@ from everloop.loop.project import Project
 from everloop.store.clock import now_ms
 from everloop.store.events import MAX_PAGE
 
-SHARE = 0.03  # of one core, for looks at loops that nothing happened to
-SOONEST = 5.0  # seconds between two looks at every loop
-OVERLAP_MS = 60_000  # clocks of the machines that bring log parts may differ by so much
+SHARE = 0.02  # of one core, for looks at loops that nothing happened to
+SOONEST, LATEST = 5.0, 300.0  # seconds between two looks at every loop
+OVERLAP_MS = 15_000  # clocks of the machines that bring log parts may differ by so much
 
 
 class Attention:
@@ -59,7 +59,7 @@ class Attention:
 
     def looked_at_all(self, seconds: float) -> None:
         """Every loop was looked at, which took so much of a core."""
-        self._every_at = time.monotonic() + max(SOONEST, seconds / SHARE)
+        self._every_at = time.monotonic() + min(max(SOONEST, seconds / SHARE), LATEST)
 
     def _happened(self) -> tuple[set[str], bool]:
         """What the events since the last time are about, and whether there were too many."""

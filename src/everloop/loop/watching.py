@@ -51,10 +51,10 @@ def look(
 
     ``now`` is the event time (ms) to take for the present, as :meth:`Watch.tick` has it.
     """
-    try:
-        return _look(project, declaration, actor, now)
-    finally:
+    looked = _look(project, declaration, actor, now)
+    if looked.shipped or looked.cycle is not None:
         give_back()
+    return looked
 
 
 def _look(project: Project, declaration: Declaration, actor: str | None, now: int | None) -> Looked:
