@@ -44,13 +44,13 @@ def asked(model, wanted, most=100, cancel=()):
         around.append("out")
 
     async def scenario():
-        gatherer = Gatherer(model, lambda: most, together)
+        gatherer = Gatherer(lambda model, X: model(X), lambda model: most, together)
 
         def then(found):
             assert around[-1] == "in"
             return found.y, None if found.probabilities is None else found.probabilities.tolist()
 
-        futures = [gatherer.ask(X, then) for X in wanted]
+        futures = [gatherer.ask(model, X, then) for X in wanted]
         for number in cancel:
             futures[number].cancel()
         return await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 30)

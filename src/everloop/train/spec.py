@@ -98,7 +98,6 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Which models are tried; an empty list takes the default of the task."""
 
     candidates: tuple[str, ...] = ()  # names of algorithms, or "module:Class" of your own
-    base: str = ""  # a registered version to start from, as "model/3"; empty: from nothing
     search: SearchSpec = SearchSpec()
     device: str = "auto"  # of networks: auto (a GPU when there is one), cpu, cuda, cuda:0, mps
     # of the best trials of a search, when it is better than each alone; for classes and numbers
@@ -112,3 +111,4 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     threshold: float | str = 0.5
     explore: float = 0.05  # of a bandit: the share of requests that any action may answer
     limits: LimitSpec = LimitSpec()  # what a step may take, and how often it is tried
+    base: str = ""  # a registered version to start from, as "model/3"; empty: from nothing

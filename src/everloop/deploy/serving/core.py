@@ -218,7 +218,7 @@ class Core:
         try:
             then = partial(self._answered, endpoint, arm, rows, ids, call)
             if endpoint.cache is None and not model.is_slow(count):
-                answer = await self._gatherer(model).ask(rows.X, then)
+                answer = await self._gatherer(model).ask(model, rows.X, then)
             else:
                 answer = then(await self._asked(endpoint, model, rows.X))
         except ModelFailure as error:
@@ -279,8 +279,7 @@ class Core:
 
     def _gatherer(self, model: LoadedModel) -> Gatherer:
         if model.gatherer is None:
-            rows = partial(model.rows_within, SLOW_MS)
-            model.gatherer = Gatherer(partial(_timed, model), rows, self.journal.together)
+            model.gatherer = Gatherer(_timed, _most_rows, self.journal.together)
         return model.gatherer
 
     def _batcher(self, model: LoadedModel, batch_ms: float) -> Batcher:
@@ -359,6 +358,10 @@ def _timed(model: LoadedModel, X: Matrix) -> Output:
     found = model.predictor.predict(X)
     model.took(len(X), (clock() - begun) * 1000)
     return found
+
+
+def _most_rows(model: LoadedModel) -> int:
+    return model.rows_within(SLOW_MS)
 
 
 _now = time.perf_counter

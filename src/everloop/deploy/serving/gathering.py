@@ -32,17 +32,20 @@ class Asked(NamedTuple):
 class Gatherer:
     """What one model is asked in a turn of the event loop.
 
+    It knows the model only while something is asked of it, since a model has its gatherer: what
+    held each other would stay in memory when nobody else wants the model any more.
+
     Parameters
     ----------
-    predict : the model; called in the event loop's thread.
-    most_rows : of one call; asked before each. A request with more rows goes alone.
+    predict : asks the model; called in the event loop's thread.
+    most_rows : of one call of the model, asked before each. A request with more rows goes alone.
     together : is around the answers of one call, each made by its request's ``then``.
     """
 
     def __init__(
         self,
-        predict: Callable[[Matrix], Output],
-        most_rows: Callable[[], int],
+        predict: Callable[[Any, Matrix], Output],
+        most_rows: Callable[[Any], int],
         together: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._predict = predict
@@ -50,22 +53,22 @@ class Gatherer:
         self._together = together
         self._asked: list[Asked] = []
 
-    def ask(self, X: Matrix, then: Callable[[Output], T]) -> asyncio.Future[T]:
+    def ask(self, model: object, X: Matrix, then: Callable[[Output], T]) -> asyncio.Future[T]:
         """What ``then`` makes of the model's output for rows; it raises what either raises."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         if not self._asked:
-            loop.call_soon(self._go)
+            loop.call_soon(self._go, model)
         self._asked.append(Asked(X, then, answer))
         return answer
 
-    def _go(self) -> None:
-        batch = self._next()
+    def _go(self, model: object) -> None:
+        batch = self._next(self._most_rows(model))
         if self._asked:
-            asyncio.get_running_loop().call_soon(self._go)
+            asyncio.get_running_loop().call_soon(self._go, model)
         said: list[Any] = []
         with self._together():
-            for one, found in zip(batch, self._found(batch), strict=True):
+            for one, found in zip(batch, self._found(model, batch), strict=True):
                 said.append(found if isinstance(found, Exception) else _made(one, found))
         for one, answer in zip(batch, said, strict=True):
             if one.answer.done():
@@ -75,10 +78,10 @@ class Gatherer:
             else:
                 one.answer.set_result(answer)
 
-    def _next(self) -> list[Asked]:
+    def _next(self, most: int) -> list[Asked]:
         """The first of those that still wait, as many as one call may have."""
         asked = [one for one in self._asked if not one.answer.done()]
-        most, rows, end = self._most_rows(), 0, 0
+        rows, end = 0, 0
         for one in asked:
             rows += len(one.X)
             if end and rows > most:
@@ -87,19 +90,19 @@ class Gatherer:
         self._asked = asked[end:]
         return asked[:end]
 
-    def _found(self, batch: list[Asked]) -> list[Output | Exception]:
+    def _found(self, model: object, batch: list[Asked]) -> list[Output | Exception]:
         """The model's output for each, or what it raised at that one."""
         if len(batch) > 1:
             parts = [one.X for one in batch]
             try:
-                return [*divided(self._predict(np.concatenate(parts)), parts)]
+                return [*divided(self._predict(model, np.concatenate(parts)), parts)]
             except Exception:
                 pass  # only whoever asked for it shall see the failure
-        return [self._alone(one.X) for one in batch]
+        return [self._alone(model, one.X) for one in batch]
 
-    def _alone(self, X: Matrix) -> Output | Exception:
+    def _alone(self, model: object, X: Matrix) -> Output | Exception:
         try:
-            return self._predict(X)
+            return self._predict(model, X)
         except Exception as error:
             return error
 

@@ -71,7 +71,7 @@ class Models:
         """Let all others go; requests under way keep theirs until they are answered."""
         for digest in self._held.keys() - set(digests):
             gone = self._held.pop(digest)
-            gone.batcher = gone.gatherer = None  # they hold each other
+            gone.batcher = None  # they hold each other
             self._told[2] += 1
 
     def lacks(self, digests: Collection[str]) -> int:
