@@ -20,6 +20,20 @@ from ports import free_port
 
 EVERLOOP = [sys.executable, "-c", "from everloop.cli import main; main()"]
 START_SECONDS = 60.0
+# An algorithm of one's own whose fit waits while the file {hold} is there.
+SLOW = """
+import time
+from pathlib import Path
+from sklearn.linear_model import LogisticRegression
+
+class Slow(LogisticRegression):
+    def fit(self, X, y, sample_weight=None):
+        while Path({hold!r}).exists():
+            time.sleep(0.02)
+        super().fit(X, y, sample_weight)
+        self.__class__ = LogisticRegression  # which converts to ONNX
+        return self
+"""
 
 
 def everloop(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

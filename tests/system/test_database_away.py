@@ -18,24 +18,11 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
-from processes import wait_ready
+from processes import SLOW, wait_ready
 
 from ports import free_port
 from waiting import wait_for
 
-SLOW = """
-import time
-from pathlib import Path
-from sklearn.linear_model import LogisticRegression
-
-class Slow(LogisticRegression):
-    def fit(self, X, y, sample_weight=None):
-        while Path({hold!r}).exists():
-            time.sleep(0.02)
-        super().fit(X, y, sample_weight)
-        self.__class__ = LogisticRegression  # which converts to ONNX
-        return self
-"""
 LOOP_FILE = """
 [loop]
 name = "flow"

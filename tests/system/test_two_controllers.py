@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from processes import SLOW
 
 import everloop as el
 from everloop.loop.declaration import from_dict
@@ -25,19 +26,6 @@ from everloop.store.leases import LeaseStore
 from waiting import wait_for
 
 LEASE = "2s"
-SLOW = """
-import time
-from pathlib import Path
-from sklearn.linear_model import LogisticRegression
-
-class Slow(LogisticRegression):
-    def fit(self, X, y, sample_weight=None):
-        while Path({hold!r}).exists():
-            time.sleep(0.02)
-        super().fit(X, y, sample_weight)
-        self.__class__ = LogisticRegression  # which converts to ONNX
-        return self
-"""
 
 
 class Machine:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 
-from everloop.loop.loop import Loop, loops_of
+from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.store.clock import now_ms
 from everloop.store.events import MAX_PAGE
@@ -47,7 +47,7 @@ class Attention:
         self._project.sync_file()
         happened, many = self._happened()
         if many or time.monotonic() >= self._every_at:
-            found = loops_of(self._project)
+            found = [Loop(self._project, said) for said in self._project.cycles.declarations()]
             self.loops = [x for x in found if self._names is None or x.name in self._names]
             self._parts_since = parts_since
             return self.loops, True

@@ -8,12 +8,11 @@ import msgspec
 
 from everloop.errors import NotFound
 from everloop.extensions import update_methods
-from everloop.loop.considered import around, found_params, last_considered, trainable_rows
+from everloop.loop.considered import kept, situation_now
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.update.asked import asked_choice
 from everloop.update.checking import check_update
-from everloop.update.situation import gather
 from everloop.update.spec import UpdateSpec
 
 BY_HAND = "A person asks for it."
@@ -64,19 +63,11 @@ def asked_cause(project: Project, declaration: Declaration, wanted: Wanted) -> d
         )  # fmt: skip
     cause: dict[str, Any] = {
         "kind": "person",
-        "keep": {"algorithm": champion.algorithm, "params": found_params(project, champion)},
+        "keep": kept(project, champion),
         "policy": msgspec.to_builtins(policy),
     }
     if policy.method == "auto":
-        considered, last = last_considered(project, declaration)
-        situation = gather(
-            project.windows,
-            declaration.endpoint,
-            trainable_rows(project, declaration, champion),
-            considered,
-            last,
-            around(project, declaration, considered),
-        )
+        situation = situation_now(project, declaration, champion)
         if situation is not None:
             cause |= {"choose": True, "situation": msgspec.to_builtins(situation)}
             return cause

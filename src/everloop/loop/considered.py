@@ -15,7 +15,7 @@ from everloop.registry.models import ModelVersion
 from everloop.store.clock import now_ms
 from everloop.train.spec import ENSEMBLE
 from everloop.update.budget import Spent, longest
-from everloop.update.situation import Around, Considered
+from everloop.update.situation import Around, Considered, Situation, gather
 
 log = logging.getLogger("everloop.loop")
 LOOK_BACK = 50  # cycles
@@ -96,6 +96,26 @@ def _spent(cycle: Cycle, steps: dict[str, Step]) -> Spent:
     at = cycle.cause.get("at") or until or cycle.started
     lasted = sum((step.finished or step.started) - step.started for step in steps.values())
     return Spent(int(at), lasted / 1000, "train" in steps)
+
+
+def situation_now(
+    project: Project, declaration: Declaration, champion: ModelVersion
+) -> Situation | None:
+    """Everything a decision looks at now, without a probe; None while no window is over."""
+    considered, last_cycle = last_considered(project, declaration)
+    return gather(
+        project.windows,
+        declaration.endpoint,
+        trainable_rows(project, declaration, champion),
+        considered,
+        last_cycle,
+        around(project, declaration, considered),
+    )
+
+
+def kept(project: Project, champion: ModelVersion) -> dict[str, Any]:
+    """What an update keeps of the champion, as a cycle's cause says it."""
+    return {"algorithm": champion.algorithm, "params": found_params(project, champion)}
 
 
 def trainable_rows(project: Project, declaration: Declaration, champion: ModelVersion) -> int:

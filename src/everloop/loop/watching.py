@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from everloop.errors import Conflict
-from everloop.loop.considered import around, found_params, last_considered, trainable_rows
+from everloop.loop.considered import kept, situation_now
 from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.evaluating import REFERENCE, evaluate_where_it_fits
@@ -24,7 +24,7 @@ from everloop.monitor.windows import Alert
 from everloop.registry.models import ModelVersion
 from everloop.update.asked import asked_choice
 from everloop.update.decide import Decision, decide, needs_probe
-from everloop.update.situation import Situation, gather
+from everloop.update.situation import Situation
 
 UNKNOWN = (
     "No update: the champion was made elsewhere, and nothing says what its rows are like. "
@@ -74,15 +74,7 @@ def _look(project: Project, declaration: Declaration, actor: str | None, now: in
         return Looked(shipped, [], Decision("none", UNKNOWN))
     evaluate_where_it_fits(project, declaration, champion, now)
     project.alerts.route(declaration.endpoint, declaration.monitor)
-    considered, last_cycle = last_considered(project, declaration)
-    situation = gather(
-        project.windows,
-        declaration.endpoint,
-        trainable_rows(project, declaration, champion),
-        considered,
-        last_cycle,
-        around(project, declaration, considered),
-    )
+    situation = situation_now(project, declaration, champion)
     if situation is None:
         return Looked(shipped, [], Decision("none", "No update: no window is over yet."))
     situation = with_fallback(project, declaration, champion, situation)
@@ -144,7 +136,7 @@ def _act(acting: _Acting, decision: Decision) -> Cycle | None:
         "situation": msgspec.to_builtins(situation),
         "policy": msgspec.to_builtins(policy),
         "decision": decision.reason,
-        "keep": {"algorithm": champion.algorithm, "params": found_params(project, champion)},
+        "keep": kept(project, champion),
     }
     if (chosen := asked_choice(policy, champion.version, probe)) is not None:
         cause["method"] = msgspec.to_builtins(chosen)
@@ -166,10 +158,7 @@ def _go_round(acting: _Acting, decision: Decision) -> Cycle | None:
         "probe": False,
     }
     if version is None:
-        cause["keep"] = {
-            "algorithm": champion.algorithm,
-            "params": found_params(acting.project, champion),
-        }
+        cause["keep"] = kept(acting.project, champion)
     plan = PLANS["run"] if version is None else ["approve", *PLANS["deploy"]]
     return acting.begin(cause, plan)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from everloop.deploy.package import MODEL
 from everloop.errors import invalid
+from everloop.train.loading import load
 from everloop.update.losses import row_losses
-from everloop.update.methods._base import About, Around
+from everloop.update.methods._base import About, Around, Champion, Made
 from everloop.update.windows import LEAST_ROWS, change_start
 
 if TYPE_CHECKING:
@@ -22,6 +24,23 @@ def recognisable(about: About) -> str | None:
     if not (about.timed or about.identified):
         return "neither data.time nor data.id says which labelled rows are new to the champion"
     return None
+
+
+def bare(champion: Champion, rows: TrainingRows, *tails: str) -> Any:
+    """The champion's graph without what was put behind its scores, as an estimator."""
+    cut_off = load("everloop.train.deciding:without_tails")
+    data = cut_off((champion.folder / MODEL).read_bytes(), *tails)
+    return load("everloop.train.packed:Packed")(data, len(rows.schema.classes))
+
+
+def touched(
+    champion: Champion, estimator: Any, seconds: float, facts: dict[str, Any], note: str
+) -> Made:
+    """The champion with another last touch."""
+    fitted = load("everloop.train.tried:Fitted")(
+        champion.algorithm, champion.params or {}, estimator, seconds, None, (), facts
+    )
+    return Made([fitted], notes=(note,))
 
 
 def new_rows(rows: TrainingRows, around: Around) -> TrainingRows:

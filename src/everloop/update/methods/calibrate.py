@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from everloop.data.schema import Task
+from everloop.deploy.package import MODEL
 from everloop.errors import invalid
 from everloop.extensions import update_methods
 from everloop.train.loading import load
 from everloop.update.methods._base import About, Around, Champion, Made, Method
-from everloop.update.methods._new_rows import new_rows, recognisable
-from everloop.update.methods.threshold import MODEL, picked
+from everloop.update.methods._new_rows import bare, new_rows, recognisable, touched
+from everloop.update.methods.threshold import picked
 
 if TYPE_CHECKING:
     from everloop.update.methods.rows import TrainingRows
@@ -48,9 +49,7 @@ class Calibrate(Method):
     def make(self, rows: TrainingRows, champion: Champion | None, around: Around) -> Made:
         assert champion is not None, "there is nothing to calibrate without one"
         started, recent = time.perf_counter(), new_rows(rows, around)
-        cut_off = load("everloop.train.deciding:without_tails")
-        data = cut_off((champion.folder / MODEL).read_bytes(), "undecided", "raw")
-        base = load("everloop.train.packed:Packed")(data, len(rows.schema.classes))
+        base = bare(champion, rows, "undecided", "raw")
         proba = base.predict_proba(recent.X)
         how = around.spec.calibrate if around.spec.calibrate != "none" else "auto"
         chosen, estimator = calibrated(base, proba, recent.y, how, rows.seed)
@@ -63,14 +62,11 @@ class Calibrate(Method):
             facts["threshold"] = cut
             estimator = load("everloop.train.threshold:Thresholded")(estimator, cut)
         spent = time.perf_counter() - started
-        fitted = load("everloop.train.tried:Fitted")(
-            champion.algorithm, champion.params or {}, estimator, spent, None, (), facts
-        )
         note = (
             f"The probabilities of version {champion.version} were calibrated anew ({chosen}) on "
             f"{len(recent.y):,} labelled rows that it had not seen; nothing else changed."
         )
-        return Made([fitted], notes=(note,))
+        return touched(champion, estimator, spent, facts, note)
 
 
 def calibrated(base: Any, proba: np.ndarray, y: np.ndarray, how: str, seed: int) -> tuple[str, Any]:

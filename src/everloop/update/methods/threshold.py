@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from everloop.data.schema import Task
+from everloop.deploy.package import MODEL
 from everloop.evaluate.metrics import get_metric
 from everloop.extensions import update_methods
 from everloop.monitor.performance import Score
 from everloop.train.loading import load
 from everloop.update.methods._base import About, Around, Champion, Made, Method
-from everloop.update.methods._new_rows import new_rows, recognisable
+from everloop.update.methods._new_rows import bare, new_rows, recognisable, touched
 
 if TYPE_CHECKING:
     from everloop.update.methods.rows import TrainingRows
 
-MODEL = "model.onnx"
 TASKS: tuple[Task, ...] = ("binary", "multilabel")
 
 
@@ -46,9 +46,7 @@ class Threshold(Method):
     def make(self, rows: TrainingRows, champion: Champion | None, around: Around) -> Made:
         assert champion is not None, "there is no threshold without one"
         started, recent = time.perf_counter(), new_rows(rows, around)
-        cut_off = load("everloop.train.deciding:without_tails")
-        data = cut_off((champion.folder / MODEL).read_bytes(), "undecided")
-        base = load("everloop.train.packed:Packed")(data, len(rows.schema.classes))
+        base = bare(champion, rows, "undecided")
         proba, score = base.predict_proba(recent.X), recent.metric.score
         wanted = around.spec.threshold
         cut = picked(proba, recent.y, rows.schema.task, score, recent.costs, wanted)
@@ -61,15 +59,12 @@ class Threshold(Method):
         estimator = load(f"everloop.train.{behind}")(base, cut)
         spent = time.perf_counter() - started
         facts = {"threshold": told, "rows": len(recent.y)}
-        fitted = load("everloop.train.tried:Fitted")(
-            champion.algorithm, champion.params or {}, estimator, spent, None, (), facts
-        )
         note = (
             f"The threshold of version {champion.version} was chosen anew "
             f"({told if isinstance(told, dict) else f'{told:.3f}'}) on {len(recent.y):,} labelled "
             "rows that it had not seen; its probabilities are the same."
         )
-        return Made([fitted], notes=(note,))
+        return touched(champion, estimator, spent, facts, note)
 
 
 def picked(
