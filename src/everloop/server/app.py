@@ -20,7 +20,7 @@ from everloop.server.middleware.origins import Origins
 from everloop.server.middleware.request_id import RequestId
 from everloop.server.middleware.security_headers import SecurityHeaders
 from everloop.server.middleware.tokens import LOCAL, Principal, Tokens
-from everloop.server.pages import error_page
+from everloop.server.pages._base import error_page
 from everloop.server.routes import ROUTES
 from everloop.server.routing import Paths, Pools, Route, mounted
 

@@ -1,0 +1,40 @@
+"""What the handlers of pages share: a template's answer, and the words of a form."""
+
+from __future__ import annotations
+
+from typing import TypeVar, get_args, get_type_hints
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.responses import Response
+
+from everloop.console.render import render
+from everloop.errors import InvalidInput, invalid
+from everloop.server.problems import Problem
+
+HTML = "text/html; charset=utf-8"
+W = TypeVar("W", bound=msgspec.Struct)
+
+
+def shown(template: str, page: object, error: InvalidInput | None = None) -> Response:
+    """The answer that shows ``page`` as the template does; 422 with an error."""
+    text = render(template, page=page, error=error)
+    return Response(text, 200 if error is None else 422, media_type=HTML)
+
+
+def word_of(body: bytes, kind: type[W]) -> W:
+    """What a form says."""
+    try:
+        fields = parse_qsl(body.decode("ascii"), True, True, errors="strict", max_num_fields=10)
+        return msgspec.convert(dict(fields), kind)
+    except (ValueError, msgspec.ValidationError) as error:
+        dos = ", ".join(get_args(get_type_hints(kind)["do"]))
+        raise invalid(
+            "body", f"<{len(body)} bytes>", f"a form with comment and do, one of {dos} ({error})"
+        ) from None
+
+
+def error_page(problem: Problem) -> Response:
+    """An error for people."""
+    text = render("error.html", page=problem)
+    return Response(text, problem.status, headers=problem.headers, media_type=HTML)

@@ -1,0 +1,100 @@
+"""Pages of the loops: the overview, a cycle, its decision, backtests."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from starlette.responses import RedirectResponse, Response
+
+from everloop.console.backtests import BacktestsPage, read_backtests
+from everloop.console.cycle import CyclePage, read_cycle
+from everloop.console.decision import DecisionPage, read_decision
+from everloop.console.overview import Overview, read_overview
+from everloop.errors import Forbidden
+from everloop.loop.backtests.places import backtest_of
+from everloop.loop.backtests.records import Listed
+from everloop.loop.loop import loop_of
+from everloop.server.call import Call, Comment
+from everloop.server.pages._base import shown, word_of
+from everloop.server.plane import traffic
+
+
+def overview(call: Call) -> Response:
+    return shown("overview.html", overview_json(call))
+
+
+def overview_json(call: Call) -> Overview:
+    context = call.context
+    counts = traffic(context.serve_url, context.token)
+    return read_overview(call.project, context.serve_url, counts)
+
+
+def cycle(call: Call) -> Response:
+    return shown("cycle.html", cycle_json(call))
+
+
+def cycle_json(call: Call) -> CyclePage:
+    again = call.query.get("replay", "") not in ("", "0")
+    return read_cycle(call.project, call.path["cycle"], again)
+
+
+def decision(call: Call) -> Response:
+    return shown("decision.html", decision_json(call))
+
+
+def decision_json(call: Call) -> DecisionPage:
+    return read_decision(call.project, call.path["cycle"], call.actor, call.permissions)
+
+
+def decide(call: Call) -> Response:
+    """A button of a decision's page: a person's word, then the page again."""
+    word = word_of(call.body, _Decision)
+    found = call.project.cycles.get(call.path["cycle"])
+    loop = loop_of(call.project, found.loop)
+    if word.do == "comment":
+        loop.comment(found.id, word.comment, by=call.actor)
+    elif word.do == "rollback":
+        if "write" not in call.permissions:
+            raise Forbidden("rollback: needs the permission 'write'.")
+        loop.roll_back(found.id, by=call.actor, comment=word.comment)
+    else:
+        approved = word.do == "approve"
+        loop.decide(found.id, approved=approved, by=call.actor, comment=word.comment)
+    return RedirectResponse(f"/cycles/{found.id}/decision", 303)
+
+
+def pause(call: Call) -> Response:
+    """A loop's button: pause or resume, then the overview again."""
+    word, loop = word_of(call.body, _Pausing), loop_of(call.project, call.path["loop"])
+    if word.do == "pause":
+        loop.pause(by=call.actor, reason=word.comment)
+    else:
+        loop.resume(by=call.actor)
+    return RedirectResponse("/", 303)
+
+
+def backtests(call: Call) -> Response:
+    return shown("backtests.html", backtests_json(call))
+
+
+def backtests_json(call: Call) -> BacktestsPage:
+    return read_backtests(call.project)
+
+
+def backtest(call: Call) -> Response:
+    return shown("backtest.html", backtest_json(call))
+
+
+def backtest_json(call: Call) -> Listed:
+    return backtest_of(call.project, call.path["backtest"])
+
+
+class _Decision(msgspec.Struct, forbid_unknown_fields=True):
+    do: Literal["approve", "reject", "comment", "rollback"]
+    comment: Comment = ""
+
+
+class _Pausing(msgspec.Struct, forbid_unknown_fields=True):
+    do: Literal["pause", "resume"]
+    comment: Comment = ""
