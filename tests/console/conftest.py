@@ -1,12 +1,15 @@
-"""The story as a fixture."""
+"""The story as a fixture, a real server that shows it, and a real browser that looks."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import story
+from browsing import ARGUMENTS, looking, serving
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
@@ -23,3 +26,24 @@ def project(tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def cycles(project: Project) -> list[Cycle]:
     return story.tell(project)
+
+
+@pytest.fixture
+def server(project: Project, cycles: list[Cycle]) -> Iterator[str]:
+    with serving(project.dir) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium")
+        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with looking(browser) as opened:
+        yield opened

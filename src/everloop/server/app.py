@@ -13,6 +13,7 @@ from everloop.server.bind import check_bind
 from everloop.server.call import Context
 from everloop.server.live import Live
 from everloop.server.middleware.body_limit import BodyLimit
+from everloop.server.middleware.compress import Compress
 from everloop.server.middleware.errors import Errors, Form, json_form
 from everloop.server.middleware.hosts import Hosts
 from everloop.server.middleware.measure import Measure
@@ -58,6 +59,7 @@ def create_app(
     applications = [*mounted(routes, context, pools), *mlflow.mounted(context, pools.quick)]
     app: ASGIApp = Paths(applications, mlflow.unknown)
     # From the inside out: the last one sees a request first.
+    app = Compress(app, plain=("/api/", *mlflow.PREFIXES))
     app = BodyLimit(
         app, int(max_body_mb * 1_000_000), artifact_limit=int(max_artifact_mb * 1_000_000)
     )

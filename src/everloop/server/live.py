@@ -22,6 +22,7 @@ import msgspec
 from anyio import CapacityLimiter
 
 from everloop.errors import EverloopError, Unavailable, invalid
+from everloop.server.changes import Changes
 from everloop.store.database import Database
 from everloop.tracking.live import Look, State, Watcher, read_state
 
@@ -65,6 +66,7 @@ class Live:
     def __init__(self) -> None:
         self.boot = uuid.uuid4().hex[:8]
         self.pool = CapacityLimiter(1)
+        self.changes = Changes(self.work)
         self._feeds: dict[str, Feed] = {}
         self._closed = False
 
@@ -90,6 +92,7 @@ class Live:
     def close(self) -> None:
         """End every stream; listeners may come back to another server."""
         self._closed = True
+        self.changes.close()
         for feed in list(self._feeds.values()):
             feed.end()
 

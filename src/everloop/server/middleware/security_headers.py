@@ -6,8 +6,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
     b"content-security-policy": (
-        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-        b"base-uri 'none'; frame-ancestors 'none'"
+        b"default-src 'self'; object-src 'none'; form-action 'self'; base-uri 'none'; "
+        b"frame-ancestors 'none'"
     ),
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",

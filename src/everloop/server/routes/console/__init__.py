@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from everloop.server.pages import assets
+from everloop.server.pages import assets, changes
 from everloop.server.routes.console.alerts import ALERTS
 from everloop.server.routes.console.endpoints import ENDPOINTS
 from everloop.server.routes.console.loops import LOOPS
@@ -14,6 +14,9 @@ from everloop.server.routing import Route
 # fmt: off
 PAGES = (
     *LOOPS, *ENDPOINTS, *RUNS, *MODELS, *ALERTS, *OPERATIONS,
+    Route("GET", "/changes", changes.changes, "read",
+          "Server-sent events: changed, whenever a page may show something else",
+          media="text/event-stream"),
     Route("GET", "/assets/{name}", assets.asset, "public", "A file of the console", media="*/*"),
     Route("GET", "/favicon.ico", assets.favicon, "public", "The console's icon",
           media="image/svg+xml"),

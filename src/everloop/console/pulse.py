@@ -1,0 +1,40 @@
+"""Whether anything that the pages show has changed: a few looks at the ends of indexes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from everloop.store.database import Database
+from everloop.store.tables import (
+    alert_incidents,
+    cycle_steps,
+    cycles,
+    event_head,
+    log_parts,
+    runs,
+)
+
+Pulse = tuple[Any, ...]
+
+_UNDER_WAY = (
+    sa.select(cycle_steps.c.position + cycle_steps.c.attempts)
+    .join(cycles, cycles.c.id == cycle_steps.c.cycle)
+    .where(cycles.c.finished.is_(None))
+)
+_SUM = sa.func.sum
+_LOOK = sa.select(
+    sa.select(event_head.c.seq).scalar_subquery(),
+    sa.select(_SUM(_UNDER_WAY.subquery().c[0])).scalar_subquery(),
+    sa.select(sa.func.max(log_parts.c.created)).scalar_subquery(),
+    sa.select(sa.func.max(alert_incidents.c.opened)).scalar_subquery(),
+    sa.select(sa.func.max(runs.c.started)).scalar_subquery(),
+)
+
+
+def feel(db: Database) -> Pulse:
+    """What is another tuple once an event was written, a step of a cycle under way began, or
+    predictions, an alert or a run came in."""
+    with db.read() as conn:
+        return tuple(conn.execute(_LOOK).one())
