@@ -29,7 +29,7 @@ bench: $(VENV)/test.stamp  ## every figure this project claims
 	$(PIP) install --quiet --constraint constraints.txt --editable . --group test --group bench
 	for command in benchmarks/*.py; do $(BIN)/python $$command || exit 1; done
 
-$(VENV)/base.stamp: pyproject.toml constraints.txt
+$(VENV)/base.stamp: pyproject.toml constraints.txt hatch_build.py frontend/package-lock.json
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --upgrade "pip>=25.1"
 	$(PIP) install --quiet --constraint constraints.txt --editable .
