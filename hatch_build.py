@@ -21,13 +21,11 @@ STAMP = VENDOR / "lock.sha256"
 # What is taken of each package, and the name it has here.
 TAKEN = {
     "htmx.min.js": "htmx.org/dist/htmx.min.js",
-    "sse.min.js": "htmx-ext-sse/dist/sse.min.js",
     "idiomorph.min.js": "idiomorph/dist/idiomorph-ext.min.js",
     "uplot.min.js": "uplot/dist/uPlot.iife.min.js",
     "uplot.min.css": "uplot/dist/uPlot.min.css",
     "dagre.min.js": "@dagrejs/dagre/dist/dagre.min.js",
     "htmx.LICENSE.txt": "htmx.org/LICENSE",
-    "sse.LICENSE.txt": "htmx-ext-sse/LICENSE",
     "idiomorph.LICENSE.txt": "idiomorph/LICENSE",
     "uplot.LICENSE.txt": "uplot/LICENSE",
     "dagre.LICENSE.txt": "@dagrejs/dagre/LICENSE",

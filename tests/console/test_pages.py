@@ -139,7 +139,9 @@ def test_what_users_wrote_is_text(project: Project, cycles: list[Cycle]) -> None
 def test_pages_need_no_inline_style_or_script(project: Project, cycles: list[Cycle]) -> None:
     pages = [overview(project)[1], render("cycle.html", page=read_cycle(project, cycles[2].id))]
     for html in pages:
-        assert not re.search(r"<style|<script|\sstyle=|\son\w+=|javascript:", html)
+        assert not re.search(
+            r"<style|<script(?! src=\"/assets/)|\sstyle=|\son\w+=|javascript:", html
+        )
 
 
 def test_a_cycles_page_has_the_evidence(project: Project, cycles: list[Cycle]) -> None:
