@@ -121,8 +121,7 @@ def kept(project: Project, champion: ModelVersion) -> dict[str, Any]:
 def trainable_rows(project: Project, declaration: Declaration, champion: ModelVersion) -> int:
     """Labelled rows that could train a model now: the source's, and those of sound windows."""
     origin = _snapshot(project, champion.cycle or "").get("origin", {})
-    windows = project.windows.since(declaration.endpoint, 0)
-    logged = sum(w.labelled for w in windows if not w.quarantined)
+    logged = project.windows.labelled(declaration.endpoint)
     return int(origin.get("source_rows", 0)) + logged
 
 

@@ -80,6 +80,7 @@ class Engine:
             running = self.project.cycles.unfinished("running")
             if any(needs_worker(self.project, cycle) for cycle in running):
                 self.executor.warm()  # its imports overlap with the engine's own start
+            self.project.step_soon = self.executor.warm
             DBOS(config=_config(self.project))
             DBOS.launch()
             self._held.start()

@@ -124,6 +124,8 @@ def evaluate_where_it_fits(
     if _asked.get(declaration.name) != (project, state):
         waits = project.watch.waits(endpoint, spec, digest, reference.baseline is not None)
         if waits or due(project, declaration):
+            if project.alerts.incidents.anything(endpoint):
+                project.step_soon()  # more of what is told already may be the word for an update
             elsewhere(declaration.name)
         _asked[declaration.name] = (project, state)
 

@@ -102,6 +102,8 @@ class Project:
         self.watch = Watch(self.db, self.log, self.events)
         # Evaluates a loop's windows, by its name, where this process is to stay small.
         self.windows_elsewhere: Callable[[str], None] | None = None
+        # A step is likely soon: whoever runs the steps may begin to get ready for it.
+        self.step_soon: Callable[[], None] = _nothing
         around = Surroundings(os.environ, folder, hosts)
         self.health = HealthStore(self.db)
         self.alerts = AlertDesk(
@@ -260,3 +262,7 @@ class Project:
         except (OSError, ValueError, KeyError):
             return None
         return info
+
+
+def _nothing() -> None:
+    """Nobody here runs steps."""

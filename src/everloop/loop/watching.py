@@ -88,8 +88,11 @@ def _look(project: Project, declaration: Declaration, actor: str | None, now: in
 
 
 def _new_alerts(project: Project, declaration: Declaration, situation: Situation) -> list[Alert]:
+    if not situation.alerts:
+        return []
     wanted = {told.id for told in situation.alerts}
-    found = project.windows.alerts(declaration.endpoint, limit=1000)
+    since = situation.considered.when if situation.considered else 0
+    found = project.windows.alerts(declaration.endpoint, limit=1000, raised_after=since)
     return [alert for alert in reversed(found) if alert.id in wanted]
 
 
@@ -126,6 +129,7 @@ def _act(acting: _Acting, decision: Decision) -> Cycle | None:
     project, champion = acting.project, acting.champion
     situation, policy = acting.situation, acting.declaration.update
     probe = needs_probe(situation, policy)
+    project.step_soon()
     if probe:
         past = experience_of(project, acting.declaration.name)
         situation = msgspec.structs.replace(situation, experience=past)

@@ -55,7 +55,7 @@ def _import_for_steps(project: Project) -> None:
     """The slow imports of the usual steps and algorithms, while the first step awaits the disk."""
     # What is wrong with a candidate is for the step to say.
     with importing(), contextlib.suppress(EverloopError, ImportError):
-        for name in ("snapshot", "train", "evaluate", "register"):
+        for name in ("probe", "snapshot", "train", "evaluate", "register"):
             importlib.import_module(MODULES[name])
         importlib.import_module("everloop.evaluate.report.html").template()
         for loop in project.cycles.loop_names():

@@ -142,6 +142,14 @@ class WindowStore:
         with self.db.read() as conn:
             return [(row.start, row.end) for row in conn.execute(query)]
 
+    def labelled(self, endpoint: str) -> int:
+        """Rows with a label in all windows that are not in quarantine."""
+        query = sa.select(sa.func.sum(windows.c.labelled)).where(
+            windows.c.endpoint == endpoint, sa.not_(windows.c.quarantined)
+        )
+        with self.db.read() as conn:
+            return int(conn.execute(query).scalar_one() or 0)
+
     def alerts(
         self,
         endpoint: str,
@@ -149,13 +157,16 @@ class WindowStore:
         before: tuple[int, str] | None = None,
         kind: AlertKind | None = None,
         limit: int = 100,
+        raised_after: int | None = None,
     ) -> list[Alert]:
         """Alerts, newest window first.
 
         ``since``: only of windows that start then or later. ``before``: the ``(window, id)`` of
-        the last alert of the page before.
+        the last alert of the page before. ``raised_after``: only those that came after that time.
         """
         query = sa.select(alerts).where(alerts.c.endpoint == endpoint)
+        if raised_after is not None:
+            query = query.where(alerts.c.at > raised_after)
         if since is not None:
             query = query.where(alerts.c.window >= since)
         if kind is not None:

@@ -196,7 +196,7 @@ def gather(
         return None
     windows = store.page(endpoint, limit=RECENT)
     since = considered.when if considered else 0
-    alerts = [a for a in store.alerts(endpoint, limit=1000) if a.at > since]
+    alerts = store.alerts(endpoint, limit=1000, raised_after=since)
     return Situation(
         now=newest.end,
         windows=tuple(Seen.of(window) for window in reversed(windows)),

@@ -47,9 +47,14 @@ class WorkerProcess:
         self.doing: dict[str, Any] | None = None  # the job under way
 
     def warm(self) -> None:
-        """Start it, and return at once."""
-        with self._lock:
-            self._worker()
+        """Start it, and return at once; it ends by itself when no job comes."""
+        if self._lock.acquire(blocking=False):  # else it is at a job, and warm
+            try:
+                self._cancel_idle()
+                self._worker()
+                self._after(IDLE_SECONDS, self._let_go)
+            finally:
+                self._lock.release()
 
     def ask(
         self,
