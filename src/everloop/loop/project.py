@@ -59,6 +59,7 @@ from everloop.tracking.inputs import InputStore
 from everloop.tracking.logged_models import LoggedModelStore
 from everloop.tracking.moving.queue import MoveStore
 from everloop.tracking.runs import RunStore
+from everloop.tracking.views import ViewStore
 
 
 class Project:
@@ -85,6 +86,7 @@ class Project:
         self.webhooks = WebhookStore(self.db, self.events, Vault(self.keys), hosts)
         self.experiments = ExperimentStore(self.db, self.events)
         self.runs = RunStore(self.db, self.events)
+        self.views = ViewStore(self.db, self.events)
         self.inputs = InputStore(self.db)
         self.logged_models = LoggedModelStore(self.db)
         self.artifacts = ArtifactStore(self.db, self.blobs)

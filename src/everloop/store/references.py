@@ -117,6 +117,7 @@ WITHOUT = {
     "run_datasets.digest": "what a client calls its data by",
     "run_inputs.tags": "tags",
     "run_models.model": "a model's id",
+    "run_views.query": "words",
     "webhook_deliveries.event": "a word",
     "webhook_deliveries.payload": "what a webhook is told",
     "webhooks.events": "words",

@@ -21,7 +21,9 @@ from everloop.tracking.names import new_name
 from everloop.tracking.points import MAX_HISTORY, histories, history, keep_points, sampled
 from everloop.tracking.reading import read_runs
 from everloop.tracking.records import RUN_NAME, STATUSES, Found, Point, Run, Status, View
-from everloop.tracking.search.runs import search_run_numbers
+from everloop.tracking.search.groups import Groups, grouped_runs
+from everloop.tracking.search.keys import Keys, keys_of
+from everloop.tracking.search.runs import scope_of, search_run_numbers
 
 __all__ = ["RUN_NAME", "Point", "Run", "RunStore", "Status"]
 
@@ -129,7 +131,7 @@ class RunStore:
             here = (runs.c.number == number) & runs.c.deleted.is_(None)
             if conn.execute(sa.update(runs).where(here).values(deleted=now_ms())).rowcount == 0:
                 raise deleted(run)
-            self._event(conn, actor, "run.deleted", run)
+            self._event(conn, actor, "run.deleted", run, {})
 
     def restore(self, run: str, actor: str) -> None:
         """Take a deletion back."""
@@ -138,10 +140,12 @@ class RunStore:
             here = (runs.c.number == number) & runs.c.deleted.is_not(None)
             if conn.execute(sa.update(runs).where(here).values(deleted=None)).rowcount == 0:
                 raise Conflict(f"The run {run} is not deleted.", code="run_active", got=run)
-            self._event(conn, actor, "run.restored", run)
+            self._event(conn, actor, "run.restored", run, {})
 
-    def _event(self, conn: sa.Connection, actor: str, kind: str, run: str) -> None:
-        self.events.append(conn, actor=actor, kind=kind, subject=f"run:{run}", payload={})
+    def _event(
+        self, conn: sa.Connection, actor: str, kind: str, run: str, said: dict[str, Any]
+    ) -> None:
+        self.events.append(conn, actor=actor, kind=kind, subject=f"run:{run}", payload=said)
 
     # -- what is logged to it --------------------------------------------------------------------
 
@@ -177,6 +181,21 @@ class RunStore:
             here = (run_tags.c.run == row.number) & (run_tags.c.key == key)
             if conn.execute(sa.delete(run_tags).where(here)).rowcount == 0:
                 raise NotFound(f"The run {run} has no tag {key!r}.", code="tag_not_found", got=key)
+
+    def annotate(
+        self, run: str, tags: Mapping[str, str], remove: Sequence[str] = (), *, actor: str
+    ) -> None:
+        """Set and remove tags by a person's hand, with an event; what is not there stays away."""
+        with self.events.transaction() as conn:
+            row = active(conn, run, alone=RUN_NAME in tags)
+            keep_tags(conn, row.number, row.experiment, tags)
+            if RUN_NAME in tags:
+                conn.execute(_NAME, {"row": row.number, "name": tags[RUN_NAME]})
+            for key in remove:
+                here = (run_tags.c.run == row.number) & (run_tags.c.key == key)
+                conn.execute(sa.delete(run_tags).where(here))
+            said = {"set": sorted(tags), "removed": sorted(remove)}
+            self._event(conn, actor, "run.annotated", run, said)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -249,6 +268,30 @@ class RunStore:
                 token=token,
             )
             return Found(read(conn, found.items), found.next)
+
+    def groups(
+        self,
+        by: str,
+        experiments: Sequence[int] | None = None,
+        filter: str = "",
+        metrics: Sequence[str] = (),
+        order_by: Sequence[str] = (),
+        view: View = "active",
+    ) -> Groups:
+        """Runs by ``status``, ``experiment``, ``params.NAME`` or ``tags.NAME``: how many, and the
+        least, mean and largest of some metrics (at most 8). The largest groups come first, or
+        those with the best mean where ``order_by`` begins with one of the metrics.
+        """
+        with self.db.read() as conn:
+            return grouped_runs(
+                conn, by=by, experiments=experiments, filter=filter, metrics=metrics,
+                order_by=order_by, view=view,
+            )  # fmt: skip
+
+    def keys(self, experiments: Sequence[int] | None = None, view: View = "active") -> Keys:
+        """Names of metrics, params and tags of some experiments' runs, or of the newest ones'."""
+        with self.db.read() as conn:
+            return keys_of(conn, scope_of(conn, experiments, view))
 
     # -- what the loop's steps say ---------------------------------------------------------------
 

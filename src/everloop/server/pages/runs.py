@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from everloop.console.runs import (
-    Asked,
-    RunPage,
-    RunsPage,
-    no_runs,
-    read_run_page,
-    read_runs_page,
-)
+from everloop.console.runs import Asked, RunsPage, no_runs, read_runs_page
 from everloop.errors import InvalidInput
 from everloop.server.call import Call
 from everloop.server.pages._base import shown
@@ -28,14 +21,6 @@ def runs(call: Call) -> Response:
 
 def runs_json(call: Call) -> RunsPage:
     return read_runs_page(call.project, _asked(call))
-
-
-def run(call: Call) -> Response:
-    return shown("run.html", run_json(call))
-
-
-def run_json(call: Call) -> RunPage:
-    return read_run_page(call.project, call.path["run"], call.query.get("folder", ""))
 
 
 def _asked(call: Call) -> Asked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
 Kind: TypeAlias = Literal["word", "name", "number", "text", "sign", "operator", "junk", "end"]
@@ -41,6 +42,13 @@ def tokens(text: str) -> Iterator[Token]:
         token = _next(text, at)
         yield token
         at += len(token.raw)
+
+
+def pieces(text: str) -> list[str]:
+    """The parts of a list with commas, without blanks around them; a quoted comma is no end."""
+    cuts = [-1, *(token.at for token in tokens(text) if token.raw == ","), len(text)]
+    parts = (text[a + 1 : b].strip() for a, b in pairwise(cuts))
+    return [part for part in parts if part]
 
 
 def _next(text: str, at: int) -> Token:

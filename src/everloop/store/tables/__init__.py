@@ -55,6 +55,7 @@ from everloop.store.tables.tracking import (
     run_models,
     run_params,
     run_tags,
+    run_views,
     runs,
 )
 
@@ -105,6 +106,7 @@ __all__ = [
     "run_models",
     "run_params",
     "run_tags",
+    "run_views",
     "runs",
     "webhook_deliveries",
     "webhooks",

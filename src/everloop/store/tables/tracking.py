@@ -214,6 +214,17 @@ logged_model_metrics = sa.Table(
     sa.Column("dataset_digest", sa.String(36)),
 )
 
+# -- tracking.views ------------------------------------------------------------------------------
+run_views = sa.Table(
+    "run_views",
+    metadata,
+    sa.Column("name", sa.String(100), primary_key=True),
+    json_text("query"),  # tracking.views.RunQuery
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("created", Millis, nullable=False),
+    sa.Column("updated", Millis, nullable=False),
+)
+
 # -- tracking.artifacts: a tree of names over content-addressed blobs ------------------------------
 artifacts = sa.Table(
     "artifacts",

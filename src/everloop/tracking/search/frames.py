@@ -27,8 +27,9 @@ from everloop.store.filter.sql import id_list
 from everloop.store.tables import experiments as experiments_table
 from everloop.store.tables import run_metrics, run_params, run_tags, runs
 from everloop.tracking.records import View
-from everloop.tracking.search.conditions import Scope, condition
+from everloop.tracking.search.conditions import condition
 from everloop.tracking.search.fields import RUN_FIELDS
+from everloop.tracking.search.keys import keys_in
 from everloop.tracking.search.plan import Search
 from everloop.tracking.search.runs import scope_of
 
@@ -127,7 +128,7 @@ def _plan(db: Database, experiments: Sequence[int] | None, filter: str, view: Vi
         schema = dict(FIXED)
         for group, table in _TABLES.items():
             kind = pl.Float64() if group == "metrics" else pl.String()
-            keys = _keys_of(conn, table, numbers) if wanted else _all_keys(conn, table, scope)
+            keys = _keys_of(conn, table, numbers) if wanted else keys_in(conn, table, scope, None)
             schema |= {f"{group}.{key}": kind for key in sorted(keys)}
             if len(schema) > MOST_COLUMNS:
                 raise TooLarge(
@@ -143,26 +144,6 @@ def _keys_of(conn: sa.Connection, table: sa.Table, numbers: Sequence[int]) -> se
     for start in range(0, len(numbers), _AT_ONCE):
         here = table.c.run.in_(id_list(numbers[start : start + _AT_ONCE]))
         found.update(conn.execute(sa.select(table.c.key).where(here).distinct()).scalars())
-    return found
-
-
-def _all_keys(conn: sa.Connection, table: sa.Table, scope: Scope) -> set[str]:
-    """The keys of whole experiments: one look into an index for each, however many runs."""
-    chosen = scope.experiments
-    if chosen is None:
-        chosen = tuple(conn.execute(sa.select(experiments_table.c.id)).scalars())
-    found: set[str] = set()
-    for experiment in chosen:
-        first = sa.select(sa.func.min(table.c.key).label("key"))
-        first = first.where(table.c.experiment == experiment)
-        chain = first.cte("chain", recursive=True)
-        behind = sa.select(sa.func.min(table.c.key)).where(
-            table.c.experiment == experiment, table.c.key > chain.c.key
-        )
-        chain = chain.union_all(
-            sa.select(behind.correlate(chain).scalar_subquery()).where(chain.c.key.is_not(None))
-        )
-        found.update(conn.execute(sa.select(chain.c.key).where(chain.c.key.is_not(None))).scalars())
     return found
 
 
