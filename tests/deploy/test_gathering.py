@@ -91,6 +91,25 @@ def test_who_has_gone_is_not_asked_for():
     assert model.calls == [1]
 
 
+def test_two_models_of_one_turn_are_asked_once_each_and_logged_in_one_write():
+    champion, canary = Doubling(), Doubling()
+    writes: list[int] = []
+
+    @contextmanager
+    def together():
+        yield
+        writes.append(1)
+
+    async def scenario():
+        gatherer = Gatherer(lambda model, X: model(X), lambda model: 100, together)
+        models = [champion, canary, champion, champion, canary]
+        futures = [gatherer.ask(model, rows(n), lambda f: f.y) for n, model in enumerate(models)]
+        return await asyncio.wait_for(asyncio.gather(*futures), 30)
+
+    assert asyncio.run(scenario()) == [[0.0], [2.0], [4.0], [6.0], [8.0]]
+    assert (champion.calls, canary.calls, writes) == ([3], [2], [1])
+
+
 def record(id):
     return PredictionRecord(
         at=1, request=id, endpoint="flights", version=1, arm="champion", ids=[id], times=None,

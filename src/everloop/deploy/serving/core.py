@@ -78,6 +78,7 @@ class Core:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
+        self._gatherer = Gatherer(_timed, _most_rows, journal.together)
         self._pool = ThreadPoolExecutor(THREADS, "everloop-predict")
 
     async def answer(
@@ -218,7 +219,7 @@ class Core:
         try:
             then = partial(self._answered, endpoint, arm, rows, ids, call)
             if endpoint.cache is None and not model.is_slow(count):
-                answer = await self._gatherer(model).ask(model, rows.X, then)
+                answer = await self._gatherer.ask(model, rows.X, then)
             else:
                 answer = then(await self._asked(endpoint, model, rows.X))
         except ModelFailure as error:
@@ -276,11 +277,6 @@ class Core:
         if not endpoint.serving.batch_ms:
             return await self._beside(partial(_timed, model), X)
         return await self._batcher(model, endpoint.serving.batch_ms).predict(X)
-
-    def _gatherer(self, model: LoadedModel) -> Gatherer:
-        if model.gatherer is None:
-            model.gatherer = Gatherer(_timed, _most_rows, self.journal.together)
-        return model.gatherer
 
     def _batcher(self, model: LoadedModel, batch_ms: float) -> Batcher:
         if model.batcher is None:

@@ -13,7 +13,6 @@ from everloop.deploy.serving.batching import Batcher
 from everloop.deploy.serving.cache import AnswerCache
 from everloop.deploy.serving.checks import Checks, Ranges
 from everloop.deploy.serving.counts import Counts
-from everloop.deploy.serving.gathering import Gatherer
 from everloop.deploy.serving.inputs import InputReader, Rows
 from everloop.deploy.serving.limits import Turns
 from everloop.deploy.spec import ServingSpec
@@ -47,7 +46,6 @@ class LoadedModel:
         self.actions = predictor.schema.classes if predictor.schema.task == "bandit" else None
         self.background = background  # that explanations are held against
         self.batcher: Batcher | None = None  # made by the core when the model proves slow
-        self.gatherer: Gatherer | None = None  # made by the core when the model is first asked
         self.clock = clock_of(predictor)
         self._row_ms = row_ms
         self._call_ms = row_ms

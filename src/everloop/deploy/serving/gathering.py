@@ -24,22 +24,20 @@ T = TypeVar("T")
 class Asked(NamedTuple):
     """One request of a turn, and what makes its answer of the model's."""
 
+    model: object
     X: Matrix
     then: Callable[[Output], Any]
     answer: asyncio.Future[Any]
 
 
 class Gatherer:
-    """What one model is asked in a turn of the event loop.
-
-    It knows the model only while something is asked of it, since a model has its gatherer: what
-    held each other would stay in memory when nobody else wants the model any more.
+    """What quick models are asked in a turn of the event loop: one call of each, one write.
 
     Parameters
     ----------
-    predict : asks the model; called in the event loop's thread.
-    most_rows : of one call of the model, asked before each. A request with more rows goes alone.
-    together : is around the answers of one call, each made by its request's ``then``.
+    predict : asks a model; called in the event loop's thread.
+    most_rows : of one call of a model, asked before each. A request with more rows goes alone.
+    together : is around the answers of a turn, each made by its request's ``then``.
     """
 
     def __init__(
@@ -58,19 +56,21 @@ class Gatherer:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         if not self._asked:
-            loop.call_soon(self._go, model)
-        self._asked.append(Asked(X, then, answer))
+            loop.call_soon(self._go)
+        self._asked.append(Asked(model, X, then, answer))
         return answer
 
-    def _go(self, model: object) -> None:
-        batch = self._next(self._most_rows(model))
+    def _go(self) -> None:
+        batches = self._next()
         if self._asked:
-            asyncio.get_running_loop().call_soon(self._go, model)
-        said: list[Any] = []
+            asyncio.get_running_loop().call_soon(self._go)
+        said: list[tuple[Asked, Any]] = []
         with self._together():
-            for one, found in zip(batch, self._found(model, batch), strict=True):
-                said.append(found if isinstance(found, Exception) else _made(one, found))
-        for one, answer in zip(batch, said, strict=True):
+            for batch in batches:
+                for one, found in zip(batch, self._found(batch), strict=True):
+                    made = found if isinstance(found, Exception) else _made(one, found)
+                    said.append((one, made))
+        for one, answer in said:
             if one.answer.done():
                 continue  # the caller has gone
             if isinstance(answer, Exception):
@@ -78,20 +78,23 @@ class Gatherer:
             else:
                 one.answer.set_result(answer)
 
-    def _next(self, most: int) -> list[Asked]:
-        """The first of those that still wait, as many as one call may have."""
-        asked = [one for one in self._asked if not one.answer.done()]
-        rows, end = 0, 0
-        for one in asked:
-            rows += len(one.X)
-            if end and rows > most:
-                break
-            end += 1
-        self._asked = asked[end:]
-        return asked[:end]
+    def _next(self) -> list[list[Asked]]:
+        """Of each model that is asked, the first that still wait: as many as one call may have."""
+        asked: dict[int, list[Asked]] = {}
+        for one in self._asked:
+            if not one.answer.done():
+                asked.setdefault(id(one.model), []).append(one)
+        batches, left = [], list[Asked]()
+        for of_model in asked.values():
+            end = _fitting(of_model, self._most_rows(of_model[0].model))
+            batches.append(of_model[:end])
+            left += of_model[end:]
+        self._asked = left
+        return batches
 
-    def _found(self, model: object, batch: list[Asked]) -> list[Output | Exception]:
-        """The model's output for each, or what it raised at that one."""
+    def _found(self, batch: list[Asked]) -> list[Output | Exception]:
+        """Their model's output for each, or what it raised at that one."""
+        model = batch[0].model
         if len(batch) > 1:
             parts = [one.X for one in batch]
             try:
@@ -112,3 +115,13 @@ def _made(one: Asked, found: Output) -> Any:
         return one.then(found)
     except Exception as error:
         return error
+
+
+def _fitting(asked: list[Asked], most: int) -> int:
+    """How many of them have ``most`` rows together; one at least."""
+    rows = 0
+    for number, one in enumerate(asked):
+        rows += len(one.X)
+        if number and rows > most:
+            return number
+    return len(asked)
