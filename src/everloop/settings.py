@@ -35,6 +35,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         container, has free. Data that outgrows it is read in passes.
     lease : how long a controller may be silent, as ``10s``, before another one on the same database
         takes its cycles over.
+    session_idle : how long a browser that is signed in may be silent, as ``12h``, until its person
+        has to sign in again.
+    session_life : after how long, as ``7d``, it has to in any case.
     log_format : what control and data plane write to standard error: ``text``, their messages, or
         ``json``, a line of JSON for each message and each request, without what was asked or
         answered.
@@ -66,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: str = ""
     memory: str = ""
     lease: str = "10s"
+    session_idle: str = "12h"
+    session_life: str = "7d"
     log_format: str = "text"
     log_fsync: str = "interval"
     log_max_mb: float = 10_000.0
@@ -145,6 +150,10 @@ def _checked(values: dict[str, Any]) -> Settings:
         size(settings.memory, "settings.memory")
     if not 1 <= seconds(settings.lease, "settings.lease") <= 3600:
         raise invalid("settings.lease", settings.lease, "a duration from 1s to 1h")
+    for key in ("session_idle", "session_life"):
+        value = getattr(settings, key)
+        if not 60 <= seconds(value, f"settings.{key}") <= 366 * 86_400:
+            raise invalid(f"settings.{key}", value, "a duration from 1m to 366d")
     return settings
 
 

@@ -46,18 +46,13 @@ def looking(
     scheme: str = "light",
     *,
     scripts: bool = True,
-    person: tuple[str, str] | None = None,
 ) -> Iterator[Page]:
-    """A page of a browser of its own, in which nothing may go wrong unseen.
-
-    ``person`` is the name and the token that it gives when it is asked.
-    """
+    """A page of a browser of its own, in which nothing may go wrong unseen."""
     said: list[str] = []
     context: BrowserContext = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
         java_script_enabled=scripts,
-        http_credentials={"username": person[0], "password": person[1]} if person else None,
     )
     page = context.new_page()
     page.on("console", lambda message: _refused(message.text) or said.append(message.text))
@@ -66,6 +61,13 @@ def looking(
     yield page
     context.close()
     assert said == []
+
+
+def sign_in(page: Page, name: str, token: str) -> None:
+    """Fill in the form that the page shows, as a person does."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
 
 
 def _refused(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import story
-from browsing import looking
+from browsing import looking, sign_in
 from playwright.sync_api import Browser
 
 from everloop.deploy.spec import RolloutSpec
@@ -84,12 +84,13 @@ def test_a_reviewer_rejects_with_a_reason(
     waiting = cycles[4].id
     project.decisions.ask(waiting, Rule(roles={"reviewer": 1, "risk": 1}))
     token = project.people.add("rita", roles=["reviewer"], actor="t").token
-    with looking(browser, 360, scripts=False, person=("rita", token)) as page:
+    with looking(browser, 360, scripts=False) as page:
         page.goto(server)
         page.get_by_role("link", name="waits for a yes from reviewer and risk").click()
         assert page.get_by_role("heading", name="flights: let version 3 serve?").is_visible()
         assert page.get_by_role("button", name="Approve").count() == 0  # nobody knows who it is
-        page.get_by_role("link", name="sign in").click()
+        page.locator("main").get_by_role("link", name="sign in").click()
+        sign_in(page, "rita", token)
         page.wait_for_url("**/decision")
         assert page.get_by_text("You are rita (reviewer)").is_visible()
         assert page.locator("main").bounding_box()["width"] <= 360

@@ -14,6 +14,7 @@ from everloop.console.backtests import backtest_chart, policy_section
 from everloop.console.charts import line_chart
 from everloop.console.circle import circle
 from everloop.console.overview import LoopCard
+from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.monitor.summaries.drawing import bars_svg
 from everloop.tracking.records import Point
@@ -119,4 +120,5 @@ _ENVIRONMENT.globals.update(
     performance_chart=performance_chart,
     policy_section=policy_section,
     stage_circle=_stage_circle,
+    visit=visit,
 )

@@ -51,6 +51,7 @@ from everloop.store.blobs import Blobs, blobs_url
 from everloop.store.database import Database, database_url
 from everloop.store.events import EventLog
 from everloop.store.people import PeopleStore
+from everloop.store.sessions import SessionStore
 from everloop.tracking.artifacts.store import ArtifactStore
 from everloop.tracking.deletion.collect import RETENTION, collect
 from everloop.tracking.deletion.collection import Collected, Progress
@@ -93,6 +94,13 @@ class Project:
         self.moves = MoveStore(self.db, self.events)
         self.cycles = CycleStore(self.db, self.events)
         self.people = PeopleStore(self.db, self.events)
+        self.sessions = SessionStore(
+            self.db,
+            self.events,
+            self.people,
+            milliseconds(settings.session_idle, "settings.session_idle"),
+            milliseconds(settings.session_life, "settings.session_life"),
+        )
         self.decisions = DecisionStore(self.db, self.events, self.people)
         self.pauses = PauseStore(self.db, self.events)
         self.log = PredictionLog(self.db, self.blobs, self.state / "log")

@@ -21,6 +21,7 @@ from everloop.server.middleware.origins import Origins
 from everloop.server.middleware.request_id import RequestId
 from everloop.server.middleware.security_headers import SecurityHeaders
 from everloop.server.middleware.tokens import LOCAL, Principal, Tokens
+from everloop.server.middleware.visits import Visits, form_key
 from everloop.server.pages._base import error_page
 from everloop.server.routes import ROUTES
 from everloop.server.routing import Paths, Pools, Route, mounted
@@ -58,17 +59,19 @@ def create_app(
     pools = Pools.new()
     applications = [*mounted(routes, context, pools), *mlflow.mounted(context, pools.quick)]
     app: ASGIApp = Paths(applications, mlflow.unknown)
+    programs = ("/api/", *mlflow.PREFIXES)
     # From the inside out: the last one sees a request first.
-    app = Compress(app, plain=("/api/", *mlflow.PREFIXES))
+    app = Compress(app, plain=programs)
     app = BodyLimit(
         app, int(max_body_mb * 1_000_000), artifact_limit=int(max_artifact_mb * 1_000_000)
     )
-    app = Tokens(app, token, local, project.people.holder)
+    app = Tokens(app, token, local, project.people, project.sessions, context.throttle, programs)
     app = Origins(app)
     app = Hosts(app, host)
     forms: dict[str, Form] = dict.fromkeys(mlflow.PREFIXES, mlflow.wire_form)
     forms["/api/"] = json_form
     app = Errors(app, error_page, forms)
+    app = Visits(app, project.keys.public, form_key(project.keys))
     app = SecurityHeaders(app)
     app = Measure(app, context.metrics, lines)
     return RequestId(app)

@@ -14,6 +14,7 @@ from everloop.errors import invalid
 from everloop.loop.project import Project
 from everloop.server.live import Live
 from everloop.server.metrics import Metrics
+from everloop.server.throttle import Throttle
 
 MAX_PAGE = 1000
 Comment = Annotated[str, msgspec.Meta(max_length=2000)]
@@ -35,6 +36,7 @@ class Context:
     token: str = ""
     metrics: Metrics = field(default_factory=Metrics)
     live: Live = field(default_factory=Live)
+    throttle: Throttle = field(default_factory=Throttle)
     started: float = field(default_factory=time.time)
 
 
@@ -42,7 +44,8 @@ class Context:
 class Call:
     """One request, decoded: path and query as text, the body as the route's type.
 
-    ``request`` is for what passes through in pieces: files.
+    ``request`` is for what passes through in pieces: files. ``session`` is the key of the session
+    that the caller came by, if it did.
     """
 
     context: Context
@@ -52,6 +55,7 @@ class Call:
     actor: str
     request: Request
     permissions: frozenset[str] = frozenset()
+    session: str | None = None
 
     @property
     def project(self) -> Project:

@@ -39,13 +39,14 @@ CODES = {
     "invalid_json": 400,
     "foreign_host": 421,
     "unauthenticated": 401,
+    "too_many_tries": 429,
     "cut_off": 400,
     "slow_body": 408,
     "disk_full": 507,
 }
 
-# Basic stands first, since Chromium reads the first scheme only and then asks for a password.
-CHALLENGE = 'Basic realm="everloop", Bearer realm="everloop"'
+# No Basic, though it is taken: a browser would ask for a password beside the page's own form.
+CHALLENGE = 'Bearer realm="everloop"'
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -65,6 +66,8 @@ def problem_of(error: Exception, request_id: str) -> Problem:
         headers = {"retry-after": "1"} if isinstance(error, Unavailable) else {}
         if error.code == "unauthenticated":
             headers = {"www-authenticate": CHALLENGE}
+        elif error.code == "too_many_tries":
+            headers = {"retry-after": "60"}
         return Problem(_status(error), error.to_dict(), headers)
     if isinstance(error, HTTPException):
         return _of_router(error)

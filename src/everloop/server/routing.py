@@ -22,8 +22,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from everloop.errors import Forbidden, InvalidInput, invalid, nearest, shorten
 from everloop.server.call import Answer, Call, Context
+from everloop.server.forms import without_token
 from everloop.server.middleware._base import PRINCIPAL, ROUTE
 from everloop.server.middleware.tokens import Principal, unauthenticated
+from everloop.server.middleware.visits import LOOK
 
 Permission = Literal["public", "read", "decide", "write", "admin"]
 Handler = Callable[[Call], Any] | Callable[[Call], Awaitable[Any]]
@@ -49,6 +51,7 @@ class Route:
     status, media : of the usual answer, for the OpenAPI document.
     slow : may take seconds, so it must not keep short requests waiting.
     raw : the handler decodes the body itself, since it has other forms beside JSON.
+    form : the body is a form of a page of ours, which has to carry a token of that page.
     """
 
     method: str
@@ -63,6 +66,7 @@ class Route:
     media: str = "application/json"
     slow: bool = False
     raw: bool = False
+    form: bool = False
 
 
 class Mounted(NamedTuple):
@@ -205,14 +209,23 @@ class Endpoint:
             context=self.context,
             path=request.path_params,
             query=request.query_params,
-            body=None if self.decode is None else self.decode(await request.body()),
+            body=None if self.decode is None else self.decode(await self._body(request)),
             actor=principal.way + principal.name,
             permissions=principal.permissions,
             request=request,
+            session=principal.session,
         )
         answer = await self._handle(call)
         response = as_response(answer)
         await response(scope, receive, send)
+
+    async def _body(self, request: Request) -> bytes:
+        """The body; that of a page's form is checked to be one of ours, unless a program sent it
+        with its token in the head, which no other site's page can."""
+        body = await request.body()
+        if not self.route.form or request.scope[PRINCIPAL].shown:
+            return body
+        return without_token(body, request.scope[LOOK].form_secret())
 
     async def _handle(self, call: Call) -> Any:
         handler = self.route.handler

@@ -11,20 +11,23 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal, get_args
 
 import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import Conflict, NotFound, invalid, nearest
+from everloop.errors import Conflict, NotFound, Unavailable, invalid, nearest
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.events import EventLog
-from everloop.store.tables import people
+from everloop.store.tables import people, sessions
 
 May = Literal["read", "decide", "write", "admin"]  # each may what those before it may
 RESERVED = ("auto", "cli", "controller", "local", "nobody", "token")  # actors that are no person
 MOST_ROLES = 20
+NAME_LENGTH = 64
+NOTED = 600_000  # ms between two notes of when a token was used
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
@@ -36,6 +39,7 @@ class Person(msgspec.Struct, frozen=True):
     roles: list[str]
     may: str
     created: int
+    used: int | None = None  # about when the token was shown last
 
 
 class PersonWithToken(msgspec.Struct, frozen=True):
@@ -65,7 +69,7 @@ class PeopleStore:
         token = secrets.token_urlsafe(32)
         values = {
             "name": name,
-            "token_sha256": _digest(token),
+            "token_sha256": digest_of(token),
             "roles": msgspec.json.encode(person.roles).decode(),
             "may": may,
             "created": person.created,
@@ -87,6 +91,8 @@ class PeopleStore:
     def remove(self, name: str, *, actor: str) -> None:
         """Take a person and the token away; what was said stays."""
         with self._events.transaction() as conn:
+            own = sa.select(people.c.token_sha256).where(people.c.name == name).scalar_subquery()
+            conn.execute(sessions.delete().where(sessions.c.token_sha256 == own))
             gone = conn.execute(people.delete().where(people.c.name == name)).rowcount
             if gone:
                 self._tell(conn, "person.removed", name, actor, {})
@@ -100,20 +106,35 @@ class PeopleStore:
     def all(self) -> list[Person]:
         """Everybody, by name."""
         with self._db.read() as conn:
-            return [_person(row) for row in conn.execute(sa.select(people).order_by(people.c.name))]
+            return [
+                person_of_row(row)
+                for row in conn.execute(sa.select(people).order_by(people.c.name))
+            ]
 
     def named(self, name: str) -> Person | None:
         """The person of a name, or None."""
         return self._one(people.c.name == name)
 
     def holder(self, token: str) -> Person | None:
-        """Whose token this is; None for nobody's."""
-        return self._one(people.c.token_sha256 == _digest(token)) if token else None
+        """Whose token this is; None for nobody's. Notes that it was used."""
+        if not token:
+            return None
+        digest, now = digest_of(token), now_ms()
+        person = self._one(people.c.token_sha256 == digest)
+        if person is not None and now - (person.used or 0) > NOTED:
+            self.note(digest, now)
+        return person
+
+    def note(self, token_sha256: str, now: int) -> None:
+        """Keep when a token was used; a database that is away or busy may miss it."""
+        with suppress(Unavailable), self._db.write() as conn:
+            own = people.c.token_sha256 == token_sha256
+            conn.execute(people.update().where(own).values(used=now))
 
     def _one(self, where: sa.ColumnElement[bool]) -> Person | None:
         with self._db.read() as conn:
             row = conn.execute(sa.select(people).where(where)).first()
-        return None if row is None else _person(row)
+        return None if row is None else person_of_row(row)
 
     def _tell(
         self, conn: sa.Connection, kind: str, name: str, actor: str, payload: dict[str, Any]
@@ -141,9 +162,11 @@ def _check(name: str, roles: Sequence[str], may: str) -> None:
         raise invalid("may", may, f"one of {', '.join(get_args(May))}")
 
 
-def _digest(token: str) -> str:
+def digest_of(token: str) -> str:
+    """What is kept of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _person(row: sa.Row[Any]) -> Person:
-    return Person(row.name, msgspec.json.decode(row.roles), row.may, row.created)
+def person_of_row(row: sa.Row[Any]) -> Person:
+    """A person from the columns of its row."""
+    return Person(row.name, msgspec.json.decode(row.roles), row.may, row.created, row.used)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from everloop.errors import EverloopError
@@ -60,8 +61,18 @@ class Errors:
         for prefix, form in self.forms:
             if scope["path"].startswith(prefix):
                 return form(error, problem)
-        wants_page = "text/html" in (header(scope, b"accept") or "")
-        return self.page(problem) if wants_page else json_form(error, problem)
+        if "text/html" not in (header(scope, b"accept") or ""):
+            return json_form(error, problem)
+        if problem.status == 401 and scope["method"] in ("GET", "HEAD"):
+            return RedirectResponse(sign_in_path(scope), 303)
+        return self.page(problem)
+
+
+def sign_in_path(scope: Scope) -> str:
+    """Where a person signs in, to come back to the page that was asked for."""
+    query = scope["query_string"].decode("latin-1")
+    path = quote(scope["path"]) + (f"?{query}" if query else "")
+    return f"/sign-in?to={quote(path)}"
 
 
 def json_form(error: Exception, problem: Problem) -> Response:

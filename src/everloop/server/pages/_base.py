@@ -28,10 +28,10 @@ def word_of(body: bytes, kind: type[W]) -> W:
         fields = parse_qsl(body.decode("ascii"), True, True, errors="strict", max_num_fields=10)
         return msgspec.convert(dict(fields), kind)
     except (ValueError, msgspec.ValidationError) as error:
-        dos = ", ".join(get_args(get_type_hints(kind)["do"]))
-        raise invalid(
-            "body", f"<{len(body)} bytes>", f"a form with comment and do, one of {dos} ({error})"
-        ) from None
+        dos = ", ".join(get_args(get_type_hints(kind).get("do")))
+        names = ", ".join(kind.__struct_fields__)
+        expected = f"a form with comment and do, one of {dos}" if dos else f"a form with {names}"
+        raise invalid("body", f"<{len(body)} bytes>", f"{expected} ({error})") from None
 
 
 def error_page(problem: Problem) -> Response:

@@ -27,7 +27,7 @@ from everloop.store.tables.monitor import (
     windows,
 )
 from everloop.store.tables.moving import moves
-from everloop.store.tables.people import people
+from everloop.store.tables.people import people, sessions
 from everloop.store.tables.registry import (
     model_aliases,
     model_tags,
@@ -108,6 +108,7 @@ __all__ = [
     "run_tags",
     "run_views",
     "runs",
+    "sessions",
     "webhook_deliveries",
     "webhooks",
     "window_claims",

@@ -43,6 +43,6 @@ def form(
 ) -> Route:
     """What a page's form is sent to; it leads to a page."""
     return Route(
-        "POST", path, handler, permission, summary, body=bytes, raw=True, status=status,
-        media=HTML, slow=slow,
+        "POST", path, handler, permission, summary, body=bytes, raw=True, form=True,
+        status=status, media=HTML, slow=slow,
     )  # fmt: skip
