@@ -46,9 +46,9 @@ def test_runs_and_models_without_a_script(
     with looking(browser, width, scheme, scripts=False) as page:
         page.goto(server)
         page.get_by_role("link", name="Runs", exact=True).click()
-        page.get_by_label("experiment").select_option("trees")
-        page.get_by_label("filter").fill("metrics.auc > 0.705")
-        page.get_by_label("order").fill("metrics.auc DESC")
+        page.locator("select[name=experiment]").select_option("trees")
+        page.get_by_label("filter", exact=True).fill("metrics.auc > 0.705")
+        page.get_by_label("order", exact=True).fill("metrics.auc DESC")
         page.get_by_role("button", name="Find").click()
         assert page.get_by_role("link", name="tree-").all_text_contents() == ["tree-2", "tree-1"]
         page.get_by_role("link", name="tree-2").click()
@@ -58,7 +58,7 @@ def test_runs_and_models_without_a_script(
         assert page.get_by_role("heading", name="Models").is_visible()
         page.goto(f"{server}/runs?filter=metrics.auc+~+1")
         assert page.get_by_role("alert").is_visible()
-        assert page.get_by_label("filter").input_value() == "metrics.auc ~ 1"
+        assert page.get_by_label("filter", exact=True).input_value() == "metrics.auc ~ 1"
 
 
 def test_a_rollout_is_steered_by_buttons(browser: Browser, server: str, project: Project) -> None:

@@ -252,7 +252,7 @@ def filled(target: Target, path: str) -> str:
                        version=1, experiment=0, digest="d", cycle="c", alias="a",
                        plane="p", kind="predictions", segment="s", path="f",
                        rollout="r", prediction="b", alert="t", silence="q", channel="h",
-                       start=0, name="n", person="u", backtest="b")  # fmt: skip
+                       start=0, name="n", person="u", backtest="b", view="v")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", listings("limit"))

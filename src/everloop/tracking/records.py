@@ -15,6 +15,9 @@ ModelStatus = Literal["PENDING", "READY", "FAILED"]
 RUN_NAME = "mlflow.runName"
 """The tag that says a run's name again, where MLflow's clients look for it."""
 
+NOTE = "mlflow.note.content"
+"""The tag that holds what a person wrote of a run, where MLflow keeps it too."""
+
 CONTEXT = "mlflow.data.context"
 """The tag that says what a run used a dataset for, such as ``training``."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import Conflict, Forbidden, NotFound, nearest
+from everloop.errors import Conflict, Forbidden, NotFound, invalid, nearest
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import upsert
@@ -90,7 +90,8 @@ class ViewStore:
         Raises :class:`~everloop.errors.InvalidInput` for a query that cannot be read, and
         :class:`~everloop.errors.Forbidden` for the name of another's view unless ``of_others``.
         """
-        check_short("view", name, 100)
+        if "/" in check_short("view", name, 100):
+            raise invalid("view", name, "a name without /")
         _check(query)
         now = now_ms()
         row = {"name": name, "query": msgspec.json.encode(query).decode(), "owner": actor,

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
+from everloop.console.completing import Completion, complete
 from everloop.errors import InvalidInput, invalid
 from everloop.server.api.experiments import order_of, view_of
 from everloop.server.call import Answer, Call, Page
@@ -15,6 +16,8 @@ from everloop.tracking.experiments import number_named
 from everloop.tracking.records import Point, Run, Status
 from everloop.tracking.runs import missing
 from everloop.tracking.search.frames import arrow_stream
+from everloop.tracking.search.groups import Groups
+from everloop.tracking.search.keys import Keys
 from everloop.tracking.wire import Whole
 
 MOST_SAMPLES = 10_000
@@ -64,6 +67,27 @@ def listing(call: Call) -> Page:
         query.get("before"),
     )
     return Page(found.items, found.next)
+
+
+def groups(call: Call) -> Groups:
+    """Runs by what ``by`` names, with the spread of each ``metric``."""
+    query = call.query
+    return call.project.runs.groups(
+        query.get("by", ""), chosen(call), query.get("filter", ""),
+        call.request.query_params.getlist("metric"), order_of(call), view_of(call),
+    )  # fmt: skip
+
+
+def keys(call: Call) -> Keys:
+    """The metrics, params and tags of an experiment's runs, or of the newest experiments'."""
+    return call.project.runs.keys(chosen(call), view_of(call))
+
+
+def completion(call: Call) -> Completion:
+    """What may stand at a place of a filter; at its end without one."""
+    text = call.query.get("filter", "")
+    at = call.whole("at", len(text), 0, 10**6) or 0
+    return complete(call.project, call.query.get("experiment", ""), text, at)
 
 
 def arrow(call: Call) -> Response:

@@ -15,6 +15,7 @@ LOOP, MODEL, ENDPOINT = V1 + "/loops/{loop}", V1 + "/models/{model}", V1 + "/end
 ROLLOUT, CYCLE = V1 + "/rollouts/{rollout}", V1 + "/cycles/{cycle}"
 IMPORT, EXPORT = V1 + "/imports/{move}", V1 + "/exports/{move}"
 PREDICTION = V1 + "/predictions/{prediction}"
+VIEW = V1 + "/views/{view}"
 BACKTEST = V1 + "/backtests/{backtest}"
 PLANE = V1 + "/data-plane"
 VERSION, WEBHOOK = MODEL + "/versions/{version}", V1 + "/webhooks/{webhook}"

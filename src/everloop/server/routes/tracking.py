@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from everloop.server.api import experiments, ingest, live, runs
+from everloop.console.completing import Completion
+from everloop.server.api import experiments, ingest, live, runs, views
 from everloop.server.call import Page
-from everloop.server.routes._paths import EXPERIMENT, FIND, KEYSET, RUN, V1
+from everloop.server.routes._paths import EXPERIMENT, FIND, KEYSET, RUN, V1, VIEW
 from everloop.server.routing import Route
 from everloop.tracking.records import Experiment, Run
+from everloop.tracking.search.groups import Groups
+from everloop.tracking.search.keys import Keys
+from everloop.tracking.views import RunQuery, SavedView
 
 # fmt: off
 TRACKING = (
@@ -28,6 +32,20 @@ TRACKING = (
     Route("GET", V1 + "/runs.arrow", runs.arrow, "read", "All runs of a filter as an Arrow stream",
           query=("experiment", "filter", "view"), media="application/vnd.apache.arrow.stream",
           slow=True),
+    Route("GET", V1 + "/runs/groups", runs.groups, "read",
+          "Runs by status, experiment, a param or a tag, with the spread of metrics",
+          answer=Groups, query=("by", "experiment", "filter", "metric", "order_by", "view")),
+    Route("GET", V1 + "/runs/keys", runs.keys, "read", "Names of metrics, params and tags",
+          answer=Keys, query=("experiment", "view")),
+    Route("GET", V1 + "/runs/complete", runs.completion, "read",
+          "What may come next in a filter", answer=Completion,
+          query=("experiment", "filter", "at")),
+    Route("GET", V1 + "/views", views.listing, "read", "Saved views of runs, by name",
+          answer=Page),
+    Route("GET", VIEW, views.get, "read", "A saved view", answer=SavedView),
+    Route("PUT", VIEW, views.save, "write", "Save a view; another's needs an admin",
+          body=RunQuery, answer=SavedView),
+    Route("DELETE", VIEW, views.delete, "write", "Delete a saved view", answer=SavedView),
     Route("POST", V1 + "/runs", runs.create, "write", "Begin a run", body=runs.RunBody,
           answer=Run, status=201),
     Route("GET", RUN, runs.get, "read", "A run", answer=Run),

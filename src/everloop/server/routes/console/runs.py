@@ -5,12 +5,20 @@ from __future__ import annotations
 from everloop.console.run import RunPage
 from everloop.console.runs import Asked, RunsPage
 from everloop.server.pages import run, runs
-from everloop.server.routes.console._base import pair
+from everloop.server.routes.console._base import form, pair
 
 # fmt: off
 RUNS = (
     *pair("/runs", runs.runs, runs.runs_json, RunsPage, "The page of runs",
           query=Asked.__struct_fields__),
+    form("/runs/compared", runs.compared, "read",
+         "Its boxes: runs; leads to the page that compares them"),
+    form("/runs/chosen", runs.chosen, "write",
+         "Its boxes: runs, and do delete or restore; leads back to it"),
+    form("/runs/views", runs.views, "write",
+         "Its saved views: do save or delete, a name and the query; leads to the page of it"),
+    form("/runs/{run}/notes", runs.annotate, "write",
+         "A run's notes: do note, tag or untag with note, key and value; leads to its page"),
     *pair("/runs/{run}", run.run, run.run_json, RunPage, "A run's page", query=("folder",)),
 )
 # fmt: on
