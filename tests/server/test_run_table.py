@@ -7,6 +7,7 @@ from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from server_helpers import Client, Connect
@@ -20,9 +21,17 @@ STRANGE = "\u202egnirts 🚀 <b>`"
 HTML = {"accept": "text/html"}
 
 
-def form(**fields: Any) -> dict[str, Any]:
-    return {"content": urlencode(fields, doseq=True),
-            "headers": {"content-type": "application/x-www-form-urlencoded"}}  # fmt: skip
+def sent(client: Client, path: str, **fields: Any) -> httpx.Response:
+    """A form's answer, sent with what its page gives a browser."""
+    page = client.get("/runs", headers=HTML)
+    (token, *_) = re.findall(r'name="_token" value="([^"]+)"', page.text)
+    cookie = page.headers["set-cookie"].partition(";")[0]
+    return posted(client, path, {"cookie": cookie}, _token=token, **fields)
+
+
+def posted(client: Client, path: str, headers: dict[str, str], **fields: Any) -> httpx.Response:
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    return client.post(path, content=urlencode(fields, doseq=True), headers=headers | kind)
 
 
 @pytest.fixture
@@ -107,19 +116,19 @@ def test_views_are_saved_opened_and_deleted(client: Client, project: Project) ->
         "columns": "metrics.auc",
         "order_by": "metrics.auc DESC",
     }
-    saved = client.post("/runs/views", **form(do="save", name=STRANGE, **asked))
+    saved = sent(client, "/runs/views", do="save", name=STRANGE, **asked)
     assert saved.status_code == 303
     page = client.get(saved.headers["location"], headers=HTML).text
     assert STRANGE.replace("<", "&lt;").replace(">", "&gt;") in page and "<b>" not in page
     assert client.get("/api/v1/views").json()["items"][0]["query"]["filter"] == asked["filter"]
     assert client.get("/runs.json").json()["views"][0]["name"] == STRANGE
-    assert client.post("/runs/views", **form(do="delete", name=STRANGE)).status_code == 303
+    assert sent(client, "/runs/views", do="delete", name=STRANGE).status_code == 303
     assert client.get("/api/v1/views").json()["items"] == []
     body = {"filter": "metrics.auc > 0.9", "group_by": "status"}
     assert client.put("/api/v1/views/best", json=body).json()["query"]["group_by"] == "status"
     assert client.get("/api/v1/views/bets").status_code == 404
     assert client.put("/api/v1/views/best", json={"filter": "metrics."}).status_code == 422
-    assert client.post("/runs/views", **form(do="save", name="a/b")).status_code == 422
+    assert sent(client, "/runs/views", do="save", name="a/b").status_code == 422
     assert client.delete("/api/v1/views/best").json()["name"] == "best"
 
 
@@ -140,22 +149,22 @@ def test_boxes_compare_delete_and_restore(
     client: Client, project: Project, trees: list[str]
 ) -> None:
     some = trees[:3]
-    compared = client.post("/runs/compared", **form(runs=[*some, some[0]]))
+    compared = sent(client, "/runs/compared", runs=[*some, some[0]])
     assert compared.headers["location"] == "/runs/compare?runs=" + ",".join(some)
     back = "/runs?experiment=trees"
-    gone = client.post("/runs/chosen", **form(do="delete", runs=some, back=back))
+    gone = sent(client, "/runs/chosen", do="delete", runs=some, back=back)
     assert (gone.status_code, gone.headers["location"]) == (303, back)
-    assert client.post("/runs/chosen", **form(do="delete", runs=some)).status_code == 303
+    assert sent(client, "/runs/chosen", do="delete", runs=some).status_code == 303
     left = {run["id"] for run in client.get("/runs.json").json()["runs"]}
     assert left == set(trees[3:])
     deleted = client.get("/runs?view=deleted", headers=HTML).text
     assert deleted.count("badge bad") == 3 and "Restore chosen" in deleted
-    client.post("/runs/chosen", **form(do="restore", runs=some[:1], back="https://evil.example"))
+    sent(client, "/runs/chosen", do="restore", runs=some[:1], back="https://evil.example")
     assert project.runs.get(some[0]).deleted is None
     many = [str(number) for number in range(51)]
     for fields in ({"do": "delete"}, {"do": "burn", "runs": some}, {"do": "delete", "runs": "x"},
                    {"runs": some}, {"do": "delete", "runs": many}):  # fmt: skip
-        assert client.post("/runs/chosen", **form(**fields)).status_code in (404, 422), fields
+        assert sent(client, "/runs/chosen", **fields).status_code in (404, 422), fields
     kinds = [event.kind for event in project.events.page()]
     assert (kinds.count("run.deleted"), kinds.count("run.restored")) == (3, 1)
 
@@ -167,20 +176,18 @@ def test_who_may_only_read_compares_but_deletes_nothing(
     client = connect(token="the-servers-own-token-1234567890")
     who = {"authorization": f"Bearer {token}"}
     for path, status in (("compared", 303), ("chosen", 403)):
-        sent = form(do="delete", runs=trees[:2])
-        sent["headers"] |= who
-        assert client.post(f"/runs/{path}", **sent).status_code == status
-    sent = form(do="note", note="x")
-    sent["headers"] |= who
-    assert client.post(f"/runs/{trees[0]}/notes", **sent).status_code == 403
+        answer = posted(client, f"/runs/{path}", who, do="delete", runs=trees[:2])
+        assert answer.status_code == status
+    answer = posted(client, f"/runs/{trees[0]}/notes", who, do="note", note="x")
+    assert answer.status_code == 403
     assert project.runs.get(trees[0]).deleted is None
 
 
 def test_notes_and_tags_are_text(client: Client, project: Project, trees: list[str]) -> None:
     run, path = trees[0], f"/runs/{trees[0]}/notes"
-    assert client.post(path, **form(do="note", note=f"{EVIL}\r\n{STRANGE}")).status_code == 303
-    client.post(path, **form(do="tag", key=STRANGE, value=EVIL))
-    client.post(path, **form(do="untag", key="team"))
+    assert sent(client, path, do="note", note=f"{EVIL}\r\n{STRANGE}").status_code == 303
+    sent(client, path, do="tag", key=STRANGE, value=EVIL)
+    sent(client, path, do="untag", key="team")
     tags = project.runs.get(run).tags
     assert tags["mlflow.note.content"] == f"{EVIL}\n{STRANGE}"
     assert tags[STRANGE] == EVIL and "team" not in tags
@@ -188,11 +195,11 @@ def test_notes_and_tags_are_text(client: Client, project: Project, trees: list[s
     assert "<script>" not in html and "<b>" not in html and "&lt;script&gt;" in html
     shown = client.get("/runs", params={"columns": f"tags.'{STRANGE}'"}, headers=HTML)
     assert shown.status_code == 200 and "<script>" not in shown.text
-    client.post(path, **form(do="note", note=" "))
+    sent(client, path, do="note", note=" ")
     assert "mlflow.note.content" not in project.runs.get(run).tags
     assert [e.kind for e in project.events.page(subject=f"run:{run}")] == ["run.annotated"] * 4
-    assert client.post(path, **form(do="tag", key="", value="x")).status_code == 422
-    assert client.post("/runs/none/notes", **form(do="note", note="x")).status_code == 404
+    assert sent(client, path, do="tag", key="", value="x").status_code == 422
+    assert sent(client, "/runs/none/notes", do="note", note="x").status_code == 404
 
 
 COMPLETED = {
