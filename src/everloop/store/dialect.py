@@ -174,6 +174,38 @@ def json_pairs(
     return sa.cast(sa.func.json_agg(sa.func.json_build_object(*given)), sa.Text)
 
 
+def given_lists(name: str, columns: Sequence[str], dialect: str) -> str:
+    """A SELECT of whole numbers: a row for each list in the JSON of the parameter ``name``.
+
+    Its place among them, from 0 on, is the column ``i``.
+    """
+    if dialect == "sqlite":
+        each = (f"json_extract(value, '$[{n}]') AS {column}" for n, column in enumerate(columns))
+        return f"SELECT key AS i, {', '.join(each)} FROM json_each(:{name})"
+    each = (f"CAST(value->>{n} AS bigint) AS {column}" for n, column in enumerate(columns))
+    return (
+        f"SELECT number - 1 AS i, {', '.join(each)} "
+        f"FROM json_array_elements(CAST(:{name} AS json)) WITH ORDINALITY AS given(value, number)"
+    )
+
+
+def extreme_row(
+    value: str, columns: str, source: str, dialect: str, *, greatest: bool = False
+) -> str:
+    """A subquery: of the row with the least ``value``, or the greatest, the columns as JSON.
+
+    ``source`` is the SELECT from FROM on. The list goes on with the number of rows; without any
+    all of it is NULL, or there is none. SQLite sorts nothing: with one min() or max(), its bare
+    columns are those of the row that was chosen.
+    """
+    if dialect == "sqlite":
+        chosen = f"{'max' if greatest else 'min'}({value})"
+        return f"(SELECT json_array({columns}, count(*), {chosen}) {source})"
+    order = f"{value} DESC" if greatest else value
+    row = f"SELECT {columns}, count(*) OVER () AS n {source} ORDER BY {order} LIMIT 1"
+    return f"(SELECT json_build_array({columns}, n) FROM ({row}) AS chosen)"
+
+
 def rows_by_statistics(conn: sa.Connection, table: sa.Table) -> int | None:
     """About how many rows a table has, at no cost; None where the database does not say."""
     if conn.dialect.name != "postgresql":

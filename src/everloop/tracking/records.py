@@ -77,6 +77,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Point]
 
 
+class Head(msgspec.Struct, frozen=True):
+    """What names a run in a list; ``started`` in milliseconds since 1970."""
+
+    id: str
+    name: str
+    status: Status
+    started: int
+
+
 class DatasetUse(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset that a run read, and what for (in its ``tags``)."""
 

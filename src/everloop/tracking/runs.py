@@ -16,11 +16,12 @@ from everloop.store.events import EventLog
 from everloop.store.tables import experiments, run_params, run_tags, runs
 from everloop.tracking.artifacts.paths import below
 from everloop.tracking.checks import PARAM, TAG, check_key, check_run_id, check_text, check_texts
+from everloop.tracking.curves import Curve, Span, read_curves
 from everloop.tracking.experiments import own_location, require_active
 from everloop.tracking.names import new_name
 from everloop.tracking.points import MAX_HISTORY, histories, history, keep_points, sampled
 from everloop.tracking.reading import read_runs
-from everloop.tracking.records import RUN_NAME, STATUSES, Found, Point, Run, Status, View
+from everloop.tracking.records import RUN_NAME, STATUSES, Found, Head, Point, Run, Status, View
 from everloop.tracking.search.groups import Groups, grouped_runs
 from everloop.tracking.search.keys import Keys, keys_of
 from everloop.tracking.search.runs import scope_of, search_run_numbers
@@ -97,6 +98,12 @@ class RunStore:
             else:
                 keep_tags(conn, number, experiment.id, tags)
             return read_runs(conn, [number])[0]
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, Run]:
+        """Whole runs by id, in a few statements; ids that no run has are left out."""
+        with self.db.read() as conn:
+            numbers = _numbers(conn, ids)
+            return {run.id: run for run in read_runs(conn, list(numbers.values()))}
 
     def get(self, run: str) -> Run:
         """One run; raises :class:`~everloop.errors.NotFound` when there is none."""
@@ -229,9 +236,28 @@ class RunStore:
         Ids that no run has are left out.
         """
         with self.db.read() as conn:
-            query = sa.select(runs.c.id, runs.c.number).where(runs.c.id.in_(ids))
-            numbers = {row.id: row.number for row in conn.execute(query)}
+            numbers = _numbers(conn, ids)
             found = sampled(conn, list(numbers.values()), key, first, last, limit)
+            return {run: found[numbers[run]] for run in ids if run in numbers}
+
+    def heads(self, ids: Sequence[str]) -> dict[str, Head]:
+        """What the runs are called and how they are, by id; ids that no run has are left out."""
+        columns = (runs.c[name] for name in Head.__struct_fields__)
+        with self.db.read() as conn:
+            rows = conn.execute(sa.select(*columns).where(runs.c.id.in_(ids))).all()
+        return {row.id: Head(*row) for row in rows}
+
+    def curves(
+        self, ids: Sequence[str], key: str, span: Span | None = None, most: int = 1000
+    ) -> dict[str, Curve]:
+        """A metric of several runs for a chart, each with at most ``most`` points.
+
+        The least and the greatest of them are those of all points. Ids that no run has are left
+        out.
+        """
+        with self.db.read() as conn:
+            numbers = _numbers(conn, ids)
+            found = read_curves(conn, list(numbers.values()), key, span or Span(), most)
             return {run: found[numbers[run]] for run in ids if run in numbers}
 
     def search(
@@ -351,6 +377,12 @@ def active(conn: sa.Connection, run: str, alone: bool = False) -> Any:
     if row.deleted is not None:
         raise deleted(run)
     return row
+
+
+def _numbers(conn: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
+    """The numbers of the runs that are there."""
+    query = sa.select(runs.c.id, runs.c.number).where(runs.c.id.in_(ids))
+    return {row.id: row.number for row in conn.execute(query)}
 
 
 def number_of(conn: sa.Connection, run: str) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from everloop.console.completing import Completion
-from everloop.server.api import experiments, ingest, live, runs, views
+from everloop.console.curves import Curves
+from everloop.server.api import curves, experiments, ingest, live, runs, views
 from everloop.server.call import Page
 from everloop.server.routes._paths import EXPERIMENT, FIND, KEYSET, RUN, V1, VIEW
 from everloop.server.routing import Route
@@ -61,6 +62,11 @@ TRACKING = (
           query=("key", *KEYSET)),
     Route("GET", RUN + "/sampled", runs.sampled, "read", "A metric at evenly spread steps",
           answer=runs.Sampled, query=("key", "first", "last", "limit")),
+    Route("GET", V1 + "/metrics/curves", curves.curves, "read",
+          "A metric of up to 50 runs for a chart, the extremes exact", answer=Curves,
+          query=curves.QUERY),
+    Route("GET", V1 + "/metrics/curves.svg", curves.drawing, "read",
+          "The same as a picture", media="image/svg+xml", query=(*curves.QUERY, *curves.DRAWN)),
     Route("GET", RUN + "/live", live.live, "read", "What happens to a run, as it happens",
           media="text/event-stream"),
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from everloop.console.comparison import ComparePage
 from everloop.console.run import RunPage
 from everloop.console.runs import Asked, RunsPage
-from everloop.server.pages import run, runs
+from everloop.server.pages import comparison, run, runs
 from everloop.server.routes.console._base import form, pair
 
 # fmt: off
@@ -19,6 +20,8 @@ RUNS = (
          "Its saved views: do save or delete, a name and the query; leads to the page of it"),
     form("/runs/{run}/notes", runs.annotate, "write",
          "A run's notes: do note, tag or untag with note, key and value; leads to its page"),
+    *pair("/runs/compare", comparison.compare, comparison.compare_json, ComparePage,
+          "Up to 50 runs side by side", query=comparison.QUERY),
     *pair("/runs/{run}", run.run, run.run_json, RunPage, "A run's page", query=("folder",)),
 )
 # fmt: on
