@@ -142,6 +142,20 @@ def test_runs_and_their_histories(ask: Ask, run: str) -> None:
     assert "is there" in ask("runs", "restore", run, plain=True)
 
 
+def test_groups_and_saved_views_of_runs(ask: Ask, run: str) -> None:
+    asked = ("metrics.loss >= 0", "--group-by", "status", "--metric", "loss")
+    (group,) = ask("runs", "search", *asked, "--save-view", "by status")["groups"]
+    assert (group["value"], group["metrics"]["loss"]["runs"]) == ("RUNNING", group["runs"])
+    assert "loss mean" in ask("runs", "list", "--view", "by status", "--metric", "loss", plain=True)
+    (view,) = ask("runs", "views")["items"]
+    assert (view["query"]["filter"], view["query"]["group_by"]) == ("metrics.loss >= 0", "status")
+    assert "by status" in ask("runs", "views", plain=True)
+    assert ask("runs", "delete-view", "by status")["name"] == "by status"
+    with pytest.raises(NotFound):
+        ask("runs", "list", "--view", "by status")
+    assert "No view was saved." in ask("runs", "views", plain=True)
+
+
 def test_webhooks(ask: Ask) -> None:
     made = ask("webhooks", "create", "w", "https://example.com/h", "--event",
                "model_version.created", "--secret", "s3cret")  # fmt: skip

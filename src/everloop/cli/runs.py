@@ -15,11 +15,19 @@ from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
 from everloop.cli._options import limit as limit_option
 from everloop.cli._output import detail, heading, next_step, number, print_json, say, table
+from everloop.cli._run_views import (
+    asked,
+    delete_view,
+    query_options,
+    show_groups,
+    show_views,
+)
 from everloop.cli._target import connected, settings_of
 from everloop.loop.project import Project
 from everloop.tracking.client.channels import send_leftovers
 from everloop.tracking.client.place import place_of
 from everloop.tracking.experiments import number_named
+from everloop.tracking.views import RunQuery
 
 experiment_option = click.option("--experiment", help="Only runs of the experiment of this name.")
 order_option = click.option(
@@ -38,20 +46,31 @@ def command() -> None:
 @command.command("list")
 @experiment_option
 @order_option
+@query_options
 @limit_option(20, "runs")
 @folder_option
 @json_option
 def list_runs(
-    experiment: str | None, order_by: tuple[str, ...], limit: int, folder: Path, as_json: bool
+    experiment: str | None,
+    order_by: tuple[str, ...],
+    group_by: str,
+    metrics: tuple[str, ...],
+    view: str | None,
+    save_view: str | None,
+    limit: int,
+    folder: Path,
+    as_json: bool,
 ) -> None:
-    """List runs, the newest first."""
-    _list(folder, experiment, "", order_by, limit, as_json)
+    """List runs, the newest first, or count them in groups."""
+    given = RunQuery(experiment or "", "", ", ".join(order_by), group_by=group_by)
+    _list(folder, asked(folder, given, view, save_view), metrics, limit, as_json)
 
 
 @command.command("search")
 @click.argument("filter")
 @experiment_option
 @order_option
+@query_options
 @limit_option(20, "runs")
 @folder_option
 @json_option
@@ -59,12 +78,34 @@ def search(
     filter: str,
     experiment: str | None,
     order_by: tuple[str, ...],
+    group_by: str,
+    metrics: tuple[str, ...],
+    view: str | None,
+    save_view: str | None,
     limit: int,
     folder: Path,
     as_json: bool,
 ) -> None:
     """List the runs that FILTER leaves, such as "metrics.loss < 0.1 AND params.lr = '0.01'"."""
-    _list(folder, experiment, filter, order_by, limit, as_json)
+    given = RunQuery(experiment or "", filter, ", ".join(order_by), group_by=group_by)
+    _list(folder, asked(folder, given, view, save_view), metrics, limit, as_json)
+
+
+@command.command("views")
+@folder_option
+@json_option
+def views(folder: Path, as_json: bool) -> None:
+    """List the saved views of runs."""
+    show_views(folder, as_json)
+
+
+@command.command("delete-view")
+@click.argument("name")
+@folder_option
+@json_option
+def remove_view(name: str, folder: Path, as_json: bool) -> None:
+    """Delete the saved view of that NAME; its runs stay."""
+    delete_view(folder, name, as_json)
 
 
 @command.command("show")
@@ -154,15 +195,11 @@ def sync(folder: Path, as_json: bool) -> None:
         next_step("everloop runs sync", "sends the rest when the server answers")
 
 
-def _list(
-    folder: Path,
-    experiment: str | None,
-    filter: str,
-    order_by: Sequence[str],
-    limit: int,
-    as_json: bool,
-) -> None:
-    found = _search(folder, experiment, filter, order_by, limit)
+def _list(folder: Path, query: RunQuery, metrics: Sequence[str], limit: int, as_json: bool) -> None:
+    if query.group_by:
+        show_groups(folder, query, metrics, as_json)
+        return
+    found = _search(folder, query, limit)
     if as_json:
         print_json(found)
         return
@@ -187,17 +224,16 @@ def _list(
     next_step(f"everloop runs show {found[0]['id']}", "shows everything of one")
 
 
-def _search(
-    folder: Path, experiment: str | None, filter: str, order_by: Sequence[str], limit: int
-) -> list[dict[str, Any]]:
+def _search(folder: Path, query: RunQuery, limit: int) -> list[dict[str, Any]]:
     settings = settings_of(folder)
     if settings.server:
-        query = {"filter": filter, "order_by": list(order_by), "experiment": experiment}
+        wanted = {"filter": query.filter, "order_by": query.orders, "view": query.view,
+                  "experiment": query.experiment or None}  # fmt: skip
         with connected(settings) as server:
-            return server.page("/runs", dict[str, Any], limit=limit, **query)
+            return server.page("/runs", dict[str, Any], limit=limit, **wanted)
     with Project.open(folder) as project:
-        chosen = None if experiment is None else [number_named(project.db, experiment)]
-        runs = project.runs.search(chosen, filter, order_by, limit=limit).items
+        chosen = [number_named(project.db, query.experiment)] if query.experiment else None
+        runs = project.runs.search(chosen, query.filter, query.orders, query.view, limit).items
         return [_plain(run) for run in runs]
 
 
