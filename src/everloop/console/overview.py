@@ -1,42 +1,29 @@
-"""The first page: every loop as a card, and what to do while there is none."""
+"""The first page: every loop as a compact card, those that ask for something first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 
 from everloop import __version__
-from everloop.console.traffic import ArmTraffic, Traffic, arms_with_traffic
+from everloop.console.fleet import STATES, Brief, State, read_fleet
+from everloop.console.points import Point, Seen, newest_windows
+from everloop.console.traffic import Load, Traffic, loads
 from everloop.loop.cycles import Cycle
-from everloop.loop.loop import Loop, loops_of
+from everloop.loop.loop import loops_of
 from everloop.loop.project import Project
-from everloop.loop.status import LoopStatus
-from everloop.monitor.windows import Alert, Window
+from everloop.loop.status import VersionSummary
 from everloop.store.clock import now_ms
+from everloop.store.tables import cycle_steps, cycles, model_versions
 
-CYCLES = 8
-ALERTS = 8
-WINDOWS = 120
+CARDS = 24  # on a page
+WINDOWS = 30  # of a card's trend
 # What the line of a cycle says of its cause; the situation in which it was decided is long.
 CAUSE = ("kind", "reason", "summary", "comment", "features", "source", "version", "by")
-
-
-class Point(msgspec.Struct, frozen=True):
-    """The score of one window, with its interval and what the test had promised.
-
-    ``value`` is None until labels come; ``expected`` is what was expected without them.
-    """
-
-    start: int
-    end: int
-    value: float | None
-    low: float | None
-    high: float | None
-    baseline: float | None
-    worse: bool
-    expected: float | None = None
 
 
 class CycleLine(msgspec.Struct, frozen=True):
@@ -53,101 +40,195 @@ class CycleLine(msgspec.Struct, frozen=True):
     finished: int | None
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """The newest window that was looked at: what came in, and how much of it has its label."""
-
-    start: int
-    end: int
-    rows: int
-    labelled: int
-
-
 class LoopCard(msgspec.Struct, frozen=True):
     """One loop at a glance.
 
-    ``windows`` counts those looked at, ``quarantined`` the faulty; both count the newest
-    :data:`WINDOWS` only, which are also those of the chart. ``cycles`` leave out the part of
-    their cause that only their own page shows.
+    ``step`` is the one under way, ``waits`` for whom it waits, in a clause. ``performance`` are
+    the scores of the newest :data:`WINDOWS` windows, ``decided`` is the newest cycle that ended.
     """
 
-    status: LoopStatus
-    cycles: list[CycleLine]
-    alerts: list[Alert]
-    arms: list[ArmTraffic]
-    metric: str | None
+    brief: Brief
+    step: str | None
+    waits: str
+    champion: VersionSummary | None
+    challenger: VersionSummary | None
     performance: list[Point]
-    windows: int
-    quarantined: list[int]
     newest: Seen | None
+    load: Load | None
+    decided: CycleLine | None
+
+    @property
+    def now(self) -> Point | None:
+        """The newest window that has a score, from labels before estimates."""
+        scored = [point for point in self.performance if point.value is not None]
+        return (scored or self.performance or [None])[-1]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the page was asked for: part of a name, a state, and the place to go on from."""
+
+    name: str = ""
+    state: str = ""
+    after: str = ""
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """The page, and the JSON at ``/index.json``."""
+    """The page, and the JSON at ``/index.json``; ``states`` counts all loops by state."""
 
     project: str
     version: str
     at: int
     serve_url: str
     serving: bool
+    states: dict[State, int]
+    asked: Asked
     loops: list[LoopCard]
+    next: str | None
 
 
-def read_overview(project: Project, serve_url: str, traffic: Mapping[str, Traffic]) -> Overview:
-    """A handful of short queries for each loop."""
+def read_overview(
+    project: Project, serve_url: str, traffic: Mapping[str, Traffic], asked: Asked = Asked()
+) -> Overview:
+    """A handful of queries, however many loops there are."""
+    declared = [loop.declaration for loop in loops_of(project)]
+    fleet = read_fleet(project, declared, traffic)
+    counted = Counter(brief.state for brief in fleet)
+    found = [brief for brief in fleet if _wanted(brief, asked)]
+    shown = found[:CARDS]
     return Overview(
         project=project.dir.name,
         version=__version__,
         at=now_ms(),
         serve_url=serve_url,
         serving=project.serving() is not None,
-        loops=[read_card(project, loop, traffic) for loop in loops_of(project)],
+        states={state: counted[state] for state in STATES if counted[state]},
+        asked=asked,
+        loops=read_cards(project, shown, traffic),
+        next=_place(shown[-1]) if len(found) > CARDS else None,
     )
 
 
-def read_card(project: Project, loop: Loop, traffic: Mapping[str, Traffic]) -> LoopCard:
-    """What the card of one loop shows."""
-    status = loop.status()
-    windows = project.windows.page(status.endpoint, limit=WINDOWS)[::-1]
-    return LoopCard(
-        status=status,
-        cycles=[_line(cycle) for cycle in loop.history(limit=CYCLES)],
-        alerts=project.windows.alerts(status.endpoint, limit=ALERTS),
-        arms=arms_with_traffic(status.arms, traffic.get(status.endpoint)),
-        metric=status.champion.metric if status.champion else None,
-        performance=[point for w in windows if (point := _point(w)) is not None],
-        windows=len(windows),
-        quarantined=[w.start for w in windows if w.quarantined],
-        newest=_seen(windows[-1]) if windows else None,
-    )
+def _place(brief: Brief) -> str:
+    """Where a page ends: the next one goes on after it, whatever has changed in between."""
+    return f"{brief.state}.{brief.loop}"
 
 
-def _line(cycle: Cycle) -> CycleLine:
+def _wanted(brief: Brief, asked: Asked) -> bool:
+    if asked.state and brief.state != asked.state:
+        return False
+    state, _, loop = asked.after.partition(".")
+    if state in STATES and brief.key <= (STATES.index(state), loop):
+        return False
+    return asked.name.casefold() in brief.loop.casefold()
+
+
+def read_cards(
+    project: Project, briefs: Sequence[Brief], traffic: Mapping[str, Traffic]
+) -> list[LoopCard]:
+    """The cards of some loops, all read together."""
+    under_way = [b.cycle.id for b in briefs if b.cycle and b.cycle.finished is None]
+    waiting = [b.cycle.id for b in briefs if b.cycle and b.cycle.state == "waiting"]
+    versions = _summaries(project, briefs)
+    windows = newest_windows(project.db, [b.endpoint for b in briefs], WINDOWS)
+    steps = _steps(project, under_way)
+    waits = project.decisions.clauses(waiting)
+    load = loads(project, [b.endpoint for b in briefs], traffic)
+    ended = _ended(project, [b.loop for b in briefs])
+    return [
+        LoopCard(
+            brief=b,
+            step=steps.get(b.cycle.id) if b.cycle else None,
+            waits=waits.get(b.cycle.id, "") if b.cycle else "",
+            champion=versions.get((b.loop, b.champion or 0)),
+            challenger=versions.get((b.loop, b.challenger or 0)),
+            performance=[seen.point for seen in windows[b.endpoint] if seen.point is not None],
+            newest=windows[b.endpoint][-1] if windows[b.endpoint] else None,
+            load=load.get(b.endpoint),
+            decided=ended.get(b.loop),
+        )
+        for b in briefs
+    ]
+
+
+def _steps(project: Project, ids: list[str]) -> dict[str, str | None]:
+    """The step under way of each cycle."""
+    if not ids:
+        return {}
+    done = project.cycles.done_steps(ids)
+    with project.db.read() as conn:
+        rows = conn.execute(sa.select(cycles.c.id, cycles.c.plan).where(cycles.c.id.in_(ids))).all()
+    return {
+        row.id: next((n for n in msgspec.json.decode(row.plan) if n not in done[row.id]), None)
+        for row in rows
+    }
+
+
+def _ended(project: Project, loops: list[str]) -> dict[str, CycleLine]:
+    """The newest cycle of each loop that has ended."""
+    of = cycles.c.loop.in_(loops) & cycles.c.finished.is_not(None)
+    last = sa.select(cycles.c.loop, sa.func.max(cycles.c.number)).where(of)
+    newest = sa.tuple_(cycles.c.loop, cycles.c.number).in_(last.group_by(cycles.c.loop))
+    names = CycleLine.__struct_fields__
+    query = sa.select(cycles.c.loop, *(cycles.c[name] for name in names)).where(newest)
+    with project.db.read() as conn:
+        rows = conn.execute(query).all()
+    return {row.loop: _row_line(row) for row in rows}
+
+
+def _row_line(row: sa.Row[Any]) -> CycleLine:
+    values = {name: getattr(row, name) for name in CycleLine.__struct_fields__}
+    return CycleLine(**values | {"cause": _brief(msgspec.json.decode(row.cause))})
+
+
+def cycle_line(cycle: Cycle) -> CycleLine:
+    """A cycle without what only its own page shows."""
     values = {name: getattr(cycle, name) for name in CycleLine.__struct_fields__}
-    values["cause"] = {k: v for k, v in cycle.cause.items() if k in CAUSE}
-    return CycleLine(**values)
+    return CycleLine(**values | {"cause": _brief(cycle.cause)})
 
 
-def _seen(window: Window) -> Seen:
-    return Seen(window.start, window.end, window.rows, window.labelled)
+def _brief(cause: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in cause.items() if name in CAUSE}
 
 
-def _point(window: Window) -> Point | None:
-    """The window's score; scores are kept so that greater is better, an error shows as itself."""
-    found = window.performance or {}
-    value, expected = found.get("value"), window.expected
-    if value is None and expected is None:
-        return None
-    low, high, tested = found.get("low"), found.get("high"), found.get("tested")
-    if value is None:
-        tested = found["baseline"]["value"]
-    bounds = sorted(abs(v) for v in (low, high)) if low is not None and high is not None else []
-    return Point(
-        start=window.start,
-        end=window.end,
-        value=None if value is None else abs(value),
-        low=bounds[0] if bounds else None,
-        high=bounds[1] if bounds else None,
-        baseline=None if tested is None else abs(tested),
-        worse=bool(found.get("worse")),
-        expected=expected,
+class _Measured(msgspec.Struct, frozen=True):
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class _Tested(msgspec.Struct, frozen=True):
+    """What a summary needs of an evaluate step."""
+
+    metric: str | None = None
+    metrics: dict[str, _Measured] = {}
+
+
+def _summaries(
+    project: Project, briefs: Sequence[Brief]
+) -> dict[tuple[str, int], VersionSummary]:
+    """Champions and challengers, with what each was measured at."""
+    wanted = [
+        (b.loop, version)
+        for b in briefs
+        for version in (b.champion, b.challenger)
+        if version is not None
+    ]
+    _v, _s = model_versions.c, cycle_steps.c
+    tested = (_s.cycle == _v.cycle) & (_s.step == "evaluate")
+    query = (
+        sa.select(_v.model, _v.version, _v.algorithm, _v.created, _s.result)
+        .join_from(model_versions, cycle_steps, tested, isouter=True)
+        .where(sa.tuple_(_v.model, _v.version).in_(wanted))
     )
+    with project.db.read() as conn:
+        rows = conn.execute(query).all() if wanted else []
+    return {(row.model, row.version): _summary(row) for row in rows}
+
+
+def _summary(row: sa.Row[Any]) -> VersionSummary:
+    found = msgspec.json.decode(row.result or "{}", type=_Tested)
+    own = found.metrics.get(found.metric or "", _Measured())
+    return VersionSummary(
+        row.version, row.algorithm or "unknown", found.metric, own.value, own.low, own.high,
+        row.created,
+    )  # fmt: skip

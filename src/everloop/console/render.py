@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,7 +15,9 @@ from everloop.console.assets import URLS
 from everloop.console.backtests import backtest_chart, policy_section
 from everloop.console.charts import line_chart
 from everloop.console.circle import circle
-from everloop.console.overview import LoopCard
+from everloop.console.points import Point as Scored
+from everloop.console.points import Seen
+from everloop.console.spark import sparkline
 from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.monitor.summaries.drawing import bars_svg
@@ -28,25 +32,32 @@ def render(template: str, **values: Any) -> str:
     return _ENVIRONMENT.get_template(template).render(**values)
 
 
-def performance_chart(card: LoopCard) -> Markup:
-    """The champion's score in each window beside what its test had promised."""
-    metric = card.metric or "score"
-    points = card.performance
+def performance_chart(windows: Sequence[Seen], metric: str) -> Markup:
+    """The champion's score in each window beside what its test had promised.
+
+    The shade is its 95 % interval, or that of what was expected where no label has come yet.
+    """
+    points = [seen.point for seen in windows if seen.point is not None]
     series: dict[str, list[tuple[float, float | None]]] = {
         "in production": [(float(p.start), p.value) for p in points],
         "when tested": [(float(p.start), p.baseline) for p in points],
     }
     if any(p.expected is not None for p in points):
         series["expected"] = [(float(p.start), p.expected) for p in points]
-    band = [(float(p.start), p.low, p.high) for p in points]
     marks = [(float(p.start), "worse than tested") for p in points if p.worse]
-    marks += [(float(start), "in quarantine") for start in card.quarantined]
+    marks += [(float(seen.start), "in quarantine") for seen in windows if seen.quarantined]
     title = f"{metric} by window, with its 95 % interval"
     drawn = line_chart(
         series, title, "", metric, marks, x_kind="time", standalone=False, size=CHART_SIZE,
-        band=band, steps=("when tested",),
+        band=[_sides(p) for p in points], steps=("when tested",),
     )  # fmt: skip
     return Markup(drawn)
+
+
+def _sides(point: Scored) -> tuple[float, float | None, float | None]:
+    if point.value is None:
+        return float(point.start), point.expected_low, point.expected_high
+    return float(point.start), point.low, point.high
 
 
 def curve_chart(key: str, points: list[Point]) -> Markup:
@@ -71,12 +82,10 @@ def _row_of(features: list[str]) -> str:
     return msgspec.json.encode(dict.fromkeys(features)).decode()
 
 
-def _cycle_numbers(card: LoopCard) -> dict[str, int]:
-    return {cycle.id: cycle.number for cycle in card.cycles}
-
-
-def _stage_circle(card: LoopCard) -> Markup:
-    return Markup(circle(card.status.stage, card.status.step is not None))
+def _query(asked: msgspec.Struct, **changes: str) -> str:
+    """What a page was asked for as the query of its address, without what was left out."""
+    values = msgspec.structs.asdict(asked) | changes
+    return urlencode({name: value for name, value in values.items() if value})
 
 
 _ENVIRONMENT = Environment(
@@ -105,7 +114,7 @@ for _name in (
 ):
     _ENVIRONMENT.filters[_name] = getattr(words, _name)
 _ENVIRONMENT.filters.update(
-    cycle_numbers=_cycle_numbers,
+    query=_query,
     row_of=_row_of,
     cause=words.cause_words,
     brief=words.cause_brief,
@@ -119,6 +128,7 @@ _ENVIRONMENT.globals.update(
     histogram=lambda now, before: Markup(bars_svg(now, before)),
     performance_chart=performance_chart,
     policy_section=policy_section,
-    stage_circle=_stage_circle,
+    sparkline=lambda points, metric: Markup(sparkline(points, metric)),
+    stage_circle=lambda status: Markup(circle(status.stage, status.step is not None)),
     visit=visit,
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from everloop.deploy.serving.standing import FRESH_S, Standing
+from everloop.loop.project import Project
 from everloop.store.clock import now_ms
+
+HOUR_MS = 3_600_000
 
 
 class Traffic(msgspec.Struct, frozen=True):
@@ -27,6 +30,49 @@ class Traffic(msgspec.Struct, frozen=True):
     queue: dict[str, int] = {}
     cache: dict[str, int] = {}
     unexpected: dict[str, dict[str, int]] = {}
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What was asked of an endpoint, by all its versions and data planes.
+
+    In the last hour where windows of its health say so; otherwise ``seconds`` is None, and it is
+    what this machine's data plane has counted since it started.
+    """
+
+    requests: int
+    errors: int
+    p99_ms: float | None
+    seconds: float | None = None
+
+    @property
+    def per_minute(self) -> float | None:
+        return self.requests / self.seconds * 60 if self.seconds else None
+
+
+def loads(
+    project: Project, endpoints: Collection[str], traffic: Mapping[str, Traffic]
+) -> dict[str, Load]:
+    """What is asked of each endpoint; one of which nothing is known is left out."""
+    counted = {name: _since_start(one) for name, one in traffic.items() if name in endpoints}
+    return counted | {
+        name: Load(one.requests, one.errors, one.quantile(0.99), HOUR_MS / 1000)
+        for name, one in project.health.counted(endpoints, now_ms() - HOUR_MS).items()
+    }
+
+
+def _since_start(traffic: Traffic) -> Load:
+    counts = [
+        found
+        for roles in traffic.versions.values()
+        for role, found in roles.items()
+        if role != "shadow"
+    ]
+    slowest = [p99 for c in counts if (p99 := c.get("latency_ms", {}).get("p99")) is not None]
+    return Load(
+        sum(c.get("requests", 0) for c in counts),
+        sum(c.get("errors", 0) for c in counts),
+        max(slowest, default=None),
+    )
 
 
 class ArmTraffic(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ controller, carries it out.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import msgspec
@@ -261,6 +262,19 @@ class DecisionStore:
                 return None
             return self._decision(conn, row, words)
 
+    def clauses(self, ids: Collection[str]) -> dict[str, str]:
+        """Of each of these cycles that waits, for whom, as :func:`waits_for` has it."""
+        if not ids:
+            return {}
+        said: dict[str, list[Word]] = {cycle: [] for cycle in ids}
+        query = sa.select(cycle_words).where(cycle_words.c.cycle.in_(ids))
+        with self._db.read() as conn:
+            rows = conn.execute(_ASKED.where(cycles.c.id.in_(ids), cycles.c.state == "waiting"))
+            rules = {row.id: _rule(row) for row in rows}
+            for row in conn.execute(query.order_by(cycle_words.c.seq)):
+                said[row.cycle].append(_word(row))
+        return {cycle: _clause(missing(rule, said[cycle])) for cycle, rule in rules.items()}
+
     def _decision(self, conn: sa.Connection, row: sa.Row[Any], words: list[Word]) -> Decision:
         rule = _rule(row)
         record = None
@@ -311,7 +325,11 @@ def waits_for(cycle: Cycle, decision: Decision | None) -> str:
     """``waits for a yes from reviewer and risk``; empty unless the cycle waits for people."""
     if cycle.state != "waiting" or decision is None:
         return ""
-    return f"waits for a yes from {missing_words(decision.missing)}"
+    return _clause(decision.missing)
+
+
+def _clause(left: list[Missing]) -> str:
+    return f"waits for a yes from {missing_words(left)}"
 
 
 _PAST = {"approved": "approved", "rejected": "rejected", "silence": "decided by its time-out"}
@@ -354,17 +372,12 @@ def _silence(rule: Rule, words: list[Word], approved: bool) -> Reached:
 
 def _words(conn: sa.Connection, cycle: str) -> list[Word]:
     query = sa.select(cycle_words).where(cycle_words.c.cycle == cycle).order_by(cycle_words.c.seq)
-    return [
-        Word(
-            row.person,
-            row.kind,
-            row.at,
-            row.comment,
-            tuple(msgspec.json.decode(row.roles)),
-            row.actor,
-        )
-        for row in conn.execute(query)
-    ]
+    return [_word(row) for row in conn.execute(query)]
+
+
+def _word(row: sa.Row[Any]) -> Word:
+    roles = tuple(msgspec.json.decode(row.roles))
+    return Word(row.person, row.kind, row.at, row.comment, roles, row.actor)
 
 
 def _rule(row: sa.Row[Any]) -> Rule:

@@ -6,7 +6,7 @@ counter that fell means a plane that was restarted, which counts from 0 again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -173,6 +173,19 @@ class HealthStore:
             return [
                 msgspec.json.decode(text, type=Health) for text in conn.execute(query).scalars()
             ]
+
+    def counted(self, endpoints: Collection[str], since: int) -> dict[str, Counted]:
+        """What was counted of each endpoint in windows that began at ``since`` or later."""
+        table = health_windows.c
+        query = sa.select(table.endpoint, table.counts).where(
+            table.endpoint.in_(endpoints), table.start >= since
+        )
+        found: dict[str, Counted] = {}
+        with self.db.read() as conn:
+            for row in conn.execute(query):
+                one = msgspec.json.decode(row.counts, type=Counted)
+                found[row.endpoint] = found.get(row.endpoint, Counted()).plus(one)
+        return found
 
 
 def to_raise(endpoint: str, newest: Sequence[Health], spec: HealthSpec) -> list[Alert]:

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from everloop.console.backtests import BacktestsPage, read_backtests
 from everloop.console.cycle import CyclePage, read_cycle
 from everloop.console.decision import DecisionPage, read_decision
-from everloop.console.overview import Overview, read_overview
+from everloop.console.overview import Asked, Overview, read_overview
 from everloop.errors import Forbidden
 from everloop.loop.backtests.places import backtest_of
 from everloop.loop.backtests.records import Listed
@@ -27,7 +27,8 @@ def overview(call: Call) -> Response:
 def overview_json(call: Call) -> Overview:
     context = call.context
     counts = traffic(context.serve_url, context.token)
-    return read_overview(call.project, context.serve_url, counts)
+    asked = msgspec.convert(dict(call.query), Asked)
+    return read_overview(call.project, context.serve_url, counts, asked)
 
 
 def cycle(call: Call) -> Response:

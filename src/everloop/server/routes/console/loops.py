@@ -5,14 +5,16 @@ from __future__ import annotations
 from everloop.console.backtests import BacktestsPage
 from everloop.console.cycle import CyclePage
 from everloop.console.decision import DecisionPage
-from everloop.console.overview import Overview
+from everloop.console.overview import Asked, Overview
 from everloop.loop.backtests.records import Listed
 from everloop.server.pages import loops
 from everloop.server.routes.console._base import form, pair
 
 # fmt: off
 LOOPS = (
-    *pair("/", loops.overview, loops.overview_json, Overview, "The console's first page"),
+    *pair("/", loops.overview, loops.overview_json, Overview,
+          "The console's first page; state and part of a name choose among many loops",
+          query=Asked.__struct_fields__),
     form("/loops/{loop}", loops.pause, "write",
          "A loop's button: a form with do (pause or resume) and comment; leads to the overview"),
     *pair("/cycles/{cycle}", loops.cycle, loops.cycle_json, CyclePage,
