@@ -18,6 +18,7 @@ from everloop.console.circle import circle
 from everloop.console.points import Point as Scored
 from everloop.console.points import Seen
 from everloop.console.spark import sparkline
+from everloop.console.track import legend, track
 from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.monitor.summaries.drawing import bars_svg
@@ -129,6 +130,9 @@ _ENVIRONMENT.globals.update(
     performance_chart=performance_chart,
     policy_section=policy_section,
     sparkline=lambda points, metric: Markup(sparkline(points, metric)),
+    stage_circle=lambda stage, busy: Markup(circle(stage, busy)),
+    track=lambda bars, now: Markup(track(bars, now)),
+    track_legend=legend,
     stage_circle=lambda status: Markup(circle(status.stage, status.step is not None)),
     visit=visit,
 )

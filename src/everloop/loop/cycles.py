@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from everloop.errors import Conflict, NotFound, nearest
 from everloop.loop.declaration import Declaration, from_dict, to_dict
+from everloop.loop.declared import changes
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore
@@ -93,6 +94,7 @@ class CycleStore:
             if row is not None and row.declaration == text:
                 return
             _check_endpoint(conn, declaration)
+            changed = [] if row is None else changes(msgspec.json.decode(row[0]), declaration)
             if row is None:
                 conn.execute(
                     loops.insert().values(
@@ -110,7 +112,7 @@ class CycleStore:
                 actor=actor,
                 kind="loop.declared",
                 subject=f"loop/{declaration.name}",
-                payload={"changed": row is not None},
+                payload={"changed": row is not None, "changes": changed},
             )
 
     def declaration(self, name: str) -> Declaration:

@@ -78,7 +78,7 @@ def read_status(project: Project, declaration: Declaration) -> LoopStatus:
     asked = project.decisions.of(cycle.id) if cycle is not None and waiting else None
     return LoopStatus(
         loop=declaration.name,
-        stage=_stage(cycle, step),
+        stage=stage_of(cycle is not None, step),
         step=step,
         champion=_summary(project, declaration.name, "champion"),
         challenger=_summary(project, declaration.name, "challenger"),
@@ -111,8 +111,9 @@ def _realised(cycles: list[Cycle]) -> str:
     return ""
 
 
-def _stage(cycle: Cycle | None, step: str | None) -> str:
-    if cycle is None:
+def stage_of(begun: bool, step: str | None) -> str:
+    """The stage of a loop that has ``begun`` a cycle, with the step under way if there is one."""
+    if not begun:
         return "train"
     return STAGE_OF_STEP.get(step, "deploy") if step else "monitor"
 

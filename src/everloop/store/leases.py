@@ -90,11 +90,7 @@ class LeaseStore:
 
     def living(self, prefix: str) -> Mapping[str, str]:
         """The leases whose names begin so and that are held: name -> holder."""
-        query = sa.select(_L.name, _L.holder).where(
-            _L.name.startswith(prefix, autoescape=True), ~self._over()
-        )
-        with self.db.read() as conn:
-            return {row.name: row.holder for row in conn.execute(query)}
+        return living(self.db, prefix)
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -105,11 +101,15 @@ class LeaseStore:
 
     def _free(self) -> sa.ColumnElement[bool]:
         gone = _L.holder.startswith(self.place, autoescape=True)
-        return self._over() | gone
+        return _over(self._now) | gone
 
-    def _over(self) -> sa.ColumnElement[bool]:
-        # One that was renewed in the future was so before the database's clock was put back.
-        return (_L.until <= self._now) | (_L.until - _L.lasts > self._now)
+
+def living(db: Database, prefix: str) -> Mapping[str, str]:
+    """The leases of everybody whose names begin so and that are held: name -> holder."""
+    held = ~_over(clock(db.dialect))
+    query = sa.select(_L.name, _L.holder).where(_L.name.startswith(prefix, autoescape=True), held)
+    with db.read() as conn:
+        return {row.name: row.holder for row in conn.execute(query)}
 
 
 @contextmanager
@@ -128,6 +128,11 @@ def under(db: Database, lease: Lease, *, everywhere: bool = False) -> Iterator[N
 
     with db.checked(check, everywhere=everywhere):
         yield
+
+
+def _over(now: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    # One that was renewed in the future was so before the database's clock was put back.
+    return (_L.until <= now) | (_L.until - _L.lasts > now)
 
 
 def _held(lease: Lease) -> sa.ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 from starlette.responses import RedirectResponse, Response
@@ -10,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from everloop.console.backtests import BacktestsPage, read_backtests
 from everloop.console.cycle import CyclePage, read_cycle
 from everloop.console.decision import DecisionPage, read_decision
+from everloop.console.loop import LoopPage, read_loop
 from everloop.console.overview import Asked, Overview, read_overview
 from everloop.errors import Forbidden
 from everloop.loop.backtests.places import backtest_of
@@ -65,14 +67,30 @@ def decide(call: Call) -> Response:
     return RedirectResponse(f"/cycles/{found.id}/decision", 303)
 
 
-def pause(call: Call) -> Response:
-    """A loop's button: pause or resume, then the overview again."""
-    word, loop = word_of(call.body, _Pausing), loop_of(call.project, call.path["loop"])
-    if word.do == "pause":
-        loop.pause(by=call.actor, reason=word.comment)
+def loop(call: Call) -> Response:
+    return shown("loop.html", loop_json(call))
+
+
+def loop_json(call: Call) -> LoopPage:
+    context = call.context
+    counts = traffic(context.serve_url, context.token)
+    found = loop_of(call.project, call.path["loop"])
+    return read_loop(call.project, found, counts, call.before(), call.permissions)
+
+
+def steer(call: Call) -> Response:
+    """A loop's button, then its page again."""
+    word, found = word_of(call.body, _Steering), loop_of(call.project, call.path["loop"])
+    if word.do == "run":
+        cause = {"kind": "person", "by": call.actor, "comment": word.comment}
+        found.run(cause, wait=False, actor=call.actor)
+    elif word.do == "monitor":
+        found.monitor()
+    elif word.do == "pause":
+        found.pause(by=call.actor, reason=word.comment)
     else:
-        loop.resume(by=call.actor)
-    return RedirectResponse("/", 303)
+        found.resume(by=call.actor)
+    return RedirectResponse(f"/loops/{quote(found.name, safe='')}", 303)
 
 
 def backtests(call: Call) -> Response:
@@ -96,6 +114,6 @@ class _Decision(msgspec.Struct, forbid_unknown_fields=True):
     comment: Comment = ""
 
 
-class _Pausing(msgspec.Struct, forbid_unknown_fields=True):
-    do: Literal["pause", "resume"]
+class _Steering(msgspec.Struct, forbid_unknown_fields=True):
+    do: Literal["run", "pause", "resume", "monitor"]
     comment: Comment = ""

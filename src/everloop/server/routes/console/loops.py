@@ -5,6 +5,7 @@ from __future__ import annotations
 from everloop.console.backtests import BacktestsPage
 from everloop.console.cycle import CyclePage
 from everloop.console.decision import DecisionPage
+from everloop.console.loop import LoopPage
 from everloop.console.overview import Asked, Overview
 from everloop.loop.backtests.records import Listed
 from everloop.server.pages import loops
@@ -15,8 +16,11 @@ LOOPS = (
     *pair("/", loops.overview, loops.overview_json, Overview,
           "The console's first page; state and part of a name choose among many loops",
           query=Asked.__struct_fields__),
-    form("/loops/{loop}", loops.pause, "write",
-         "A loop's button: a form with do (pause or resume) and comment; leads to the overview"),
+    *pair("/loops/{loop}", loops.loop, loops.loop_json, LoopPage,
+          "A loop's page; before leads to older cycles", query=("before",)),
+    form("/loops/{loop}", loops.steer, "write",
+         "A loop's button: do (run, pause, resume, monitor) and comment; leads to its page again",
+         slow=True),
     *pair("/cycles/{cycle}", loops.cycle, loops.cycle_json, CyclePage,
           "A cycle's page; replay=1 makes its decisions again", query=("replay",)),
     *pair("/cycles/{cycle}/decision", loops.decision, loops.decision_json, DecisionPage,
