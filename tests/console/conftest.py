@@ -34,6 +34,17 @@ def server(project: Project, cycles: list[Cycle]) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Project, list[Cycle]]]:
+    """The same for tests that only look: a server and its story for all of a file."""
+    folder = tmp_path_factory.mktemp("told") / "flights"
+    folder.mkdir()
+    with story.open_project(folder) as opened:
+        cycles = story.tell(opened)
+        with serving(folder) as url:
+            yield url, opened, cycles
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:

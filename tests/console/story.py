@@ -146,8 +146,28 @@ def windows(project: Project, count: int, quarantined: int) -> None:
                            "worse": worse, "state": "done"}  # fmt: skip
             project.windows.save(conn, Window(
                 endpoint="flights", start=start, end=start + 7 * DAY, rows=6000, labelled=6000,
-                checks={}, performance=performance, quarantined=week == quarantined, updated=start,
+                checks=checks(week, week == quarantined), performance=performance,
+                quarantined=week == quarantined, updated=start,
             ), found)  # fmt: skip
+
+
+def checks(week: int, quarantined: bool) -> dict[str, Any]:
+    """What was found of three features: one moves all the time, one in a part, one is broken."""
+
+    def drift(effect: float, drifted: bool, far: bool) -> dict[str, Any]:
+        return {"test": "kolmogorov_smirnov", "effect": effect, "p_value": 0.01, "adjusted": 0.02,
+                "summary": "median 48 → 30", "drifted": drifted, "far": far,
+                "moved": "location"}  # fmt: skip
+
+    fault = {"check": "unit", "summary": "distance looks multiplied by 1.609: miles → kilometres",
+             "quarantine": True}  # fmt: skip
+    part = {**drift(0.2, True, False), "feature": "origin", "segment": "carrier 'B6'"}
+    return {
+        "faults": {"distance": fault} if quarantined else {},
+        "drift": {"origin": drift(0.01, False, False), "distance": drift(0.02, False, False),
+                  "temp": drift(min(week / 40, 0.9), week > 20, week > 30)},
+        "segments": {"origin where carrier 'B6'": part} if week == 38 else {},
+    }  # fmt: skip
 
 
 def alert(start: int, kind: Any, feature: str | None, summary: str) -> Alert:

@@ -14,28 +14,6 @@ from everloop.update.approval import Rule
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (360, "dark")])
-def test_the_overview(browser: Browser, server: str, width: int, scheme: str) -> None:
-    with looking(browser, width, scheme) as page:
-        page.goto(server)
-        assert page.title() == "flights · everloop"
-        # The policy let our own style in, and no page is wider than the window.
-        assert (
-            page.evaluate("getComputedStyle(document.querySelector('.card')).borderRadius")
-            == "10px"
-        )
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert page.get_by_role("img", name="The loop stands at deploy").is_visible()
-        assert page.get_by_role("img", name="roc_auc by window").is_visible()
-        assert page.locator(".circle text.lit").text_content() == "deploy"
-        page.get_by_role("link", name="cycle 4", exact=True).click()
-        assert page.get_by_role("heading", name="Cycle 4 of flights").is_visible()
-        assert page.get_by_text(story.EVIL).is_visible()
-        assert page.evaluate("[...document.scripts].every((s) => s.src && !s.text)")
-        page.get_by_role("link", name="JSON").click()
-        assert '"not_worth_it"' in page.content()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (360, "dark")])
 def test_runs_and_models_without_a_script(
     browser: Browser, server: str, project: Project, width: int, scheme: str
 ) -> None:

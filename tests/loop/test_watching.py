@@ -13,7 +13,7 @@ from loop_stream import T0, Traffic, carry_out, declaration, rows
 from everloop.cli import command_of
 from everloop.console.cycle import read_cycle
 from everloop.console.endpoint import read_endpoint
-from everloop.console.overview import read_overview
+from everloop.console.monitor import read_monitor
 from everloop.console.render import render
 from everloop.console.window import read_window
 from everloop.loop.causes import changes_near
@@ -112,8 +112,8 @@ def _is_explained(loop: Loop, alert: Alert) -> None:
     assert cause.sentence in shown.output and "(concept)" in shown.output
     said = CliRunner().invoke(command_of("monitor"), [*asked, "--json", "--again"])
     assert msgspec.json.decode(said.stdout, type=Cause).sentence == cause.sentence
-    page = read_overview(loop.project, "http://x", {})
-    assert "is concept change" in render("overview.html", page=page)
+    page = read_monitor(loop.project, loop.endpoint)
+    assert "is concept change" in render("monitor.html", page=page)
 
 
 def test_a_world_that_turned_gets_one_new_model(project: Project, traffic: Traffic) -> None:

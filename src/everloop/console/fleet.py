@@ -29,9 +29,7 @@ from everloop.store.tables import (
 )
 from everloop.update.situation import Paused
 
-State = Literal[
-    "waits", "failed", "worse", "updating", "paused", "no_model", "no_traffic", "well"
-]
+State = Literal["waits", "failed", "worse", "updating", "paused", "no_model", "no_traffic", "well"]
 STATES: tuple[State, ...] = (
     "waits", "failed", "worse", "updating", "paused", "no_model", "no_traffic", "well",
 )  # fmt: skip

@@ -152,7 +152,7 @@ def _changes(project: Project, loop: str) -> list[Change]:
     return [_change(row) for row in rows]
 
 
-def _change(row: sa.Row[Any]) -> Change:
+def _change(row: Any) -> Change:
     said = msgspec.json.decode(row.payload)
     return Change(row.at, row.actor, not said.get("changed"), said.get("changes") or [])
 

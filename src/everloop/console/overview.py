@@ -60,8 +60,8 @@ class LoopCard(msgspec.Struct, frozen=True):
     @property
     def now(self) -> Point | None:
         """The newest window that has a score, from labels before estimates."""
-        scored = [point for point in self.performance if point.value is not None]
-        return (scored or self.performance or [None])[-1]
+        found = [p for p in self.performance if p.value is not None] or self.performance
+        return found[-1] if found else None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -70,6 +70,9 @@ class Asked(msgspec.Struct, frozen=True):
     name: str = ""
     state: str = ""
     after: str = ""
+
+
+EVERYTHING = Asked()
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -87,7 +90,7 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 def read_overview(
-    project: Project, serve_url: str, traffic: Mapping[str, Traffic], asked: Asked = Asked()
+    project: Project, serve_url: str, traffic: Mapping[str, Traffic], asked: Asked = EVERYTHING
 ) -> Overview:
     """A handful of queries, however many loops there are."""
     declared = [loop.declaration for loop in loops_of(project)]
@@ -175,7 +178,7 @@ def _ended(project: Project, loops: list[str]) -> dict[str, CycleLine]:
     return {row.loop: _row_line(row) for row in rows}
 
 
-def _row_line(row: sa.Row[Any]) -> CycleLine:
+def _row_line(row: Any) -> CycleLine:
     values = {name: getattr(row, name) for name in CycleLine.__struct_fields__}
     return CycleLine(**values | {"cause": _brief(msgspec.json.decode(row.cause))})
 
@@ -203,9 +206,7 @@ class _Tested(msgspec.Struct, frozen=True):
     metrics: dict[str, _Measured] = {}
 
 
-def _summaries(
-    project: Project, briefs: Sequence[Brief]
-) -> dict[tuple[str, int], VersionSummary]:
+def _summaries(project: Project, briefs: Sequence[Brief]) -> dict[tuple[str, int], VersionSummary]:
     """Champions and challengers, with what each was measured at."""
     wanted = [
         (b.loop, version)
@@ -225,7 +226,7 @@ def _summaries(
     return {(row.model, row.version): _summary(row) for row in rows}
 
 
-def _summary(row: sa.Row[Any]) -> VersionSummary:
+def _summary(row: Any) -> VersionSummary:
     found = msgspec.json.decode(row.result or "{}", type=_Tested)
     own = found.metrics.get(found.metric or "", _Measured())
     return VersionSummary(

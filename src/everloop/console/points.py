@@ -12,7 +12,7 @@ from everloop.store.database import Database
 from everloop.store.tables import windows
 
 _W = windows.c
-_NARROW = (_W.endpoint, _W.start, _W.end, _W.rows, _W.labelled, _W.quarantined, _W.performance)
+NARROW = (_W.endpoint, _W.start, _W.end, _W.rows, _W.labelled, _W.quarantined, _W.performance)
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -80,10 +80,10 @@ def newest_windows(db: Database, endpoints: Collection[str], limit: int) -> dict
     found: dict[str, list[Seen]] = {name: [] for name in endpoints}
     if not found:
         return found
-    query = sa.select(*_NARROW).where(sa.or_(*(_newest(name, limit) for name in found)))
+    query = sa.select(*NARROW).where(sa.or_(*(_newest(name, limit) for name in found)))
     with db.read() as conn:
         for row in conn.execute(query.order_by(_W.endpoint, _W.start)):
-            found[row.endpoint].append(_seen(row))
+            found[row.endpoint].append(seen_of(row))
     return found
 
 
@@ -95,12 +95,13 @@ def _newest(endpoint: str, limit: int) -> sa.ColumnElement[bool]:
     return (_W.endpoint == endpoint) & (_W.start >= floor)
 
 
-def _seen(row: sa.Row[Any]) -> Seen:
+def seen_of(row: Any) -> Seen:
+    """A row with the columns :data:`NARROW`."""
     point = None if row.performance is None else _point(row, _DECODER.decode(row.performance))
     return Seen(row.start, row.end, row.rows, row.labelled, row.quarantined, point)
 
 
-def _point(row: sa.Row[Any], found: _Performance) -> Point | None:
+def _point(row: Any, found: _Performance) -> Point | None:
     """The window's score; scores are kept so that greater is better, an error shows as itself."""
     guess = found.expected.metrics.get(found.expected.metric or "") if found.expected else None
     if found.value is None and guess is None:

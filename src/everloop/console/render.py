@@ -13,6 +13,7 @@ from markupsafe import Markup
 from everloop.console import words
 from everloop.console.assets import URLS
 from everloop.console.backtests import backtest_chart, policy_section
+from everloop.console.bars import histogram
 from everloop.console.charts import line_chart
 from everloop.console.circle import circle
 from everloop.console.points import Point as Scored
@@ -112,6 +113,8 @@ for _name in (
     "share",
     "day",
     "effect",
+    "bare",
+    "short_day",
 ):
     _ENVIRONMENT.filters[_name] = getattr(words, _name)
 _ENVIRONMENT.filters.update(
@@ -126,6 +129,7 @@ _ENVIRONMENT.globals.update(
     backtest_chart=backtest_chart,
     curve_chart=curve_chart,
     dependence_chart=dependence_chart,
+    distribution=lambda line: Markup(histogram(line)),
     histogram=lambda now, before: Markup(bars_svg(now, before)),
     performance_chart=performance_chart,
     policy_section=policy_section,

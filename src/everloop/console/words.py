@@ -170,6 +170,17 @@ def day(ms: int) -> str:
     return moment(ms).removesuffix(" 00:00 UTC")
 
 
+def short_day(ms: int, span_ms: int) -> str:
+    """A window's start in the head of a column: the day, or the hour where windows are short."""
+    form = "%d %b" if span_ms >= 3 * 86_400_000 else "%d %H:%M"
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime(form)
+
+
+def bare(name: str) -> str:
+    """The name of what is no column without its brackets: ``(prediction)`` as ``prediction``."""
+    return name[1:-1] if name.startswith("(") and name.endswith(")") else name
+
+
 def effect(evidence: dict[str, Any]) -> float | None:
     """How large a drift is, 0 to 1; None for other findings."""
     value = evidence.get("effect")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -23,7 +23,10 @@ LEVELS = 8  # of a category that are drawn
 
 
 class ProfileLine(msgspec.Struct, frozen=True):
-    """One column or aspect: histograms are shares over the same steps, or of the ``names``."""
+    """One column or aspect: histograms are shares over the same steps, or of the ``names``.
+
+    The steps go from the first number of ``span`` to the second.
+    """
 
     name: str
     kind: str
@@ -35,6 +38,7 @@ class ProfileLine(msgspec.Struct, frozen=True):
     now: list[float]
     before: list[float]
     names: list[str] = []
+    span: tuple[float, float] | None = None
 
 
 class ProfileReport(msgspec.Struct, frozen=True):
@@ -52,6 +56,13 @@ class ProfileReport(msgspec.Struct, frozen=True):
     segments: list[str]
     beside: str
     lines: list[ProfileLine]
+
+
+class _Histograms(NamedTuple):
+    now: list[float]
+    before: list[float]
+    names: list[str]
+    span: tuple[float, float] | None = None
 
 
 class Profiles:
@@ -131,7 +142,7 @@ def profile_lines(now: TableProfile, before: dict[str, Sketch]) -> list[ProfileL
 
 
 def _line(name: str, sketch: Sketch, old: Sketch | None) -> ProfileLine:
-    now, before, names = _histograms(sketch, old)
+    now, before, names, span = _histograms(sketch, old)
     kind = kind_of(sketch)
     return ProfileLine(
         name=name,
@@ -144,6 +155,7 @@ def _line(name: str, sketch: Sketch, old: Sketch | None) -> ProfileLine:
         now=now,
         before=before,
         names=names,
+        span=span,
     )
 
 
@@ -151,21 +163,21 @@ def _missing(sketch: Sketch) -> float:
     return round(sketch.missing / max(sketch.rows, 1), 4)
 
 
-def _histograms(now: Sketch, old: Sketch | None) -> tuple[list[float], list[float], list[str]]:
+def _histograms(now: Sketch, old: Sketch | None) -> _Histograms:
     if isinstance(now, NumberSketch) and now.n:
         span = reach(now)
         if isinstance(old, NumberSketch) and old.n:
             low, high = reach(old)
             span = min(low, span[0]), max(high, span[1])
-            return shares(now, span), shares(old, span), []
-        return shares(now, span), [], []
+            return _Histograms(shares(now, span), shares(old, span), [], span)
+        return _Histograms(shares(now, span), [], [], span)
     if isinstance(now, CategorySketch) and now.n:
         known = old if isinstance(old, CategorySketch) and old.levels == now.levels else None
         order = np.argsort(-np.array((known or now).counts, dtype=np.int64), kind="stable")[:LEVELS]
         names = [now.levels[i] for i in order]
         told = [_shares(sketch, order) for sketch in (now, known) if sketch is not None]
-        return told[0], told[1] if known else [], [*names, "others"]
-    return [], [], []
+        return _Histograms(told[0], told[1] if known else [], [*names, "others"])
+    return _Histograms([], [], [])
 
 
 def _shares(sketch: CategorySketch, order: Any) -> list[float]:

@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import RedirectResponse, Response
 
 from everloop.console.endpoint import EndpointPage, read_endpoint
+from everloop.console.monitor import Asked, MonitorPage, read_monitor
 from everloop.console.window import WindowPage, read_window
 from everloop.deploy.rollouts import Do, Wish
 from everloop.monitor.profile_report import ProfileReport, Profiles
@@ -43,6 +44,15 @@ def profile_json(call: Call) -> ProfileReport:
     profiles = Profiles(call.project.windows, call.project.blobs, call.path["endpoint"])
     until = call.whole("until", None, 0, 2**53)
     return profiles.report(call.number("start"), until, call.query.get("segment"))
+
+
+def monitor(call: Call) -> Response:
+    return shown("monitor.html", monitor_json(call))
+
+
+def monitor_json(call: Call) -> MonitorPage:
+    asked = msgspec.convert(dict(call.query), Asked)
+    return read_monitor(call.project, call.path["endpoint"], asked)
 
 
 def steer(call: Call) -> Response:

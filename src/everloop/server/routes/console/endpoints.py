@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from everloop.console.endpoint import EndpointPage
+from everloop.console.monitor import Asked, MonitorPage
 from everloop.console.window import WindowPage
 from everloop.monitor.profile_report import ProfileReport
 from everloop.server.pages import endpoints
@@ -14,6 +15,9 @@ WINDOW = "/endpoints/{endpoint}/windows/{start}"
 ENDPOINTS = (
     *pair("/endpoints/{endpoint}", endpoints.endpoint, endpoints.endpoint_json, EndpointPage,
           "An endpoint's page"),
+    *pair("/endpoints/{endpoint}/monitor", endpoints.monitor, endpoints.monitor_json, MonitorPage,
+          "What moved in which window of an endpoint, and what was done about it",
+          query=Asked.__struct_fields__),
     form("/rollouts/{rollout}", endpoints.steer, "write",
          "A button of a rollout: a form with do and comment; leads to the endpoint's page"),
     *pair(WINDOW, endpoints.window, endpoints.window_json, WindowPage, "A window's page"),
