@@ -25,7 +25,7 @@ def test_a_loop_is_paused_and_resumed(client: Client, project: Project) -> None:
     assert (paused["reason"], paused["every"]) == (EVIL, False)
     assert client.get("/api/v1/loops/flights").json()["status"]["paused"] == paused
     shown = client.get("/", headers=HTML).text
-    assert "has paused it: &lt;b&gt;audit&lt;/b&gt;" in shown and EVIL not in shown
+    assert "has paused it: <bdi>&lt;b&gt;audit&lt;/b&gt;</bdi>" in shown and EVIL not in shown
     assert "has paused it" in ask(project, "status")
     assert client.post("/loops/flights", data={"do": "resume"}).status_code == 303
     again = client.post("/api/v1/loops/flights/resume", json={})
