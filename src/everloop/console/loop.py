@@ -58,7 +58,7 @@ class LoopPage(msgspec.Struct, frozen=True):
     """The page, and the JSON at ``/loops/NAME.json``.
 
     ``bars`` are the newest cycles, ``cycles`` a page of them and ``before`` leads to older ones;
-    ``brought`` says what the newest promotion gained. ``may`` is what the caller may do.
+    ``brought`` says what the newest promotion gained.
     """
 
     at: int
@@ -78,15 +78,10 @@ class LoopPage(msgspec.Struct, frozen=True):
     declared: str
     changes: list[Change]
     controllers: Controllers
-    may: list[str]
 
 
 def read_loop(
-    project: Project,
-    loop: Loop,
-    traffic: Mapping[str, Traffic],
-    before: int | None = None,
-    permissions: frozenset[str] = frozenset(),
+    project: Project, loop: Loop, traffic: Mapping[str, Traffic], before: int | None = None
 ) -> LoopPage:
     """``before`` is the number of the cycle that the list goes on from."""
     declared, endpoint = loop.declaration, loop.endpoint
@@ -112,7 +107,6 @@ def read_loop(
         declared=declared_text(declared),
         changes=_changes(project, loop.name),
         controllers=_controllers(project, loop.name),
-        may=sorted(permissions),
     )
 
 

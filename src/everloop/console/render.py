@@ -137,6 +137,5 @@ _ENVIRONMENT.globals.update(
     stage_circle=lambda stage, busy: Markup(circle(stage, busy)),
     track=lambda bars, now: Markup(track(bars, now)),
     track_legend=legend,
-    stage_circle=lambda status: Markup(circle(status.stage, status.step is not None)),
     visit=visit,
 )

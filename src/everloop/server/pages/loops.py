@@ -75,7 +75,7 @@ def loop_json(call: Call) -> LoopPage:
     context = call.context
     counts = traffic(context.serve_url, context.token)
     found = loop_of(call.project, call.path["loop"])
-    return read_loop(call.project, found, counts, call.before(), call.permissions)
+    return read_loop(call.project, found, counts, call.before())
 
 
 def steer(call: Call) -> Response:
