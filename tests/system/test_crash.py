@@ -121,19 +121,20 @@ def test_killed_in_the_middle_of_a_step(folder: Path, step: str, stream: str) ->
     (folder / "everloop.toml").write_text(streamed)
     process = start(folder, f"hold:{step}")  # so that it cannot get beyond the step meanwhile
     database = folder / ".everloop" / "everloop.db"
-    wait_for(lambda: database.exists() and step in _begun(folder), every=0.005)
-    time.sleep(0.05)  # wherever in it that is
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=60)
+    wait_for(database.exists)
+    with Project.open(folder) as project:
+        wait_for(lambda: step in _begun(project))
+        time.sleep(0.05)  # wherever in it that is
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=60)
     whole(folder)
     assert run(folder, "none") == 0
     finished(folder, 1)
     whole(folder)
 
 
-def _begun(folder: Path) -> set[str]:
-    with Project.open(folder) as project:
-        return {s.step for c in project.cycles.page("cells") for s in project.cycles.steps(c.id)}
+def _begun(project: Project) -> set[str]:
+    return {s.step for c in project.cycles.page("cells") for s in project.cycles.steps(c.id)}
 
 
 def test_killed_in_the_middle_of_a_canary_it_goes_on_where_it_was(folder: Path) -> None:

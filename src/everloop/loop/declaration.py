@@ -6,6 +6,7 @@ sentence that names the key, what was got, what was expected and the nearest val
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -186,7 +187,7 @@ def _section(name: str, cls: type[S], values: dict[str, Any]) -> S:
 
 
 def _check_keys(where: str, cls: type[msgspec.Struct], values: dict[str, Any]) -> None:
-    fields = {f.name: f for f in msgspec.structs.fields(cls)}
+    fields = _fields(cls)
     for key, value in values.items():
         if key not in fields:
             raise _unknown(f"{where}.{key}", key, fields)
@@ -200,6 +201,12 @@ def _check_keys(where: str, cls: type[msgspec.Struct], values: dict[str, Any]) -
     for key, field in fields.items():
         if field.required and key not in values:
             raise invalid(f"{where}.{key}", "<nothing>", f"a value for {key}", code="missing_key")
+
+
+@functools.cache
+def _fields(cls: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The fields of a section by their names; finding their types takes a while."""
+    return {field.name: field for field in msgspec.structs.fields(cls)}
 
 
 def _nested_struct(kind: Any) -> type[msgspec.Struct] | None:
@@ -248,10 +255,10 @@ def _translated(name: str, cls: type, values: dict[str, Any], message: str) -> I
 def _choices(cls: Any, path: str) -> str:
     """The words a ``Literal`` field allows."""
     for part in re.sub(r"\[\d+\]", "", path).split("."):
-        fields = {f.name: f.type for f in msgspec.structs.fields(cls)}
+        fields = _fields(cls)
         if part not in fields:
             return ""
-        cls = _nested_struct(fields[part]) or fields[part]
+        cls = _nested_struct(fields[part].type) or fields[part].type
     inner = getattr(cls, "__args__", ())
     if getattr(cls, "__origin__", None) is tuple and inner:
         inner = getattr(inner[0], "__args__", ())

@@ -16,8 +16,9 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from concurrent import futures
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import msgspec
 from dbos import DBOS, DBOSConfig, SetWorkflowID
@@ -39,6 +40,7 @@ from everloop.store.leases import under
 log = logging.getLogger("everloop.engine")
 MOVING = frozenset({"deploy", "promote"})  # steps that move traffic
 FOLLOW_SECONDS = 0.1  # between two looks at a cycle that runs elsewhere
+END_SECONDS = 2  # for what is cut off to say so
 _current: Engine | None = None
 
 
@@ -65,6 +67,7 @@ class Engine:
         self._held: Holding | None = None
         self._closing = threading.Event()
         self._rested = threading.Event()  # a workflow of this engine came to its end
+        self._workflows: set[futures.Future[str]] = set()
 
     def launch(self, report: Report | None = None) -> None:
         """Take the lock, recover what was under way, and be ready for cycles."""
@@ -97,8 +100,10 @@ class Engine:
         if self._held is not None:
             self._held.stop()
         if _current is self:
-            # What was cut off ends at once, and can still say so.
-            DBOS.destroy(workflow_completion_timeout_sec=2)
+            # What was cut off ends at once, and can still say so. DBOS itself would look for what
+            # is left once a second, the first time after a second.
+            futures.wait(self._workflows, END_SECONDS)
+            DBOS.destroy()
             _current = None
         if self._lock_file is not None:
             self._lock_file.close()
@@ -136,7 +141,10 @@ class Engine:
             return
         try:
             with SetWorkflowID(run.workflow):
-                DBOS.start_workflow(run_cycle, cycle.id)
+                handle = DBOS.start_workflow(run_cycle, cycle.id)
+            future: futures.Future[str] = cast(Any, handle).future
+            self._workflows.add(future)
+            future.add_done_callback(self._workflows.discard)
         except BaseException:
             self.release(cycle.id)
             raise
