@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from everloop.loop.batches.run import predict_batch as predict_batch
     from everloop.loop.checking import check as check
     from everloop.loop.cleaning import gc as gc
+    from everloop.loop.configured import configuration as configuration
     from everloop.loop.cycles import Cycle as Cycle
     from everloop.loop.declaration import Declaration as Declaration
     from everloop.loop.declaration import from_dict as from_dict
     from everloop.loop.direct import promote as promote
     from everloop.loop.exporting import export as export
     from everloop.loop.feeding import feedback as feedback
+    from everloop.loop.finding import search as search
     from everloop.loop.initial import initialise
     from everloop.loop.logging import log_predictions as log_predictions
     from everloop.loop.loop import Loop as Loop
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from everloop.loop.moving import import_mlflow as import_mlflow
     from everloop.loop.project import Project as Project
     from everloop.loop.registering import register as register
+    from everloop.loop.room import storage as storage
     from everloop.monitor.comparing import compare as compare
     from everloop.monitor.summaries.table import profile_table
     from everloop.tracking.client.frames import runs as runs
@@ -61,6 +64,7 @@ _HOME = {
     "backtest": "everloop.loop.backtests.run",
     "check": "everloop.loop.checking",
     "compare": "everloop.monitor.comparing",
+    "configuration": "everloop.loop.configured",
     "declare": "everloop.loop.loop",
     "embed_texts": "everloop.train.preparation.meaning",
     "export": "everloop.loop.exporting",

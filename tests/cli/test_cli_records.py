@@ -98,7 +98,20 @@ def test_models(ask: Ask, folder: Path, tmp_path: Path) -> None:
     about = ask("events", "--subject", f"model:{name}")["items"]
     actors = {one["actor"] for one in about if one["kind"] == "model.alias_set"}
     assert actors in ({"cli"}, {"http:local"})
+    newest = ask("events", "--kind", "model.alias_set", "--limit", "1")
+    older = ask("events", "--kind", "model.*", "--before", str(newest["items"][0]["seq"]))["items"]
+    assert older and older[0]["seq"] < newest["items"][0]["seq"]
+    group = ask("search", name)["groups"][0]
+    assert group["hits"][0]["name"] == name
     assert ask("models", "delete", name) == {"deleted": name}
+
+
+def test_settings_and_storage(ask: Ask) -> None:
+    assert {one["name"]: one["value"] for one in ask("settings")}["lease"] == "10s"
+    assert "session_idle" in ask("settings", "--all", plain=True)
+    assert ask("storage")["places"][0]["name"] == "database"
+    assert "A collection would free" in ask("storage", plain=True)
+    assert "Nothing is called so" in ask("search", "no such thing", plain=True)
 
 
 def test_experiments(ask: Ask, tmp_path: Path) -> None:

@@ -13,60 +13,7 @@ import msgspec
 
 from everloop.errors import EverloopError, nearest
 from everloop.memory import importing
-
-# verb: (what it does, section of the help)
-VERBS: dict[str, tuple[str, str]] = {
-    "demo": ("Watch a whole loop go round on real data.", "Start here"),
-    "init": ("Look at a data file and write everloop.toml.", "Start here"),
-    "check": ("Check everloop.toml and the data it names.", "Start here"),
-    "schema": ("Show the schema of the data, or pin it.", "Start here"),
-    "profile": ("Show what the columns of a table hold.", "Start here"),
-    "compare": ("Compare two tables: what broke, what drifted.", "Start here"),
-    "up": ("Run console, API, predictions and controller.", "The loop"),
-    "control": ("Run cycles alone, without a server.", "The loop"),
-    "run": ("Go once round: train, test, deploy, promote.", "The loop"),
-    "status": ("Show where each loop stands.", "The loop"),
-    "history": ("Show the cycles, or one along its time.", "The loop"),
-    "replay": ("Decide a cycle again from its evidence.", "The loop"),
-    "train": ("Train on a data file or the loop's data; register.", "One stage"),
-    "test": ("Measure a registered version through its gates.", "One stage"),
-    "report": ("Write a version's report as one page.", "One stage"),
-    "reproduce": ("Train a run's model again and compare.", "One stage"),
-    "explain": ("Say why a row is answered as it is.", "One stage"),
-    "fairness": ("Compare groups, and what evening out costs.", "One stage"),
-    "deploy": ("Make a registered version the champion.", "One stage"),
-    "rollout": ("Watch, pause, promote or roll back a rollout.", "One stage"),
-    "serve": ("Answer predictions over HTTP.", "One stage"),
-    "endpoints": ("Show what answers where, and how it fares.", "One stage"),
-    "predict": ("Predict the rows of a file.", "One stage"),
-    "log": ("Bring in what other servers predicted.", "One stage"),
-    "feedback": ("Bring labels to what was predicted.", "One stage"),
-    "monitor": ("Look at the traffic: quality, drift, performance.", "One stage"),
-    "window": ("Show one window: metrics, groups, worst segments.", "One stage"),
-    "alerts": ("Show and silence alerts; test who is told.", "One stage"),
-    "expectations": ("Write down what rows should be like, to edit.", "One stage"),
-    "update": ("Take new data in if that makes a better model.", "One stage"),
-    "backtest": ("Replay history under several policies.", "One stage"),
-    "decision": ("Show what a decision rests on, and who said what.", "People"),
-    "approve": ("Say yes to a cycle that waits.", "People"),
-    "reject": ("Say no to it, with the reason.", "People"),
-    "comment": ("Remark on a cycle.", "People"),
-    "people": ("List and add people, their tokens and roles.", "People"),
-    "pause": ("Let no update begin by itself.", "One stage"),
-    "resume": ("Let updates begin by themselves again.", "One stage"),
-    "tell": ("Tell a loop of an event upstream.", "One stage"),
-    "runs": ("List, show and search what was logged.", "Tracking"),
-    "experiments": ("List, add, delete and restore experiments.", "Tracking"),
-    "artifacts": ("List, fetch and store files of runs.", "Tracking"),
-    "register": ("Bring in a model that was made elsewhere.", "Registry"),
-    "models": ("Show models; point aliases, set stages, delete.", "Registry"),
-    "webhooks": ("Tell others of what changes in the registry.", "Registry"),
-    "import": ("Move in from MLflow.", "Moving"),
-    "export": ("Docker, Kubernetes, KServe; or out to MLflow.", "Moving"),
-    "gc": ("Free what was deleted long ago.", "Trust"),
-    "events": ("Show who did what.", "Trust"),
-    "audit": ("Verify the event log.", "Trust"),
-}
+from everloop.verbs import VERBS as VERBS
 
 
 def command_of(verb: str) -> click.Command:

@@ -23,6 +23,7 @@ from everloop.console.track import legend, track
 from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.monitor.summaries.drawing import bars_svg
+from everloop.store.clock import now_ms
 from everloop.tracking.records import Point
 
 CHART_SIZE = (1000, 260)
@@ -90,6 +91,11 @@ def _query(asked: msgspec.Struct, **changes: str) -> str:
     return urlencode({name: value for name, value in values.items() if value})
 
 
+def _tidy(value: Any) -> str:
+    """JSON for people to read."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
 _ENVIRONMENT = Environment(
     loader=PackageLoader("everloop.console"),
     autoescape=True,
@@ -120,6 +126,7 @@ for _name in (
 _ENVIRONMENT.filters.update(
     query=_query,
     row_of=_row_of,
+    tidy=_tidy,
     cause=words.cause_words,
     brief=words.cause_brief,
     reason=words.reason_words,
@@ -130,6 +137,7 @@ _ENVIRONMENT.globals.update(
     curve_chart=curve_chart,
     dependence_chart=dependence_chart,
     distribution=lambda line: Markup(histogram(line)),
+    now=now_ms,
     histogram=lambda now, before: Markup(bars_svg(now, before)),
     performance_chart=performance_chart,
     policy_section=policy_section,

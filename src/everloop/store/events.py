@@ -24,7 +24,7 @@ from everloop.store.dialect import serialise, upsert
 from everloop.store.tables import event_head, events
 from everloop.store.texts import check_short
 
-__all__ = ["Audit", "Event", "EventLog", "Signer"]
+__all__ = ["Audit", "Event", "EventLog", "Signer", "Wanted"]
 
 MAX_PAYLOAD = 1024 * 1024
 """Largest payload in bytes, as JSON."""
@@ -47,6 +47,31 @@ class Event(msgspec.Struct, frozen=True):
     payload: dict[str, Any]
     previous: str
     hash: str
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which events: empty text and None ask for all. A kind or a subject that ends in ``*`` asks
+    for all that begin so; ``since <= at < until`` in milliseconds."""
+
+    kind: str = ""
+    actor: str = ""
+    subject: str = ""
+    since: int | None = None
+    until: int | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        found: list[sa.ColumnElement[bool]] = []
+        for name in ("kind", "actor", "subject"):
+            column, text = events.c[name], getattr(self, name)
+            if text.endswith("*"):
+                found.append(column.startswith(text[:-1], autoescape=True))
+            elif text:
+                found.append(column == text)
+        if self.since is not None:
+            found.append(events.c.at >= self.since)
+        if self.until is not None:
+            found.append(events.c.at < self.until)
+        return found
 
 
 class EventLog:
@@ -110,6 +135,13 @@ class EventLog:
     def latest(self, limit: int = 100, subject: str | None = None) -> list[Event]:
         """The newest events, newest first."""
         return self._read(sa.select(events).order_by(events.c.seq.desc()), limit, subject)
+
+    def find(self, wanted: Wanted, before: int | None = None, limit: int = 100) -> list[Event]:
+        """The newest events of those wanted, newest first; ``before`` is the last one's number."""
+        query = sa.select(events).order_by(events.c.seq.desc()).where(*wanted.conditions())
+        if before is not None:
+            query = query.where(events.c.seq < before)
+        return self._read(query, limit, None)
 
     def between(self, start: int, end: int, limit: int = MAX_PAGE) -> list[Event]:
         """Events with ``start <= at < end`` (ms), newest first."""

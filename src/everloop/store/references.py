@@ -171,11 +171,16 @@ def referred(conn: sa.Connection, digests: Collection[str]) -> set[str]:
     for column in COLUMNS:
         query = sa.select(column).where(column.in_(wanted)).distinct()
         found.update(conn.execute(query).scalars())
+    found.update(wanted.intersection(in_texts(conn)))
+    return found
+
+
+def in_texts(conn: sa.Connection) -> Iterator[str]:
+    """Every digest that stands in one of the :data:`TEXTS`, some more than once."""
     for column, counts in TEXTS:
         query = sa.select(column).where(counts, column.is_not(None))
         for text in conn.execute(query.execution_options(yield_per=500)).scalars():
-            found.update(wanted.intersection(_DIGEST.findall(text)))
-    return found
+            yield from _DIGEST.findall(text)
 
 
 def free(db: Database, blobs: Blobs, digests: Collection[str], before: int | None = None) -> Freed:

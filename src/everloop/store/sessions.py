@@ -112,9 +112,15 @@ class SessionStore:
 
     def of(self, token_sha256: str) -> list[Session]:
         """Sessions of a token, the one seen last first."""
-        own = sessions.c.token_sha256 == token_sha256
+        return self._where(sessions.c.token_sha256 == token_sha256)
+
+    def beside(self, key: str) -> list[Session]:
+        """All sessions of the token that this one belongs to, itself among them."""
+        return self._where(sessions.c.token_sha256 == _token_of(key))
+
+    def _where(self, which: sa.ColumnElement[bool]) -> list[Session]:
         columns = [sessions.c[name] for name in Session.__struct_fields__]
-        query = sa.select(*columns).where(own, self._alive(now_ms()))
+        query = sa.select(*columns).where(which, self._alive(now_ms()))
         with self._db.read() as conn:
             rows = conn.execute(query.order_by(sessions.c.seen.desc())).all()
         return [Session(**row._mapping) for row in rows]
@@ -125,8 +131,7 @@ class SessionStore:
 
     def end_others(self, key: str, *, who: str) -> int:
         """Sign out all other browsers of the same token; returns how many there were."""
-        token = sa.select(sessions.c.token_sha256).where(sessions.c.key == key).scalar_subquery()
-        return self._end((sessions.c.token_sha256 == token) & (sessions.c.key != key), who)
+        return self._end((sessions.c.token_sha256 == _token_of(key)) & (sessions.c.key != key), who)
 
     def _end(self, which: sa.ColumnElement[bool], who: str) -> int:
         with self._events.transaction() as conn:
@@ -180,6 +185,10 @@ _BY_ID = (
         | (sessions.c.previous_sha256 == sa.bindparam("id"))
     )
 )
+
+
+def _token_of(key: str) -> sa.ScalarSelect[str]:
+    return sa.select(sessions.c.token_sha256).where(sessions.c.key == key).scalar_subquery()
 
 
 def _hash(id: str) -> str:

@@ -1,13 +1,17 @@
-"""The event log."""
+"""What is recorded: datasets, the event log; search, settings and storage."""
 
 from __future__ import annotations
 
 from everloop.data.versions import DatasetVersion
 from everloop.loop.deciding import Audited
-from everloop.server.api import records
+from everloop.loop.finding import Found
+from everloop.loop.room import Storage
+from everloop.server.api import looking, records
 from everloop.server.call import Page
 from everloop.server.routes._paths import KEYSET, OBJECT, V1
 from everloop.server.routing import Route
+
+EVENTS = ("kind", "actor", "subject", "since", "until")
 
 # fmt: off
 RECORDS = (
@@ -18,9 +22,16 @@ RECORDS = (
     Route("GET", V1 + "/datasets/{digest}/profile", records.dataset_profile, "read",
           "What the columns of a dataset version hold", answer=OBJECT, slow=True),
     Route("GET", V1 + "/events", records.events, "read", "The event log", answer=Page,
-          query=("after", "subject", "limit")),
+          query=("after", *EVENTS, *KEYSET)),
     Route("GET", V1 + "/audit/verify", records.verify, "admin",
           "Find any change of the log, or of the record of a decision",
           answer=Audited, query=("anchor",), slow=True),
+    Route("GET", V1 + "/search", looking.search, "read", "Find anything by its name or id",
+          answer=Found, query=("q",)),
+    Route("GET", V1 + "/settings", looking.settings, "admin",
+          "Every setting, secrets hidden, and where it came from", answer=Page),
+    Route("GET", V1 + "/storage", looking.storage, "read",
+          "What takes room; counts blobs for so many seconds", answer=Storage,
+          query=("seconds",), slow=True),
 )
 # fmt: on

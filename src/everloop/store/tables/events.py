@@ -18,6 +18,9 @@ events = sa.Table(
     sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
     sa.Index("ix_events_subject_seq", "subject", "seq"),
+    sa.Index("ix_events_kind_seq", "kind", "seq"),
+    sa.Index("ix_events_actor_seq", "actor", "seq"),
+    sa.Index("ix_events_at", "at"),
 )
 # One row: the newest seq and hash, signed, so that a cut-off tail is found too.
 event_head = sa.Table(
