@@ -194,7 +194,7 @@ def _alerts(conn: sa.Connection, text: str) -> list[Hit]:
     newest = sa.select(a.id, a.endpoint, a.kind, a.feature, a.summary, a.state, a.opened)
     few = newest.order_by(a.opened.desc(), a.id).limit(LOOKED_AT).subquery().c
     found = _contains(few.summary, text) | _contains(few.endpoint, text) | (few.id == text)
-    query = sa.select(few).where(found | _contains(few.feature, text))
+    query = sa.select(*few).where(found | _contains(few.feature, text))
     return [
         Hit("alert", row.summary, f"/alerts/{row.id}", f"{row.state} · {row.kind}", row.opened)
         for row in conn.execute(query.order_by(few.opened.desc()).limit(MOST + 1))
