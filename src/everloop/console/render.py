@@ -24,10 +24,8 @@ from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.monitor.summaries.drawing import bars_svg
 from everloop.store.clock import now_ms
-from everloop.tracking.records import Point
 
 CHART_SIZE = (1000, 260)
-CURVE_SIZE = (560, 240)
 
 
 def render(template: str, **values: Any) -> str:
@@ -61,13 +59,6 @@ def _sides(point: Scored) -> tuple[float, float | None, float | None]:
     if point.value is None:
         return float(point.start), point.expected_low, point.expected_high
     return float(point.start), point.low, point.high
-
-
-def curve_chart(key: str, points: list[Point]) -> Markup:
-    """A metric of a run by its steps."""
-    series = {key: [(float(point.step), point.value) for point in points]}
-    drawn = line_chart(series, key, "step", "", standalone=False, size=CURVE_SIZE)
-    return Markup(drawn)
 
 
 def dependence_chart(found: Dependence) -> Markup:
@@ -121,6 +112,7 @@ for _name in (
     "effect",
     "bare",
     "short_day",
+    "diff_lines",
 ):
     _ENVIRONMENT.filters[_name] = getattr(words, _name)
 _ENVIRONMENT.filters.update(
@@ -134,7 +126,6 @@ _ENVIRONMENT.filters.update(
 _ENVIRONMENT.globals.update(
     asset=URLS.__getitem__,
     backtest_chart=backtest_chart,
-    curve_chart=curve_chart,
     dependence_chart=dependence_chart,
     distribution=lambda line: Markup(histogram(line)),
     now=now_ms,

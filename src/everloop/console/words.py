@@ -287,3 +287,9 @@ _STEP_WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "deploy": _deploy,
     "promote": lambda r: f"version {r['version']} answers all traffic",
 }
+
+
+def diff_lines(text: str) -> list[tuple[str, str]]:
+    """The lines of a diff, each with what it is: added, removed, place or plain."""
+    kinds = {"+": "added", "-": "removed", "@": "place", "d": "place"}
+    return [(kinds.get(line[:1], "plain"), line) for line in text.splitlines()]

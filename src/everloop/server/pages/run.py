@@ -1,12 +1,32 @@
-"""A run's page."""
+"""A run's page, and the files on it that are pages themselves."""
 
 from __future__ import annotations
 
+import anyio.to_thread
 from starlette.responses import Response
 
+from everloop.console.previews import KINDS
 from everloop.console.run import RunPage, read_run_page
+from everloop.errors import invalid
+from everloop.server.api.curves import view_of
 from everloop.server.call import Call
-from everloop.server.pages._base import shown
+from everloop.server.pages._base import HTML, shown
+from everloop.tracking.artifacts.paths import check_path, join, key_of
+from everloop.tracking.artifacts.store import Entry
+from everloop.tracking.artifacts.transfer import download
+
+QUERY = ("folder", "file", "x", "from", "to", "smooth", "log")
+SANDBOX = {
+    # Nothing of it runs, nothing is asked for elsewhere, and nothing of it belongs to our origin,
+    # whether it is in our frame or opened by itself.
+    "content-security-policy": (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
+        "frame-ancestors 'self'"
+    ),
+    "x-frame-options": "SAMEORIGIN",
+    "content-type": HTML,
+    "content-disposition": "inline",
+}
 
 
 def run(call: Call) -> Response:
@@ -14,4 +34,24 @@ def run(call: Call) -> Response:
 
 
 def run_json(call: Call) -> RunPage:
-    return read_run_page(call.project, call.path["run"], call.query.get("folder", ""))
+    query = call.query
+    folder, file = query.get("folder", ""), query.get("file", "")
+    return read_run_page(call.project, call.path["run"], folder, file, view_of(call))
+
+
+async def preview(call: Call) -> Response:
+    """A run's HTML file for the frame on its page, where it cannot run anything."""
+    artifacts = call.project.artifacts
+    entry = await anyio.to_thread.run_sync(lambda: _page_of(call))
+    size = entry.size or 0
+    return await download(
+        call.request, artifacts, entry.name, entry.digest or "", size, instead=SANDBOX
+    )
+
+
+def _page_of(call: Call) -> Entry:
+    path = check_path(call.path["path"])
+    if path.rpartition(".")[2].lower() not in KINDS["html"]:
+        raise invalid("path", path, "the name of an HTML file")
+    run = call.project.runs.get(call.path["run"])
+    return call.project.artifacts.file(join(key_of(run.location), path))

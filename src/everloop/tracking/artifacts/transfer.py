@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import mimetypes
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Protocol, TypeVar
 from urllib.parse import quote
@@ -102,10 +102,18 @@ def cut_off(got: int, said: str | None) -> InvalidInput:
     return InvalidInput(f"body: got {got} bytes, expected {expected}.", code="cut_off", path="$")
 
 
-async def download(request: Request, store: Store, name: str, digest: str, size: int) -> Response:
+async def download(
+    request: Request,
+    store: Store,
+    name: str,
+    digest: str,
+    size: int,
+    instead: Mapping[str, str] | None = None,
+) -> Response:
     """The response with a blob's content, or the part of it that the request asks for.
 
-    It is always for saving, never for showing: what users upload must not run as a page of ours.
+    It is for saving and not for showing, since what users upload must not run as a page of ours.
+    Whoever gives headers ``instead`` answers for that.
     """
     tag = f'"{digest}"'
     headers = {
@@ -116,6 +124,7 @@ async def download(request: Request, store: Store, name: str, digest: str, size:
         "content-type": media_type(name),
         "etag": tag,
         "x-content-type-options": "nosniff",
+        **(instead or {}),
     }
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"etag": tag})

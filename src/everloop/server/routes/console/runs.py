@@ -6,7 +6,9 @@ from everloop.console.comparison import ComparePage
 from everloop.console.run import RunPage
 from everloop.console.runs import Asked, RunsPage
 from everloop.server.pages import comparison, run, runs
+from everloop.server.routes._paths import HTML
 from everloop.server.routes.console._base import form, pair
+from everloop.server.routing import Route
 
 # fmt: off
 RUNS = (
@@ -22,6 +24,8 @@ RUNS = (
          "A run's notes: do note, tag or untag with note, key and value; leads to its page"),
     *pair("/runs/compare", comparison.compare, comparison.compare_json, ComparePage,
           "Up to 50 runs side by side", query=comparison.QUERY),
-    *pair("/runs/{run}", run.run, run.run_json, RunPage, "A run's page", query=("folder",)),
+    Route("GET", "/runs/{run}/preview/{path:path}", run.preview, "read",
+          "A run's HTML file for a frame, in which nothing of it runs", media=HTML),
+    *pair("/runs/{run}", run.run, run.run_json, RunPage, "A run's page", query=run.QUERY),
 )
 # fmt: on
