@@ -67,9 +67,7 @@ def test_what_curves_refuse(client: Client, asked: dict[str, str], said: str) ->
     assert refused.status_code in (404, 422) and said in refused.json()["error"]["message"]
 
 
-def test_a_comparison_shows_what_differs_and_what_is_best(
-    client: Client, project: Project
-) -> None:
+def test_a_comparison_shows_what_differs_and_what_is_best(client: Client, project: Project) -> None:
     runs = [logged(project, name, rate, note=EVIL) for name, rate in ((EVIL, 0.1), ("fast", 1.0))]
     ids = ",".join(runs)
     html = client.get("/runs/compare", params={"runs": ids, "smooth": "0.5"}, headers=HTML).text
@@ -139,9 +137,10 @@ def test_a_page_among_the_files_is_in_a_sandbox(client: Client, project: Project
     policy = framed.headers["content-security-policy"]
     assert policy.startswith("sandbox; default-src 'none';") and "allow-" not in policy
     assert framed.headers["x-frame-options"] == "SAMEORIGIN" and framed.text == EVIL
-    assert 'sandbox title="a/report.html"' in client.get(
-        f"/runs/{run}", params={"file": "a/report.html"}
-    ).text
+    assert (
+        'sandbox title="a/report.html"'
+        in client.get(f"/runs/{run}", params={"file": "a/report.html"}).text
+    )
     assert client.get(f"/runs/{run}/preview/x.txt").status_code == 422
 
 

@@ -75,10 +75,10 @@ def line_chart(
     xs = [x for points in series.values() for x, _ in points]
     ys = [y for points in series.values() for _, y in points if y is not None and math.isfinite(y)]
     ys += [y for _, *ends in band for y in ends if y is not None and math.isfinite(y)]
-    body = [f'<text x="{LEFT}" y="22" class="title">{_text(title)}</text>']
+    body = [f'<text x="{LEFT}" y="22" class="title">{plain_text(title)}</text>']
     if ys:
-        frame = _frame(xs, ys, size, 3.5 * DAY_MS if x_kind == "time" else 1.0)
-        body += [_grid(frame, x_kind), *_band(frame, band), *_markers(frame, markers)]
+        frame = frame_of(xs, ys, size, 3.5 * DAY_MS if x_kind == "time" else 1.0)
+        body += [grid_of(frame, x_kind), *_band(frame, band), *_markers(frame, markers)]
         body += [
             _line(frame, i % 4, points, name in steps)
             for i, (name, points) in enumerate(series.items())
@@ -87,7 +87,7 @@ def line_chart(
     else:
         middle = (LEFT + size[0] - RIGHT) / 2
         body.append(f'<text x="{middle}" y="{size[1] / 2}" class="mid">no values yet</text>')
-    body.append(_axis_labels(x_label, y_label, size))
+    body.append(axis_labels(x_label, y_label, size))
     return _document("".join(body), title, _spoken(series), standalone, size)
 
 
@@ -109,12 +109,12 @@ class Frame(NamedTuple):
         return round(self.bottom - (value - low) / (high - low) * (self.bottom - TOP), 1)
 
 
-def _text(text: str) -> str:
+def plain_text(text: str) -> str:
     """Any text, as XML may hold it."""
     return escape("".join(c for c in text if c.isprintable()))
 
 
-def _frame(xs: list[float], ys: list[float], size: tuple[int, int], beside: float) -> Frame:
+def frame_of(xs: list[float], ys: list[float], size: tuple[int, int], beside: float) -> Frame:
     low, high = min(ys), max(ys)
     if low == high:  # a flat line runs through the middle
         low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
@@ -125,7 +125,7 @@ def _frame(xs: list[float], ys: list[float], size: tuple[int, int], beside: floa
     return Frame(x_low, x_high, round_ticks(low, high, 4), right, bottom)
 
 
-def _grid(frame: Frame, x_kind: str) -> str:
+def grid_of(frame: Frame, x_kind: str) -> str:
     out = []
     step = frame.y_ticks[1] - frame.y_ticks[0]
     for tick in frame.y_ticks:
@@ -133,7 +133,7 @@ def _grid(frame: Frame, x_kind: str) -> str:
         out.append(f'<line x1="{LEFT}" x2="{frame.right}" y1="{y}" y2="{y}" class="grid"/>')
         label = number_label(tick, step)
         out.append(f'<text x="{LEFT - 8}" y="{y + 4}" class="end">{label}</text>')
-    for x, label in _x_ticks(frame, x_kind):
+    for x, label in () if x_kind == "words" else _x_ticks(frame, x_kind):
         out.append(f'<text x="{frame.x(x)}" y="{frame.bottom + 18}" class="mid">{label}</text>')
     return "".join(out)
 
@@ -155,7 +155,7 @@ def _markers(frame: Frame, markers: Sequence[tuple[float, str]]) -> list[str]:
             at = frame.x(x)
             out.append(
                 f'<line x1="{at}" x2="{at}" y1="{TOP}" y2="{frame.bottom}" '
-                f'class="m{kinds.index(label) % 2}"><title>{_text(label)}</title></line>'
+                f'class="m{kinds.index(label) % 2}"><title>{plain_text(label)}</title></line>'
             )
     return out
 
@@ -201,16 +201,16 @@ def _legend(names: list[str], marker_labels: list[str]) -> str:
     for css, name in keys:
         shown = name if len(name) <= 28 else name[:27] + "…"
         out.append(f'<line x1="{x:.0f}" x2="{x + 22:.0f}" y1="42" y2="42" class="{css}"/>')
-        out.append(f'<text x="{x + 28:.0f}" y="46">{_text(shown)}</text>')
+        out.append(f'<text x="{x + 28:.0f}" y="46">{plain_text(shown)}</text>')
         x += 28 + CHARACTER * len(shown) + 20
     return "".join(out)
 
 
-def _axis_labels(x_label: str, y_label: str, size: tuple[int, int]) -> str:
+def axis_labels(x_label: str, y_label: str, size: tuple[int, int]) -> str:
     x, y = (LEFT + size[0] - RIGHT) / 2, (TOP + size[1] - BOTTOM) / 2
     return (
-        f'<text x="{x}" y="{size[1] - 8}" class="mid">{_text(x_label)}</text>'
-        f'<text transform="translate(14 {y}) rotate(-90)" class="mid">{_text(y_label)}</text>'
+        f'<text x="{x}" y="{size[1] - 8}" class="mid">{plain_text(x_label)}</text>'
+        f'<text transform="translate(14 {y}) rotate(-90)" class="mid">{plain_text(y_label)}</text>'
     )
 
 
@@ -227,7 +227,8 @@ def _spoken(series: Mapping[str, Points]) -> str:
 def _document(body: str, title: str, spoken: str, standalone: bool, size: tuple[int, int]) -> str:
     style = f"<style>{STYLE}{MARKS}</style>" if standalone else ""
     back = '<rect width="100%" height="100%" rx="8" fill="var(--back)"/>' if standalone else ""
+    said = plain_text(f"{title}. {spoken}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" class="chart" '
-        f'role="img" aria-label="{_text(title)}. {_text(spoken)}">{style}{back}{body}</svg>\n'
+        f'role="img" aria-label="{said}">{style}{back}{body}</svg>\n'
     )

@@ -135,12 +135,17 @@ def metric_lines(runs: Sequence[Run]) -> list[Line]:
         points = [run.metrics.get(key) for run in runs]
         values = [None if p is None or math.isnan(p.value) else p.value for p in points]
         known = [value for value in values if value is not None]
-        lower = any(part in key.lower() for part in SMALLER)
+        lower = lower_is_better(key)
         differs = len(set(values)) > 1
         top = (min if lower else max)(known) if len(known) > 1 and differs else None
         best = [i for i, v in enumerate(values) if v is not None and v == top]
         lines.append(Line(key, values, differs, best, lower))
     return lines
+
+
+def lower_is_better(key: str) -> bool:
+    """Whether the least of a metric is best, as far as its name tells."""
+    return any(part in key.lower() for part in SMALLER)
 
 
 def columns_of(params: Sequence[Line], metrics: Sequence[Line]) -> list[Column]:

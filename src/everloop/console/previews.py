@@ -1,4 +1,4 @@
-"""What a page shows of an artifact without the reader taking it away: a picture, a table, a text."""
+"""What a page shows of an artifact, so that nobody need save it: a picture, a table, a text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import msgspec
+import polars as pl
 
 from everloop.errors import EverloopError
 from everloop.tracking.artifacts.store import ArtifactStore, Entry
@@ -32,7 +33,7 @@ KINDS: dict[Kind, tuple[str, ...]] = {
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What is shown of a file: ``text``, or ``columns`` and ``rows``; ``said`` tells what is not."""
+    """What is shown of a file: ``text``, or ``columns`` and ``rows``; ``said`` is what is not."""
 
     path: str
     kind: Kind
@@ -105,15 +106,13 @@ def _separated(artifacts: ArtifactStore, entry: Entry, path: str) -> Preview:
         text = text[: text.rfind("\n") + 1]
     sign = "\t" if entry.name.lower().endswith("tsv") else ","
     rows = list(csv.reader(io.StringIO(text), delimiter=sign))
-    more = said or len(rows) > ROWS + 1
-    return _table(path, rows[0] if rows else [], rows[1:], f"The first {ROWS} rows." if more else "")
+    said = f"The first {ROWS} rows." if said or len(rows) > ROWS + 1 else ""
+    return _table(path, rows[0] if rows else [], rows[1:], said)
 
 
 def _parquet(artifacts: ArtifactStore, entry: Entry, path: str) -> Preview:
     if (entry.size or 0) > MOST_PARQUET:
         return Preview(path, "none", said=_large(MOST_PARQUET))
-    import polars as pl  # noqa: PLC0415  - the control plane does without it until it is asked
-
     data = io.BytesIO(b"".join(artifacts.read(entry.path)))
     try:
         frame = pl.read_parquet(data, n_rows=ROWS)
@@ -131,4 +130,6 @@ def _table(path: str, columns: list[Any], rows: Any, said: str = "") -> Preview:
 
 
 def _large(most: int) -> str:
-    return f"It is larger than the {most // 1024**2} MB that are opened here; save it to look at it."
+    return (
+        f"It is larger than the {most // 1024**2} MB that are opened here; save it to look at it."
+    )

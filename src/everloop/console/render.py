@@ -16,9 +16,11 @@ from everloop.console.backtests import backtest_chart, policy_section
 from everloop.console.bars import histogram
 from everloop.console.charts import line_chart
 from everloop.console.circle import circle
+from everloop.console.dots import dot_chart
 from everloop.console.points import Point as Scored
 from everloop.console.points import Seen
 from everloop.console.spark import sparkline
+from everloop.console.study import StudyPage, best_so_far, slice_of
 from everloop.console.track import legend, track
 from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
@@ -69,6 +71,34 @@ def dependence_chart(found: Dependence) -> Markup:
         standalone=False, size=CHART_SIZE,
     )  # fmt: skip
     return Markup(drawn)
+
+
+def study_history(page: StudyPage) -> Markup:
+    """What each trial reached, and the best so far."""
+    xs, ys = [t.number for t in page.trials], [t.value for t in page.trials]
+    line = best_so_far(page.trials, page.lower)
+    marked = () if page.best is None else (page.best,)
+    title = f"{page.metric} of each trial, and the best so far"
+    drawn = dot_chart(
+        xs, ys, title, "trial", "", marked=marked, line=line, size=CHART_SIZE, log=False
+    )  # fmt: skip
+    return Markup(drawn)
+
+
+def study_front(page: StudyPage) -> Markup:
+    """What was reached against what it cost."""
+    xs, ys = [t.against for t in page.trials], [t.value for t in page.trials]
+    title = f"{page.metric} against {page.against}"
+    return Markup(dot_chart(xs, ys, title, page.against, "", marked=page.front))
+
+
+def study_slices(page: StudyPage) -> list[Markup]:
+    """What was reached with each value of each param."""
+    return [
+        Markup(dot_chart(column.values, reached, name, name, ""))
+        for column, reached in slice_of(page.columns, page.metric)
+        for name in (column.name.removeprefix("params."),)
+    ]
 
 
 def _row_of(features: list[str]) -> str:
@@ -136,5 +166,8 @@ _ENVIRONMENT.globals.update(
     stage_circle=lambda stage, busy: Markup(circle(stage, busy)),
     track=lambda bars, now: Markup(track(bars, now)),
     track_legend=legend,
+    study_front=study_front,
+    study_history=study_history,
+    study_slices=study_slices,
     visit=visit,
 )

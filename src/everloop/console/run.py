@@ -79,7 +79,7 @@ def read_run_page(
     system = [key for key in stepped if key.startswith(SYSTEM)]
     if file and not folder:
         folder = file.rpartition("/")[0]
-    listed = _files(project, run, check_folder(folder))
+    files, more, elsewhere = _files(project, run, check_folder(folder))
     parent = run.tags.get(PARENT)
     search = project.runs.search
     found = search([run.experiment_id], f"tags.`{PARENT}` = '{run.id}'", limit=CHILDREN)
@@ -98,23 +98,22 @@ def read_run_page(
         children=[Head(one.id, one.name, one.status, one.started) for one in found.items],
         more_children=found.next is not None,
         code=_code(run, _recipe(project, run)),
+        folder=folder,
+        files=files,
+        more_files=more,
         preview=_preview(project, run, file) if file else None,
-        **listed,
+        elsewhere=elsewhere,
     )
 
 
-def _files(project: Project, run: Run, folder: str) -> dict[str, object]:
+def _files(project: Project, run: Run, folder: str) -> tuple[list[Entry], bool, str | None]:
+    """The folder's files, whether there are more, and why there are none to be listed."""
     try:
         root = key_of(run.location)
     except NotFound as error:
-        return {"folder": folder, "files": [], "more_files": False, "elsewhere": error.message}
+        return [], False, error.message
     found = project.artifacts.list(join(root, folder), FILES)
-    return {
-        "folder": folder,
-        "files": [_inside(root, entry) for entry in found.items],
-        "more_files": found.next is not None,
-        "elsewhere": None,
-    }
+    return [_inside(root, entry) for entry in found.items], found.next is not None, None
 
 
 def _preview(project: Project, run: Run, file: str) -> Preview:

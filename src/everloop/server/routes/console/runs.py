@@ -5,7 +5,9 @@ from __future__ import annotations
 from everloop.console.comparison import ComparePage
 from everloop.console.run import RunPage
 from everloop.console.runs import Asked, RunsPage
-from everloop.server.pages import comparison, run, runs
+from everloop.console.study import AskedOf as Study
+from everloop.console.study import StudyPage
+from everloop.server.pages import comparison, run, runs, studies
 from everloop.server.routes._paths import HTML
 from everloop.server.routes.console._base import form, pair
 from everloop.server.routing import Route
@@ -24,6 +26,9 @@ RUNS = (
          "A run's notes: do note, tag or untag with note, key and value; leads to its page"),
     *pair("/runs/compare", comparison.compare, comparison.compare_json, ComparePage,
           "Up to 50 runs side by side", query=comparison.QUERY),
+    *pair("/studies/{study}", studies.study, studies.study_json, StudyPage,
+          "A study's page: its trials, what the best came from, which params matter",
+          query=Study.__struct_fields__, slow=True),
     Route("GET", "/runs/{run}/preview/{path:path}", run.preview, "read",
           "A run's HTML file for a frame, in which nothing of it runs", media=HTML),
     *pair("/runs/{run}", run.run, run.run_json, RunPage, "A run's page", query=run.QUERY),
