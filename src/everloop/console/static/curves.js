@@ -5,8 +5,20 @@
 (() => {
   const HEIGHT = 250;
   const MOST = 3000; // points of a live curve before the server is asked to thin it out
+  const PAUSE = 3000; // ms between two looks of the page at the last values
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const streams = new Map(); // one for each address, whoever listens
+
+  // The rest of the page, such as the table of last values, comes from the server.
+  let looking = null;
+  function lookAgain(pause) {
+    if (pause && looking) return;
+    clearTimeout(looking);
+    looking = setTimeout(() => {
+      looking = null;
+      document.querySelectorAll("[data-live]").forEach((part) => htmx.trigger(part, "changed"));
+    }, pause);
+  }
 
   function hear(url, listener) {
     let stream = streams.get(url);
@@ -18,10 +30,14 @@
         stream.begun = true;
         tell("state");
       });
-      stream.source.addEventListener("points", (event) => tell("points", JSON.parse(event.data)));
+      stream.source.addEventListener("points", (event) => {
+        tell("points", JSON.parse(event.data));
+        lookAgain(PAUSE);
+      });
       stream.source.addEventListener("end", () => {
         stream.source.close();
         tell("end");
+        lookAgain(0);
       });
     }
     stream.listeners.add(listener);
