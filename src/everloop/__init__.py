@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from everloop.loop.feeding import feedback as feedback
     from everloop.loop.finding import search as search
     from everloop.loop.initial import initialise
+    from everloop.loop.lineage import lineage as lineage
     from everloop.loop.logging import log_predictions as log_predictions
     from everloop.loop.loop import Loop as Loop
     from everloop.loop.loop import declare as declare
@@ -74,6 +75,7 @@ _HOME = {
     "gc": "everloop.loop.cleaning",
     "import_mlflow": "everloop.loop.moving",
     "init": "everloop.loop.initial:initialise",
+    "lineage": "everloop.loop.lineage",
     "load": "everloop.loop.loop",
     "log_predictions": "everloop.loop.logging",
     "off_policy": "everloop.evaluate.off_policy",

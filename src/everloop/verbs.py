@@ -48,6 +48,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "artifacts": ("List, fetch and store files of runs.", "Tracking"),
     "register": ("Bring in a model that was made elsewhere.", "Registry"),
     "models": ("Show models; point aliases, set stages, delete.", "Registry"),
+    "lineage": ("Show where a version came from and where it went.", "Registry"),
     "webhooks": ("Tell others of what changes in the registry.", "Registry"),
     "import": ("Move in from MLflow.", "Moving"),
     "export": ("Docker, Kubernetes, KServe; or out to MLflow.", "Moving"),

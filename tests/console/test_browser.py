@@ -34,12 +34,25 @@ def test_runs_and_models_without_a_script(
         assert page.get_by_role("img", name="auc").is_visible()
         page.get_by_role("link", name="Models", exact=True).click()
         assert page.get_by_role("heading", name="Models").is_visible()
+        page.get_by_role("link", name="flights", exact=True).click()
+        page.get_by_label("alias").fill("best")
+        page.get_by_role("button", name="Point it").click()
+        page.wait_for_url("**/models/flights")
+        assert page.get_by_role("button", name="remove the alias best").is_visible()
+        page.get_by_role("button", name="What is different?").click()
+        assert page.get_by_role("heading", name="Loop file").is_visible()
+        page.get_by_role("link", name="version 3").click()
+        assert page.locator("#lineage li").get_by_role("link", name="flights").first.is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
         page.goto(f"{server}/runs?filter=metrics.auc+~+1")
         assert page.get_by_role("alert").is_visible()
         assert page.get_by_label("filter", exact=True).input_value() == "metrics.auc ~ 1"
 
 
-def test_a_rollout_is_steered_by_buttons(browser: Browser, server: str, project: Project) -> None:
+def test_an_operator_rolls_back(
+    browser: Browser, server: str, project: Project, cycles: list[Cycle]
+) -> None:
+    project.cycles.finish(cycles[4].id, verdict="declined", reason="not now", version=3)
     rollout = project.rollouts.begin(
         "c", endpoint="flights", model="flights", spec=RolloutSpec(kind="canary"), champion=2,
         versions=[3], actor="t",
@@ -48,12 +61,38 @@ def test_a_rollout_is_steered_by_buttons(browser: Browser, server: str, project:
         page.goto(server)
         page.get_by_role("link", name="/endpoints/flights").click()
         assert page.get_by_role("heading", name="Endpoint flights").is_visible()
-        page.get_by_label("why").fill("it feels slow")
-        page.get_by_role("button", name="Roll back").click()
+        page.get_by_label("why").first.fill("it feels slow")
+        page.get_by_role("button", name="Roll back", exact=True).click()
         page.wait_for_url("**/endpoints/flights")
         assert page.get_by_text("Asked for: rollback").is_visible()
+        # What serves now is taken back too: to a version that served before.
+        page.get_by_label("version").select_option("1")
+        page.get_by_label("why").last.fill("labels say so")
+        page.get_by_role("button", name="Roll back to it now").click()
+        page.wait_for_url("**/cycles/*")
+        assert page.get_by_role("heading", name="Cycle 6 of flights").is_visible()
+        assert page.get_by_text("asked to deploy: labels say so").is_visible()
+    for width in (1100, 360):
+        the_lineage_is_drawn(browser, server, width)
+    asked = project.cycles.page("flights", limit=1)[0].cause
+    assert (asked["version"], asked["rollout"]) == (1, {"kind": "direct"})
     wish = project.rollouts.get(rollout.id).wish
     assert wish is not None and (wish.do, wish.comment) == ("rollback", "it feels slow")
+
+
+def the_lineage_is_drawn(browser: Browser, server: str, width: int) -> None:
+    """Within the window, and the keyboard goes along it."""
+    with looking(browser, width, "dark") as page:
+        page.goto(f"{server}/models/flights/versions/2/lineage")
+        drawn = page.locator("loop-graph svg a")
+        drawn.first.wait_for()
+        assert drawn.count() == page.locator("loop-graph .node").count() == 2
+        assert page.locator("loop-graph .edge").count() == 1
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        drawn.first.focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/endpoints/flights")
 
 
 def test_a_reviewer_rejects_with_a_reason(

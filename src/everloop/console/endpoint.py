@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+from everloop.console.asking import AskPage, ask_page
+from everloop.console.models import alias_moves
+from everloop.console.packaged import read_packaged
+from everloop.console.predictions import Predicted, recent
 from everloop.console.rollout import Trial, trial_of
 from everloop.console.traffic import (
     ArmTraffic,
@@ -14,16 +19,22 @@ from everloop.console.traffic import (
     arms_with_traffic,
     elsewhere,
 )
+from everloop.console.trails import Trail, trails_of
+from everloop.data.schema import Schema
 from everloop.deploy.endpoints import Endpoint
 from everloop.deploy.rollouts import Rollout
+from everloop.errors import NotFound
 from everloop.loop.project import Project
 from everloop.monitor.alerting.desk import AlertLine
 from everloop.monitor.health import Health
 from everloop.monitor.windows import Window
+from everloop.registry.models import CHAMPION
 from everloop.store.clock import now_ms
 
 ROLLOUTS = 12
-HEALTH = 12
+HEALTH = 96
+RECENT = 5  # predictions
+VERSIONS = 30
 ALERTS = 12
 WINDOWS = 12
 
@@ -38,6 +49,7 @@ class RolloutLine(msgspec.Struct, frozen=True):
     reason: str | None
     cycle: str
     began: int
+    trails: list[Trail] = []
 
 
 class WindowLine(msgspec.Struct, frozen=True):
@@ -54,12 +66,23 @@ class WindowLine(msgspec.Struct, frozen=True):
     state: str
 
 
+class WayBack(msgspec.Struct, frozen=True):
+    """A version that could answer instead; ``served`` (ms) is when it last became the champion."""
+
+    version: int
+    algorithm: str | None
+    made: int
+    served: int | None
+
+
 class EndpointPage(msgspec.Struct, frozen=True):
     """The page, and the JSON at ``/endpoints/NAME.json``.
 
     ``traffic`` is what this machine's data plane counts, None while it is away; ``trial`` the
     rollout that is under way, and ``rollouts`` the newest ones that are over; ``health`` are the
-    newest windows of it as a service, ``alerts`` what goes on.
+    newest windows of it as a service, ``alerts`` what goes on. ``recent`` are the newest
+    predictions, ``ask`` the form that tries it, and ``ways_back`` what else could answer here; a
+    ``loop`` looks after it where one is named.
     """
 
     at: int
@@ -71,14 +94,22 @@ class EndpointPage(msgspec.Struct, frozen=True):
     rollouts: list[RolloutLine]
     windows: list[WindowLine]
     health: list[Health]
-    alerts: list[AlertLine] = []
+    alerts: list[AlertLine]
+    recent: list[Predicted]
+    ask: AskPage
+    ways_back: list[WayBack]
+    loop: str | None
 
 
-def read_endpoint(project: Project, name: str, traffic: Mapping[str, Traffic]) -> EndpointPage:
+def read_endpoint(
+    project: Project, name: str, traffic: Mapping[str, Traffic], serve_url: str = ""
+) -> EndpointPage:
     """Raises :class:`~everloop.errors.NotFound`."""
     endpoint = project.endpoints.get(name)
     arms = msgspec.to_builtins(endpoint.arms)
     rollouts = project.rollouts.page(name, limit=ROLLOUTS)
+    schema = schema_served(project, endpoint)
+    newest = recent(project, name, endpoint.model, schema, RECENT)
     return EndpointPage(
         at=now_ms(),
         endpoint=endpoint,
@@ -90,13 +121,55 @@ def read_endpoint(project: Project, name: str, traffic: Mapping[str, Traffic]) -
         health=project.health.page(name, limit=HEALTH),
         alerts=project.alerts.page(name, "open", limit=ALERTS),
         windows=[_window(one) for one in project.windows.page(name, limit=WINDOWS)],
+        recent=newest,
+        ask=ask_page(name, endpoint.model, schema, serve_url, row_like(newest)),
+        ways_back=_ways_back(project, endpoint),
+        loop=loop_at_endpoint(project, name),
     )
+
+
+def schema_served(project: Project, endpoint: Endpoint) -> Schema | None:
+    """What the version that answers reads; None where its package does not say."""
+    try:
+        version = project.registry.version(endpoint.model, endpoint.champion.version)
+    except NotFound:
+        return None
+    return read_packaged(project, version).schema
+
+
+def row_like(newest: Sequence[Predicted]) -> dict[str, Any]:
+    """The newest row that was answered, as an example; without what the log hides."""
+    row = next((one for one in newest if one.answer is not None), None)
+    if row is None:
+        return {}
+    return {name: value for name, value in row.row.items() if name not in row.hidden}
+
+
+def loop_at_endpoint(project: Project, endpoint: str) -> str | None:
+    """The loop that looks after an endpoint."""
+    found = (one.name for one in project.cycles.declarations() if one.endpoint == endpoint)
+    return next(found, None)
+
+
+def _ways_back(project: Project, endpoint: Endpoint) -> list[WayBack]:
+    """The versions that have a package, those that served before first."""
+    served: dict[int, int] = {}
+    for move in alias_moves(project, endpoint.model):
+        if move.alias == CHAMPION and move.version is not None:
+            served.setdefault(move.version, move.at)
+    now = endpoint.champion.version
+    found = [
+        WayBack(one.version, one.algorithm, one.created, served.get(one.version))
+        for one in project.registry.versions(endpoint.model, limit=VERSIONS)
+        if one.version != now and one.digest is not None
+    ]
+    return sorted(found, key=lambda one: (one.served is None, -(one.served or one.made)))
 
 
 def _line(found: Rollout) -> RolloutLine:
     return RolloutLine(
         found.spec.kind, found.champion, found.versions, found.state, found.reason, found.cycle,
-        found.began,
+        found.began, trails_of(found),
     )  # fmt: skip
 
 

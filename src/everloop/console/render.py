@@ -17,11 +17,14 @@ from everloop.console.bars import histogram
 from everloop.console.charts import line_chart
 from everloop.console.circle import circle
 from everloop.console.dots import dot_chart
+from everloop.console.graph import graph_text, tree
 from everloop.console.points import Point as Scored
 from everloop.console.points import Seen
+from everloop.console.service import service_charts
 from everloop.console.spark import sparkline
 from everloop.console.study import StudyPage, best_so_far, slice_of
 from everloop.console.track import legend, track
+from everloop.console.trails import trail_chart
 from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.monitor.summaries.drawing import bars_svg
@@ -156,6 +159,10 @@ _ENVIRONMENT.filters.update(
 _ENVIRONMENT.globals.update(
     asset=URLS.__getitem__,
     backtest_chart=backtest_chart,
+    graph_text=graph_text,
+    graph_tree=tree,
+    service_charts=service_charts,
+    trail_chart=trail_chart,
     dependence_chart=dependence_chart,
     distribution=lambda line: Markup(histogram(line)),
     now=now_ms,

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from everloop.console.trails import Trail, trails_of
 from everloop.deploy.rollouts import Rollout
 from everloop.loop.project import Project
 
@@ -25,7 +26,7 @@ class Seen(msgspec.Struct, frozen=True):
 class Trial(msgspec.Struct, frozen=True):
     """``findings`` are :class:`~everloop.deploy.guards.Finding` values.
 
-    ``asked`` is a person's word that is about to be done.
+    ``asked`` is a person's word that is about to be done, ``trails`` how the evidence went.
     """
 
     endpoint: str
@@ -37,6 +38,7 @@ class Trial(msgspec.Struct, frozen=True):
     findings: list[dict[str, Any]]
     stages: list[dict[str, Any]]
     asked: str | None
+    trails: list[Trail] = []
 
 
 def read_trial(project: Project, cycle: str) -> Trial | None:
@@ -58,6 +60,7 @@ def trial_of(project: Project, found: Rollout) -> Trial:
         findings=found.evidence.findings,
         stages=found.evidence.stages,
         asked=None if wish is None else f"{wish.do} ({wish.words})",
+        trails=trails_of(found),
     )
 
 

@@ -85,12 +85,21 @@ class EndpointStore:
         with self.db.read() as conn:
             return _all(conn)
 
+    def of_model(self, model: str) -> list[Endpoint]:
+        """The endpoints that answer with a model, by name."""
+        query = sa.select(endpoints).where(endpoints.c.model == model).order_by(endpoints.c.name)
+        with self.db.read() as conn:
+            return [_from_row(row) for row in conn.execute(query)]
+
+    def page(self, after: str = "", limit: int = 100) -> list[Endpoint]:
+        """Endpoints by name, those behind ``after``."""
+        query = sa.select(endpoints).where(endpoints.c.name > after).order_by(endpoints.c.name)
+        with self.db.read() as conn:
+            return [_from_row(row) for row in conn.execute(query.limit(limit))]
+
     def serving(self, model: str) -> set[int]:
         """The versions of a model that some endpoint serves, a canary's and a shadow's too."""
-        query = sa.select(endpoints).where(endpoints.c.model == model)
-        with self.db.read() as conn:
-            found = [_from_row(row) for row in conn.execute(query)]
-        return {arm.version for endpoint in found for arm in endpoint.arms}
+        return {arm.version for endpoint in self.of_model(model) for arm in endpoint.arms}
 
     def set_rollout(
         self,

@@ -8,12 +8,14 @@ once. What a person asks for is kept beside it until it is done.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
 
 from everloop.deploy.spec import RolloutSpec
+from everloop.deploy.trail import Look
 from everloop.errors import Conflict, NotFound
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
@@ -45,7 +47,7 @@ class Seen(msgspec.Struct):
     holds requests and failures by version, ``labels`` labelled and wrong answers, ``guards`` each
     guard's state by version on trial, and ``findings`` what they said last. ``due`` (ms) is when
     the stage is over at the latest; ``left`` is what of it was left when it was paused. ``stages``
-    are those that are over.
+    are those that are over, ``trail`` how the evidence of all of them went.
     """
 
     predictions: int = 0
@@ -59,6 +61,7 @@ class Seen(msgspec.Struct):
     due: int = 0
     left: int | None = None
     stages: list[dict[str, Any]] = []
+    trail: list[Look] = []
 
 
 class Rollout(msgspec.Struct, frozen=True):
@@ -147,6 +150,13 @@ class RolloutStore:
         found = self.page(endpoint, limit=1)
         return found[0] if found else None
 
+    def under_way(self, endpoints: Collection[str]) -> dict[str, Rollout]:
+        """The rollouts that go on at these endpoints: one query."""
+        going = rollouts.c.state.in_(UNDER_WAY) & rollouts.c.endpoint.in_(endpoints)
+        with self.db.read() as conn:
+            found = [_rollout(row) for row in conn.execute(sa.select(rollouts).where(going))]
+        return {one.endpoint: one for one in found}
+
     def page(self, endpoint: str, before: int | None = None, limit: int = 20) -> list[Rollout]:
         """Newest first; ``before`` is the ``began`` to go on from."""
         query = sa.select(rollouts).where(rollouts.c.endpoint == endpoint)
@@ -155,6 +165,15 @@ class RolloutStore:
         query = query.order_by(rollouts.c.began.desc(), rollouts.c.id).limit(limit)
         with self.db.read() as conn:
             return [_rollout(row) for row in conn.execute(query)]
+
+    def tried(self, endpoint: str, limit: int = 1000) -> set[int]:
+        """The versions that its newest rollouts were about, the champions of then too."""
+        query = sa.select(rollouts.c.champion, rollouts.c.versions)
+        query = query.where(rollouts.c.endpoint == endpoint)
+        query = query.order_by(rollouts.c.began.desc()).limit(limit)
+        with self.db.read() as conn:
+            rows = conn.execute(query).all()
+        return {version for row in rows for version in (row[0], *msgspec.json.decode(row[1]))}
 
     def save(self, rollout: str, evidence: Seen) -> None:
         """Keep what was seen."""

@@ -148,6 +148,7 @@ class Loop(LoopAlerts, LoopDecisions):
         *,
         rollout: dict[str, Any] | None = None,
         beside: Sequence[int] = (),
+        comment: str = "",
         wait: bool = True,
         on_progress: Progress | None = None,
         actor: str = "person",
@@ -156,6 +157,7 @@ class Loop(LoopAlerts, LoopDecisions):
 
         ``rollout`` has other values of ``[deploy.rollout]`` for this time, as
         ``{"kind": "shadow"}``; ``beside`` are more versions to compare, of an A/B test or a bandit.
+        ``comment`` says why.
         """
         chosen = self.version(version)
         others = [self.version(number) for number in beside]
@@ -175,6 +177,8 @@ class Loop(LoopAlerts, LoopDecisions):
             cause["rollout"] = rollout
         if beside:
             cause["beside"] = list(beside)
+        if comment:
+            cause["comment"] = comment
         return self._cycle("deploy", cause, wait, on_progress, actor)
 
     def rollout(self) -> Rollout | None:

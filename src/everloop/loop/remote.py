@@ -189,10 +189,14 @@ class RemoteLoop(RemoteAlerts, RemoteDecisions):
         *,
         rollout: dict[str, Any] | None = None,
         beside: Sequence[int] = (),
+        comment: str = "",
         wait: bool = True,
         on_progress: Progress | None = None,
     ) -> Cycle:
-        body = {"version": version, "rollout": rollout or {}, "beside": list(beside)}
+        body = {
+            "version": version, "rollout": rollout or {}, "beside": list(beside),
+            "comment": comment,
+        }  # fmt: skip
         if not wait:
             return self.server.call("POST", f"{self._path}/deploy", Cycle, json=body)
         return self._begin("/deploy", body, on_progress)

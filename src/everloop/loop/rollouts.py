@@ -18,6 +18,7 @@ from everloop.deploy.rates import Counts, rate_interval
 from everloop.deploy.rollout import Deployed, plan_arms, stages
 from everloop.deploy.rollouts import Rollout, Seen, Wish
 from everloop.deploy.state import Arm
+from everloop.deploy.trail import keep
 from everloop.durations import milliseconds
 from everloop.loop.evidence import Evidence
 from everloop.loop.project import Project
@@ -95,6 +96,7 @@ class Carrier:
         seen.findings = [msgspec.to_builtins(finding) for finding in findings]
         self._keep_time(rollout, seen)
         if msgspec.json.encode(seen) != before:
+            seen.trail = keep(seen.trail, now_ms(), rollout.stage, findings, seen.labels)
             self.store.save(rollout.id, seen)
         bad = self._load_error(rollout) or next(
             (f.reason for f in findings if f.verdict == "fail"), None
@@ -212,6 +214,7 @@ class Carrier:
             feedback=old.feedback or (extent.feedback_parts if extent else 0),
             due=now + milliseconds(rollout.spec.hold),
             stages=old.stages,
+            trail=old.trail,
         )
         arms = self.stages[stage]
         payload = {"stage": stage, "arms": msgspec.to_builtins(arms), "after": old.stages[-1:]}

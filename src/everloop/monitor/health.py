@@ -163,6 +163,21 @@ class HealthStore:
             )  # fmt: skip
         return made
 
+    def newest(self, endpoints: Collection[str]) -> dict[str, Health]:
+        """The newest window of each of these endpoints that has one: one query."""
+        h = health_windows.c
+        last = (
+            sa.select(h.endpoint, sa.func.max(h.start).label("start"))
+            .where(h.endpoint.in_(endpoints))
+            .group_by(h.endpoint)
+            .subquery()
+        )
+        same = (h.endpoint == last.c.endpoint) & (h.start == last.c.start)
+        query = sa.select(h.endpoint, h.found).join(last, same)
+        with self.db.read() as conn:
+            rows = conn.execute(query).all()
+        return {row.endpoint: msgspec.json.decode(row.found, type=Health) for row in rows}
+
     def page(self, endpoint: str, before: int | None = None, limit: int = 100) -> list[Health]:
         """Windows newest first."""
         query = sa.select(health_windows.c.found).where(health_windows.c.endpoint == endpoint)

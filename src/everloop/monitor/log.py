@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -42,6 +42,7 @@ from everloop.monitor.selection import (
     features_of,
     in_order,
     last_of_each,
+    newest_rows,
     once_each,
     together,
 )
@@ -61,6 +62,14 @@ class Extent(msgspec.Struct, frozen=True):
     last: int
     parts: int
     feedback_parts: int
+
+
+class Sized(NamedTuple):
+    """Rows of one kind, and the times (ms) of the first and the last."""
+
+    rows: int
+    first: int
+    last: int
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -114,6 +123,40 @@ class PredictionLog:
             return None
         first, last, parts = found["predictions"]
         return Extent(first, last, parts, found["feedback"][2] if "feedback" in found else 0)
+
+    def sizes(self, endpoint: str) -> dict[str, Sized]:
+        """How much there is of each kind, ``predictions`` and ``feedback``; one query."""
+        c = log_parts.c
+        query = (
+            sa.select(c.kind, sa.func.sum(c.rows), sa.func.min(c.first), sa.func.max(c.last))
+            .where(c.endpoint == endpoint)
+            .group_by(c.kind)
+        )
+        with self.db.read() as conn:
+            return {kind: Sized(int(rows), *rest) for kind, rows, *rest in conn.execute(query)}
+
+    def newest(
+        self, endpoint: str, before: tuple[int, str] | None = None, limit: int = 50
+    ) -> pl.DataFrame:
+        """Rows as they were asked for, the newest (by event time) first.
+
+        Those that failed and those of shadows too. ``before`` is the time (ms) and the id of the
+        last row had. Parts are opened from the newest on, and none that cannot hold what is
+        wanted. Columns: ``id, time, at, version, arm, y, p, latency, error``, of newer parts
+        ``marks`` too, and each feature under its name after ``x.``.
+        """
+        where = [] if before is None else [log_parts.c.first <= before[0]]
+        found: list[pl.DataFrame] = []
+        rows, least = 0, 0
+        for part in _newest_first(self._parts(endpoint, "predictions", *where)):
+            if rows >= limit and part.last < least:
+                break
+            some = newest_rows(self._read(part), before, limit)
+            if some.height:
+                found.append(some)
+                have = together(found).sort(["time", "id"], descending=True).head(limit)
+                found, rows, least = [have], have.height, have["time"].to_list()[-1]
+        return found[0] if found else newest_rows(to_parquet(prediction_frame([])), None, limit)
 
     def grown(self, since: int) -> set[str]:
         """The endpoints whose log got parts at ``since`` (ms, by the clock) or later."""

@@ -18,6 +18,7 @@ from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.monitor.parts import FEATURE, MILLIS
 
+RECENT = ("id", "time", "at", "version", "arm", "y", "p", "latency", "error", "marks")
 META = ("id", "time", "version", "arm", "y", "p", "latency", "error")
 
 
@@ -66,6 +67,26 @@ class Selection:
         for low, high in self.exclude:
             wanted &= ~pl.col("time").is_between(low, high, closed="left")
         return wanted
+
+
+def newest_rows(part: bytes, before: tuple[int, str] | None, limit: int) -> pl.DataFrame:
+    """The newest rows of one part, whatever became of them, with all that was sent.
+
+    ``before`` is the time and the id of a row; only what lies before it counts. Only the rows
+    that are wanted are read in full.
+    """
+    rows = pl.scan_parquet(io.BytesIO(part)).with_row_index("row")
+    keys = rows.select("row", "time", "id")
+    if before is not None:
+        time, id = before
+        same = (pl.col("time") == time) & (pl.col("id") < id)
+        keys = keys.filter((pl.col("time") < time) | same)
+    order = ["time", "id"]
+    chosen = keys.collect().sort(order, descending=True).head(limit)["row"]
+    there = rows.collect_schema().names()  # a part of an earlier version lacks some
+    shown = [name for name in there if name in RECENT or name.startswith(FEATURE)]
+    wanted = rows.filter(pl.col("row").is_in(chosen.implode()))
+    return wanted.select(shown).collect().sort(order, descending=True)
 
 
 def last_of_each(keys: pl.DataFrame) -> pl.Series:

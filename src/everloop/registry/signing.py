@@ -102,11 +102,16 @@ class Keys:
 
     def verify(self, data: bytes, signature: str) -> bool:
         """Whether ``signature`` is that of ``data`` by a trusted key; False for any nonsense."""
+        return self.signer(data, signature) is not None
+
+    def signer(self, data: bytes, signature: str) -> str | None:
+        """The trusted public key (64 digits) whose signature it is; None when it is of none."""
         try:
             raw = bytes.fromhex(signature)
         except ValueError:
-            return False
-        return any(_verifies(key, raw, data) for key in self._trusted)
+            return None
+        found = next((key for key in self._trusted if _verifies(key, raw, data)), None)
+        return None if found is None else found.public_bytes_raw().hex()
 
     def __repr__(self) -> str:
         return f"Keys(public={self.public!r}, can_sign={self.can_sign})"

@@ -178,6 +178,22 @@ class Versions(Aliases):
         with self.db.read() as conn:
             return read_versions(conn, query)
 
+    def made_of(self, dataset: str, limit: int = 100) -> list[ModelVersion]:
+        """The versions that were trained on a dataset version, newest first."""
+        query = sa.select(model_versions).where(model_versions.c.dataset == dataset)
+        query = query.order_by(model_versions.c.created.desc(), model_versions.c.model)
+        with self.db.read() as conn:
+            return read_versions(conn, query.limit(limit))
+
+    def tagged(self, key: str, value: str, limit: int = 100) -> list[ModelVersion]:
+        """The versions, of all models, with this very tag; newest first."""
+        tags, v = model_version_tags.c, model_versions.c
+        same = (tags.model == v.model) & (tags.version == v.version)
+        query = sa.select(model_versions).join(model_version_tags, same)
+        query = query.where(tags.key == key, tags.value == value)
+        with self.db.read() as conn:
+            return read_versions(conn, query.order_by(v.created.desc(), v.model).limit(limit))
+
     def latest_versions(
         self, names: Iterable[str], stages: Iterable[str] = ()
     ) -> dict[str, list[ModelVersion]]:

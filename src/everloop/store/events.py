@@ -8,7 +8,7 @@ and then, and hand it to :meth:`EventLog.verify`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -132,9 +132,14 @@ class EventLog:
         query = sa.select(events).where(events.c.seq > after).order_by(events.c.seq)
         return self._read(query, limit, subject)
 
-    def latest(self, limit: int = 100, subject: str | None = None) -> list[Event]:
-        """The newest events, newest first."""
-        return self._read(sa.select(events).order_by(events.c.seq.desc()), limit, subject)
+    def latest(
+        self, limit: int = 100, subject: str | None = None, kinds: Collection[str] = ()
+    ) -> list[Event]:
+        """The newest events, newest first; of some ``kinds`` alone where they are given."""
+        query = sa.select(events).order_by(events.c.seq.desc())
+        if kinds:
+            query = query.where(events.c.kind.in_(kinds))
+        return self._read(query, limit, subject)
 
     def find(self, wanted: Wanted, before: int | None = None, limit: int = 100) -> list[Event]:
         """The newest events of those wanted, newest first; ``before`` is the last one's number."""

@@ -53,7 +53,8 @@ class Finding(msgspec.Struct, frozen=True):
 
     ``verdict``: ``fail`` when it is shown that the version is worse than allowed; ``beyond`` when
     it looks so and may be chance; else ``ok``. ``value`` lies between ``low`` and ``high`` at all
-    looks together, where the guard has such an interval.
+    looks together, where the guard has such an interval. ``evidence`` is the logarithm of an
+    e-value against equality, where the guard has one, and ``needed`` what it must reach to count.
     """
 
     guard: str
@@ -63,6 +64,8 @@ class Finding(msgspec.Struct, frozen=True):
     low: float | None = None
     high: float | None = None
     bound: float | None = None
+    evidence: float | None = None
+    needed: float | None = None
 
 
 class Guard(ABC):

@@ -20,6 +20,7 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from everloop.deploy.guards._base import Batch, Finding, Guard, State
@@ -54,12 +55,16 @@ class Shift(Guard):
             return Finding(self.name, "ok", "too few answers to compare yet")
         apart = float(np.abs(canary / canary.sum() - champion / champion.sum()).sum() / 2)
         seen = f"the answers lie {apart:.1%} from the champion's in total variation"
-        if state["evidence"] < log(1 / alpha):
-            return Finding(self.name, "ok", f"{seen}, which may be chance", apart)
+        evidence, needed = state["evidence"], log(1 / alpha)
+        told = Finding(
+            self.name, "ok", seen, apart, bound=spec.max_shift, evidence=evidence, needed=needed
+        )
+        if evidence < needed:
+            return replace(told, reason=f"{seen}, which may be chance")
         if apart < spec.max_shift:
-            return Finding(self.name, "ok", f"{seen}, within {spec.max_shift:.1%}", apart)
+            return replace(told, reason=f"{seen}, within {spec.max_shift:.1%}")
         seen += f", more than the allowed {spec.max_shift:.1%}, and it is no chance"
-        return Finding(self.name, "fail", seen, apart, bound=spec.max_shift)
+        return replace(told, verdict="fail", reason=seen)
 
 
 def gain(new: list[NDArray[np.int64]], old: list[NDArray[np.int64]]) -> float:

@@ -56,11 +56,12 @@ class VersionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeployBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The version, other values of ``[deploy.rollout]`` for this time, and versions beside it."""
+    """The version, other values of ``[deploy.rollout]`` for this time, versions beside it, why."""
 
     version: int | None = None
     rollout: dict[str, Any] = {}
     beside: list[int] = []
+    comment: Comment = ""
 
 
 class ReproduceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,7 +139,12 @@ def reproduce(call: Call) -> Answer:
 def deploy(call: Call) -> Answer:
     body = call.body
     cycle = loop_named(call).deploy(
-        body.version, rollout=body.rollout, beside=body.beside, wait=False, actor=call.actor
+        body.version,
+        rollout=body.rollout,
+        beside=body.beside,
+        comment=body.comment,
+        wait=False,
+        actor=call.actor,
     )
     return begun(cycle)
 

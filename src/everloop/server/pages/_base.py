@@ -34,6 +34,21 @@ def word_of(body: bytes, kind: type[W]) -> W:
         raise invalid("body", f"<{len(body)} bytes>", f"{expected} ({error})") from None
 
 
+def fields_in(body: bytes) -> dict[str, str]:
+    """The fields of a form whose names are not ours. Raises InvalidInput for what is no form."""
+    try:
+        return dict(parse_qsl(body.decode("ascii"), True, errors="strict", max_num_fields=1000))
+    except ValueError as error:
+        raise invalid("body", f"<{len(body)} bytes>", f"a form ({error})") from None
+
+
+def whole(field: str, text: str) -> int:
+    """A field of a form as a whole number. Raises :class:`~everloop.errors.InvalidInput`."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise invalid(field, text, "a whole number")
+    return int(text)
+
+
 def error_page(problem: Problem) -> Response:
     """An error for people."""
     text = render("error.html", page=problem)

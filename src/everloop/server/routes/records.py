@@ -5,8 +5,9 @@ from __future__ import annotations
 from everloop.data.versions import DatasetVersion
 from everloop.loop.deciding import Audited
 from everloop.loop.finding import Found
+from everloop.loop.lineage import Lineage
 from everloop.loop.room import Storage
-from everloop.server.api import looking, records
+from everloop.server.api import lineage, looking, records
 from everloop.server.call import Page
 from everloop.server.routes._paths import KEYSET, OBJECT, V1
 from everloop.server.routing import Route
@@ -21,6 +22,9 @@ RECORDS = (
           answer=DatasetVersion),
     Route("GET", V1 + "/datasets/{digest}/profile", records.dataset_profile, "read",
           "What the columns of a dataset version hold", answer=OBJECT, slow=True),
+    Route("GET", V1 + "/datasets/{digest}/lineage", lineage.of_dataset, "read",
+          "What a dataset version came from and what was trained on it, as a graph",
+          answer=Lineage),
     Route("GET", V1 + "/events", records.events, "read", "The event log", answer=Page,
           query=("after", *EVENTS, *KEYSET)),
     Route("GET", V1 + "/audit/verify", records.verify, "admin",

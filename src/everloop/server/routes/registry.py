@@ -7,10 +7,12 @@ from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.fairness.mitigation import Mitigated
 from everloop.evaluate.report._base import Report
 from everloop.loop.direct import Promoted
+from everloop.loop.lineage import Lineage
 from everloop.registry.models import Model, ModelVersion
 from everloop.registry.webhooks.records import Webhook
 from everloop.server.api import (
     explanations,
+    lineage,
     models,
     registering,
     reports,
@@ -61,6 +63,8 @@ REGISTRY = (
     Route("GET", VERSION + "/fairness", explanations.fairness, "read",
           "How groups are treated, and what a fairer model would cost", answer=Mitigated,
           query=("by",), slow=True),
+    Route("GET", VERSION + "/lineage", lineage.of_version, "read",
+          "What a version came from and where it went, as a graph", answer=Lineage),
     Route("PATCH", VERSION, models.change_version, "write", "Describe, stage or tag a version",
           body=models.VersionChange, answer=ModelVersion),
     Route("DELETE", VERSION, models.delete_version, "write", "Delete a version",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from everloop.server.pages import assets, changes
 from everloop.server.routes.console.access import ACCESS
 from everloop.server.routes.console.alerts import ALERTS
+from everloop.server.routes.console.datasets import DATASETS
 from everloop.server.routes.console.endpoints import ENDPOINTS
 from everloop.server.routes.console.loops import LOOPS
 from everloop.server.routes.console.models import MODELS
@@ -14,7 +15,7 @@ from everloop.server.routing import Route
 
 # fmt: off
 PAGES = (
-    *LOOPS, *ENDPOINTS, *RUNS, *MODELS, *ALERTS, *OPERATIONS, *ACCESS,
+    *LOOPS, *ENDPOINTS, *RUNS, *DATASETS, *MODELS, *ALERTS, *OPERATIONS, *ACCESS,
     Route("GET", "/changes", changes.changes, "read",
           "Server-sent events: changed, whenever a page may show something else",
           media="text/event-stream"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from everloop.console.asking import AskPage
 from everloop.console.endpoint import EndpointPage
+from everloop.console.endpoints import EndpointsPage
 from everloop.console.monitor import Asked, MonitorPage
+from everloop.console.predictions import PredictionsPage
 from everloop.console.window import WindowPage
 from everloop.monitor.profile_report import ProfileReport
 from everloop.server.pages import endpoints
@@ -13,6 +16,18 @@ WINDOW = "/endpoints/{endpoint}/windows/{start}"
 
 # fmt: off
 ENDPOINTS = (
+    *pair("/endpoints", endpoints.endpoints, endpoints.endpoints_json, EndpointsPage,
+          "All endpoints and how they fare", query=("after",)),
+    *pair("/endpoints/{endpoint}/predictions", endpoints.predictions, endpoints.predictions_json,
+          PredictionsPage, "What an endpoint was asked lately, as it was logged",
+          query=("before",)),
+    *pair("/endpoints/{endpoint}/try", endpoints.ask, endpoints.ask_json, AskPage,
+          "A form made from what the model reads"),
+    form("/endpoints/{endpoint}/try", endpoints.tried, "read",
+         "Its form, a field for each feature; answers with the page", status=200, slow=True),
+    form("/endpoints/{endpoint}", endpoints.back, "write",
+         "Its form: do (rollback at once, or trial), version and comment; leads to the cycle",
+         slow=True),
     *pair("/endpoints/{endpoint}", endpoints.endpoint, endpoints.endpoint_json, EndpointPage,
           "An endpoint's page"),
     *pair("/endpoints/{endpoint}/monitor", endpoints.monitor, endpoints.monitor_json, MonitorPage,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from everloop.console.beside import VersionsCompared
 from everloop.console.models import ModelPage, ModelsPage
-from everloop.console.version import AnswerPage, VersionPage
+from everloop.console.version import AnswerPage, LineagePage, VersionPage
 from everloop.server.pages import models
-from everloop.server.routes.console._base import pair
+from everloop.server.routes.console._base import form, pair
 
 VERSION = "/models/{model}/versions/{version}"
 
@@ -13,11 +14,22 @@ VERSION = "/models/{model}/versions/{version}"
 MODELS = (
     *pair("/models", models.models, models.models_json, ModelsPage, "The page of models",
           query=("filter", "after")),
+    *pair("/models/{model}/compare", models.compare, models.compare_json, VersionsCompared,
+          "Two versions beside each other: versions=3,5", query=("versions", "before", "after"),
+          slow=True),
     *pair("/models/{model}", models.model, models.model_json, ModelPage, "A model's page",
           query=("before",)),
+    form("/models/{model}", models.change_model, "write",
+         "Its forms: do (describe, tag, untag, alias, unalias) with description, key and value, "
+         "alias and version; leads to it again"),
     *pair(VERSION + "/ask", models.answer, models.answer_json, AnswerPage,
           "What a version answers to a question of its page",
           query=("feature", "by", "row", "do"), slow=True),
+    *pair(VERSION + "/lineage", models.lineage, models.lineage_json, LineagePage,
+          "What a version came from and where it went"),
+    form(VERSION, models.change_version, "write",
+         "Its forms: do (describe, tag, untag) with description, or key and value; leads to it "
+         "again"),
     *pair(VERSION, models.version, models.version_json, VersionPage, "A version's page"),
 )
 # fmt: on
