@@ -11,6 +11,7 @@ from everloop.console.charts import line_chart
 from everloop.errors import NotFound, invalid
 from everloop.loop.project import Project
 from everloop.tracking.curves import Curve, Span
+from everloop.tracking.records import Head
 from everloop.tracking.stretches import Axis
 
 MOST_RUNS = 50
@@ -27,10 +28,10 @@ ALL_POINTS = 8000
 class View(msgspec.Struct, frozen=True):
     """How curves are looked at: the axis and its part, smoothing (0 to 0.99), a logarithm.
 
-    ``low`` and ``high`` are steps, or milliseconds since 1970, or since each run's beginning.
+    ``low`` and ``high`` are steps, or milliseconds since 1970, or since each run's first value.
     """
 
-    x: str = "step"
+    x: Axis = "step"
     low: int | None = None
     high: int | None = None
     smooth: float = 0.0
@@ -49,15 +50,11 @@ class View(msgspec.Struct, frozen=True):
         return [(name, str(value)) for name, value in parts.items() if value is not None]
 
 
-AXES = ("step", "time", "relative")
-
-
 class RunCurve(Curve, frozen=True):
-    """A run's curve; ``started`` is what relative times begin at, in milliseconds since 1970."""
+    """A run's curve, and what the run is called."""
 
-    run: str
-    name: str
-    started: int
+    run: str = ""
+    name: str = ""
 
 
 class Curves(msgspec.Struct, frozen=True):
@@ -88,22 +85,14 @@ def read_curves(
             raise NotFound(f"There is no run {run!r}.", code="run_not_found", got=run)
     if most is None:
         most = max(FEW, min(MOST_POINTS, ALL_POINTS // len(runs)))
-    found: dict[str, Curve] = {}
-    moved = view.x == "relative" and (view.low is not None or view.high is not None)
-    if moved:  # each run has bounds of its own
-        for run in runs:
-            start = heads[run].started
-            low, high = (None if at is None else start + at for at in (view.low, view.high))
-            found |= project.runs.curves([run], key, Span("time", low, high), most)
-    else:
-        axis: Axis = "step" if view.x == "step" else "time"
-        found = project.runs.curves(runs, key, Span(axis, view.low, view.high), most)
-    drawn = [_named(found[run], heads[run].id, heads[run].name, heads[run].started) for run in runs]
-    return Curves(key, view.x, drawn)
+    found = project.runs.curves(runs, key, Span(view.x, view.low, view.high), most)
+    named = ((found[run], heads[run]) for run in runs)
+    return Curves(key, view.x, [_named(curve, head) for curve, head in named])
 
 
-def _named(curve: Curve, run: str, name: str, started: int) -> RunCurve:
-    return RunCurve(curve.step, curve.at, curve.value, curve.points, run, name, started)
+def _named(curve: Curve, head: Head) -> RunCurve:
+    c = curve
+    return RunCurve(c.step, c.at, c.value, c.points, c.begun, run=head.id, name=head.name)
 
 
 def draw(found: Curves, view: View) -> str:
@@ -115,14 +104,14 @@ def draw(found: Curves, view: View) -> str:
         name = curve.name if curve.name not in series else f"{curve.name} {curve.run[:6]}"
         series[name] = [(x, y) for x, y in zip(xs, ys, strict=True)]
     title = f"log10 of {found.key}" if view.log else found.key
-    labels = {"step": "step", "time": "", "relative": "seconds since the run began"}
+    labels = {"step": "step", "time": "", "relative": "seconds since the first value"}
     x_kind: Literal["time", "number"] = "time" if view.x == "time" else "number"
     return line_chart(series, title, labels[view.x], x_kind=x_kind)
 
 
 def _across(curve: RunCurve, axis: str) -> list[float]:
     if axis == "relative":
-        return [(at - curve.started) / 1000 for at in curve.at]
+        return [(at - curve.begun) / 1000 for at in curve.at]
     return [float(x) for x in (curve.step if axis == "step" else curve.at)]
 
 

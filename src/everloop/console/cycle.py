@@ -53,6 +53,7 @@ class Evidence(msgspec.Struct, frozen=True):
     referred: dict[str, Any] | None
     notes: list[str]
     report: bool = False
+    study: str | None = None
 
 
 class Neighbour(msgspec.Struct, frozen=True):
@@ -147,4 +148,5 @@ def _evidence(results: dict[str, dict[str, Any]], cycle: Cycle) -> Evidence:
         referred=snapshot.get("referred"),
         notes=[n for step in (snapshot, trained, tested) for n in step.get("notes") or []],
         report=bool(tested.get("report")),
+        study=trained.get("study"),
     )

@@ -61,7 +61,7 @@ def create_app(
     app: ASGIApp = Paths(applications, mlflow.unknown)
     programs = ("/api/", *mlflow.PREFIXES)
     # From the inside out: the last one sees a request first.
-    app = Compress(app, plain=programs)
+    app = Compress(app, plain=programs, pages=("/api/v1/metrics/curves",))
     app = BodyLimit(
         app, int(max_body_mb * 1_000_000), artifact_limit=int(max_artifact_mb * 1_000_000)
     )

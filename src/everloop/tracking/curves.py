@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from everloop.store.dialect import as_numbers, in_numbers
+from everloop.store.dialect import as_numbers, given_numbers, in_numbers
 from everloop.store.tables import metric_points
 from everloop.tracking.points import LARGEST
 from everloop.tracking.stretches import (
@@ -52,7 +52,7 @@ _ALL: Range = ((LOWEST, LOWEST), (HIGHEST, HIGHEST))
 class Span(NamedTuple):
     """What part of a curve is asked for: from ``low`` to ``high``, both included, None for open.
 
-    They are steps, or milliseconds since 1970.
+    They are steps, milliseconds since 1970, or since the run's first value.
     """
 
     axis: Axis = "step"
@@ -68,12 +68,14 @@ class Curve(msgspec.Struct, frozen=True):
     step, at : of each point; ``at`` in milliseconds since 1970.
     value : None is a gap: a NaN or an infinity.
     points : how many were logged in the part that was asked for.
+    begun : when the first of all was logged; told where the axis is relative.
     """
 
     step: list[int]
     at: list[int]
     value: list[float | None]
     points: int
+    begun: int = 0
 
 
 Row = tuple[int, int, float | None]
@@ -87,6 +89,8 @@ def read_curves(
 
     One statement when all are short; a long one takes some more of its own.
     """
+    if span.axis == "relative":
+        return _relative(conn, runs, key, span, most)
     limit = most * len(runs)
     rows = _rows(conn, runs, key, span, limit + 1) if runs else []
     unknown = rows[-1][0] if len(rows) > limit else HIGHEST  # from this run on
@@ -99,6 +103,30 @@ def read_curves(
         else _curve(own, span, len(own))
         for run, own in by_run.items()
     }
+
+
+def _relative(
+    conn: sa.Connection, runs: Sequence[int], key: str, span: Span, most: int
+) -> dict[int, Curve]:
+    """By the time since each run's first value, so each run has bounds of its own."""
+    begun = {run: at or 0 for run, at in _firsts(conn, runs, key)}
+    if span.low is None and span.high is None:
+        found = read_curves(conn, runs, key, Span("time"), most)
+    else:
+        found = {}
+        for run, at in begun.items():
+            low, high = (None if bound is None else at + bound for bound in span[1:])
+            found[run] = _one(conn, run, key, Span("time", low, high), most)
+    return {run: msgspec.structs.replace(found[run], begun=begun[run]) for run in runs}
+
+
+def _firsts(conn: sa.Connection, runs: Sequence[int], key: str) -> Sequence[Any]:
+    """When each run's first value was logged: a look at the index for each."""
+    dialect = conn.dialect.name
+    given = given_numbers("many", dialect).subquery().c
+    first = sa.select(_P.at).where(_P.run == given.number, _P.key == key)
+    query = sa.select(given.number, first.order_by(_P.at).limit(1).scalar_subquery())
+    return conn.execute(query, {"many": as_numbers(runs, dialect)}).all()
 
 
 def _one(conn: sa.Connection, run: int, key: str, span: Span, most: int) -> Curve:

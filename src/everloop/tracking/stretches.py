@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from everloop.store.dialect import extreme_row, given_lists
 from everloop.tracking.points import LARGEST
 
-Axis = Literal["step", "time"]
+Axis = Literal["step", "time", "relative"]
 Place = tuple[int, int]
 Range = tuple[Place, Place]
 LOWEST, HIGHEST = -(2**63), 2**63 - 1

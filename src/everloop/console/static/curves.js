@@ -81,6 +81,18 @@
     return `${brief(seconds)} s`;
   }
 
+  // As the rest of the console: UTC, and the day where it begins.
+  function moments(ticks, step) {
+    let day = "";
+    return ticks.map((tick) => {
+      const [date, time] = new Date(tick * 1000).toISOString().split("T");
+      const text = step >= 86400 ? "" : time.slice(0, step >= 60 ? 5 : step >= 1 ? 8 : 12);
+      const fresh = date !== day;
+      day = date;
+      return fresh ? `${text}\n${date}` : text;
+    });
+  }
+
   function element(name, className, text) {
     const made = document.createElement(name);
     if (className) made.className = className;
@@ -214,7 +226,7 @@
       const axis = this.axis();
       const tables = [];
       this.data.curves.forEach((curve) => {
-        const start = axis === "relative" ? curve.started : 0;
+        const start = axis === "relative" ? curve.begun : 0;
         const xs = axis === "step" ? curve.step : curve.at.map((at) => (at - start) / 1000);
         const shown = (values) => (log ? values.map((v) => (v > 0 ? v : null)) : values);
         const rows = weight ? [shown(curve.value), shown(smoothed(curve.value, weight))] : [shown(curve.value)];
@@ -258,13 +270,16 @@
         if (two) series.push({ ...own, width: 1, alpha: 0.25, points: { show: false } });
         series.push(own);
       });
-      const spans = axis === "relative" ? { values: (_, ticks) => ticks.map(span) } : {};
+      const spans = {};
+      if (axis === "relative") spans.values = (_, ticks) => ticks.map(span);
+      if (axis === "time") spans.values = (_, ticks, __, ___, step) => moments(ticks, step);
       return {
         width: this.width(),
         height: HEIGHT,
         series,
         axes: [{ ...line, ...spans }, { ...line, size: 64, values: (_, ticks) => ticks.map((t) => (t === null ? "" : brief(t))) }],
         scales: { x: { time: axis === "time" }, y: this.hasAttribute("log") ? { distr: 3 } : {} },
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         legend: { show: false },
         cursor: {
           drag: { x: true, y: false, setScale: false },

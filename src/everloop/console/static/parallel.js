@@ -58,7 +58,7 @@
     }
 
     axis(axis, x) {
-      const group = plots.svg("g", { class: "axis", tabindex: 0, role: "slider", "aria-label": axis.name, "aria-valuetext": "all" });
+      const group = plots.svg("g", { class: "axis", tabindex: 0, role: "slider", "aria-label": axis.name, "aria-valuemin": 0, "aria-valuemax": 100 });
       const text = plots.name(axis);
       const label = plots.svg("text", { x, y: TOP - 20, class: "name" }, text.length > 20 ? `${text.slice(0, 19)}…` : text);
       label.append(plots.svg("title", {}, axis.name));
@@ -116,6 +116,7 @@
       for (const { kept, brush, group } of this.axes) {
         brush.setAttribute("y", kept ? this.down(kept[1]) : 0);
         brush.setAttribute("height", kept ? (kept[1] - kept[0]) * HEIGHT : 0);
+        group.setAttribute("aria-valuenow", kept ? Math.round(100 * kept[0]) : 0);
         group.setAttribute("aria-valuetext", kept ? `from ${Math.round(100 * kept[0])} % to ${Math.round(100 * kept[1])} %` : "all");
       }
       const names = this.runs.filter((_, index) => !this.lines[index].classList.contains("off")).map((run) => run.name);

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast, get_args
+
 from starlette.responses import Response
 
-from everloop.console.curves import AXES, Curves, View, chosen_runs, draw, read_curves
+from everloop.console.curves import Curves, View, chosen_runs, draw, read_curves
 from everloop.errors import InvalidInput, invalid
 from everloop.server.call import Call
 from everloop.tracking.curves import FEWEST, MOST
+from everloop.tracking.stretches import Axis
 
 QUERY = ("runs", "key", "x", "from", "to", "points")
 DRAWN = ("smooth", "log")
@@ -35,8 +38,8 @@ def drawing(call: Call) -> Response:
 def view_of(call: Call) -> View:
     """How the query looks at curves."""
     axis = call.query.get("x") or "step"
-    if axis not in AXES:
-        raise invalid("query.x", axis, "one of " + ", ".join(AXES))
+    if axis not in get_args(Axis):
+        raise invalid("query.x", axis, "one of " + ", ".join(get_args(Axis)))
     low, high = (call.whole(name, None, -BOUND, BOUND) for name in ("from", "to"))
     text = call.query.get("smooth") or "0"
     try:
@@ -45,4 +48,4 @@ def view_of(call: Call) -> View:
         smooth = -1.0
     if not 0 <= smooth <= 0.99:
         raise invalid("query.smooth", text, "a number from 0 to 0.99")
-    return View(axis, low, high, smooth, bool(call.query.get("log")))
+    return View(cast(Axis, axis), low, high, smooth, bool(call.query.get("log")))
