@@ -75,10 +75,12 @@
   }
 
   function span(seconds) {
-    for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
-      if (Math.abs(seconds) >= 2 * size) return `${brief(seconds / size)} ${unit}`;
-    }
-    return `${brief(seconds)} s`;
+    const size = Math.abs(seconds);
+    const two = (value) => String(Math.floor(value)).padStart(2, "0");
+    if (size < 120) return `${brief(seconds)} s`;
+    if (size < 7200) return `${Math.floor(size / 60)}:${two(size % 60)} min`;
+    if (size < 172800) return `${Math.floor(size / 3600)}:${two((size % 3600) / 60)} h`;
+    return `${brief(seconds / 86400)} d`;
   }
 
   // As the rest of the console: UTC, and the day where it begins.
