@@ -47,7 +47,7 @@ class LoopGraph extends HTMLElement {
     dagre.layout(graph);
     const { width, height } = graph.graph();
     const focused = this.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    this.querySelector("svg")?.remove();
+    this.querySelector(":scope > svg")?.remove();
     const svg = made("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Lineage" });
     graph.edges().forEach((edge) => svg.append(...edgeOf(graph.edge(edge))));
     // In the order of the drawing, so that the Tab key goes from the data to the labels.
@@ -68,8 +68,7 @@ function nodeOf({ x, y, node }, about) {
   group.append(
     made("rect", { class: "box", width: NODE.width, height: NODE.height, rx: 8 }),
     made("rect", { class: "stripe", x: 1, y: 8, width: 4, height: NODE.height - 16, rx: 2 }),
-    text(node.name, { class: "name", x: 12, y: 21 }, 19),
-    text(node.facts || node.kind, { x: 12, y: 38 }, 22),
+    inside(text(node.name, { class: "name", x: 12, y: 21 }, 17), text(node.facts || node.kind, { x: 12, y: 38 }, 22)),
     made("title", {}, [node.kind, node.name, node.facts].filter(Boolean).join(", ")),
   );
   if (!node.page) return group;
@@ -93,8 +92,19 @@ function edgeOf({ points, what, x, y }) {
   return parts;
 }
 
+// What is wider than its node is cut off there.
+function inside(...parts) {
+  const frame = made("svg", { width: NODE.width - 4, height: NODE.height });
+  frame.append(...parts);
+  return frame;
+}
+
+// A text without its middle, so that it ends with its version.
 function cut(value, most) {
-  return value.length > most ? value.slice(0, most - 1) + "…" : value;
+  const letters = [...value];
+  if (letters.length <= most) return value;
+  const end = Math.min(10, most - 2);
+  return letters.slice(0, most - end - 1).join("") + "…" + letters.slice(-end).join("");
 }
 
 function text(value, attributes, most) {
