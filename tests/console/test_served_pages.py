@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import numpy as np
@@ -69,8 +71,10 @@ def test_predictions_come_newest_first_and_each_once(ask: TestClient) -> None:
     assert (failed["id"], failed["error"], failed["answer"]) == ("r60", EVIL, None)
     assert newest["feedback"]["label"] == "no" and rows[1]["feedback"] is None
     assert newest["shares"][0] == ["yes", 0.75]
-    assert newest["hidden"] == ["note"] and "note" not in newest["why"]
-    assert newest["why"].startswith("/models/") and "do=explain" in newest["why"]
+    assert newest["hidden"] == ["note"] and newest["why"].startswith("/models/")
+    query = dict(parse_qsl(urlsplit(newest["why"]).query))
+    row = {"age": 40.0, "town": EVIL, "member": None, "note": None}  # what is missing is named
+    assert (query["do"], json.loads(query["row"])) == ("explain", row)
     assert ask.get("/endpoints/shop/predictions?before=nonsense").status_code == 422
 
 

@@ -143,7 +143,7 @@ def tried_of(
         quantiles=_quantiles(_first(said.get("quantiles")), schema),
         version=version if isinstance(version, int) else None,
         id=_text(_first(said.get("id"))),
-        why=why_path(model, version, row) if isinstance(version, int) else None,
+        why=why_path(model, version, row, schema) if isinstance(version, int) else None,
     )
 
 

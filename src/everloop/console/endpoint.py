@@ -75,6 +75,14 @@ class WayBack(msgspec.Struct, frozen=True):
     served: int | None
 
 
+class Busy(msgspec.Struct, frozen=True):
+    """A cycle that has to end before another one can begin."""
+
+    cycle: str
+    number: int
+    waits: bool
+
+
 class EndpointPage(msgspec.Struct, frozen=True):
     """The page, and the JSON at ``/endpoints/NAME.json``.
 
@@ -82,7 +90,7 @@ class EndpointPage(msgspec.Struct, frozen=True):
     rollout that is under way, and ``rollouts`` the newest ones that are over; ``health`` are the
     newest windows of it as a service, ``alerts`` what goes on. ``recent`` are the newest
     predictions, ``ask`` the form that tries it, and ``ways_back`` what else could answer here; a
-    ``loop`` looks after it where one is named.
+    ``loop`` looks after it where one is named, and ``busy`` is its cycle that is under way.
     """
 
     at: int
@@ -99,6 +107,7 @@ class EndpointPage(msgspec.Struct, frozen=True):
     ask: AskPage
     ways_back: list[WayBack]
     loop: str | None
+    busy: Busy | None
 
 
 def read_endpoint(
@@ -110,6 +119,7 @@ def read_endpoint(
     rollouts = project.rollouts.page(name, limit=ROLLOUTS)
     schema = schema_served(project, endpoint)
     newest = recent(project, name, endpoint.model, schema, RECENT)
+    loop = loop_at_endpoint(project, name)
     return EndpointPage(
         at=now_ms(),
         endpoint=endpoint,
@@ -124,8 +134,16 @@ def read_endpoint(
         recent=newest,
         ask=ask_page(name, endpoint.model, schema, serve_url, row_like(newest)),
         ways_back=_ways_back(project, endpoint),
-        loop=loop_at_endpoint(project, name),
+        loop=loop,
+        busy=None if loop is None else _busy(project, loop),
     )
+
+
+def _busy(project: Project, loop: str) -> Busy | None:
+    for cycle in project.cycles.page(loop, limit=1):
+        if cycle.finished is None:
+            return Busy(cycle.id, cycle.number, cycle.state == "waiting")
+    return None
 
 
 def schema_served(project: Project, endpoint: Endpoint) -> Schema | None:

@@ -94,11 +94,12 @@ def _plain(frame: pl.DataFrame) -> list[dict[str, Any]]:
 def _row(
     found: dict[str, Any], model: str, schema: Schema | None, label: Label | None
 ) -> Predicted:
-    row = {
+    sent = {
         name[len(FEATURE) :]: value
         for name, value in found.items()
-        if name.startswith(FEATURE) and not name.startswith(STRAY) and value is not None
+        if name.startswith(FEATURE) and not name.startswith(STRAY)
     }
+    row = {name: value for name, value in sent.items() if value is not None}
     hidden = [name for name, value in row.items() if value == MASK]
     answer = found["y"]
     return Predicted(
@@ -117,7 +118,12 @@ def _row(
         feedback=label,
         why=None
         if answer is None
-        else why_path(model, found["version"], {n: v for n, v in row.items() if n not in hidden}),
+        else why_path(
+            model,
+            found["version"],
+            {n: None if n in hidden else v for n, v in sent.items()},
+            schema,
+        ),
     )
 
 
@@ -129,10 +135,14 @@ def shares_of(p: list[float] | None, schema: Schema | None) -> list[tuple[str, f
     return sorted(named, key=lambda pair: -pair[1])
 
 
-def why_path(model: str, version: int, row: dict[str, Any]) -> str | None:
-    """Where an answer is explained; None for a row that no address can hold."""
+def why_path(model: str, version: int, row: dict[str, Any], schema: Schema | None) -> str | None:
+    """Where an answer is explained; None for a row that no address can hold.
+
+    What is missing in the row is named: an explanation has to know every feature.
+    """
+    names = () if schema is None else schema.names
     try:
-        text = msgspec.json.encode(row).decode()
+        text = msgspec.json.encode({**dict.fromkeys(names), **row}).decode()
     except (TypeError, ValueError):
         return None
     query = urlencode({"row": text, "do": "explain"})
