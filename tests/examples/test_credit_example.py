@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 import everloop as el
+from cycling import carry_out
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "credit"
 
@@ -20,7 +21,7 @@ def test_loans_are_judged_by_groups_the_model_does_not_see(tmp_path: Path) -> No
     loans.write_parquet(tmp_path / "credit.parquet")
     loop = el.load(tmp_path / "everloop.toml")
     with loop.project as project:
-        cycle = loop.run()
+        cycle = carry_out(project, loop.run(wait=False))
         tested = project.cycles.step(cycle.id, "evaluate")
         assert tested is not None and tested.result is not None
         gates = {gate["gate"]: gate for gate in tested.result["gates"]}

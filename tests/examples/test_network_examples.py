@@ -12,6 +12,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import everloop as el
+from cycling import carry_out
 from everloop.errors import Integrity, NotFound
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -20,7 +21,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def run(folder: Path):
     loop = el.load(folder / "everloop.toml")
     with loop.project as project:
-        cycle = loop.run()
+        cycle = carry_out(project, loop.run(wait=False))
         step = project.cycles.step(cycle.id, "evaluate")
         assert step is not None and step.result is not None, cycle.reason
         return cycle, {gate["gate"]: gate for gate in step.result["gates"]}

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from cycling import carry_out as carry_out
+from cycling import running as running
 from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
 from everloop.loop.answers import PackagedModel
-from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration, from_dict
-from everloop.loop.engine import Engine
 from everloop.loop.project import Project
 from everloop.monitor.spans import DAY
 
@@ -115,20 +113,3 @@ class Traffic:
             at=record.at, endpoint=self.endpoint, ids=record.ids, labels=frame[target].to_list()
         )
         self._feedback.append(encode_record(labels))
-
-
-@contextmanager
-def running(project: Project) -> Iterator[Engine]:
-    """An engine whose steps run in this process."""
-    engine = Engine(project, "inline")
-    engine.launch()
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
-def carry_out(project: Project, cycle: Cycle) -> Cycle:
-    """A cycle at its end, or where it waits."""
-    with running(project) as engine:
-        return engine.wait(cycle.id)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from loop_stream import carry_out
 
 import everloop as el
 
@@ -29,7 +30,7 @@ def test_a_forecast_goes_round_the_loop(tmp_path: Path) -> None:
     }
     loop = el.declare(tmp_path, el.from_dict(declared).declaration)
     with loop.project as project:
-        cycle = loop.run()
+        cycle = carry_out(project, loop.run(wait=False))
         assert cycle.verdict == "promoted", cycle.reason
         trained = project.cycles.step(cycle.id, "train")
         assert trained is not None and trained.result is not None

@@ -15,7 +15,7 @@ from everloop.loop.declaration import from_dict, to_dict
 LAKE = {
     "loop": {"name": "lake"},
     "data": {"environment": "FrozenLake-v1", "environment_arguments": {"is_slippery": False}},
-    "train": {"space": {"q_learning": {"episodes": 2_000, "epsilon": 0.9}}},  # it is learnt 4 times
+    "train": {"space": {"q_learning": {"episodes": 800, "epsilon": 0.9}}},  # it is learnt 4 times
     "evaluate": {"episodes": 60, "gates": ["mean_return >= 0.9", "mean_return beats champion"]},
 }
 

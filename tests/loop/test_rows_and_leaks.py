@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from loop_stream import carry_out
 
 from everloop.cli import everloop
 from everloop.errors import InvalidInput
@@ -40,9 +41,10 @@ def test_check_names_the_column(leaky: Path) -> None:
 
 
 def test_the_snapshot_keeps_what_was_found(leaky: Path) -> None:
-    cycle = load(leaky / "everloop.toml").run()
-    assert cycle.verdict == "promoted"
-    with load(leaky / "everloop.toml").project as project:
+    loop = load(leaky / "everloop.toml")
+    with loop.project as project:
+        cycle = carry_out(project, loop.run(wait=False))
+        assert cycle.verdict == "promoted"
         result = project.cycles.step(cycle.id, "snapshot").result
     assert result["leaks"][0]["check"] == "target_copy"
     assert any('copies the target "y"' in note for note in result["notes"])
@@ -56,13 +58,15 @@ def test_a_group_is_kept_whole_and_kept_for_later(leaky: Path) -> None:
     )
     loop = load(leaky / "everloop.toml")
     with loop.project as project:
-        result = project.cycles.step(loop.run().id, "snapshot").result
+        cycle = carry_out(project, loop.run(wait=False))
+        result = project.cycles.step(cycle.id, "snapshot").result
         kept = project.datasets.load(result["dataset"])
         assert result["split"].endswith("whole site")
         train = kept.head(result["train_rows"])["site"].to_list()
         assert not set(train) & set(kept.tail(result["test_rows"])["site"].to_list())
         frame.with_columns(pl.col("x") + 0.01).write_csv(leaky / "more.csv")
-        assert loop.update("more.csv").reason  # a column that is ignored need not stand in its way
+        more = carry_out(project, loop.update("more.csv", wait=False))
+        assert more.reason  # a column that is ignored need not stand in its way
 
 
 def test_a_gap_needs_a_time(leaky: Path) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import everloop as el
+from cycling import carry_out
 from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.train.onnx import to_onnx
@@ -95,8 +96,8 @@ def test_a_recommender_goes_round_the_loop(tmp_path: Path) -> None:
             }
         ).declaration,
     )
-    with loop.project:
-        cycle = loop.run()
+    with loop.project as project:
+        cycle = carry_out(project, loop.run(wait=False))
         assert cycle.verdict == "promoted", cycle.reason
         known = loop.predict(pl.DataFrame({"user": [3, 999_999], "item": [5, 5]}))
     assert known["y_pred"].is_finite().all()

@@ -15,6 +15,7 @@ import torch
 from transformers import BertModel
 
 import everloop as el
+from cycling import carry_out
 from everloop.data.encode import encode, encode_target
 from everloop.data.infer import infer_schema
 from everloop.data.minilm import model_folder, vocabulary
@@ -142,7 +143,7 @@ def test_a_loop_packages_the_language_model_and_serves_it_without_its_wheel(tmp_
     (tmp_path / "everloop.toml").write_text(LOOP)
     loop = el.load(tmp_path / "everloop.toml")
     with loop.project as project:
-        cycle = loop.run()
+        cycle = carry_out(project, loop.run(wait=False))
         assert cycle.verdict == "promoted", cycle.reason
         folder, package = project.package(project.champion("kinds"))
         assert package.schema.features[0].tokens == "pieces"

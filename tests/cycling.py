@@ -1,0 +1,27 @@
+"""Cycles run in this very process, whose libraries are imported already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from everloop.loop.cycles import Cycle
+from everloop.loop.engine import Engine
+from everloop.loop.project import Project
+
+
+@contextmanager
+def running(project: Project) -> Iterator[Engine]:
+    """An engine whose steps run in this process."""
+    engine = Engine(project, "inline")
+    engine.launch()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def carry_out(project: Project, cycle: Cycle) -> Cycle:
+    """A cycle at its end, or where it waits."""
+    with running(project) as engine:
+        return engine.wait(cycle.id)
