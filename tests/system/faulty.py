@@ -1,4 +1,8 @@
-"""``python faulty.py FOLDER POINT``: goes once round and kills itself with SIGKILL at a point.
+"""``python faulty.py``: for each line ``POINT FOLDER`` that it reads, a process that goes once
+round in the folder and kills itself with SIGKILL at the point.
+
+The process is a fork of this one, which has imported everything and begun nothing. Its id is
+written when it begins, its exit status (minus a signal's number) when it has ended.
 
 Points are ``before:STEP``, ``after:STEP`` (recorded, nothing later begun), ``done:STEP`` (the work
 is done and not yet recorded), ``hold:STEP`` (as ``done``, but it waits there for whoever kills it)
@@ -15,6 +19,7 @@ from typing import Any
 from everloop.memory import importing
 
 with importing():
+    import everloop.loop.engine  # noqa: F401
     from everloop.loop.cycles import CycleStore
     from everloop.loop.loop import load
 
@@ -45,7 +50,20 @@ def arm(point: str) -> None:
     CycleStore.finish_step = finish_step  # type: ignore[method-assign]
 
 
+def go_round(point: str, folder: str) -> None:
+    os.setpgid(0, 0)
+    arm(point)
+    load(folder).run()
+
+
 if __name__ == "__main__":
-    arm(sys.argv[2])
-    loop = load(sys.argv[1])
-    print(loop.run().verdict)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            try:
+                go_round(*line.rstrip().split(" ", 1))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,20 +43,46 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, point: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(FAULTY), str(folder), point],
-        text=True,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+class Rounds:
+    """Processes that go once round, one after the other, as ``faulty.py`` says."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(FAULTY)],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def start(self, folder: Path, point: str) -> int:
+        """The id of the process, and of its group."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{point} {folder}\n")
+        self._process.stdin.flush()
+        return self._said()
+
+    def ended(self) -> int:
+        """Its exit status, when it has ended."""
+        return self._said()
+
+    def __call__(self, folder: Path, point: str) -> int:
+        self.start(folder, point)
+        return self.ended()
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+
+    def _said(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
 
 
-def run(folder: Path, point: str) -> int:
-    process = start(folder, point)
-    process.communicate(timeout=120)
-    return process.returncode
+@pytest.fixture(scope="module")
+def run() -> Iterator[Rounds]:
+    rounds = Rounds()
+    yield rounds
+    rounds.close()
 
 
 def whole(folder: Path) -> None:
@@ -91,7 +118,7 @@ def attempts(folder: Path) -> dict[str, int]:
         return {s.step: s.attempts for s in project.cycles.steps(cycle.id)}
 
 
-def test_killed_at_every_boundary_it_resumes_and_repeats_nothing(folder: Path) -> None:
+def test_killed_at_every_boundary_it_resumes_and_repeats_nothing(folder: Path, run: Rounds) -> None:
     for cycle in (1, 2):  # with no champion yet, and beside one
         for step in STEPS[:-1]:
             assert run(folder, f"after:{step}") == -signal.SIGKILL
@@ -103,7 +130,9 @@ def test_killed_at_every_boundary_it_resumes_and_repeats_nothing(folder: Path) -
         whole(folder)
 
 
-def test_killed_with_the_work_done_but_not_recorded_nothing_is_doubled(folder: Path) -> None:
+def test_killed_with_the_work_done_but_not_recorded_nothing_is_doubled(
+    folder: Path, run: Rounds
+) -> None:
     for step in STEPS:
         assert run(folder, f"done:{step}") == -signal.SIGKILL
         whole(folder)
@@ -116,17 +145,17 @@ def test_killed_with_the_work_done_but_not_recorded_nothing_is_doubled(folder: P
 @pytest.mark.parametrize(
     ("step", "stream"), [("train", "false"), ("register", "false"), ("train", "true")]
 )
-def test_killed_in_the_middle_of_a_step(folder: Path, step: str, stream: str) -> None:
+def test_killed_in_the_middle_of_a_step(folder: Path, run: Rounds, step: str, stream: str) -> None:
     streamed = LOOP_FILE.replace("[train]", f"stream = {stream}\n[train]")
     (folder / "everloop.toml").write_text(streamed)
-    process = start(folder, f"hold:{step}")  # so that it cannot get beyond the step meanwhile
+    process = run.start(folder, f"hold:{step}")  # so that it cannot get beyond the step meanwhile
     database = folder / ".everloop" / "everloop.db"
     wait_for(database.exists)
     with Project.open(folder) as project:
         wait_for(lambda: step in _begun(project))
         time.sleep(0.05)  # wherever in it that is
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=60)
+        os.killpg(process, signal.SIGKILL)
+        assert run.ended() == -signal.SIGKILL
     whole(folder)
     assert run(folder, "none") == 0
     finished(folder, 1)

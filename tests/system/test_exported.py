@@ -36,9 +36,10 @@ def test_the_entry_point_answers_in_a_fresh_venv(trained, tmp_path):
     said = everloop(folder, "export", "docker", "--out", str(tmp_path / "image")).stdout
     assert "docker build" in said
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
-    subprocess.run([*pip, "-r", tmp_path / "image/requirements.txt"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", venv / "bin/python", "install", "--quiet"]
+    wheels = ["--no-compile", "--only-binary", ":all:"]
+    subprocess.run([*pip, *wheels, "-r", tmp_path / "image/requirements.txt"], check=True)
     app = tmp_path / "image/app"
     for path in [app, *app.rglob("*")]:  # as in an image whose root is read-only
         path.chmod(0o555 if path.is_dir() else 0o444)
