@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -13,9 +14,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import patch
 
 import httpx
 
+from everloop.cli import main
 from ports import free_port
 
 EVERLOOP = [sys.executable, "-c", "from everloop.cli import main; main()"]
@@ -48,6 +51,28 @@ def everloop(folder: Path, *arguments: str, check: bool = True) -> subprocess.Co
     )
     if check:
         assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def everloop_here(
+    folder: Path, *arguments: str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """The same in this very process, for what is not about the command's own: it takes a second."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(folder),
+        patch.object(sys, "argv", ["everloop", *arguments]),
+        patch.dict(os.environ, COLUMNS="160"),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    done = subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+    if check:
+        assert code == 0, f"{arguments}: {code}\n{done.stdout}\n{done.stderr}"
     return done
 
 
