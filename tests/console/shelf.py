@@ -153,6 +153,9 @@ def asked(project: Project) -> None:
         )  # fmt: skip
         writer.append(encode_record(record))
         project.log.ship()
+    shadow = {"ids": ["r36"], "times": [T0 + MINUTE + 4], "version": 3, "arm": "shadow"}
+    one: dict[str, Any] = {"columns": {"age": [40.0]}, "y": ["no"], "p": [[0.6, 0.4]]}
+    writer.append(encode_record(msgspec.structs.replace(record, **shadow, **one)))
     failed: dict[str, Any] = {"ids": ["r60"], "times": None, "y": [], "p": None, "error": EVIL}
     writer.append(encode_record(msgspec.structs.replace(record, at=T0 + 9 * MINUTE, **failed)))
     writer.close()

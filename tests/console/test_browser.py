@@ -72,12 +72,25 @@ def test_an_operator_rolls_back(
         page.wait_for_url("**/cycles/*")
         assert page.get_by_role("heading", name="Cycle 6 of flights").is_visible()
         assert page.get_by_text("asked to deploy: labels say so").is_visible()
+    aliases_come_and_go(browser, server, project)
     for width in (1100, 360):
         the_lineage_is_drawn(browser, server, width)
     asked = project.cycles.page("flights", limit=1)[0].cause
     assert (asked["version"], asked["rollout"]) == (1, {"kind": "direct"})
     wish = project.rollouts.get(rollout.id).wish
     assert wish is not None and (wish.do, wish.comment) == ("rollback", "it feels slow")
+
+
+def aliases_come_and_go(browser: Browser, server: str, project: Project) -> None:
+    """A page that looks again keeps each button with what it removes."""
+    with looking(browser) as page:
+        page.goto(f"{server}/models/flights")
+        for alias in ("beta", "alpha"):
+            project.registry.set_alias("flights", alias, 1, actor="t")
+            page.get_by_role("button", name=f"remove the alias {alias}").wait_for()
+        page.get_by_role("button", name="remove the alias alpha").click()
+        page.get_by_text("removed from version 1").first.wait_for()
+    assert {"alpha", "beta"} & project.registry.aliases("flights").keys() == {"beta"}
 
 
 def the_lineage_is_drawn(browser: Browser, server: str, width: int) -> None:

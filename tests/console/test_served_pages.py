@@ -17,11 +17,12 @@ from starlette.testclient import TestClient
 from everloop.console.asking import fields_of, row_of, tried_of
 from everloop.console.endpoints import read_endpoints
 from everloop.console.traffic import Traffic
+from everloop.console.trails import trail_chart, trails_of
 from everloop.data.schema import Feature
 from everloop.deploy.guards import Batch, Rows
 from everloop.deploy.guards.shift import Shift
 from everloop.deploy.spec import RolloutSpec
-from everloop.deploy.trail import MOST, Look, keep
+from everloop.deploy.trail import MOST, Look, Mark, keep
 from everloop.errors import InvalidInput
 from everloop.loop.declaration import from_dict
 from everloop.server.app import create_app
@@ -64,7 +65,7 @@ def test_predictions_come_newest_first_and_each_once(ask: TestClient) -> None:
         page = ask.get("/endpoints/shop/predictions.json", params=query).json()
         rows += page["rows"]
         before = page["next"]
-    assert len(rows) == 61 and len({row["id"] for row in rows}) == 61
+    assert len(rows) == 62 and len({(row["id"], row["arm"]) for row in rows}) == 62
     keys = [(row["time"], row["id"]) for row in rows]
     assert keys == sorted(keys, reverse=True)
     failed, newest = rows[0], next(row for row in rows if row["id"] == "r40")
@@ -76,6 +77,22 @@ def test_predictions_come_newest_first_and_each_once(ask: TestClient) -> None:
     row = {"age": 40.0, "town": EVIL, "member": None, "note": None}  # what is missing is named
     assert (query["do"], json.loads(query["row"])) == ("explain", row)
     assert ask.get("/endpoints/shop/predictions?before=nonsense").status_code == 422
+
+
+def test_versions_that_are_compared_by_labels_have_intervals(filled: Shelf) -> None:
+    spec = RolloutSpec(kind="ab", guards=("disagreement",))
+    found = msgspec.structs.replace(filled.rollout, spec=spec)
+    found.evidence.trail[:] = [
+        Look(shelf.T0, 0, [Mark(0.1, 0.0, 0.4, 0.1)], {"2": (10, 4), "3": (10, 1)}),
+        Look(shelf.T0 + 1, 0, [Mark(0.1, 0.0, 0.3, 0.1)], {"2": (90, 40), "3": (80, 8)}),
+    ]
+    trails = trails_of(found)
+    assert [(one.version, one.name) for one in trails] == [
+        (3, "disagreement"), (2, "wrong answers"), (3, "wrong answers"),
+    ]  # fmt: skip
+    champion, better = (one.spots[-1] for one in trails[1:])
+    assert better.high is not None and champion.low is not None and better.high < champion.low
+    assert "wrong answers" in trail_chart(trails[1])
 
 
 def test_all_endpoints_by_few_queries(filled: Shelf, ask: TestClient) -> None:

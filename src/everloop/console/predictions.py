@@ -15,6 +15,7 @@ from everloop.monitor.parts import FEATURE, STRAY
 from everloop.store.clock import now_ms
 
 ROWS = 25
+TWINS = 8  # answers to one row, at most
 LONGEST = 1_800  # characters of an address that asks why
 
 
@@ -63,9 +64,14 @@ def read_predictions(
 ) -> PredictionsPage:
     """A page of an endpoint's log; raises :class:`~everloop.errors.NotFound`."""
     endpoint = project.endpoints.get(name)
-    rows = recent(project, name, endpoint.model, schema, ROWS + 1, before)
+    rows = recent(project, name, endpoint.model, schema, ROWS + TWINS, before)
     shown = rows[:ROWS]
-    more = f"{shown[-1].time}.{shown[-1].id}" if len(rows) > ROWS else None
+    # A row that a shadow answered too comes twice; both are of one page.
+    for twin in rows[ROWS : ROWS + TWINS - 1]:
+        if (twin.time, twin.id) != (shown[-1].time, shown[-1].id):
+            break
+        shown.append(twin)
+    more = f"{shown[-1].time}.{shown[-1].id}" if len(rows) > len(shown) else None
     return PredictionsPage(now_ms(), name, endpoint.model, shown, more)
 
 

@@ -42,7 +42,7 @@ window.addEventListener("pageshow", listen);
 // which draw themselves.
 function keepAsItIs(old, fresh) {
   if (!(old instanceof Element)) return true;
-  if (old.matches("input, textarea, select, [data-kept]")) return false;
+  if (old.matches("input:not([type=hidden]), textarea, select, [data-kept]")) return false;
   if (old.localName.includes("-") && fresh instanceof Element) {
     for (const name of fresh.getAttributeNames()) {
       const value = fresh.getAttribute(name);
