@@ -77,6 +77,9 @@ def test_a_zoom_asks_for_the_finer_curve(browser: Browser, told: Project, shown:
         page.locator("loop-curves .plot").focus()
         page.keyboard.press("Home")
         page.get_by_text(f"step {curve['step'][0]:,}").wait_for()
+        with page.expect_response(re.compile(r"/metrics/curves\?")) as half:
+            page.keyboard.press("+")
+        assert 0 < half.value.json()["curves"][0]["points"] < 0.4 * curve["points"]
         page.reload()  # the address says it all
         page.get_by_text("all of it").wait_for()
         assert page.locator("form.view [name=log]").is_checked()
@@ -130,6 +133,17 @@ def test_without_scripts_there_are_pictures_and_tables(
         assert answer.text().count('class="line s') == 4
         page.get_by_text("as a table").click()
         assert page.locator("loop-scatter tbody tr").count() == 2
+
+
+def test_a_logged_picture_is_shown(browser: Browser, told: Project, shown: str) -> None:
+    run = logged(told, "with a picture", 2, 0.1)
+    svg = (
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><script>x()</script></svg>'
+    )
+    told.artifacts.put(f"{key_of(told.runs.get(run).location)}/a/p.svg", svg)
+    with looking(browser) as page:
+        page.goto(f"{shown}/runs/{run}?file=a/p.svg")
+        page.wait_for_function("document.querySelector('img.preview').naturalWidth === 40")
 
 
 def test_a_logged_page_runs_nothing(browser: Browser, told: Project, shown: str) -> None:

@@ -18,6 +18,8 @@ CHARTS = 4
 """Metrics that are drawn unless others were chosen."""
 
 MOST_CHARTS = 20
+SYSTEM = "system/"
+"""What names of metrics of the machine begin with."""
 
 # Parts of names of what should be small; anything else is better when it is greater.
 SMALLER = (
@@ -150,8 +152,9 @@ def lower_is_better(key: str) -> bool:
 
 def columns_of(params: Sequence[Line], metrics: Sequence[Line]) -> list[Column]:
     """What tells the runs apart, as axes: params first."""
+    own = [line for line in metrics if not line.key.startswith(SYSTEM)]
     columns = [Column(f"params.{p.key}", "param", _numbers(p.values)) for p in params if p.differs]
-    return columns + [Column(f"metrics.{m.key}", "metric", m.values) for m in metrics if m.differs]
+    return columns + [Column(f"metrics.{m.key}", "metric", m.values) for m in own if m.differs]
 
 
 def _numbers(values: list[Any]) -> list[Any]:
@@ -165,7 +168,7 @@ def _numbers(values: list[Any]) -> list[Any]:
 
 def _first(stepped: list[str]) -> list[str]:
     """System metrics are many, and rarely what runs are compared by."""
-    own = [key for key in stepped if not key.startswith("system/")]
+    own = [key for key in stepped if not key.startswith(SYSTEM)]
     return (own or stepped)[:CHARTS]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from everloop.console.comparison import SYSTEM
 from everloop.console.curves import View
 from everloop.console.previews import Preview, read_preview
 from everloop.errors import NotFound
@@ -20,8 +21,6 @@ CHARTS = 20
 
 CHILDREN = 50
 PARENT = "mlflow.parentRunId"
-SYSTEM = "system/"
-"""What names of metrics of the machine begin with."""
 
 
 class VersionOf(msgspec.Struct, frozen=True):

@@ -249,7 +249,7 @@
         this.chart = new uPlot(this.options(), columns, this.plot);
         this.rows();
       }
-      this.plot.setAttribute("aria-label", `${this.data.key}: ${this.data.curves.length} curves. Left and right read values, Escape shows all.`);
+      this.plot.setAttribute("aria-label", `${this.data.key}: ${this.data.curves.length} curves. Left and right read values, plus shows the half around the cursor, Escape shows all.`);
       this.read();
     }
 
@@ -310,6 +310,7 @@
 
     key(event) {
       if (event.key === "Escape") return this.zoom(null, null);
+      if (event.key === "+" && this.chart) return this.closer();
       const way = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
       if (!way || !this.chart) return;
       event.preventDefault();
@@ -317,6 +318,16 @@
       const now = this.chart.cursor.idx ?? (way > 0 ? -1 : last + 1);
       const index = Math.max(0, Math.min(last, now + way));
       this.chart.setCursor({ left: this.chart.valToPos(this.chart.data[0][index], "x"), top: 10 });
+    }
+
+    // Half of what is shown, around the cursor.
+    closer() {
+      const { min, max } = this.chart.scales.x;
+      const at = this.chart.cursor.idx;
+      const middle = at === null || at === undefined ? (min + max) / 2 : this.chart.data[0][at];
+      const factor = this.axis() === "step" ? 1 : 1000;
+      const from = Math.floor(Math.max(min, middle - (max - min) / 4) * factor);
+      this.zoom(from, Math.max(from + 1, Math.ceil(Math.min(max, middle + (max - min) / 4) * factor)));
     }
 
     rows() {
