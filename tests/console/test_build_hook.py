@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from axe import LOCKED, ROOT, build_hook
 
 from everloop.console.assets import URLS
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def hook() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return build_hook()
 
 
 def test_a_wheel_that_would_lack_a_file_is_not_built(
@@ -39,6 +33,7 @@ def test_what_is_here_is_what_the_lock_file_names(hook: ModuleType) -> None:
     made = hook.CustomBuildHook(str(ROOT), {}, None, None, "", "wheel")
     assert made.dependencies() == []  # installed as it is, so a build needs no npm
     assert {n for n in hook.TAKEN if n.endswith((".js", ".css"))} <= URLS.keys()
-    lock = json.loads((ROOT / "frontend" / "package-lock.json").read_text())
-    packages = [entry for name, entry in lock["packages"].items() if name]
-    assert all("integrity" in entry and "resolved" not in entry for entry in packages)
+    for folder in (ROOT / "frontend", LOCKED):
+        lock = json.loads((folder / "package-lock.json").read_text())
+        packages = [entry for name, entry in lock["packages"].items() if name]
+        assert all("integrity" in entry and "resolved" not in entry for entry in packages)

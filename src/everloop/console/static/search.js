@@ -1,7 +1,7 @@
 // Ctrl-K or / asks for anything by its name, from any page. Without it the link leads to /search.
 "use strict";
 
-const PAUSE = 120; // ms without a key before it asks
+const SEEK_PAUSE = 120; // ms without a key before it asks
 const seek = { timer: null, asked: 0, chosen: -1 };
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -72,7 +72,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   field.addEventListener("input", () => {
     clearTimeout(seek.timer);
-    seek.timer = setTimeout(ask, PAUSE);
+    seek.timer = setTimeout(ask, SEEK_PAUSE);
   });
   field.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") choose(seek.chosen + (event.key === "ArrowDown" ? 1 : -1));
