@@ -41,6 +41,8 @@ PAGES = {
     "/": ("Loops", "every loop, its state and its champion"),
     "/runs": ("Runs", "the table of runs"),
     "/models": ("Models", "registered models and their versions"),
+    "/endpoints": ("Endpoints", "what answers where, and how it fares"),
+    "/datasets": ("Datasets", "versions of data, compared"),
     "/alerts": ("Alerts", "what went wrong, silences"),
     "/alerts/rules": ("Rules and channels", "who is told of alerts"),
     "/backtests": ("Backtests", "policies side by side"),
