@@ -65,7 +65,7 @@ def looking(
 
 def sign_in(page: Page, name: str, token: str) -> None:
     """Fill in the form that the page shows, as a person does."""
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Token").fill(token)
     page.get_by_role("button", name="Sign in").click()
 

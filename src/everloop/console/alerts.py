@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from everloop.errors import NotFound
+from everloop.console.done import Done, cycles_by_id, what_was_done
+from everloop.errors import EverloopError, NotFound
 from everloop.loop.causes import kept_cause
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
@@ -20,6 +21,7 @@ from everloop.monitor.alerting.desk import (
 from everloop.monitor.alerting.rules import named
 from everloop.monitor.alerting.silences import Silence
 from everloop.monitor.cause.found import Cause
+from everloop.monitor.cause.similar import Outcome, Similar, similar_alerts
 from everloop.monitor.spec import RuleSpec
 from everloop.store.clock import now_ms
 
@@ -29,13 +31,16 @@ ALERTS, SILENCES, DELIVERIES = 50, 20, 20
 class AlertsPage(msgspec.Struct, frozen=True):
     """The page, and the JSON at ``/alerts.json``.
 
-    ``silences`` are those that hold; ``stuck`` what could not be told, or is tried again.
+    ``done`` are the cycles that the alerts led to; ``silences`` are those that hold; ``stuck`` what
+    could not be told, or is tried again.
     ``before`` leads to older ones.
     """
 
     at: int
     state: str
+    endpoint: str
     alerts: list[AlertLine]
+    done: dict[str, Done]
     silences: list[Silence]
     stuck: list[AlertDelivery]
     before: str | None
@@ -44,27 +49,31 @@ class AlertsPage(msgspec.Struct, frozen=True):
 class AlertPage(msgspec.Struct, frozen=True):
     """The page of one alert, and the JSON at ``/alerts/ID.json``; ``cycles`` are what was done.
 
-    ``cause`` is what the newest of its alerts that was explained came from.
+    ``cause`` is what the newest of its alerts that was explained came from; ``similar`` are earlier
+    ones like it, with what they led to.
     """
 
     at: int
     found: AlertDetail
     cycles: list[Cycle]
     cause: Cause | None = None
+    similar: list[Similar] = []
 
 
 def read_alerts_page(
-    project: Project, state: str, before: tuple[int, str] | None = None
+    project: Project, state: str, endpoint: str = "", before: tuple[int, str] | None = None
 ) -> AlertsPage:
-    """``state`` is ``open``, ``resolved`` or empty for both."""
+    """``state`` is ``open``, ``resolved`` or empty for both; of one endpoint or of all."""
     at, desk = now_ms(), project.alerts
-    found = desk.page(state=state or None, before=before, limit=ALERTS)
+    found = desk.page(endpoint or None, state or None, before=before, limit=ALERTS)
     waiting = desk.deliveries.page("waiting", limit=DELIVERIES)
     last = found[-1].incident if len(found) == ALERTS else None
     return AlertsPage(
         at=at,
         state=state,
+        endpoint=endpoint,
         alerts=found,
+        done=what_was_done(project, found),
         silences=desk.silences.active(at)[:SILENCES],
         stuck=[*desk.deliveries.page("failed", limit=DELIVERIES), *(w for w in waiting if w.error)],
         before=f"{last.opened}.{last.id}" if last else None,
@@ -114,7 +123,7 @@ def read_rules_page(
 
 def read_alert_page(project: Project, id: str) -> AlertPage:
     """Raises :class:`~everloop.errors.NotFound`."""
-    found = project.alerts.get(id)
+    found = _detail(project, id)
     cycles = []
     for cycle in found.line.incident.cycles:
         try:
@@ -122,4 +131,33 @@ def read_alert_page(project: Project, id: str) -> AlertPage:
         except NotFound:
             continue
     explained = [cause for alert in found.alerts if (cause := kept_cause(alert)) is not None]
-    return AlertPage(now_ms(), found, cycles, explained[-1] if explained else None)
+    cause = explained[-1] if explained else None
+    return AlertPage(now_ms(), found, cycles, cause, _similar(project, found, cause))
+
+
+def _detail(project: Project, id: str) -> AlertDetail:
+    """What goes on under this id; or what the alert of this id, of one window, belongs to."""
+    try:
+        return project.alerts.get(id)
+    except NotFound:
+        try:
+            belongs = project.windows.alert(id).incident
+        except EverloopError:
+            belongs = None
+        if belongs is None:
+            raise
+        return project.alerts.get(belongs)
+
+
+def _similar(project: Project, found: AlertDetail, cause: Cause | None) -> list[Similar]:
+    """Earlier alerts like it, other things that went on: those it is made of are left out."""
+    if cause is not None or not found.alerts:
+        return cause.similar if cause is not None else []
+
+    def outcome(cycle: str) -> Outcome | None:
+        done = cycles_by_id(project, [cycle]).get(cycle)
+        return None if done is None else Outcome(done.number, done.verdict, done.reason)
+
+    own = {alert.id for alert in found.alerts}
+    alike = similar_alerts(project.windows, found.alerts[0], outcome)
+    return [one for one in alike if one.alert not in own]

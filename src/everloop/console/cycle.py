@@ -20,10 +20,11 @@ from everloop.update.realised import Realised
 
 
 class StepLine(msgspec.Struct, frozen=True):
-    """One step of the plan along the cycle's time, and what it did."""
+    """One step of the plan along the cycle's time, what it did, and the end of what it said."""
 
     span: Span
     said: str = ""
+    log: str = ""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -92,15 +93,16 @@ def read_cycle(project: Project, cycle_id: str, again: bool = False) -> CyclePag
     beside = project.cycles.page(cycle.loop, before=cycle.number + 2, limit=3)
     now = now_ms()
     results = {step.step: step.result or {} for step in steps}
-    realised = read_realised(cycle)
+    realised, logs = read_realised(cycle), project.step_logs.of(cycle.id)
     decision = project.decisions.of(cycle.id)
     return CyclePage(
         at=now,
         cycle=cycle,
         seconds=((cycle.finished or now) - cycle.started) / 1000,
         steps=[
-            StepLine(span, step_words(span.step, results.get(span.step, {})))
+            StepLine(span, step_words(s, results.get(s, {})), logs.get(s, ""))
             for span in timeline(cycle, steps, now)
+            for s in (span.step,)
         ],
         evidence=_evidence(results, cycle),
         older=_neighbour(beside, cycle.number - 1),

@@ -18,6 +18,7 @@ from everloop.console.charts import line_chart
 from everloop.console.circle import circle
 from everloop.console.dots import dot_chart
 from everloop.console.graph import graph_text, tree
+from everloop.console.intervals import beside, gains
 from everloop.console.points import Point as Scored
 from everloop.console.points import Seen
 from everloop.console.service import service_charts
@@ -27,7 +28,6 @@ from everloop.console.track import legend, track
 from everloop.console.trails import trail_chart
 from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
-from everloop.monitor.summaries.drawing import bars_svg
 from everloop.store.clock import now_ms
 
 CHART_SIZE = (1000, 260)
@@ -166,7 +166,8 @@ _ENVIRONMENT.globals.update(
     dependence_chart=dependence_chart,
     distribution=lambda line: Markup(histogram(line)),
     now=now_ms,
-    histogram=lambda now, before: Markup(bars_svg(now, before)),
+    beside_chart=lambda e: Markup(beside(e)),
+    gain_chart=lambda e, realised=None: Markup(gains(e, realised)),
     performance_chart=performance_chart,
     policy_section=policy_section,
     sparkline=lambda points, metric: Markup(sparkline(points, metric)),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 
 from everloop.loop.project import Project
 from everloop.monitor.coverage import read_coverage
 from everloop.monitor.windows import Window
 from everloop.store.clock import now_ms
+from everloop.store.tables import windows
 
 
 class MetricLine(msgspec.Struct, frozen=True):
@@ -22,7 +24,7 @@ class MetricLine(msgspec.Struct, frozen=True):
 
 
 class WindowPage(msgspec.Struct, frozen=True):
-    """The page, and the JSON at ``/endpoints/NAME/windows/START.json``."""
+    """The page, and the JSON at ``/endpoints/NAME/windows/START.json``; with its neighbours."""
 
     at: int
     window: Window
@@ -30,6 +32,8 @@ class WindowPage(msgspec.Struct, frozen=True):
     warnings: list[str]
     blind: str
     labels: str = ""
+    older: int | None = None
+    newer: int | None = None
 
 
 def read_window(project: Project, endpoint: str, start: int) -> WindowPage:
@@ -37,6 +41,7 @@ def read_window(project: Project, endpoint: str, start: int) -> WindowPage:
     window = project.windows.get(endpoint, start)
     performance = window.performance or {}
     expected = performance.get("expected") or {}
+    older, newer = _beside(project, endpoint, start)
     return WindowPage(
         at=now_ms(),
         window=window,
@@ -44,7 +49,18 @@ def read_window(project: Project, endpoint: str, start: int) -> WindowPage:
         warnings=list(expected.get("warnings", [])),
         blind=expected.get("blind", ""),
         labels="" if (labels := read_coverage(window)) is None else labels.sentence(),
+        older=older,
+        newer=newer,
     )
+
+
+def _beside(project: Project, endpoint: str, start: int) -> tuple[int | None, int | None]:
+    """The starts of the windows before and after it."""
+    of = windows.c.endpoint == endpoint
+    older = sa.select(sa.func.max(windows.c.start)).where(of, windows.c.start < start)
+    newer = sa.select(sa.func.min(windows.c.start)).where(of, windows.c.start > start)
+    with project.db.read() as conn:
+        return conn.scalar(older), conn.scalar(newer)
 
 
 def metric_lines(window: Window) -> list[MetricLine]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import tomli_w
 
-from everloop.loop.declaration import Declaration, to_dict
+from everloop.errors import EverloopError
+from everloop.loop.declaration import Declaration, from_dict, to_dict
 
 MOST = 50  # changes that are told
 _PASSWORD = re.compile(r"(://[^:/@\s]+):[^@/\s]+@")
@@ -52,9 +54,17 @@ def _without_none(value: Any) -> Any:
 
 def changes(before: dict[str, Any], after: Declaration) -> list[str]:
     """What another declaration says otherwise, a key each: ``update.cooldown: 7d → 14d``."""
-    old, new = _flat(before), _flat(to_dict(after))
+    with suppress(EverloopError):  # of an everloop that knew other keys
+        before = to_dict(from_dict(before).declaration)
+    old, new = _flat(_as_json(before)), _flat(_as_json(to_dict(after)))
     keys = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
     return [f"{key}: {_said(old.get(key))} → {_said(new.get(key))}" for key in keys[:MOST]]
+
+
+def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+    """The same without tuples."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(values))
+    return plain
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -64,7 +74,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict) and value:
             found |= _flat(value, f"{name}.")
         else:
-            found[name] = msgspec.to_builtins(value)
+            found[name] = value
     return found
 
 

@@ -29,6 +29,7 @@ from everloop.loop.cycles import CycleStore
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.hiding import rules_of
 from everloop.loop.pausing import PauseStore
+from everloop.loop.step_logs import StepLogStore
 from everloop.monitor.alerting.channels._base import Channel, Surroundings, channel_of
 from everloop.monitor.alerting.desk import AlertDesk
 from everloop.monitor.health import HealthStore
@@ -93,6 +94,7 @@ class Project:
         self.artifacts = ArtifactStore(self.db, self.blobs)
         self.moves = MoveStore(self.db, self.events)
         self.cycles = CycleStore(self.db, self.events)
+        self.step_logs = StepLogStore(self.db)
         self.people = PeopleStore(self.db, self.events)
         self.sessions = SessionStore(
             self.db,

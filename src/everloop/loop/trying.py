@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 from everloop.durations import seconds
 from everloop.errors import Unavailable
 from everloop.loop.cycles import Step
-from everloop.loop.executors import Task, WorkerLost
+from everloop.loop.executors import WORKER_LOG, Task, WorkerLost
 from everloop.loop.holding import Run
 from everloop.loop.running import run_step
-from everloop.loop.steps import CONTROLLER_STEPS, Interrupted, Outcome
+from everloop.loop.step_logs import listening
+from everloop.loop.steps import CONTROLLER_STEPS, Interrupted, Outcome, Report
 from everloop.sizes import size
 from everloop.store.clock import now_ms
 from everloop.train.spec import LimitSpec
@@ -104,8 +105,18 @@ def _rest(run: Run, before: Step | None) -> None:
 
 
 def _once(engine: Engine, run: Run, cycle: str, name: str, limits: LimitSpec) -> Outcome:
+    project = engine.project
+    with listening(
+        project.step_logs, cycle, name, engine.report, project.state / WORKER_LOG
+    ) as report:
+        return _ran(engine, run, cycle, name, limits, report)
+
+
+def _ran(
+    engine: Engine, run: Run, cycle: str, name: str, limits: LimitSpec, report: Report
+) -> Outcome:
     if name in CONTROLLER_STEPS:
-        return run_step(engine.project, cycle, name, engine.report, run.stop)
+        return run_step(engine.project, cycle, name, report, run.stop)
     task = Task(
         cycle=cycle,
         step=name,
@@ -113,4 +124,4 @@ def _once(engine: Engine, run: Run, cycle: str, name: str, limits: LimitSpec) ->
         seconds=seconds(limits.time),
         megabytes=size(limits.memory) / 1e6 if limits.memory else None,
     )
-    return engine.executor.run(task, engine.report)
+    return engine.executor.run(task, report)

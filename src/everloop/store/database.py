@@ -16,7 +16,7 @@ from everloop.store import dialect
 from everloop.store.incoming import no_space
 from everloop.store.instant import Busy, Instant
 
-REVISION = "0016"
+REVISION = "0017"
 """The newest migration in ``store/migrations``: what :meth:`Database.upgrade` leads to."""
 
 VERSION_TABLE = "everloop_version"

@@ -2,6 +2,6 @@
 
 from everloop.loop.executors import inline, subprocess
 from everloop.loop.executors._base import Executor, Task
-from everloop.loop.executors._process import WorkerLost
+from everloop.loop.executors._process import WORKER_LOG, WorkerLost
 
-__all__ = ["Executor", "Task", "WorkerLost", "inline", "subprocess"]
+__all__ = ["WORKER_LOG", "Executor", "Task", "WorkerLost", "inline", "subprocess"]

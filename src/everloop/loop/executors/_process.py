@@ -21,7 +21,11 @@ from everloop.errors import Unavailable
 from everloop.loop.executors.limits import Limits, watched
 from everloop.loop.steps import Report, silent
 from everloop.memory import end_tree, frugal_environment, resident_megabytes
+from everloop.settings import state_dir
 
+# What a process prints goes there, in the folder of the project's state.
+LOGS = {"steps": "logs/worker.log", "windows": "logs/windows.log"}
+WORKER_LOG = LOGS["steps"]
 IDLE_SECONDS = 20.0
 REST_SECONDS = 1.0
 GROWN_MB = 360  # all imported it holds 320; one that holds more when it rests is replaced
@@ -115,10 +119,10 @@ class WorkerProcess:
 
     def _worker(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            logs = self.folder / ".everloop" / "logs"
-            logs.mkdir(parents=True, exist_ok=True)
+            printed = state_dir(self.folder) / LOGS[self.jobs]
+            printed.parent.mkdir(parents=True, exist_ok=True)
             command = [sys.executable, "-m", "everloop.loop.worker", "--dir", str(self.folder)]
-            with (logs / "worker.log").open("ab") as log:
+            with printed.open("ab") as log:
                 self._process = subprocess.Popen(
                     [*command, "--ahead", self.jobs],
                     stdin=subprocess.PIPE,
@@ -138,7 +142,8 @@ class WorkerProcess:
             return WorkerLost(f"{what}: it {ended}, and was ended.", code="over_limit", fix=fix)
         return WorkerLost(
             f"{what}: its process ended with {code} before it answered.",
-            fix="The end of .everloop/logs/worker.log says why; exit -9 is often lack of memory.",
+            fix=f"The end of .everloop/{LOGS[self.jobs]} says why; "
+            "exit -9 is often lack of memory.",
         )
 
     def _after(self, seconds: float, then: Callable[[], None]) -> None:

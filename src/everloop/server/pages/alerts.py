@@ -15,7 +15,7 @@ from everloop.console.alerts import (
     read_alerts_page,
     read_rules_page,
 )
-from everloop.loop.loop import loop_of
+from everloop.loop.loop import loop_at, loop_of
 from everloop.server.api.alerts import SilenceBody, silenced
 from everloop.server.call import Call, Comment
 from everloop.server.pages._base import shown, word_of
@@ -26,7 +26,8 @@ def alerts(call: Call) -> Response:
 
 
 def alerts_json(call: Call) -> AlertsPage:
-    return read_alerts_page(call.project, call.query.get("state", ""), call.before_pair())
+    state, endpoint = call.query.get("state", ""), call.query.get("endpoint", "")
+    return read_alerts_page(call.project, state, endpoint, call.before_pair())
 
 
 def alert(call: Call) -> Response:
@@ -35,6 +36,15 @@ def alert(call: Call) -> Response:
 
 def alert_json(call: Call) -> AlertPage:
     return read_alert_page(call.project, call.path["alert"])
+
+
+def explain(call: Call) -> Response:
+    """The button of an alert's page: what it came from is found and kept, then the page again."""
+    word_of(call.body, _Explaining)
+    found = read_alert_page(call.project, call.path["alert"]).found
+    incident = found.line.incident
+    loop_at(call.project, incident.endpoint).why(found.alerts[-1].id)
+    return RedirectResponse(f"/alerts/{incident.id}", 303)
 
 
 def hush(call: Call) -> Response:
@@ -73,6 +83,10 @@ class _Hush(msgspec.Struct, forbid_unknown_fields=True):
     endpoint: str = "*"
     kind: str = "*"
     feature: str = "*"
+
+
+class _Explaining(msgspec.Struct, forbid_unknown_fields=True):
+    do: Literal["explain"]
 
 
 class _Trying(msgspec.Struct, forbid_unknown_fields=True):

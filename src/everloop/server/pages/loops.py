@@ -13,7 +13,7 @@ from everloop.console.cycle import CyclePage, read_cycle
 from everloop.console.decision import DecisionPage, read_decision
 from everloop.console.loop import LoopPage, read_loop
 from everloop.console.overview import Asked, Overview, read_overview
-from everloop.errors import Forbidden
+from everloop.errors import Forbidden, invalid
 from everloop.loop.backtests.places import backtest_of
 from everloop.loop.backtests.records import Listed
 from everloop.loop.loop import loop_of
@@ -63,6 +63,8 @@ def decide(call: Call) -> Response:
         loop.roll_back(found.id, by=call.actor, comment=word.comment)
     else:
         approved = word.do == "approve"
+        if not approved and not word.comment.strip():
+            raise invalid("comment", word.comment, "a reason, since the answer is no")
         loop.decide(found.id, approved=approved, by=call.actor, comment=word.comment)
     return RedirectResponse(f"/cycles/{found.id}/decision", 303)
 

@@ -12,6 +12,7 @@ from everloop.store.tables.loop import (
     leases,
     loop_pauses,
     loops,
+    step_logs,
 )
 from everloop.store.tables.monitor import (
     alert_deliveries,
@@ -109,6 +110,7 @@ __all__ = [
     "run_views",
     "runs",
     "sessions",
+    "step_logs",
     "webhook_deliveries",
     "webhooks",
     "window_claims",

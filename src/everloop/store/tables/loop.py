@@ -74,6 +74,14 @@ cycle_steps = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("due", Millis),  # when it is tried again
 )
+step_logs = sa.Table(  # loop.step_logs
+    "step_logs",
+    metadata,
+    sa.Column("cycle", sa.ForeignKey("cycles.id"), primary_key=True),
+    sa.Column("step", sa.String(32), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),  # the end of what the step said
+    sa.Column("updated", Millis, nullable=False),
+)
 decisions = sa.Table(  # loop.approving
     "decisions",
     metadata,
