@@ -28,6 +28,7 @@ from everloop.console.track import legend, track
 from everloop.console.trails import trail_chart
 from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
+from everloop.monitor.summaries.drawing import bars_svg
 from everloop.store.clock import now_ms
 
 CHART_SIZE = (1000, 260)
@@ -164,6 +165,7 @@ _ENVIRONMENT.globals.update(
     service_charts=service_charts,
     trail_chart=trail_chart,
     dependence_chart=dependence_chart,
+    histogram=lambda now, before: Markup(bars_svg(now, before)),
     distribution=lambda line: Markup(histogram(line)),
     now=now_ms,
     beside_chart=lambda e: Markup(beside(e)),
