@@ -40,6 +40,8 @@ def test_curves_come_by_column(client: Client, project: Project) -> None:
     found = client.get(CURVES, params=asked | {"to": "4500"}).json()
     assert [curve["name"] for curve in found["curves"]] == ["slow", "fast"]
     assert [curve["step"] for curve in found["curves"]] == [[0, 1, 2, 3, 4]] * 2
+    wide = client.get(CURVES, params=asked | {"from": "0", "to": str(2**63 - 1)}).json()
+    assert [curve["points"] for curve in wide["curves"]] == [30, 30]
     assert {curve["begun"] for curve in found["curves"]} == {10**12}
     found = client.get(CURVES, params={"runs": runs[0], "key": "loss", "points": "10"}).json()
     (curve,) = found["curves"]

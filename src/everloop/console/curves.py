@@ -21,7 +21,7 @@ DRAWN = 4
 """Lines of the picture; they are told apart by colour and dashes."""
 
 MOST_POINTS, FEW = 1000, 200
-ALL_POINTS = 8000
+ALL_POINTS = 4000
 """Points of a chart unless more are asked for: of one curve, and of all of them."""
 
 

@@ -97,12 +97,15 @@ def read_curves(
     by_run: dict[int, list[Row]] = {run: [] for run in runs}
     for run, *row in rows:
         by_run[run].append(_row(*row))
-    return {
-        run: _one(conn, run, key, span, most)
-        if len(own) > most or run >= unknown
-        else _curve(own, span, len(own))
-        for run, own in by_run.items()
-    }
+    found: dict[int, Curve] = {}
+    for run, own in by_run.items():
+        if len(own) > most:
+            found[run] = _thinned(conn, Part(run, key, *span), span, most)
+        elif run >= unknown:
+            found[run] = _one(conn, run, key, span, most)
+        else:
+            found[run] = _curve(own, span, len(own))
+    return found
 
 
 def _relative(
@@ -115,9 +118,13 @@ def _relative(
     else:
         found = {}
         for run, at in begun.items():
-            low, high = (None if bound is None else at + bound for bound in span[1:])
+            low, high = (None if b is None else _within(at + b) for b in (span.low, span.high))
             found[run] = _one(conn, run, key, Span("time", low, high), most)
     return {run: msgspec.structs.replace(found[run], begun=begun[run]) for run in runs}
+
+
+def _within(moment: int) -> int:
+    return max(LOWEST, min(HIGHEST, moment))
 
 
 def _firsts(conn: sa.Connection, runs: Sequence[int], key: str) -> Sequence[Any]:
