@@ -133,7 +133,7 @@ def test_a_form_is_made_from_what_the_model_reads(ask: TestClient) -> None:
 def test_what_a_form_says_and_what_the_plane_answers() -> None:
     form = {"x.age": " 41.5 ", "x.town": "Ulm", "x.member": "false", "x.note": ""}
     row = row_of(form, shelf.SCHEMA)
-    assert row == {"age": 41.5, "town": "Ulm", "member": False}
+    assert row == {"age": 41.5, "town": "Ulm", "member": False, "note": None}
     said = {"y_pred": ["yes"], "probabilities": [[0.2, 0.8]], "version": 2, "id": ["a"]}
     found = tried_of(200, msgspec.json.encode(said), row, NAME, shelf.SCHEMA)
     assert (found.answer, found.shares, found.id) == ("yes", [("yes", 0.8), ("no", 0.2)], "a")

@@ -78,15 +78,14 @@ def ask_page(
     """The form filled with ``row``, or with examples where there is none."""
     features = () if schema is None else schema.features
     filled = {f.name: _neat(row.get(f.name) if row else example(f)) for f in features}
-    told = {name: value for name, value in filled.items() if value not in (None, "")}
     return AskPage(
         at=now_ms(),
         endpoint=endpoint,
         model=model,
         fields=[] if schema is None else fields_of(schema, filled),
         missing="The model's package does not say what it reads." if schema is None else None,
-        curl=_curl(url, endpoint, told),
-        python=_python(url, endpoint, told),
+        curl=_curl(url, endpoint, filled),
+        python=_python(url, endpoint, filled),
         tried=tried,
     )
 
@@ -106,7 +105,7 @@ def fields_of(schema: Schema, row: Mapping[str, Any]) -> list[Field]:
 
 
 def row_of(form: Mapping[str, str], schema: Schema) -> dict[str, Any]:
-    """What a person put in; an empty field is left out, since it is missing.
+    """What a person put in; an empty field is null, which says that it is missing.
 
     Raises :class:`~everloop.errors.InvalidInput` for text that is no number, or no JSON.
     """
@@ -115,12 +114,8 @@ def row_of(form: Mapping[str, str], schema: Schema) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise invalid(WHOLE, form[WHOLE], "a JSON object")
         return found
-    row = {}
-    for feature in schema.features:
-        text = form.get(PREFIX + feature.name, "").strip()
-        if text:
-            row[feature.name] = _value(feature, text)
-    return row
+    written = {f.name: form.get(PREFIX + f.name, "").strip() for f in schema.features}
+    return {f.name: _value(f, written[f.name]) for f in schema.features}
 
 
 def tried_of(
@@ -155,6 +150,8 @@ def example(feature: Feature) -> Any:
 
 
 def _value(feature: Feature, text: str) -> Any:
+    if not text:
+        return None
     if feature.kind == "number":
         try:
             return float(text)

@@ -109,8 +109,7 @@ def tried(call: Call) -> Response:
         filled = {field.feature: form.get(field.name, "") for field in page.fields}
         return shown("try.html", ask_page(page.endpoint, page.model, schema, url, filled), error)
     found = _asked(call, endpoint, schema, row)
-    every = {feature.name: row.get(feature.name) for feature in schema.features}
-    return shown("try.html", ask_page(page.endpoint, page.model, schema, url, every, found))
+    return shown("try.html", ask_page(page.endpoint, page.model, schema, url, row, found))
 
 
 def _asked(call: Call, endpoint: Endpoint, schema: Schema, row: dict[str, Any]) -> Tried:
