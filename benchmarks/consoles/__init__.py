@@ -1,0 +1,1 @@
+"""What ``benchmarks/console.py`` measures: the data, the servers, and what a person does there."""
