@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from consoles.data import COMPARED, EXPERIMENT, Data, name_of, run_id
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 SETTLED_MS = 1500
 """After a page can be used it may still load: so long its bytes are counted on."""
 

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 class Said(NamedTuple):
