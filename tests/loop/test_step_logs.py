@@ -31,14 +31,14 @@ def test_progress_and_prints_are_kept_however_the_step_ends(cycle, tmp_path: Pat
         pytest.raises(Unavailable),
         listening(store, id, "train", lambda *said: handed_on.append(said), printed) as report,
     ):
-        report("trial", {"candidate": "lightgbm", "score": 0.123456789})
+        report("trial", {"candidate": "lightgbm", "score": 0.123456789, "at": [1]})
         with printed.open("a") as log:
             log.write("Traceback: out of memory\n")
         raise Unavailable("gone")
     text = store.of(id)["train"]
     assert "trial: candidate lightgbm, score 0.12346\n" in text
     assert text.endswith("Traceback: out of memory\n") and "earlier step" not in text
-    assert handed_on == [("trial", {"candidate": "lightgbm", "score": 0.123456789})]
+    assert handed_on == [("trial", {"candidate": "lightgbm", "score": 0.123456789, "at": [1]})]
     with listening(store, id, "train", lambda *_: None, tmp_path / "none.log") as report:
         report("trial", {"candidate": "again"})
     both = store.of(id)["train"]

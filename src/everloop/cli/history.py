@@ -15,6 +15,7 @@ from everloop.cli._output import detail, heading, next_step, print_json, say
 from everloop.cli._target import AnyLoop, opened
 from everloop.console.words import cause_brief, plain, reason_words
 from everloop.console.words import span as span_words
+from everloop.errors import invalid
 from everloop.loop.cycles import Cycle, numbered
 from everloop.loop.realised import read_realised
 from everloop.loop.timeline import Span, timeline
@@ -27,11 +28,13 @@ WIDTH = 40  # columns of a cycle's time
 @click.argument("cycle", required=False, type=int)
 @limit_option(20, "cycles")
 @click.option("--before", type=int, help="Only cycles with a smaller number.")
+@click.option("--logs", is_flag=True, help="Show what each step of CYCLE said.")
 @project_options
 def command(
     cycle: int | None,
     limit: int,
     before: int | None,
+    logs: bool,
     folder: Path,
     loop_name: str | None,
     as_json: bool,
@@ -39,8 +42,10 @@ def command(
     """Show the loop's cycles with their causes and verdicts, or one CYCLE along its time."""
     with opened(folder, loop_name) as (loop, _):
         if cycle is not None:
-            _one(loop, cycle, as_json)
+            _one(loop, cycle, as_json, logs)
             return
+        if logs:
+            raise invalid("logs", True, "the number of a cycle beside it")
         cycles = loop.history(before, limit)
         if as_json:
             print_json(cycles)
@@ -67,15 +72,20 @@ def command(
             next_step(f"everloop history {cycles[0].number}", "shows the steps of one cycle")
 
 
-def _one(loop: AnyLoop, number: int, as_json: bool) -> None:
+def _one(loop: AnyLoop, number: int, as_json: bool, logs: bool) -> None:
     found = numbered(loop.history(before=number + 1, limit=1), number, loop.name)
     steps = loop.steps(found.id)
     spans = timeline(found, steps, now_ms())
+    said = loop.logs(found.id) if logs or as_json else {}
     if as_json:
-        print_json({"cycle": found, "steps": steps, "timeline": spans})
+        print_json({"cycle": found, "steps": steps, "timeline": spans, "logs": said})
         return
     heading(f"cycle {number} of {loop.name}, cause: {cause_brief(found.cause)}")
     _draw(spans, {step.step: step.result or {} for step in steps})
+    for step, text in said.items():
+        heading(f"what {step} said")
+        for line in text.splitlines():
+            detail(line)
     show_cycle(loop, found, as_json)
     realised = read_realised(found)
     if realised is not None:

@@ -383,6 +383,10 @@ class Loop(LoopAlerts, LoopDecisions):
     def steps(self, cycle_id: str) -> list[Step]:
         return self.project.cycles.steps(cycle_id)
 
+    def logs(self, cycle_id: str) -> dict[str, str]:
+        """The end of what each step of a cycle said: its progress, and what it printed."""
+        return self.project.step_logs.of(cycle_id)
+
     def replay(self, number: int) -> Replayed:
         """A cycle's decisions again, from what was recorded, and what of them differs.
 

@@ -342,6 +342,10 @@ class RemoteLoop(RemoteAlerts, RemoteDecisions):
     def steps(self, cycle_id: str) -> list[Step]:
         return self._with_steps(cycle_id)[1]
 
+    def logs(self, cycle_id: str) -> dict[str, str]:
+        found = self.server.call("GET", f"/cycles/{cycle_id}", dict[str, Any])
+        return msgspec.convert(found.get("logs", {}), dict[str, str])
+
     def replay(self, number: int) -> Replayed:
         cycle = numbered(self.history(before=number + 1, limit=1), number, self.name)
         return self.server.call("GET", f"/cycles/{cycle.id}/replay", Replayed)

@@ -56,7 +56,11 @@ class Listener:
 
     def report(self, what: str, facts: dict[str, Any]) -> None:
         """A step's progress: noted here, and handed on."""
-        told = ", ".join(f"{name} {_short(value)}" for name, value in facts.items())
+        told = ", ".join(
+            f"{name} {_short(value)}"
+            for name, value in facts.items()
+            if not isinstance(value, list)
+        )
         self._said.append(f"{datetime.now(UTC):%H:%M:%S} {what}: {told}\n")
         if time.monotonic() - self._kept >= EVERY:
             self.keep("")

@@ -20,11 +20,12 @@ from everloop.store.clock import now_ms
 
 
 class CycleWithSteps(msgspec.Struct, frozen=True):
-    """A cycle, what each step did, and when."""
+    """A cycle, what each step did, and when; ``logs`` has the end of what each said."""
 
     cycle: Cycle
     steps: list[Step]
     timeline: list[Span]
+    logs: dict[str, str] = {}
 
 
 class WordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +43,8 @@ def listing(call: Call) -> Page:
 def get(call: Call) -> CycleWithSteps:
     cycle = call.project.cycles.get(call.path["cycle"])
     steps = call.project.cycles.steps(cycle.id)
-    return CycleWithSteps(cycle, steps, timeline(cycle, steps, now_ms()))
+    logs = call.project.step_logs.of(cycle.id)
+    return CycleWithSteps(cycle, steps, timeline(cycle, steps, now_ms()), logs)
 
 
 def replay(call: Call) -> Replayed:
