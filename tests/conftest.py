@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import sqlite3
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ import pytest
 import sqlalchemy as sa
 
 from everloop.memory import importing
+from everloop.store import migrate
 from everloop.store.blobs import Blobs
 from everloop.store.database import REVISION, VERSION_TABLE, Database
 from everloop.store.tables import metadata
+
+Migrate = Callable[[Database], None]
 
 # shap's loops are compiled anew in each process, which takes many seconds; for the few rows of a
 # test they need not be.
@@ -75,6 +80,27 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def known_tables(sqlite_template: Path) -> Iterator[Migrate]:
+    """An empty SQLite file gets what the migrations once made of one: they take a seventh of a
+    second, and only the tests of ``store`` are about them. Gives the real thing."""
+    really = migrate.migrate
+    with contextlib.closing(sqlite3.connect(sqlite_template)) as conn:
+        made = [one for one in conn.iterdump() if one not in ("BEGIN TRANSACTION;", "COMMIT;")]
+
+    def migrate_known(db: Database) -> None:
+        with db.write() if db.dialect == "sqlite" else contextlib.nullcontext() as conn:
+            if conn is not None and not sa.inspect(conn).get_table_names():
+                for statement in made:
+                    conn.exec_driver_sql(statement)
+                return
+        really(db)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "migrate", migrate_known)
+        yield really
+
+
 @pytest.fixture
 def empty_pg_url(pg_databases: Databases) -> Iterator[str]:
     """The URL of a fresh PostgreSQL database without tables."""
@@ -119,6 +145,25 @@ def database(database_url: str) -> Iterator[Database]:
     """A fresh, migrated database of each dialect in turn."""
     db = Database(database_url)
     yield db
+    db.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """A migrated database of each dialect in turn, for tests of a file that only read it."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("shared") / "everloop.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        db = Database(f"sqlite:///{path}")
+        yield db
+        db.close()
+        return
+    databases = request.getfixturevalue("pg_databases")
+    db = Database(databases.take())
+    yield db
+    databases.give_back(db.engine.url.render_as_string(hide_password=False))
     db.close()
 
 
@@ -186,9 +231,13 @@ class Databases:
         return url
 
     def give_back(self, url: str) -> None:
-        _execute(url, _DISCONNECT_OTHERS)
-        if _execute(url, _TABLES) == self._tables:
-            _execute(url, ";".join(_emptying()))
+        with _connected(url) as conn:
+            conn.execute(_DISCONNECT_OTHERS)
+            row = conn.execute(_TABLES).fetchone()
+            whole = row is not None and row[0] == self._tables
+            if whole:
+                conn.execute(_EMPTYING)
+        if whole:
             self._free.append(url)
         else:  # the test left tables of its own
             self.drop(url)
@@ -211,8 +260,17 @@ def _emptying() -> Iterator[str]:
     yield f"UPDATE {VERSION_TABLE} SET version_num = '{REVISION}'"
 
 
+_EMPTYING = ";".join(_emptying())
+
+
+def _connected(url: str) -> Any:
+    """A connection that commits each statement; SQLAlchemy would ask for much of its own first."""
+    psycopg = pytest.importorskip("psycopg")
+    plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(plain, autocommit=True)
+
+
 def _execute(url: str, statement: str) -> str:
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as conn:
-        result = conn.exec_driver_sql(statement)
-        return str(result.scalar()) if result.returns_rows else ""
+    with _connected(url) as conn:
+        result = conn.execute(statement)
+        return str(result.fetchone()[0]) if result.description else ""

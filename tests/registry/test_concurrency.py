@@ -55,7 +55,7 @@ def work(url: str, folder: str, process: int) -> list[tuple[str, int]]:
         db.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:

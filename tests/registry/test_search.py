@@ -5,12 +5,18 @@ import pytest
 from everloop.errors import InvalidInput
 from everloop.registry.models import ModelStore
 from everloop.registry.search import MOST_MODELS, MOST_VERSIONS
+from everloop.registry.signing import Keys
+from everloop.store.database import Database
+from everloop.store.events import EventLog
 
 PROMPT = {"mlflow.prompt.is_prompt": "true"}
 
 
-@pytest.fixture
-def filled(registry: ModelStore) -> ModelStore:
+@pytest.fixture(scope="module")
+def filled(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+    """A registry that these tests only read."""
+    keys = Keys.load_or_create(tmp_path_factory.mktemp("keys"))
+    registry = ModelStore(shared_database, EventLog(shared_database, keys))
     registry.create_model("apple", actor="t", tags={"team": "red", "n": "1"}, created=30)
     registry.create_model("Banana", actor="t", tags={"team": "yellow"}, created=10)
     registry.create_model("cherry_1", actor="t", description="sour", created=20)

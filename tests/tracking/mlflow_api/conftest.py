@@ -12,6 +12,7 @@ from wire_helpers import BASE, Wire
 from everloop.loop.project import Project
 from everloop.server.app import create_app
 from everloop.settings import Settings
+from everloop.store.database import Database
 
 
 @pytest.fixture
@@ -46,6 +47,23 @@ def connect(sqlite_project: Project) -> Callable[..., Wire]:
 def run(wire: Wire) -> str:
     """A run of the experiment ``Default``."""
     return str(wire.run()["info"]["run_id"])
+
+
+@pytest.fixture(scope="module")
+def shared_wire(
+    shared_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Wire]:
+    """One server over each dialect for many requests that change nothing."""
+    url = shared_database.engine.url.render_as_string(hide_password=False)
+    folder = tmp_path_factory.mktemp("shared-project")
+    with Project.open(folder, Settings(database_url=url)) as opened:
+        yield Wire(create_app(opened), BASE)
+
+
+@pytest.fixture(scope="module")
+def shared_run(shared_wire: Wire) -> str:
+    """A run of the experiment ``Default`` that nothing is written to."""
+    return str(shared_wire.run()["info"]["run_id"])
 
 
 @pytest.fixture(scope="module")

@@ -51,12 +51,12 @@ BATCHES = [
 
 @pytest.mark.parametrize(("batch", "message"), BATCHES)
 def test_a_batch_beyond_its_limits(
-    wire: Wire, run: str, batch: dict[str, Any], message: str
+    shared_wire: Wire, shared_run: str, batch: dict[str, Any], message: str
 ) -> None:
-    status, code, said = wire.refused("runs/log-batch", run_id=run, **batch)
+    status, code, said = shared_wire.refused("runs/log-batch", run_id=shared_run, **batch)
     assert (status, code) == (400, INVALID)
     assert message in said
-    data = wire.get("runs/get", run_id=run)["run"]["data"]
+    data = shared_wire.get("runs/get", run_id=shared_run)["run"]["data"]
     assert (data["metrics"], data["params"]) == ([], [])
 
 
@@ -78,7 +78,7 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("key", TRICKS)
-def test_keys_that_are_other_names_as_paths(wire: Wire, run: str, key: str) -> None:
+def test_keys_that_are_other_names_as_paths(shared_wire: Wire, shared_run: str, key: str) -> None:
     point = {"key": key, "value": 1.0, "timestamp": 1}
     for path, message in (
         ("runs/log-metric", point),
@@ -88,7 +88,7 @@ def test_keys_that_are_other_names_as_paths(wire: Wire, run: str, key: str) -> N
         ("runs/log-batch", {"params": [{"key": key}]}),
         ("runs/log-batch", {"tags": [{"key": key}]}),
     ):
-        status, code, said = wire.refused(path, run_id=run, **message)
+        status, code, said = shared_wire.refused(path, run_id=shared_run, **message)
         assert (status, code) == (400, INVALID), path
         assert said.startswith("Invalid value ") and "Names may" in said
 

@@ -22,11 +22,21 @@ def version(wire: Wire, name: str = "m", **message: Any) -> dict[str, Any]:
     return made
 
 
-@pytest.fixture
-def filled(wire: Wire) -> Wire:
+def fill(wire: Wire) -> Wire:
     wire.post(MODEL + "create", name="m", tags=[{"key": "a", "value": "1"}])
     version(wire, run_id="r", tags=[{"key": "k", "value": "v"}], description="d")
     return wire
+
+
+@pytest.fixture
+def filled(wire: Wire) -> Wire:
+    return fill(wire)
+
+
+@pytest.fixture(scope="module")
+def refusing(shared_wire: Wire) -> Wire:
+    """The same, for requests that are all refused."""
+    return fill(shared_wire)
 
 
 def test_shapes(filled: Wire) -> None:
@@ -88,9 +98,9 @@ def test_shapes(filled: Wire) -> None:
     ],
 )  # fmt: skip
 def test_refusals_of_models(
-    filled: Wire, path: str, method: str, message: dict[str, Any], expected: tuple[int, str, str]
+    refusing: Wire, path: str, method: str, message: dict[str, Any], expected: tuple[int, str, str]
 ) -> None:
-    status, code, said = filled.refused(MODEL + path, method, **message)
+    status, code, said = refusing.refused(MODEL + path, method, **message)
     assert (status, code) == expected[:2]
     assert expected[2] in said
 
@@ -120,9 +130,9 @@ def test_refusals_of_models(
     ],
 )  # fmt: skip
 def test_refusals_of_versions(
-    filled: Wire, path: str, method: str, message: dict[str, Any], expected: tuple[int, str, str]
+    refusing: Wire, path: str, method: str, message: dict[str, Any], expected: tuple[int, str, str]
 ) -> None:
-    status, code, said = filled.refused(VERSION + path, method, **message)
+    status, code, said = refusing.refused(VERSION + path, method, **message)
     assert (status, code) == expected[:2]
     assert expected[2] in said
 
@@ -136,9 +146,9 @@ def test_refusals_of_versions(
      "models:/m@none", "models:/m/Production", "models:/m/1?x=/../", "%66ile:///etc",
      "s3://b/%" + "25" * 40 + "2e"],
 )  # fmt: skip
-def test_sources_that_lead_elsewhere(filled: Wire, run: str, source: str) -> None:
-    for more in ({}, {"run_id": run}):
-        status, _, said = filled.refused(VERSION + "create", name="m", source=source, **more)
+def test_sources_that_lead_elsewhere(refusing: Wire, shared_run: str, source: str) -> None:
+    for more in ({}, {"run_id": shared_run}):
+        status, _, said = refusing.refused(VERSION + "create", name="m", source=source, **more)
         assert status in (400, 404), said
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,25 +35,11 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def many(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
+@pytest.fixture(scope="module")
+def many(shared_database: Database) -> Database:
     """The runs in a database of each dialect, which these tests only read."""
-    if request.param == "sqlite":
-        path = tmp_path_factory.mktemp("many") / "everloop.db"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-        db = Database(f"sqlite:///{path}")
-        keep(db, ROWS)
-        yield db
-        db.close()
-        return
-    databases = request.getfixturevalue("pg_databases")
-    db = Database(databases.take())
-    keep(db, ROWS)
-    yield db
-    databases.give_back(db.engine.url.render_as_string(hide_password=False))
-    db.close()
+    keep(shared_database, ROWS)
+    return shared_database
 
 
 @pytest.fixture
