@@ -96,9 +96,9 @@ def _named(curve: Curve, head: Head) -> RunCurve:
 
 
 def draw(found: Curves, view: View) -> str:
-    """The first few of the curves as an SVG of its own."""
+    """Up to four curves as an SVG of its own."""
     series: dict[str, list[tuple[float, float | None]]] = {}
-    for curve in found.curves[:DRAWN]:
+    for curve in found.curves:
         xs = _across(curve, view.x)
         ys = [_scaled(y, view.log) for y in smoothed(curve.value, view.smooth)]
         name = curve.name if curve.name not in series else f"{curve.name} {curve.run[:6]}"

@@ -2,7 +2,7 @@
 // for each run, a link to it. The table inside stays, for whoever reads rather than looks.
 "use strict";
 (() => {
-  const [LEFT, TOP, WIDTH, HEIGHT] = [70, 14, 620, 280];
+  const [LEFT, TOP, WIDTH, HEIGHT] = [86, 14, 610, 280];
 
   class LoopScatter extends HTMLElement {
     static observedAttributes = ["src", "across", "up", "colour"];

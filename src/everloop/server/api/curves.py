@@ -6,14 +6,14 @@ from typing import cast, get_args
 
 from starlette.responses import Response
 
-from everloop.console.curves import Curves, View, chosen_runs, draw, read_curves
+from everloop.console.curves import DRAWN, Curves, View, chosen_runs, draw, read_curves
 from everloop.errors import InvalidInput, invalid
 from everloop.server.call import Call
 from everloop.tracking.curves import FEWEST, MOST
 from everloop.tracking.stretches import Axis
 
 QUERY = ("runs", "key", "x", "from", "to", "points")
-DRAWN = ("smooth", "log")
+LOOKS = ("smooth", "log")
 BOUND = 2**63 - 1
 PICTURE = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -23,16 +23,20 @@ PICTURE = {
 
 def curves(call: Call) -> Curves:
     """A metric of some runs, thinned out: the least and the greatest value always stay."""
-    if "key" not in call.query:
-        raise InvalidInput("query.key: got nothing, expected a metric's name.", path="query.key")
-    runs = chosen_runs(call.query.get("runs", ""))
-    most = call.whole("points", None, FEWEST, MOST)
-    return read_curves(call.project, runs, call.query["key"], view_of(call), most)
+    return _read(call, chosen_runs(call.query.get("runs", "")))
 
 
 def drawing(call: Call) -> Response:
     """The first four of them, for a page without scripts."""
-    return Response(draw(curves(call), view_of(call)), headers=PICTURE)
+    runs = chosen_runs(call.query.get("runs", ""))[:DRAWN]
+    return Response(draw(_read(call, runs), view_of(call)), headers=PICTURE)
+
+
+def _read(call: Call, runs: list[str]) -> Curves:
+    if "key" not in call.query:
+        raise InvalidInput("query.key: got nothing, expected a metric's name.", path="query.key")
+    most = call.whole("points", None, FEWEST, MOST)
+    return read_curves(call.project, runs, call.query["key"], view_of(call), most)
 
 
 def view_of(call: Call) -> View:

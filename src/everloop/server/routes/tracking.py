@@ -66,7 +66,7 @@ TRACKING = (
           "A metric of up to 50 runs for a chart, the extremes exact", answer=Curves,
           query=curves.QUERY),
     Route("GET", V1 + "/metrics/curves.svg", curves.drawing, "read",
-          "The same as a picture", media="image/svg+xml", query=(*curves.QUERY, *curves.DRAWN)),
+          "The same as a picture", media="image/svg+xml", query=(*curves.QUERY, *curves.LOOKS)),
     Route("GET", RUN + "/live", live.live, "read", "What happens to a run, as it happens",
           media="text/event-stream"),
 )
