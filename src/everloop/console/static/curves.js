@@ -20,25 +20,33 @@
     }, pause);
   }
 
+  function open(url, stream) {
+    const tell = (kind, points) => stream.listeners.forEach((one) => one(kind, points));
+    if (stream.source) stream.source.close();
+    stream.begun = stream.over = false;
+    stream.source = new EventSource(url);
+    stream.source.addEventListener("state", () => {
+      stream.begun = true;
+      tell("state");
+    });
+    stream.source.addEventListener("points", (event) => {
+      tell("points", JSON.parse(event.data));
+      lookAgain(PAUSE);
+    });
+    stream.source.addEventListener("end", () => {
+      stream.over = true;
+      stream.source.close();
+      tell("end");
+      lookAgain(0);
+    });
+  }
+
   function hear(url, listener) {
     let stream = streams.get(url);
     if (!stream) {
-      stream = { source: new EventSource(url), listeners: new Set(), begun: false };
+      stream = { listeners: new Set() };
       streams.set(url, stream);
-      const tell = (kind, points) => stream.listeners.forEach((one) => one(kind, points));
-      stream.source.addEventListener("state", () => {
-        stream.begun = true;
-        tell("state");
-      });
-      stream.source.addEventListener("points", (event) => {
-        tell("points", JSON.parse(event.data));
-        lookAgain(PAUSE);
-      });
-      stream.source.addEventListener("end", () => {
-        stream.source.close();
-        tell("end");
-        lookAgain(0);
-      });
+      open(url, stream);
     }
     stream.listeners.add(listener);
     if (stream.begun) listener("state");
@@ -49,6 +57,14 @@
       streams.delete(url);
     };
   }
+
+  // A hidden page lets its connections go, since a browser has only six for a server.
+  document.addEventListener("visibilitychange", () => {
+    for (const [url, stream] of streams) {
+      if (document.hidden) stream.source.close();
+      else if (!stream.over) open(url, stream);
+    }
+  });
 
   // The same as smoothed() in console/curves.py.
   function smoothed(values, weight) {
