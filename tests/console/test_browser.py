@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 import story
 from browsing import looking, sign_in
@@ -11,6 +13,7 @@ from everloop.deploy.spec import RolloutSpec
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
 from everloop.update.approval import Rule
+from waiting import wait_for
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (360, "dark")])
@@ -70,8 +73,9 @@ def test_an_operator_rolls_back(
         page.get_by_label("why").last.fill("labels say so")
         page.get_by_role("button", name="Roll back to it now").click()
         page.wait_for_url("**/cycles/*")
-        assert page.get_by_role("heading", name="Cycle 6 of flights").is_visible()
-        assert page.get_by_text("asked to deploy: labels say so").is_visible()
+        # The page loads itself again while the cycle is under way.
+        page.get_by_role("heading", name="Cycle 6 of flights").wait_for()
+        page.get_by_text("asked to deploy: labels say so").wait_for()
     aliases_come_and_go(browser, server, project)
     for width in (1100, 360):
         the_lineage_is_drawn(browser, server, width)
@@ -87,10 +91,17 @@ def aliases_come_and_go(browser: Browser, server: str, project: Project) -> None
         page.goto(f"{server}/models/flights")
         for alias in ("beta", "alpha"):
             project.registry.set_alias("flights", alias, 1, actor="t")
-            page.get_by_role("button", name=f"remove the alias {alias}").wait_for()
+            button = page.get_by_role("button", name=f"remove the alias {alias}")
+            wait_for(lambda shown=button: told(project) and shown.is_visible(), every=0.5)
         page.get_by_role("button", name="remove the alias alpha").click()
         page.get_by_text("removed from version 1").first.wait_for()
     assert {"alpha", "beta"} & project.registry.aliases("flights").keys() == {"beta"}
+
+
+def told(project: Project) -> bool:
+    """Something changes; a page hears of what comes after it has begun to listen."""
+    project.registry.set_model_tag("flights", "seen", uuid.uuid4().hex, "t")
+    return True
 
 
 def the_lineage_is_drawn(browser: Browser, server: str, width: int) -> None:
