@@ -110,6 +110,7 @@ def measured(browser: Browser, data: Data, chosen: list[str], rounds: int) -> li
         }
         figures = []
         for name in chosen:
+            console.print(f"[dim]{WORDS[name]}, {data.runs:,} runs …[/]")
             # A first time that is not counted: servers import and read what they need once.
             asked = once(browser, our_url, EVERLOOP[name], data)[1]
             for path in asked:

@@ -66,6 +66,9 @@ def test_a_scientist_filters_compares_and_shares(
         assert page.get_by_label("Choose tree-4").is_checked()
         assert not page.get_by_label("Choose tree-late").is_checked()
 
+        project.runs.finish(late)
+        page.get_by_role("row", name="tree-late").get_by_text("finished").wait_for()
+
         page.get_by_text("Saved views").click()
         page.get_by_label("name of this view").fill(VIEW)
         page.get_by_role("button", name="Save").click()

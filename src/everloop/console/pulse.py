@@ -12,6 +12,7 @@ from everloop.store.tables import (
     cycle_steps,
     cycles,
     event_head,
+    experiments,
     log_parts,
     runs,
 )
@@ -23,18 +24,24 @@ _UNDER_WAY = (
     .join(cycles, cycles.c.id == cycle_steps.c.cycle)
     .where(cycles.c.finished.is_(None))
 )
+_RUNNING = (
+    sa.select(runs.c.number)
+    .where(runs.c.experiment.in_(sa.select(experiments.c.id)), runs.c.status == "RUNNING")
+    .limit(1000)  # more of them are not looked through every second
+)
 _SUM = sa.func.sum
 _LOOK = sa.select(
     sa.select(event_head.c.seq).scalar_subquery(),
     sa.select(_SUM(_UNDER_WAY.subquery().c[0])).scalar_subquery(),
     sa.select(sa.func.max(log_parts.c.created)).scalar_subquery(),
     sa.select(sa.func.max(alert_incidents.c.opened)).scalar_subquery(),
-    sa.select(sa.func.max(runs.c.started)).scalar_subquery(),
+    sa.select(sa.func.max(runs.c.number)).scalar_subquery(),
+    sa.select(_SUM(_RUNNING.subquery().c[0])).scalar_subquery(),
 )
 
 
 def feel(db: Database) -> Pulse:
     """What is another tuple once an event was written, a step of a cycle under way began, or
-    predictions, an alert or a run came in."""
+    predictions, an alert or a run came in, or a run ended."""
     with db.read() as conn:
         return tuple(conn.execute(_LOOK).one())
