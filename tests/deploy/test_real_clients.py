@@ -30,9 +30,10 @@ def python(tmp_path_factory) -> Path:
     this environment they take from it.
     """
     venv = tmp_path_factory.mktemp("clients") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     python = venv / "bin/python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
+    pip += ["--no-deps", "--no-compile"]
     wanted = Path(__file__).with_name("clients.txt")
     subprocess.run([*pip, "--only-binary", ":all:", "-r", wanted], check=True)
     (own,) = venv.glob("lib/*/site-packages")

@@ -9,7 +9,6 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
-import skops.io
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
@@ -29,6 +28,8 @@ TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 
 
 def saved(tmp_path, estimator):
+    import skops.io  # it looks through all of scikit-learn, which each worker would wait for
+
     skops.io.dump(estimator, tmp_path / "model.skops")
     return tmp_path / "model.skops"
 

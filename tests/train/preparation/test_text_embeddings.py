@@ -12,7 +12,6 @@ import onnxruntime
 import polars as pl
 import pytest
 import torch
-from transformers import BertModel
 
 import everloop as el
 from cycling import carry_out
@@ -65,6 +64,8 @@ def session_of(best, schema, X):
 
 
 def test_vectors_are_those_of_the_original():
+    from transformers import BertModel  # seconds, which each worker would wait for
+
     texts = ["A cat sat.", "Meet me at noon, please", "", "naïve £5 offers!!! " * 12]
     reader = WordPieces(vocabulary(), 40)
     X = np.array([*map(reader.ids, texts), reader.ids(None)])
