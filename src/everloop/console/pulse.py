@@ -12,6 +12,7 @@ from everloop.store.tables import (
     cycle_steps,
     cycles,
     event_head,
+    events,
     experiments,
     log_parts,
     runs,
@@ -38,6 +39,20 @@ _LOOK = sa.select(
     sa.select(sa.func.max(runs.c.number)).scalar_subquery(),
     sa.select(_SUM(_RUNNING.subquery().c[0])).scalar_subquery(),
 )
+
+_TIMES = (
+    sa.select(events.c.at).where(events.c.seq == sa.select(event_head.c.seq).scalar_subquery()),
+    sa.select(sa.func.max(log_parts.c.created)),
+    sa.select(sa.func.max(alert_incidents.c.opened)),
+    sa.select(sa.func.max(runs.c.started)),
+)
+
+
+def newest(db: Database) -> int:
+    """When (ms) the newest of what :func:`feel` looks at was written, as far as it has a time."""
+    with db.read() as conn:
+        found = conn.execute(sa.select(*(query.scalar_subquery() for query in _TIMES))).one()
+    return max(int(at or 0) for at in found)
 
 
 def feel(db: Database) -> Pulse:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
-from everloop.console.pulse import Pulse, feel
+from everloop.console.pulse import feel, newest
 from everloop.errors import EverloopError
 from everloop.store.database import Database
 
 EVERY = 1.0  # seconds between two looks
+MADE_MS = 1000  # a page may have read what it shows so long before it was made
 HEARTBEAT = 15.0
 CHANGED = b"event: changed\ndata:\n\n"
-Work = Callable[[Callable[[], Pulse]], Awaitable[Pulse]]
+Work = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class Changes:
@@ -29,14 +31,19 @@ class Changes:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def listen(self, db: Database) -> AsyncIterator[bytes]:
-        """``changed`` after each change, until the listener or the server goes."""
+    async def listen(self, db: Database, since: int | None) -> AsyncIterator[bytes]:
+        """``changed`` after each change, until the listener or the server goes.
+
+        It comes at once when something was written after ``since`` (ms), when the page was made.
+        """
         told = asyncio.Event()
         self._listeners.add(told)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._look(db))
         try:
             yield b"retry: 2000\n\n"
+            if since is not None and await self._newest(db) >= since - MADE_MS:
+                yield CHANGED
             while not self._closed:
                 try:
                     async with asyncio.timeout(HEARTBEAT):
@@ -55,11 +62,18 @@ class Changes:
         self._closed = True
         self._tell()
 
+    async def _newest(self, db: Database) -> int:
+        try:
+            found: int = await self._work(functools.partial(newest, db))
+        except EverloopError:  # the database is away
+            return 0
+        return found
+
     async def _look(self, db: Database) -> None:
-        before: Pulse | None = None
+        before: tuple[Any, ...] | None = None
         while self._listeners and not self._closed:
             try:
-                now: Pulse | None = await self._work(functools.partial(feel, db))
+                now: tuple[Any, ...] | None = await self._work(functools.partial(feel, db))
             except EverloopError:  # the database is away: what comes after it is a change
                 now = None
             if before is not None and now != before:

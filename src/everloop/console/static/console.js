@@ -9,8 +9,9 @@ const WAIT = 1000; // ms between two looks of a page, at least
 const live = { source: null, due: 0, timer: null };
 
 function listen() {
-  if (live.source || document.hidden || !document.querySelector("[data-live]")) return;
-  live.source = new EventSource("/changes");
+  const part = document.querySelector("[data-live]"); // says when it was made
+  if (live.source || document.hidden || !part) return;
+  live.source = new EventSource(`/changes?since=${part.dataset.live}`);
   live.source.addEventListener("changed", lookSoon);
   live.source.addEventListener("open", () => document.body.classList.remove("away"));
   live.source.addEventListener("error", () => document.body.classList.add("away"));

@@ -9,7 +9,8 @@ from everloop.server.call import Call
 
 async def changes(call: Call) -> Response:
     """Server-sent events; asynchronous, so that a page that is open holds no thread."""
-    events = call.context.live.changes.listen(call.project.db)
+    since = call.whole("since", None, 0, 2**53)
+    events = call.context.live.changes.listen(call.project.db, since)
     return StreamingResponse(
         events, media_type="text/event-stream", headers={"x-accel-buffering": "no"}
     )

@@ -17,8 +17,8 @@ from everloop.server.routing import Route
 PAGES = (
     *LOOPS, *ENDPOINTS, *RUNS, *DATASETS, *MODELS, *ALERTS, *OPERATIONS, *ACCESS,
     Route("GET", "/changes", changes.changes, "read",
-          "Server-sent events: changed, whenever a page may show something else",
-          media="text/event-stream"),
+          "Server-sent events: changed, whenever a page may show something else; at once when "
+          "that happened since a time (ms)", media="text/event-stream", query=("since",)),
     Route("GET", "/assets/{name}", assets.asset, "public", "A file of the console", media="*/*"),
     Route("GET", "/favicon.ico", assets.favicon, "public", "The console's icon",
           media="image/svg+xml"),

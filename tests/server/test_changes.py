@@ -1,0 +1,43 @@
+"""What tells open pages to look again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import anyio.to_thread
+
+from everloop.console.pulse import newest
+from everloop.loop.project import Project
+from everloop.server.changes import CHANGED, MADE_MS, Changes
+
+
+async def work(function: Callable[[], Any]) -> Any:
+    return await anyio.to_thread.run_sync(function)
+
+
+def test_what_happened_before_a_page_listened_is_told_at_once(project: Project) -> None:
+    project.pauses.pause(actor="someone")
+    at = newest(project.db)
+
+    async def first(since: int | None, then: Callable[[], object]) -> bytes:
+        changes = Changes(work)
+        stream = changes.listen(project.db, since)
+        assert (await anext(stream)).startswith(b"retry:")
+        coming = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.3)
+        told = coming.done()
+        then()
+        event = await asyncio.wait_for(coming, 30)
+        changes.close()
+        await stream.aclose()
+        return event if told else b"later: " + event
+
+    def nothing() -> None: ...
+
+    def resume() -> None:
+        project.pauses.resume(actor="someone")
+
+    assert asyncio.run(first(at, nothing)) == CHANGED
+    assert asyncio.run(first(at + 2 * MADE_MS, resume)) == b"later: " + CHANGED
