@@ -180,6 +180,12 @@ def test_who_may_only_read_compares_but_deletes_nothing(
         assert answer.status_code == status
     answer = posted(client, f"/runs/{trees[0]}/notes", who, do="note", note="x")
     assert answer.status_code == 403
+    for path in ("/runs", f"/runs/{trees[0]}"):
+        html = client.get(path, headers=who | HTML).text
+        assert not re.search(
+            r'action="/runs/(views|\w+/notes)"[^>]*post.*<button|Delete chosen', html
+        )
+    assert "Compare chosen" in client.get("/runs", headers=who | HTML).text
     assert project.runs.get(trees[0]).deleted is None
 
 
