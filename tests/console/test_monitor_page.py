@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import story
@@ -11,6 +13,7 @@ from everloop.console.alerts import read_alert_page, read_alerts_page
 from everloop.console.heat import WINDOWS, read_heat
 from everloop.console.loop import read_loop
 from everloop.console.monitor import Asked, MonitorPage, read_monitor
+from everloop.console.overview import read_overview
 from everloop.console.render import render
 from everloop.errors import EverloopError, InvalidInput
 from everloop.loop.cycles import Cycle
@@ -18,6 +21,7 @@ from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 from everloop.monitor.spec import MonitorSpec
 from everloop.server.app import create_app
+from everloop.settings import Settings
 
 Told = tuple[str, Project, list[Cycle]]
 
@@ -67,6 +71,24 @@ def test_the_page_links_what_alarmed_and_shows_one_feature(told: Told) -> None:
         read_monitor(project, "flights", Asked(window="x"))
     with pytest.raises(EverloopError, match="no endpoint"):
         read_monitor(project, "nowhere")
+
+
+def test_postgresql_says_the_same(pg_url: str, tmp_path: Path, told: Told) -> None:
+    _, other, _ = told
+    (tmp_path / "everloop.toml").write_text(story.LOOP_FILE)
+    with Project.open(tmp_path, Settings(database_url=pg_url)) as project:
+        story.tell(project)
+        pages = []
+        for one in (other, project):
+            loop = loop_of(one, "flights")
+            seen = read_loop(one, loop, story.traffic())
+            card = read_overview(one, "http://x", story.traffic()).loops[0]
+            pages.append((
+                card.brief.state, card.performance, card.load, card.step, card.waits,
+                seen.card.performance, [bar.verdict for bar in seen.bars], seen.declared,
+                read_monitor(one, "flights").heat,
+            ))  # fmt: skip
+    assert pages[0] == pages[1]
 
 
 @pytest.fixture
