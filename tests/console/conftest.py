@@ -34,15 +34,20 @@ def server(project: Project, cycles: list[Cycle]) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Project, list[Cycle]]]:
-    """The same for tests that only look: a server and its story for all of a file."""
+@pytest.fixture(scope="session")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, list[Cycle]]]:
+    """The same once for all tests that only look."""
     folder = tmp_path_factory.mktemp("told") / "flights"
     folder.mkdir()
     with story.open_project(folder) as opened:
-        cycles = story.tell(opened)
-        with serving(folder) as url:
-            yield url, opened, cycles
+        yield opened, story.tell(opened)
+
+
+@pytest.fixture(scope="module")
+def told(past: tuple[Project, list[Cycle]]) -> Iterator[tuple[str, list[Cycle]]]:
+    """A server that shows it for all of a file."""
+    with serving(past[0].dir) as url:
+        yield url, past[1]
 
 
 @pytest.fixture(scope="session")

@@ -23,15 +23,15 @@ from everloop.monitor.spec import MonitorSpec
 from everloop.server.app import create_app
 from everloop.settings import Settings
 
-Told = tuple[str, Project, list[Cycle]]
+Past = tuple[Project, list[Cycle]]
 
 
 def week(number: int) -> int:
     return story.START + 7 * number * story.DAY
 
 
-def test_cells_say_what_was_found_and_pages_go_back_in_time(told: Told) -> None:
-    _, project, _ = told
+def test_cells_say_what_was_found_and_pages_go_back_in_time(past: Past) -> None:
+    project, _ = past
     heat = read_heat(project.db, "flights")
     assert [w.start for w in heat.windows] == [week(n) for n in range(16, 40)]
     rows = {row.name: row for row in heat.rows}
@@ -51,8 +51,8 @@ def test_cells_say_what_was_found_and_pages_go_back_in_time(told: Told) -> None:
     assert len(older.windows) < WINDOWS
 
 
-def test_the_page_links_what_alarmed_and_shows_one_feature(told: Told) -> None:
-    _, project, _ = told
+def test_the_page_links_what_alarmed_and_shows_one_feature(past: Past) -> None:
+    project, _ = past
     page = read_monitor(project, "flights")
     html = render("monitor.html", page=page)
     where = f'<a href="/endpoints/flights/windows/{week(31)}"'
@@ -73,8 +73,8 @@ def test_the_page_links_what_alarmed_and_shows_one_feature(told: Told) -> None:
         read_monitor(project, "nowhere")
 
 
-def test_postgresql_says_the_same(pg_url: str, tmp_path: Path, told: Told) -> None:
-    _, other, _ = told
+def test_postgresql_says_the_same(pg_url: str, tmp_path: Path, past: Past) -> None:
+    other, _ = past
     (tmp_path / "everloop.toml").write_text(story.LOOP_FILE)
     with Project.open(tmp_path, Settings(database_url=pg_url)) as project:
         story.tell(project)
