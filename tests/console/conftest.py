@@ -34,9 +34,9 @@ def server(project: Project, cycles: list[Cycle]) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, list[Cycle]]]:
-    """The same once for all tests that only look."""
+    """The same once for a file of tests that only look."""
     folder = tmp_path_factory.mktemp("told") / "flights"
     folder.mkdir()
     with story.open_project(folder) as opened:
@@ -44,10 +44,10 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, li
 
 
 @pytest.fixture(scope="module")
-def told(past: tuple[Project, list[Cycle]]) -> Iterator[tuple[str, list[Cycle]]]:
+def told(past: tuple[Project, list[Cycle]]) -> Iterator[tuple[str, Project, list[Cycle]]]:
     """A server that shows it for all of a file."""
     with serving(past[0].dir) as url:
-        yield url, past[1]
+        yield url, *past
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,16 @@ from browsing import looking
 from playwright.sync_api import Browser
 
 from everloop.loop.cycles import Cycle
+from everloop.loop.project import Project
 
-Told = tuple[str, list[Cycle]]
+Told = tuple[str, Project, list[Cycle]]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (360, "dark")])
 def test_a_newcomer_finds_why_a_model_was_replaced(
     browser: Browser, told: Told, width: int, scheme: str
 ) -> None:
-    url, cycles = told
+    url, _, cycles = told
     with looking(browser, width, scheme) as page:
         page.goto(url)
         assert page.title() == "flights · everloop"
@@ -48,7 +49,7 @@ def test_a_newcomer_finds_why_a_model_was_replaced(
 
 
 def test_the_same_without_a_script(browser: Browser, told: Told) -> None:
-    url, cycles = told
+    url, _, cycles = told
     with looking(browser, 360, scripts=False) as page:
         page.goto(f"{url}/?name=fl")
         page.get_by_role("link", name="flights", exact=True).click()
