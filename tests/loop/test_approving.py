@@ -222,7 +222,8 @@ def test_a_record_that_was_tampered_with_is_broken(stand: Stand, change: Change,
 
 def test_the_list_of_people(stand: Stand) -> None:
     made = stand.people.add("dee", roles=["risk", "risk"], may="write", actor="t")
-    assert stand.people.holder(made.token) == made.person == stand.people.named("dee")
+    assert made.person == stand.people.named("dee") == stand.people.holder(made.token)
+    assert stand.people.named("dee").used is not None  # since its token was
     assert made.person.roles == ["risk"] and stand.people.holder("other") is None
     with stand.db.read() as conn:
         kept = conn.execute(sa.text("SELECT * FROM people WHERE name = 'dee'")).one()
