@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from everloop.console.pulse import feel, newest
@@ -31,7 +31,7 @@ class Changes:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def listen(self, db: Database, since: int | None) -> AsyncIterator[bytes]:
+    async def listen(self, db: Database, since: int | None) -> AsyncGenerator[bytes, None]:
         """``changed`` after each change, until the listener or the server goes.
 
         It comes at once when something was written after ``since`` (ms), when the page was made.
