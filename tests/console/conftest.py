@@ -50,7 +50,7 @@ def told(past: tuple[Project, list[Cycle]]) -> Iterator[tuple[str, Project, list
         yield url, *past
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it runs, nothing else in this process may run a loop
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium")
