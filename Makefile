@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs screenshots bench clean
 
 demo: $(VENV)/base.stamp  ## a loop that goes all the way round on real data
 	$(BIN)/everloop demo
@@ -24,6 +24,10 @@ lint: $(VENV)/lint.stamp  ## style, types, and the direction of imports
 
 docs: $(VENV)/base.stamp  ## rewrite the reference pages from the code
 	$(BIN)/python docs/build.py
+
+screenshots: $(VENV)/test.stamp  ## pictures of the console's pages, of what the demo left
+	test -d everloop-demo || $(BIN)/everloop demo
+	$(BIN)/python docs/screenshots.py everloop-demo
 
 bench: $(VENV)/test.stamp  ## every figure this project claims
 	$(PIP) install --quiet --constraint constraints.txt --editable . --group test --group bench

@@ -84,7 +84,9 @@ _HOME = {
     "promote": "everloop.loop.direct",
     "register": "everloop.loop.registering",
     "runs": "everloop.tracking.client.frames",
+    "search": "everloop.loop.finding",
     "start_run": "everloop.tracking.client.start",
+    "storage": "everloop.loop.room",
 }
 
 __all__ = [*_HOME, "datasets"]

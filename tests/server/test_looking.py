@@ -66,6 +66,7 @@ def test_anything_is_found_by_its_name_or_id(project: Project) -> None:
     assert (len(many.hits), many.more) == (finding.MOST, True)
     assert kinds(finding.find(project, "who did what"))["pages"] == ["Events and audit"]
     assert kinds(finding.find(project, "everloop gc"))["commands"] == ["everloop gc"]
+    assert kinds(everloop.search("flights", project.dir)) == kinds(finding.find(project, "flights"))
     assert finding.find(project, " ").groups == []
     assert finding.find(project, "100%_\\ [a-z]*'\"").groups == []
     with pytest.raises(everloop.EverloopError, match=r"query\.q"):
@@ -147,6 +148,7 @@ def test_settings_say_where_they_came_from_and_hide_secrets(
         assert found["session_idle"].source == "default" and found["session_idle"].value == "12h"
         assert "very secret" not in str(found) and found["token"].value
         assert all(one.about for one in found.values())
+        assert everloop.configuration(folder) == configured(project)
         file.write_text(file.read_text().replace("20s", "30s"))
         assert {o.name: o.next for o in configured(project)}["lease"] == "30s"
     section = {"database_url": "postgresql://ann:pw@db/x?sslpassword=pw2&a=b"}
@@ -174,6 +176,7 @@ def test_storage_is_measured_and_collected(browser: Browser, project: Project) -
     assert gone.status_code == 303 and not path.exists()
     assert browser.fill("/storage", "/storage", do="collect", older_than="old").status_code == 422
     assert browser.get("/api/v1/storage", headers=BEARER).json()["complete"]
+    assert everloop.storage(project.dir).blobs[0].name == "artifacts"
 
 
 def test_people_are_added_and_removed_on_their_page(browser: Browser, project: Project) -> None:

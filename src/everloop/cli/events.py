@@ -63,5 +63,8 @@ def command(
         ],
     )
     if more:
+        same = "".join(
+            f" --{name} '{asked[name]}'" for name in ("kind", "actor") if asked.get(name)
+        )
         turn = (f"--before {more}", "older") if newest else (f"--after {more}", "later")
-        next_step(f"everloop events {turn[0]}", f"shows {turn[1]} ones")
+        next_step(f"everloop events{same} {turn[0]}", f"shows {turn[1]} ones")

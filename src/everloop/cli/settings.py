@@ -9,7 +9,7 @@ import click
 from everloop.cli._api import api, items
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
-from everloop.cli._output import next_step, print_json, table
+from everloop.cli._output import next_step, print_json, say, table
 
 
 @click.command("settings")
@@ -27,10 +27,13 @@ def command(everything: bool, folder: Path, as_json: bool) -> None:
         print_json(found)
         return
     shown = [one for one in found if everything or one["source"] != "default"]
-    table(
-        ("setting", "value", "from", "what for"),
-        [(one["name"], one["value"], one["source"], one["about"]) for one in shown],
-    )
+    if not shown:
+        say("All settings have their defaults.")
+    else:
+        table(
+            ("setting", "value", "from", "what for"),
+            [(one["name"], one["value"], one["source"], one["about"]) for one in shown],
+        )
     if not everything:
         next_step("everloop settings --all", "shows those that have their defaults too")
     else:

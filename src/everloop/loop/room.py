@@ -134,7 +134,13 @@ def _blobs(project: Project, until: float) -> tuple[list[Place], bool]:
         for digest, kind in _kinds(project, list(by_digest), named).items():
             kinds[kind][0] += by_digest[digest]
             kinds[kind][1] += 1
-    return [Place(kind, size, count) for kind, (size, count) in kinds.items() if count], complete
+    said = {"nothing": "goes with a collection, once it has not been wanted for its time"}
+    found = [
+        Place(kind, size, count, said.get(kind, ""))
+        for kind, (size, count) in kinds.items()
+        if count
+    ]
+    return found, complete
 
 
 def _kinds(project: Project, digests: Sequence[str], named: Collection[str]) -> dict[str, str]:
