@@ -16,6 +16,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LOCKED = Path(__file__).parent / "npm"
 
 
@@ -42,10 +43,10 @@ def source() -> str:
 
 
 def violations(page: Page, *rules: str) -> list[str]:
-    """What is seriously or critically wrong with a page as it is; of some rules, or of all."""
+    """What is seriously or critically wrong with a page as it is; of some rules, or of WCAG 2.2 AA."""
     options: dict[str, Any] = {"resultTypes": ["violations"]}
-    if rules:
-        options["runOnly"] = {"type": "rule", "values": list(rules)}
+    chosen = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": WCAG}
+    options["runOnly"] = chosen
     found = page.evaluate("(options) => axe.run(document, options)", options)
     return [
         f"{one['id']}: {one['help']}: {node['target']} {node.get('failureSummary', '')[:300]}"
