@@ -43,7 +43,7 @@ def source() -> str:
 
 
 def violations(page: Page, *rules: str) -> list[str]:
-    """What is seriously or critically wrong with a page as it is; of some rules, or of WCAG 2.2 AA."""
+    """What is seriously or critically wrong with a page: by some rules, or by WCAG 2.2 AA."""
     options: dict[str, Any] = {"resultTypes": ["violations"]}
     chosen = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": WCAG}
     options["runOnly"] = chosen
