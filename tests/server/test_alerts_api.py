@@ -24,6 +24,7 @@ from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Alert, alert_id
 from everloop.server.app import create_app
 
+PROGRAM = {"authorization": "Bearer none"}  # needs no token of a page in its forms
 HTML = {"accept": "text/html"}
 EVIL = '<script>alert("x")</script>'
 CHANNELS = """
@@ -91,15 +92,15 @@ def test_the_pages_show_it_and_take_a_silence(connect: Connect, alert: str) -> N
     form = {"do": "silence", "duration": "1h", "comment": "we know", "feature": "*"}
     foreign = {"origin": "http://evil.example"}
     assert client.post("/alerts", data=form, headers=foreign).status_code == 403
-    assert client.post("/alerts", data=form).status_code == 303
+    assert client.post("/alerts", data=form, headers=PROGRAM).status_code == 303
     page = client.get("/alerts.json").json()
     (silence,) = page["silences"]
     assert page["alerts"][0]["state"] == "silenced" and silence["comment"] == "we know"
     assert "we know" in client.get("/alerts", headers=HTML).text
     back = {"do": "unsilence", "silence": silence["id"]}
-    assert client.post("/alerts", data=back).status_code == 303
+    assert client.post("/alerts", data=back, headers=PROGRAM).status_code == 303
     assert client.get("/alerts.json").json()["silences"] == []
-    assert client.post("/alerts", data={"do": "shout"}).status_code == 422
+    assert client.post("/alerts", data={"do": "shout"}, headers=PROGRAM).status_code == 422
 
 
 def test_the_page_of_rules_sends_a_test(connect: Connect, alert: str) -> None:
@@ -111,9 +112,14 @@ def test_the_page_of_rules_sends_a_test(connect: Connect, alert: str) -> None:
     form = {"do": "test", "loop": "flights", "channel": "log"}
     foreign = {"origin": "http://evil.example"}
     assert client.post("/alerts/rules", data=form, headers=foreign).status_code == 403
-    assert "log of flights took the test" in client.post("/alerts/rules", data=form).text
+    assert (
+        "log of flights took the test"
+        in client.post("/alerts/rules", data=form, headers=PROGRAM).text
+    )
     for wrong, status in (({"channel": "lo"}, 404), ({"loop": "f"}, 404), ({"do": "x"}, 422)):
-        assert client.post("/alerts/rules", data=form | wrong).status_code == status
+        assert (
+            client.post("/alerts/rules", data=form | wrong, headers=PROGRAM).status_code == status
+        )
 
 
 def test_what_it_came_from_is_shown_once_found(
