@@ -123,7 +123,6 @@ WITHOUT = {
     "sessions.secret": "random bits",
     "sessions.token_sha256": "of a token",
     "step_logs.cycle": "a cycle's id",
-    "step_logs.text": "what a step said, for people",
     "webhook_deliveries.event": "a word",
     "webhook_deliveries.payload": "what a webhook is told",
     "webhooks.events": "words",
