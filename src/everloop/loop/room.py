@@ -41,7 +41,7 @@ class Storage(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
-    database, blobs_url : where they are, without passwords.
+    database, blobs_url : where they are, seen from the project's folder, without passwords.
     places : the database, and the project's folders on this machine.
     blobs : those in the blob store, by what refers to them; ``nothing`` refers to what a
         collection frees once it is old enough.
@@ -75,8 +75,8 @@ def measured(project: Project, budget: float = BUDGET) -> Storage:
     blobs, complete = _blobs(project, began + budget)
     url = database_url(project.state, project.settings)
     return Storage(
-        database=shown(sa.make_url(url).render_as_string(hide_password=True)),
-        blobs_url=shown(project.blobs.url),
+        database=_from_here(project, sa.make_url(url).render_as_string(hide_password=True)),
+        blobs_url=_from_here(project, project.blobs.url),
         places=[_database(project), *_folders(project.state)],
         blobs=blobs,
         logs=_logs(project),
@@ -84,6 +84,11 @@ def measured(project: Project, budget: float = BUDGET) -> Storage:
         freed=project.gc(dry_run=True),
         seconds=time.perf_counter() - began,
     )
+
+
+def _from_here(project: Project, url: str) -> str:
+    """A URL as people read it: what lies in the project's folder is told from there."""
+    return shown(url).replace(f"{project.dir.absolute().as_posix()}/", "")
 
 
 def _database(project: Project) -> Place:
