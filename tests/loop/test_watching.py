@@ -82,7 +82,7 @@ def _is_told_whole(project: Project, window: Window) -> None:
     assert "drift of" in shown.output and "(correlation)" in shown.output
     html = render("window.html", page=read_window(project, "flow", window.start))
     assert "calibration_error" in html and "concept shift" in html
-    assert "(correlation)" in html and "<h2>Drift</h2>" in html
+    assert ">correlation<" in html and "<h2>Drift</h2>" in html
     html = render("endpoint.html", page=read_endpoint(project, "flow", {}))
     assert f"/endpoints/flow/windows/{window.start}" in html
 
@@ -149,7 +149,7 @@ def _is_decided_again(project: Project, number: int) -> None:
     shown = CliRunner().invoke(command_of("replay"), [str(number), *at])
     assert shown.exit_code == 0 and "It comes out the same." in shown.output, shown.output
     html = render("cycle.html", page=read_cycle(project, replayed.cycle, again=True))
-    assert "the same</span>" in html and "What it brought" in html and "Realised: +" in html
+    assert "the same</span>" in html and "What it gains over" in html and "Realised: +" in html
     told = CliRunner().invoke(command_of("history"), [str(number), *at])
     assert "█" in told.output and "Realised: +" in told.output, told.output
     steps = {"cycle": replayed.cycle, "step": "probe"}

@@ -29,7 +29,7 @@ def test_up_serves_both_planes_and_ends_with_them(tmp_path: Path) -> None:
     try:
         line = json.loads(process.stdout.readline())  # type: ignore[union-attr]
         children = psutil.Process(process.pid).children()
-        assert httpx.get(line["url"]).text.count("No cycle yet") == 1
+        assert httpx.get(line["url"]).text.count("No cycle has ended yet") == 1
         assert httpx.get(line["url"] + "/api/v1/status").json()["serve_url"] == line["serve_url"]
         assert httpx.get(line["serve_url"] + "/endpoints").json()["endpoints"] == {}
         up = read_up(tmp_path / ".everloop")

@@ -13,6 +13,7 @@ from everloop import __version__
 from everloop.console.fleet import STATES, Brief, State, read_fleet
 from everloop.console.points import Point, Seen, newest_windows
 from everloop.console.traffic import Load, Traffic, loads
+from everloop.errors import invalid
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import loops_of
 from everloop.loop.project import Project
@@ -92,7 +93,12 @@ class Overview(msgspec.Struct, frozen=True):
 def read_overview(
     project: Project, serve_url: str, traffic: Mapping[str, Traffic], asked: Asked = EVERYTHING
 ) -> Overview:
-    """A handful of queries, however many loops there are."""
+    """A handful of queries, however many loops there are.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a place that no page ended at.
+    """
+    if asked.after and asked.after.partition(".")[0] not in STATES:
+        raise invalid("query.after", asked.after, 'the "next" of the page before')
     declared = [loop.declaration for loop in loops_of(project)]
     fleet = read_fleet(project, declared, traffic)
     counted = Counter(brief.state for brief in fleet)
@@ -120,7 +126,7 @@ def _wanted(brief: Brief, asked: Asked) -> bool:
     if asked.state and brief.state != asked.state:
         return False
     state, _, loop = asked.after.partition(".")
-    if state in STATES and brief.key <= (STATES.index(state), loop):
+    if asked.after and brief.key <= (STATES.index(state), loop):
         return False
     return asked.name.casefold() in brief.loop.casefold()
 
