@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shelf
 import story
 from browsing import ARGUMENTS, looking, serving
 from playwright.sync_api import Browser, Page, sync_playwright
+from shelf import Shelf
+from starlette.testclient import TestClient
 
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
+from everloop.server.app import create_app
 
 
 @pytest.fixture
@@ -63,3 +67,21 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     with looking(browser) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    """Models, datasets and an endpoint with a past, once for a file of tests that only look."""
+    made = shelf.fill(tmp_path_factory.mktemp("shelf"))
+    yield made
+    made.project.close()
+
+
+@pytest.fixture(scope="module")
+def ask(filled: Shelf) -> TestClient:
+    """A program that asks for its pages."""
+    app = create_app(filled.project, serve_url="http://127.0.0.1:9")  # nothing listens there
+    program = {"authorization": "Bearer none"}  # needs no token of a page in its forms
+    return TestClient(
+        app, base_url="http://127.0.0.1:5050", headers=program, follow_redirects=False
+    )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import shelf
 import sqlalchemy as sa
 from click.testing import CliRunner
 from shelf import EVIL, NAME, Shelf
@@ -21,26 +19,9 @@ from everloop.console.graph import tree
 from everloop.deploy.package import MANIFEST, SIGNATURE
 from everloop.errors import NotFound
 from everloop.loop.lineage import dataset_lineage, version_lineage
-from everloop.server.app import create_app
 from everloop.store.tables import model_versions
 
 PLACE = f"/models/{quote(NAME, safe='')}"
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    made = shelf.fill(tmp_path_factory.mktemp("shelf"))
-    yield made
-    made.project.close()
-
-
-@pytest.fixture(scope="module")
-def ask(filled: Shelf) -> TestClient:
-    app = create_app(filled.project, serve_url="http://127.0.0.1:9")  # nothing listens there
-    program = {"authorization": "Bearer none"}  # needs no token of a page in its forms
-    return TestClient(
-        app, base_url="http://127.0.0.1:5050", headers=program, follow_redirects=False
-    )
 
 
 def paths(filled: Shelf) -> list[str]:

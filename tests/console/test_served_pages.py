@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -25,23 +24,6 @@ from everloop.deploy.spec import RolloutSpec
 from everloop.deploy.trail import MOST, Look, Mark, keep
 from everloop.errors import InvalidInput
 from everloop.loop.declaration import from_dict
-from everloop.server.app import create_app
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    made = shelf.fill(tmp_path_factory.mktemp("shelf"))
-    yield made
-    made.project.close()
-
-
-@pytest.fixture(scope="module")
-def ask(filled: Shelf) -> TestClient:
-    app = create_app(filled.project, serve_url="http://127.0.0.1:9")  # nothing listens there
-    program = {"authorization": "Bearer none"}  # needs no token of a page in its forms
-    return TestClient(
-        app, base_url="http://127.0.0.1:5050", headers=program, follow_redirects=False
-    )
 
 
 def test_an_endpoint_draws_its_traffic_and_its_evidence(ask: TestClient) -> None:

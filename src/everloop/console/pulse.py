@@ -30,28 +30,30 @@ _RUNNING = (
     .where(runs.c.experiment.in_(sa.select(experiments.c.id)), runs.c.status == "RUNNING")
     .limit(1000)  # more of them are not looked through every second
 )
-_SUM = sa.func.sum
+_SUM, _MAX = sa.func.sum, sa.func.max
+_LAST_EVENT = sa.select(event_head.c.seq).scalar_subquery()
+_LAST_PART = sa.select(_MAX(log_parts.c.created)).scalar_subquery()
+_LAST_ALERT = sa.select(_MAX(alert_incidents.c.opened)).scalar_subquery()
 _LOOK = sa.select(
-    sa.select(event_head.c.seq).scalar_subquery(),
+    _LAST_EVENT,
     sa.select(_SUM(_UNDER_WAY.subquery().c[0])).scalar_subquery(),
-    sa.select(sa.func.max(log_parts.c.created)).scalar_subquery(),
-    sa.select(sa.func.max(alert_incidents.c.opened)).scalar_subquery(),
-    sa.select(sa.func.max(runs.c.number)).scalar_subquery(),
+    _LAST_PART,
+    _LAST_ALERT,
+    sa.select(_MAX(runs.c.number)).scalar_subquery(),
     sa.select(_SUM(_RUNNING.subquery().c[0])).scalar_subquery(),
 )
-
-_TIMES = (
-    sa.select(events.c.at).where(events.c.seq == sa.select(event_head.c.seq).scalar_subquery()),
-    sa.select(sa.func.max(log_parts.c.created)),
-    sa.select(sa.func.max(alert_incidents.c.opened)),
-    sa.select(sa.func.max(runs.c.started)),
+_TIMES = sa.select(
+    sa.select(events.c.at).where(events.c.seq == _LAST_EVENT).scalar_subquery(),
+    _LAST_PART,
+    _LAST_ALERT,
+    sa.select(_MAX(runs.c.started)).scalar_subquery(),
 )
 
 
 def newest(db: Database) -> int:
     """When (ms) the newest of what :func:`feel` looks at was written, as far as it has a time."""
     with db.read() as conn:
-        found = conn.execute(sa.select(*(query.scalar_subquery() for query in _TIMES))).one()
+        found = conn.execute(_TIMES).one()
     return max(int(at or 0) for at in found)
 
 

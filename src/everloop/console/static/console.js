@@ -22,12 +22,16 @@ function letGo() {
   live.source = null;
 }
 
+function askAgain() {
+  document.querySelectorAll("[data-live]").forEach((part) => htmx.trigger(part, "changed"));
+}
+
 function lookSoon() {
   if (live.timer) return;
   live.timer = setTimeout(() => {
     live.timer = null;
     live.due = Date.now() + WAIT;
-    document.querySelectorAll("[data-live]").forEach((part) => htmx.trigger(part, "changed"));
+    askAgain();
   }, Math.max(0, live.due - Date.now()));
 }
 

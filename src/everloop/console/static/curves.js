@@ -16,7 +16,7 @@
     clearTimeout(looking);
     looking = setTimeout(() => {
       looking = null;
-      document.querySelectorAll("[data-live]").forEach((part) => htmx.trigger(part, "changed"));
+      askAgain();
     }, pause);
   }
 

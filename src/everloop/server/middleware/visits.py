@@ -42,8 +42,7 @@ class Look:
         self.secret: bytes | None = None
         self._key = key
         self._suffix = suffix
-        self._given = header(scope, b"cookie")
-        self._https = _https(scope)
+        self._scope = scope
         self._browser: str | None = None
 
     @property
@@ -71,15 +70,16 @@ class Look:
         return forms.made(secret or b"")
 
     def _cookie(self, name: str) -> str | None:
-        if self._given is None:
+        given = header(self._scope, b"cookie")
+        if given is None:
             return None
-        found = cookie_parser(self._given)
+        found = cookie_parser(given)
         name = f"everloop-{name}-{self._suffix}"
-        value = found.get(f"__Host-{name}") or ("" if self._https else found.get(name, ""))
+        value = found.get(f"__Host-{name}") or ("" if _https(self._scope) else found.get(name, ""))
         return value if 0 < len(value) <= LONGEST and value.isascii() else None
 
     def _set(self, name: str, value: str, lasts: int | None) -> None:
-        secure = self._https
+        secure = _https(self._scope)
         cookie = f"{'__Host-' if secure else ''}everloop-{name}-{self._suffix}={value}; Path=/"
         cookie += "; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
         self.cookies.append((cookie if lasts is None else f"{cookie}; Max-Age={lasts}").encode())
