@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from everloop.console.traffic import Traffic
+from everloop.console.endpoints.traffic import Traffic
 from everloop.deploy.state import Arm
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project

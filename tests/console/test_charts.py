@@ -6,8 +6,14 @@ import math
 import re
 import xml.etree.ElementTree as ET
 
-from everloop.console.charts import line_chart
-from everloop.console.scales import inner_ticks, number_label, round_ticks, time_label, time_ticks
+from everloop.console.drawing.charts import line_chart
+from everloop.console.drawing.scales import (
+    inner_ticks,
+    number_label,
+    round_ticks,
+    time_label,
+    time_ticks,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 DAY = 86_400_000.0

@@ -10,7 +10,7 @@ import pytest
 import story
 from starlette.testclient import TestClient
 
-from everloop.console.endpoint import read_endpoint
+from everloop.console.endpoints.endpoint import read_endpoint
 from everloop.console.render import render
 from everloop.console.words import ago
 from everloop.deploy.rollouts import Rollout

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 import everloop as el
 from everloop.cli import command_of
-from everloop.console.diffs import text_diff
-from everloop.console.graph import tree
+from everloop.console.models.diffs import text_diff
+from everloop.console.models.graph import tree
 from everloop.deploy.package import MANIFEST, SIGNATURE
 from everloop.errors import NotFound
 from everloop.loop.lineage import dataset_lineage, version_lineage

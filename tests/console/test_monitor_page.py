@@ -9,11 +9,11 @@ import pytest
 import story
 from starlette.testclient import TestClient
 
-from everloop.console.alerts import read_alert_page, read_alerts_page
-from everloop.console.heat import WINDOWS, read_heat
-from everloop.console.loop import read_loop
-from everloop.console.monitor import Asked, MonitorPage, read_monitor
-from everloop.console.overview import read_overview
+from everloop.console.loops.loop import read_loop
+from everloop.console.loops.overview import read_overview
+from everloop.console.monitor.alerts import read_alert_page, read_alerts_page
+from everloop.console.monitor.endpoint import Asked, MonitorPage, read_monitor
+from everloop.console.monitor.heat import WINDOWS, read_heat
 from everloop.console.render import render
 from everloop.errors import EverloopError, InvalidInput
 from everloop.loop.cycles import Cycle

@@ -8,10 +8,10 @@ import msgspec
 import sqlalchemy as sa
 import story
 
-from everloop.console.fleet import STATES, State
-from everloop.console.overview import CARDS, Asked, Overview, read_overview
+from everloop.console.endpoints.traffic import Traffic
+from everloop.console.loops.fleet import STATES, State
+from everloop.console.loops.overview import CARDS, Asked, Overview, read_overview
 from everloop.console.render import render
-from everloop.console.traffic import Traffic
 from everloop.deploy.endpoints import Arms
 from everloop.deploy.spec import RolloutSpec
 from everloop.deploy.state import Arm

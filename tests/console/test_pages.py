@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import story
 
-from everloop.console.charts import MARKS
-from everloop.console.cycle import read_cycle
-from everloop.console.overview import Overview, read_overview
+from everloop.console.drawing.charts import MARKS
+from everloop.console.loops.cycle import read_cycle
+from everloop.console.loops.overview import Overview, read_overview
 from everloop.console.render import render
 from everloop.console.words import ago, cause_words, number, share, span, step_words
 from everloop.loop.cycles import Cycle

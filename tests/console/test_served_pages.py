@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from shelf import EVIL, NAME, Shelf
 from starlette.testclient import TestClient
 
-from everloop.console.asking import fields_of, row_of, tried_of
-from everloop.console.endpoints import read_endpoints
-from everloop.console.traffic import Traffic
-from everloop.console.trails import trail_chart, trails_of
+from everloop.console.endpoints.asking import fields_of, row_of, tried_of
+from everloop.console.endpoints.listed import read_endpoints
+from everloop.console.endpoints.traffic import Traffic
+from everloop.console.endpoints.trails import trail_chart, trails_of
 from everloop.data.schema import Feature
 from everloop.deploy.guards import Batch, Rows
 from everloop.deploy.guards.shift import Shift

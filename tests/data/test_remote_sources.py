@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from obstore.store import from_url
 from polars.testing import assert_frame_equal
 
-from everloop.data.addresses import check_address, shown
+from everloop.data.addresses import check_address
 from everloop.data.sources import read_table
 from everloop.errors import EverloopError, InvalidInput, Unavailable
 from everloop.loop.declaration import from_dict
@@ -115,4 +115,3 @@ def test_a_password_stays_in_the_environment(tmp_path: Path, monkeypatch) -> Non
     said: EverloopError = caught.value
     assert "does not answer" in said.message
     assert "hunter2" not in str(said.to_dict())
-    assert shown("postgresql://me:hunter2@db/x") == "postgresql://me:***@db/x"

@@ -13,7 +13,7 @@ from rollout_stand import CANARY, Stand
 
 from everloop.cli import command_of
 from everloop.cli._api import CLI, Within
-from everloop.console.cycle import read_cycle
+from everloop.console.loops.cycle import read_cycle
 from everloop.console.render import render
 from everloop.deploy.rollouts import Rollout
 from everloop.deploy.serving.standing import remove_standing

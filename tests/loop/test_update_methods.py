@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from loop_stream import T0, Traffic, carry_out, declaration, rows
 
 from everloop.cli import command_of
-from everloop.console.cycle import read_cycle
+from everloop.console.loops.cycle import read_cycle
+from everloop.console.models.version import read_version
 from everloop.console.render import render
-from everloop.console.version import read_version
 from everloop.data.encode import encode
 from everloop.errors import InvalidInput, NotFound
 from everloop.loop.answers import PackagedModel

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from loop_stream import T0, Traffic, carry_out, declaration, rows
 
 from everloop.cli import command_of
-from everloop.console.cycle import read_cycle
-from everloop.console.endpoint import read_endpoint
-from everloop.console.monitor import read_monitor
+from everloop.console.endpoints.endpoint import read_endpoint
+from everloop.console.loops.cycle import read_cycle
+from everloop.console.monitor.endpoint import read_monitor
+from everloop.console.monitor.window import read_window
 from everloop.console.render import render
-from everloop.console.window import read_window
 from everloop.loop.causes import changes_near
 from everloop.loop.considered import last_considered, trainable_rows, trained_until
 from everloop.loop.cycles import Cycle

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from server_helpers import Client
 
-from everloop.console.runs import ROWS
+from everloop.console.runs.table import ROWS
 from everloop.errors import NotFound
 from everloop.loop.project import Project
 from everloop.tracking.artifacts.paths import key_of

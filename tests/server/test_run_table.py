@@ -250,7 +250,7 @@ def test_no_page_reads_a_whole_table(
     client: Client, project: Project, trees: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "FEW", 3)  # as with many runs, where not all are sorted
-    monkeypatch.setattr("everloop.console.runs.ROWS", 4)
+    monkeypatch.setattr("everloop.console.runs.table.ROWS", 4)
     statements: list[tuple[str, Any]] = []
 
     def seen(_: Any, __: Any, text: str, given: Any, *___: Any) -> None:

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from processes import EVERLOOP
 
 from everloop import __version__
-from everloop.console.traffic import elsewhere
+from everloop.console.endpoints.traffic import elsewhere
 from everloop.data.schema import Feature, Schema
 from everloop.data.segments import list_segments
 from everloop.deploy.package import Package

@@ -10,7 +10,7 @@ from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
 from everloop.cli._output import detail, heading, next_step, number, print_json, say, table
 from everloop.cli._target import connected, settings_of
-from everloop.console.traffic import ArmTraffic, arms_with_traffic
+from everloop.console.endpoints.traffic import ArmTraffic, arms_with_traffic
 from everloop.console.words import ago
 from everloop.deploy.serving.standing import read_standing
 from everloop.errors import NotFound, nearest

@@ -12,7 +12,7 @@ from everloop.cli._api import api
 from everloop.cli._options import as_json as json_option
 from everloop.cli._options import folder as folder_option
 from everloop.cli._output import next_step, print_json, say
-from everloop.console.graph import Branch, tree
+from everloop.console.models.graph import Branch, tree
 from everloop.errors import NotFound
 from everloop.loop.lineage import Lineage
 from everloop.loop.remote import Server

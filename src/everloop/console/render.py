@@ -12,20 +12,20 @@ from markupsafe import Markup
 
 from everloop.console import words
 from everloop.console.assets import URLS
-from everloop.console.backtests import backtest_chart, policy_section
-from everloop.console.bars import histogram
-from everloop.console.charts import line_chart
-from everloop.console.circle import circle
-from everloop.console.dots import dot_chart
-from everloop.console.graph import graph_text, tree
-from everloop.console.intervals import beside, gains
-from everloop.console.points import Point as Scored
-from everloop.console.points import Seen
-from everloop.console.service import service_charts
-from everloop.console.spark import sparkline
-from everloop.console.study import StudyPage, best_so_far, slice_of
-from everloop.console.track import legend, track
-from everloop.console.trails import trail_chart
+from everloop.console.drawing.bars import histogram
+from everloop.console.drawing.charts import line_chart
+from everloop.console.drawing.circle import circle
+from everloop.console.drawing.dots import dot_chart
+from everloop.console.drawing.intervals import beside, gains
+from everloop.console.drawing.spark import sparkline
+from everloop.console.drawing.track import legend, track
+from everloop.console.endpoints.trails import trail_chart
+from everloop.console.loops.backtests import backtest_chart, policy_section
+from everloop.console.models.graph import graph_text, tree
+from everloop.console.monitor.points import Point as Scored
+from everloop.console.monitor.points import Seen
+from everloop.console.monitor.service import service_charts
+from everloop.console.runs.study import StudyPage, best_so_far, slice_of
 from everloop.console.visit import visit
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.monitor.summaries.drawing import bars_svg

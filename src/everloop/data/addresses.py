@@ -10,10 +10,10 @@ import re
 from urllib.parse import urlsplit
 
 from everloop.errors import InvalidInput, invalid, nearest
+from everloop.passwords import passwords, without_passwords
 
 OBJECTS = ("s3", "gs", "az")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_PASSWORD = re.compile(r"(?<=//)([^/@:]*):([^/@]*)@|([?&](?:password|token|secret)=)[^&]*", re.I)
 _DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql", "snowflake", "duckdb")
 
 
@@ -25,11 +25,6 @@ def scheme(source: str) -> str:
 def is_database(source: str) -> bool:
     """Whether a query reads it."""
     return bool(scheme(source)) and scheme(source) not in (*OBJECTS, "file")
-
-
-def shown(source: str) -> str:
-    """The address as logs and messages may show it: without a password."""
-    return _PASSWORD.sub(lambda m: f"{m[3]}***" if m[3] else f"{m[1]}:***@", source)
 
 
 def resolved(source: str) -> str:
@@ -69,7 +64,7 @@ def check_address(source: str, query: str | None) -> None:
     if _secret(source):
         raise invalid(
             "data.source",
-            shown(source),
+            without_passwords(source),
             "an address without a password, as it is recorded with every cycle",
             code="password_in_source",
             fix="Write ${PGPASSWORD}, say, in its place; the environment holds it.",
@@ -82,7 +77,7 @@ def check_address(source: str, query: str | None) -> None:
         raise invalid(
             "data.query",
             "<nothing>",
-            f"the query that reads {shown(source)}",
+            f"the query that reads {without_passwords(source)}",
             code="missing_key",
             fix='For example query = "select * from flights".',
         )
@@ -91,7 +86,7 @@ def check_address(source: str, query: str | None) -> None:
 def _unknown(source: str, guess: str | None) -> InvalidInput:
     return invalid(
         "data.source",
-        shown(source),
+        without_passwords(source),
         "a path, a pattern, s3://, gs:// or az://, duckdb://, or SQLAlchemy's URL of a database",
         code="unknown_source",
         fix=f'Did you mean "{guess}://"?' if guess else None,
@@ -100,11 +95,7 @@ def _unknown(source: str, guess: str | None) -> InvalidInput:
 
 def _secret(source: str) -> bool:
     """Whether a password is written out."""
-    for match in _PASSWORD.finditer(source):
-        written = match[2] if match[3] is None else match[0].partition("=")[2]
-        if written and not _VARIABLE.fullmatch(written):
-            return True
-    return False
+    return any(not _VARIABLE.fullmatch(written) for written in passwords(source))
 
 
 def password(address: str) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from everloop.console.charts import line_chart
+from everloop.console.drawing.charts import line_chart
 from everloop.demo.replay import Week
 from everloop.demo.streams import Stream
 

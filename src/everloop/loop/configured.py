@@ -14,11 +14,10 @@ import msgspec
 
 from everloop.loop.declaration import FILE_NAME
 from everloop.loop.project import Project
+from everloop.passwords import HIDDEN, without_passwords
 from everloop.settings import PREFIX, Settings, load_settings
-from everloop.store.blobs import shown
 
 Source = Literal["default", "file", "environment"]
-HIDDEN = "•••"
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -81,7 +80,7 @@ def _shown(name: str, value: Any) -> str:
     if name == "token":
         return HIDDEN if value else ""
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return re.sub(r"(?i)((?:password|secret|token|key)[^=&]*=)[^&]*", rf"\1{HIDDEN}", shown(text))
+    return without_passwords(text)
 
 
 def _abouts() -> dict[str, str]:

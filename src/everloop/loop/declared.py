@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +10,9 @@ import tomli_w
 
 from everloop.errors import EverloopError
 from everloop.loop.declaration import Declaration, from_dict, to_dict
+from everloop.passwords import without_passwords
 
 MOST = 50  # changes that are told
-_PASSWORD = re.compile(r"(://[^:/@\s]+):[^@/\s]+@")
 
 
 def declared_text(declaration: Declaration) -> str:
@@ -23,7 +22,7 @@ def declared_text(declaration: Declaration) -> str:
         for field in msgspec.structs.fields(declaration)
     }
     told = {name: values for name, values in sections.items() if values}
-    return _PASSWORD.sub(r"\1:…@", tomli_w.dumps(told))
+    return without_passwords(tomli_w.dumps(told))
 
 
 def _plain(section: msgspec.Struct) -> dict[str, Any]:
@@ -82,5 +81,5 @@ def _said(value: Any) -> str:
     if value is None or value in ({}, [], ""):
         return "nothing"
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    text = _PASSWORD.sub(r"\1:…@", text)
+    text = without_passwords(text)
     return text if len(text) <= 200 else text[:199] + "…"

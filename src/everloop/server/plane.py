@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from everloop.console.traffic import Traffic
+from everloop.console.endpoints.traffic import Traffic
 from everloop.errors import Unavailable
 
 

@@ -25,6 +25,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from everloop.errors import Conflict, Integrity, NotFound, Unavailable, invalid
+from everloop.passwords import without_passwords
 from everloop.settings import Settings
 from everloop.store.incoming import FOLDER, Incoming, Whole, no_space, sweep, write_whole
 
@@ -48,11 +49,6 @@ class Stored(msgspec.Struct, frozen=True):
 def blobs_url(state: Path, settings: Settings) -> str:
     """The blob store of a project: the one in the settings, or a folder in its state."""
     return settings.blobs_url or (state.absolute() / "blobs").as_uri()
-
-
-def shown(url: str) -> str:
-    """A URL as messages may show it: without a user's name and password."""
-    return re.sub(r"//[^/@]*@", "//***@", url)
 
 
 class Blobs:
@@ -301,7 +297,7 @@ class Blobs:
 
     def _unavailable(self, reason: str) -> Unavailable:
         return Unavailable(
-            f"The blob store {shown(self.url)} is not available: {reason}",
+            f"The blob store {without_passwords(self.url)} is not available: {reason}",
             code="blobs_unavailable",
             fix="Check settings.blobs_url, the credentials and the network.",
         )
@@ -366,7 +362,7 @@ def _open(url: str) -> ObjectStore:
     expected = "file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container"
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES or (parts.scheme == "file" and parts.netloc):
-        raise invalid("settings.blobs_url", shown(url), expected)
+        raise invalid("settings.blobs_url", without_passwords(url), expected)
     try:
         if parts.scheme == "file":
             return LocalStore(Path(url2pathname(parts.path)), mkdir=True)
@@ -377,5 +373,8 @@ def _open(url: str) -> ObjectStore:
     except (BaseError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise invalid(
-            "settings.blobs_url", shown(url), expected, fix=reason.replace(url, shown(url))
+            "settings.blobs_url",
+            without_passwords(url),
+            expected,
+            fix=reason.replace(url, without_passwords(url)),
         ) from None

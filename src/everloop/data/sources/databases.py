@@ -11,8 +11,9 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from everloop.data.addresses import password, shown
+from everloop.data.addresses import password
 from everloop.errors import InvalidInput, Unavailable, invalid
+from everloop.passwords import without_passwords
 
 
 def read_database(address: str, query: str, base: Path) -> pl.DataFrame:
@@ -57,7 +58,8 @@ def _connected(address: str, base: Path) -> Iterator[sa.Connection]:
     except DBAPIError as error:
         if error.connection_invalidated or _did_not_connect(error):
             raise Unavailable(
-                f"data.source: {shown(address)} does not answer: {said(error, address)}.",
+                f"data.source: {without_passwords(address)} does not answer: "
+                f"{said(error, address)}.",
                 code="source_unavailable",
                 path="data.source",
                 fix="Check the address, the environment's password and the network.",
@@ -65,7 +67,7 @@ def _connected(address: str, base: Path) -> Iterator[sa.Connection]:
         raise invalid(
             "data.query",
             f"<{said(error, address)}>",
-            f"SQL that {shown(address)} understands",
+            f"SQL that {without_passwords(address)} understands",
             code="unreadable_source",
         ) from None
     finally:
@@ -81,7 +83,7 @@ def _located(address: str, base: Path) -> sa.URL:
     if not path.is_file():
         raise invalid(
             "data.source",
-            shown(address),
+            without_passwords(address),
             f"a file that exists in {path.parent.resolve()}",
             code="missing_file",
         )
@@ -96,7 +98,7 @@ def _unreadable(address: str, error: Exception) -> InvalidInput:
     missing = isinstance(error, NoSuchModuleError | ModuleNotFoundError)
     return invalid(
         "data.source",
-        shown(address),
+        without_passwords(address),
         "SQLAlchemy's URL of a database, such as postgresql+psycopg://user@host/name",
         code="unknown_source",
         fix=f"Install its driver: {said(error, address)}." if missing else None,

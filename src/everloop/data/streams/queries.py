@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from everloop.data.addresses import scheme, shown
+from everloop.data.addresses import scheme
 from everloop.data.references import BLOCK, Part
 from everloop.data.sources.databases import answered
 from everloop.data.sources.duck import duck_answered
 from everloop.data.splits.hashing import hash_columns
 from everloop.data.streams._base import Table, changed
+from everloop.passwords import without_passwords
 
 
 class Query(Table):
@@ -29,10 +30,10 @@ class Query(Table):
         for batch in self._answer(BLOCK):
             rows += batch.height
             digest.add(batch)
-        return [Part(shown(self._address), rows, "", digest.hexdigest())]
+        return [Part(without_passwords(self._address), rows, "", digest.hexdigest())]
 
     def names(self) -> list[Part]:
-        return [Part(shown(self._address), 0, "", "")]
+        return [Part(without_passwords(self._address), 0, "", "")]
 
     def opened(self, part: Part) -> AbstractContextManager[Path]:
         raise NotImplementedError("an answer is no file")

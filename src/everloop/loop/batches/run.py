@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from everloop.data.addresses import is_database, shown
+from everloop.data.addresses import is_database
 from everloop.data.references import Part
 from everloop.data.streams import Table
 from everloop.data.streams.queries import RowSum
@@ -27,6 +27,7 @@ from everloop.loop.batches.source import Rows, cut, open_source, rows_from
 from everloop.loop.batches.targets import Target, open_target
 from everloop.loop.batches.targets._base import Reject
 from everloop.loop.project import Project
+from everloop.passwords import without_passwords
 from everloop.registry.models import ModelVersion
 from everloop.store.clock import now_ms
 
@@ -130,8 +131,8 @@ def _agree(begun: Header | None, now: Header) -> None:
         then, asked = getattr(begun.batch, name), getattr(now.batch, name)
         if then != asked and name != "to":
             raise Conflict(
-                f"{name}: got {asked!r}, but the parts in {shown(now.batch.to)} were made with "
-                f"{then!r}.",
+                f"{name}: got {asked!r}, but the parts in {without_passwords(now.batch.to)} "
+                f"were made with {then!r}.",
                 code="batch_differs", path=name, got=asked, expected=repr(then),
                 fix="Ask as before to go on, or name another place to begin anew.",
             )  # fmt: skip
@@ -232,8 +233,8 @@ def _settle(target: Target, making: _Making, done: list[Piece]) -> None:
 def _totals(header: Header, pieces: list[Piece], resumed: int, seconds: float) -> Finished:
     return Finished(
         id=header.id, model=header.model, version=header.version, digest=header.digest,
-        source=shown(header.batch.source), data=identity(header.parts, pieces),
-        to=shown(header.batch.to), table=header.batch.table,
+        source=without_passwords(header.batch.source), data=identity(header.parts, pieces),
+        to=without_passwords(header.batch.to), table=header.batch.table,
         rows=sum(p.rows for p in pieces), written=sum(p.written for p in pieces),
         rejected=sum(p.rejected for p in pieces), pieces=len(pieces), resumed=resumed,
         seconds=round(seconds, 3),

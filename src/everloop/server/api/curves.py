@@ -6,7 +6,7 @@ from typing import cast, get_args
 
 from starlette.responses import Response
 
-from everloop.console.curves import DRAWN, Curves, View, chosen_runs, draw, read_curves
+from everloop.console.runs.curves import DRAWN, Curves, View, chosen_runs, draw, read_curves
 from everloop.errors import InvalidInput, invalid
 from everloop.server.call import Call
 from everloop.tracking.curves import FEWEST, MOST

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
-from everloop.console.completing import Completion, complete
+from everloop.console.runs.completing import Completion, complete
 from everloop.errors import InvalidInput, invalid
 from everloop.server.api.experiments import order_of, view_of
 from everloop.server.call import Answer, Call, Page

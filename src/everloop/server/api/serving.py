@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from starlette.responses import Response
 
-from everloop.console.traffic import Elsewhere, Traffic, elsewhere
+from everloop.console.endpoints.traffic import Elsewhere, Traffic, elsewhere
 from everloop.deploy.endpoints import Endpoint
 from everloop.loop.project import Project
 from everloop.monitor.health import Health

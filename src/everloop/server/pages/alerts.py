@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from starlette.responses import RedirectResponse, Response
 
-from everloop.console.alerts import (
+from everloop.console.monitor.alerts import (
     AlertPage,
     AlertsPage,
     RulesPage,

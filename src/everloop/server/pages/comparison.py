@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from everloop.console.comparison import AskedOf, ComparePage, nothing_chosen, read_comparison
-from everloop.console.curves import chosen_runs
+from everloop.console.runs.comparison import AskedOf, ComparePage, nothing_chosen, read_comparison
+from everloop.console.runs.curves import chosen_runs
 from everloop.server.api.curves import view_of
 from everloop.server.call import Call
 from everloop.server.pages._base import shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from everloop.console.datasets import (
+from everloop.console.models.datasets import (
     DatasetPage,
     DatasetsCompared,
     DatasetsPage,

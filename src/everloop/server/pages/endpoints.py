@@ -8,8 +8,8 @@ from urllib.parse import quote
 import msgspec
 from starlette.responses import RedirectResponse, Response
 
-from everloop.console.asking import AskPage, Tried, ask_page, row_of, tried_of
-from everloop.console.endpoint import (
+from everloop.console.endpoints.asking import AskPage, Tried, ask_page, row_of, tried_of
+from everloop.console.endpoints.endpoint import (
     RECENT,
     EndpointPage,
     loop_at_endpoint,
@@ -17,10 +17,10 @@ from everloop.console.endpoint import (
     row_like,
     schema_served,
 )
-from everloop.console.endpoints import EndpointsPage, read_endpoints
-from everloop.console.monitor import Asked, MonitorPage, read_monitor
-from everloop.console.predictions import PredictionsPage, read_predictions, recent
-from everloop.console.window import WindowPage, read_window
+from everloop.console.endpoints.listed import EndpointsPage, read_endpoints
+from everloop.console.endpoints.predictions import PredictionsPage, read_predictions, recent
+from everloop.console.monitor.endpoint import Asked, MonitorPage, read_monitor
+from everloop.console.monitor.window import WindowPage, read_window
 from everloop.data.schema import Schema
 from everloop.deploy.endpoints import Endpoint
 from everloop.deploy.rollouts import Do, Wish

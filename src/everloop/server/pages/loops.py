@@ -8,11 +8,11 @@ from urllib.parse import quote
 import msgspec
 from starlette.responses import RedirectResponse, Response
 
-from everloop.console.backtests import BacktestsPage, read_backtests
-from everloop.console.cycle import CyclePage, read_cycle
-from everloop.console.decision import DecisionPage, read_decision
-from everloop.console.loop import LoopPage, read_loop
-from everloop.console.overview import Asked, Overview, read_overview
+from everloop.console.loops.backtests import BacktestsPage, read_backtests
+from everloop.console.loops.cycle import CyclePage, read_cycle
+from everloop.console.loops.decision import DecisionPage, read_decision
+from everloop.console.loops.loop import LoopPage, read_loop
+from everloop.console.loops.overview import Asked, Overview, read_overview
 from everloop.errors import Forbidden, invalid
 from everloop.loop.backtests.places import backtest_of
 from everloop.loop.backtests.records import Listed

@@ -9,9 +9,9 @@ import msgspec
 from msgspec.structs import replace
 from starlette.responses import RedirectResponse, Response
 
-from everloop.console.beside import VersionsCompared, compare_versions, two_of
-from everloop.console.models import ModelPage, ModelsPage, read_model_page, read_models_page
-from everloop.console.version import (
+from everloop.console.models.beside import VersionsCompared, compare_versions, two_of
+from everloop.console.models.listed import ModelPage, ModelsPage, read_model_page, read_models_page
+from everloop.console.models.version import (
     AnswerPage,
     LineagePage,
     VersionPage,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import anyio.to_thread
 from starlette.responses import Response
 
-from everloop.console.previews import KINDS
-from everloop.console.run import RunPage, read_run_page
+from everloop.console.runs.previews import KINDS
+from everloop.console.runs.run import RunPage, read_run_page
 from everloop.errors import invalid
 from everloop.server.api.curves import view_of
 from everloop.server.call import Call

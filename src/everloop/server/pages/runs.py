@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.responses import RedirectResponse, Response
 
-from everloop.console.runs import Asked, RunsPage, no_runs, read_runs_page
+from everloop.console.runs.table import Asked, RunsPage, no_runs, read_runs_page
 from everloop.errors import InvalidInput, invalid
 from everloop.server.api.experiments import view_of
 from everloop.server.call import Call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from everloop.console.study import AskedOf, StudyPage, read_study
+from everloop.console.runs.study import AskedOf, StudyPage, read_study
 from everloop.server.call import Call
 from everloop.server.pages._base import shown
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from everloop.console.completing import Completion
-from everloop.console.curves import Curves
+from everloop.console.runs.completing import Completion
+from everloop.console.runs.curves import Curves
 from everloop.server.api import curves, experiments, ingest, live, runs, views
 from everloop.server.call import Page
 from everloop.server.routes._paths import EXPERIMENT, FIND, KEYSET, RUN, V1, VIEW

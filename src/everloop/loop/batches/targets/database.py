@@ -15,12 +15,13 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
-from everloop.data.addresses import resolved, shown
+from everloop.data.addresses import resolved
 from everloop.data.sources.databases import said
 from everloop.errors import Conflict, Unavailable, invalid
 from everloop.loop.batches.records import Finished, Header, Piece
 from everloop.loop.batches.targets._base import Reject, Target, busy, reject_line
 from everloop.loop.lock import hold
+from everloop.passwords import without_passwords
 
 _HEADER, _TOTALS = -2, -1
 _TYPES: list[tuple[Any, type[sa.types.TypeEngine[Any]]]] = [
@@ -37,7 +38,7 @@ class Database(Target):
 
     def __init__(self, address: str, name: str, lock: Path, base: Path) -> None:
         self._address, self._name = resolved(address), name
-        self._where = f"the table {name} of {shown(address)}"
+        self._where = f"the table {name} of {without_passwords(address)}"
         self.pieces: list[Piece] = []
         lock.parent.mkdir(parents=True, exist_ok=True)
         self._lock = hold(lock, busy(self._where))
@@ -53,7 +54,7 @@ class Database(Target):
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             self._lock.close()
             raise invalid(
-                "to", shown(address), "a folder, or SQLAlchemy's URL of a database",
+                "to", without_passwords(address), "a folder, or SQLAlchemy's URL of a database",
                 fix=f"{said(error, self._address)}.",
             ) from None  # fmt: skip
         except DBAPIError as error:
@@ -120,7 +121,8 @@ class Database(Target):
 
     def _away(self, error: DBAPIError) -> Unavailable:
         return Unavailable(
-            f"to: {shown(self._address)} did not take the rows: {said(error, self._address)}.",
+            f"to: {without_passwords(self._address)} did not take the rows: "
+            f"{said(error, self._address)}.",
             code="target_unavailable", path="to",
             fix="Run the same command again when it does; it goes on where it was.",
         )  # fmt: skip

@@ -6,12 +6,13 @@ import hashlib
 import re
 from pathlib import Path
 
-from everloop.data.addresses import OBJECTS, check_address, is_database, scheme, shown
+from everloop.data.addresses import OBJECTS, check_address, is_database, scheme
 from everloop.errors import invalid
 from everloop.loop.batches.records import Batch
 from everloop.loop.batches.targets._base import Target
 from everloop.loop.batches.targets.database import Database
 from everloop.loop.batches.targets.folder import Folder
+from everloop.passwords import without_passwords
 
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
 
@@ -34,7 +35,9 @@ def open_target(batch: Batch, base: Path, state: Path) -> Target:
     if scheme(batch.to) == "duckdb":
         raise invalid("to", batch.to, "a folder of Parquet, which DuckDB reads as it is")
     if batch.table is None or not _TABLE.fullmatch(batch.table):
-        raise invalid("table", batch.table, f"the name of a new table in {shown(batch.to)}")
+        raise invalid(
+            "table", batch.table, f"the name of a new table in {without_passwords(batch.to)}"
+        )
     check_address(batch.to, "a password may only be named")
     name = hashlib.sha256(f"{batch.to} {batch.table}".encode()).hexdigest()[:16]
     return Database(batch.to, batch.table, state / "batches" / f"{name}.lock", base)

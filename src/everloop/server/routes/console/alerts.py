@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from everloop.console.alerts import AlertPage, AlertsPage, RulesPage
+from everloop.console.monitor.alerts import AlertPage, AlertsPage, RulesPage
 from everloop.server.pages import alerts
 from everloop.server.routes.console._base import form, pair
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from everloop.console.datasets import DatasetPage, DatasetsCompared, DatasetsPage
+from everloop.console.models.datasets import DatasetPage, DatasetsCompared, DatasetsPage
 from everloop.server.pages import datasets
 from everloop.server.routes.console._base import pair
 

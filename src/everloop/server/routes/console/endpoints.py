@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from everloop.console.asking import AskPage
-from everloop.console.endpoint import EndpointPage
-from everloop.console.endpoints import EndpointsPage
-from everloop.console.monitor import Asked, MonitorPage
-from everloop.console.predictions import PredictionsPage
-from everloop.console.window import WindowPage
+from everloop.console.endpoints.asking import AskPage
+from everloop.console.endpoints.endpoint import EndpointPage
+from everloop.console.endpoints.listed import EndpointsPage
+from everloop.console.endpoints.predictions import PredictionsPage
+from everloop.console.monitor.endpoint import Asked, MonitorPage
+from everloop.console.monitor.window import WindowPage
 from everloop.monitor.profile_report import ProfileReport
 from everloop.server.pages import endpoints
 from everloop.server.routes.console._base import form, pair

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from everloop.console.backtests import BacktestsPage
-from everloop.console.cycle import CyclePage
-from everloop.console.decision import DecisionPage
-from everloop.console.loop import LoopPage
-from everloop.console.overview import Asked, Overview
+from everloop.console.loops.backtests import BacktestsPage
+from everloop.console.loops.cycle import CyclePage
+from everloop.console.loops.decision import DecisionPage
+from everloop.console.loops.loop import LoopPage
+from everloop.console.loops.overview import Asked, Overview
 from everloop.loop.backtests.records import Listed
 from everloop.server.pages import loops
 from everloop.server.routes.console._base import form, pair

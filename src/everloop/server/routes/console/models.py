@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from everloop.console.beside import VersionsCompared
-from everloop.console.models import ModelPage, ModelsPage
-from everloop.console.version import AnswerPage, LineagePage, VersionPage
+from everloop.console.models.beside import VersionsCompared
+from everloop.console.models.listed import ModelPage, ModelsPage
+from everloop.console.models.version import AnswerPage, LineagePage, VersionPage
 from everloop.server.pages import models
 from everloop.server.routes.console._base import form, pair
 

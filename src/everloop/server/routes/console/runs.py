@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from everloop.console.comparison import ComparePage
-from everloop.console.run import RunPage
-from everloop.console.runs import Asked, RunsPage
-from everloop.console.study import AskedOf as Study
-from everloop.console.study import StudyPage
+from everloop.console.runs.comparison import ComparePage
+from everloop.console.runs.run import RunPage
+from everloop.console.runs.study import AskedOf as Study
+from everloop.console.runs.study import StudyPage
+from everloop.console.runs.table import Asked, RunsPage
 from everloop.server.pages import comparison, run, runs, studies
 from everloop.server.routes._paths import HTML
 from everloop.server.routes.console._base import form, pair
