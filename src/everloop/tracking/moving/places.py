@@ -15,7 +15,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
 from everloop.errors import InvalidInput, Unavailable, invalid
-from everloop.store.blobs import shown
+from everloop.passwords import without_passwords
 from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.records import MovedFile
 
@@ -98,7 +98,9 @@ class StoreTree:
 
     def _unavailable(self, error: Exception) -> Unavailable:
         reason = str(error).strip().splitlines()[0]
-        return Unavailable(f"{shown(self.url)} cannot be read: {reason}", code="source_unavailable")
+        return Unavailable(
+            f"{without_passwords(self.url)} cannot be read: {reason}", code="source_unavailable"
+        )
 
 
 class Places:
