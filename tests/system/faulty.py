@@ -52,6 +52,7 @@ def arm(point: str) -> None:
 
 def go_round(point: str, folder: str) -> None:
     os.setpgid(0, 0)
+    os.chdir(folder)  # where algorithms of one's own lie
     arm(point)
     load(folder).run()
 

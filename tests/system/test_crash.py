@@ -10,10 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from processes import everloop, up
 from sklearn.datasets import load_breast_cancer
 
+from everloop.data.references import BLOCK
 from everloop.deploy.package import read_package
 from everloop.deploy.state import read_state, state_path
 from everloop.loop.project import Project
@@ -33,6 +36,27 @@ candidates = ["logistic_regression"]
 gates = ["roc_auc >= 0.5"]
 [deploy]
 rollout = { kind = "canary", steps = [0.5, 1.0], min_requests = 50, hold = "60s" }
+"""
+# Learns block after block, writes down which, and waits in the third for the file "go".
+LEARNER = """\
+from pathlib import Path
+from time import sleep
+
+from everloop.train.estimators.naive_bayes import NaiveBayes
+from everloop.train.streaming import progress
+
+progress.SAVE_EVERY = 0.0
+PLACE = Path(__file__).parent
+
+
+class Learner(NaiveBayes):
+    def partial_fit(self, X, y, classes=None):
+        if len(y) > 10_000:
+            with (PLACE / "learned").open("a") as file:
+                file.write(f"{X[0, 0]:.6f}\\n")
+            while len((PLACE / "learned").read_text().split()) == 3 and not (PLACE / "go").exists():
+                sleep(0.02)
+        return super().partial_fit(X, y, classes)
 """
 
 
@@ -160,6 +184,38 @@ def test_killed_in_the_middle_of_a_step(folder: Path, run: Rounds, step: str, st
     assert run(folder, "none") == 0
     finished(folder, 1)
     whole(folder)
+
+
+def test_killed_in_the_middle_of_a_pass_over_large_rows_it_goes_on(
+    folder: Path, run: Rounds
+) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4 * BLOCK, 2))
+    y = X[:, 0] + rng.normal(size=len(X)) > 0
+    pl.DataFrame({"a": X[:, 0], "b": X[:, 1], "target": y}).write_parquet(folder / "cells.parquet")
+    (folder / "learner.py").write_text(LEARNER)
+    text = LOOP_FILE.replace("cells.csv", "cells.parquet").replace(
+        "logistic_regression", "learner:Learner"
+    )
+    (folder / "everloop.toml").write_text(
+        text.replace("[train]", "stream = true\nsample = 2000\n[train]")
+    )
+    process, learned = run.start(folder, "none"), folder / "learned"
+    wait_for(lambda: learned.exists() and len(learned.read_text().split()) == 3)
+    os.killpg(process, signal.SIGKILL)
+    assert run.ended() == -signal.SIGKILL
+    whole(folder)
+    (folder / "go").touch()
+    assert run(folder, "none") == 0
+    finished(folder, 1)
+    whole(folder)
+    first, second, third, *later = learned.read_text().split()
+    assert len({first, second, third}) == 3
+    assert later[0] == third, "the block that it was cut off in is learned again, and none before"
+    assert len(later) == 2
+    assert not (folder / ".everloop" / "checkpoints").exists() or not any(
+        (folder / ".everloop" / "checkpoints").iterdir()
+    )
 
 
 def _begun(project: Project) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,8 +59,8 @@ class Case:
     def examples(self, frame: pl.DataFrame) -> Examples:
         return Examples(encode(frame, self.schema), encode_target(frame, self.schema))
 
-    def read(self, part: int, parts: int) -> Iterator[Examples]:
-        for block in list(self.train.iter_slices(BLOCK))[part::parts]:
+    def read(self, wanted: range) -> Iterator[Examples]:
+        for block in list(self.train.iter_slices(BLOCK))[wanted.start :: wanted.step]:
             yield from map(self.examples, block.iter_slices(900))
 
     def fitted(self, name: str, rows: Examples, **spec) -> object:
@@ -148,15 +149,15 @@ def test_boosting_in_parts_sees_every_row_and_grows_as_many_trees(binary: Case) 
 def test_boosting_goes_on_from_the_trees_it_had(task, request, tmp_path, monkeypatch) -> None:
     case: Case = request.getfixturevalue(task)
     model = case.fitted("lightgbm", case.sample)
-    monkeypatch.setattr("everloop.train.streaming.boosting.SAVE_EVERY", 0.0)
-    read: list[tuple[int, int]] = []
+    monkeypatch.setattr("everloop.train.streaming.progress.SAVE_EVERY", 0.0)
+    read: list[range] = []
 
     def until(stop: int) -> Rows:
-        def some(part: int, parts: int) -> Iterator[Examples]:
-            read.append((part, parts))
+        def some(wanted: range) -> Iterator[Examples]:
+            read.append(wanted)
             if len(read) == stop:
                 raise Conflict("the lights go out")
-            yield from case.read(part, parts)
+            yield from case.read(wanted)
 
         return Rows(some, case.rows.blocks)
 
@@ -170,7 +171,9 @@ def test_boosting_goes_on_from_the_trees_it_had(task, request, tmp_path, monkeyp
     assert 0 < before.current_iteration() < 100
     read.clear()
     done = fit(until(-1), 290_000)  # with room for what the trees answer
-    assert read == [(2, 3)], "parts that have added their trees are not read again"
+    assert read == [case.rows.every(3, first=2)], (
+        "parts that have added their trees are not read again"
+    )
     trees = done.estimator[-1].booster_
     assert trees.current_iteration() == model[-1].booster_.current_iteration()
     ahead = before.model_to_string().split("end of trees")[0].split("Tree=")[1:]
@@ -178,6 +181,51 @@ def test_boosting_goes_on_from_the_trees_it_had(task, request, tmp_path, monkeyp
     never = fit(case.rows, 210_000, None).estimator
     assert case.score(done.estimator) == pytest.approx(case.score(never), abs=1e-6)
     assert to_onnx(done.estimator, case.schema, case.held.X)
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("binary", "mlp"),
+        ("binary", "naive_bayes"),
+        ("binary", "logistic_regression"),
+        ("regression", "mlp"),
+        ("regression", "ridge"),
+    ],
+)
+def test_a_pass_goes_on_from_the_last_block(task, name, request, tmp_path, monkeypatch) -> None:
+    case: Case = request.getfixturevalue(task)
+    model, scaled = case.fitted(name, case.sample), find_candidate(name).scales_target
+    monkeypatch.setattr("everloop.train.streaming.progress.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("everloop.train.streaming.averaging.ROWS", 2_000)
+    begun: list[int] = []
+
+    def cut(after: int) -> Rows:
+        def some(wanted: range) -> Iterator[Examples]:
+            begun.append(wanted.start)
+            for number, piece in enumerate(case.read(wanted)):
+                if number == after:
+                    raise Conflict("the lights go out")
+                yield piece
+
+        return Rows(some, case.rows.blocks)
+
+    def fit(rows: Rows, place: Path | None = tmp_path) -> np.ndarray:
+        again = copy.deepcopy(model)  # as the next process fits the sample
+        done = fit_stream(again, case.sample, rows, case.schema, 10**9, scaled, place)
+        assert done.rows == N - HELD
+        pred, proba = predict(done.estimator, case.held.X, case.schema)
+        return pred if proba is None else proba
+
+    never = fit(case.rows, None)
+    with pytest.raises(Conflict, match="lights"):
+        fit(cut(9))  # within the fifth block
+    (kept,) = tmp_path.iterdir()
+    assert np.array_equal(fit(cut(-1)), never), "the same as if it had never been cut off"
+    assert begun == [0, 4]
+    kept.write_bytes(kept.read_bytes()[:-9])
+    assert np.array_equal(fit(cut(-1)), never), "what cannot be read is begun anew"
+    assert begun[2:] == [0]
 
 
 def test_a_preparation_a_calibration_and_a_threshold_stay(binary: Case) -> None:

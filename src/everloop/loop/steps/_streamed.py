@@ -66,12 +66,13 @@ def _rows(context: StepContext, digest: str, reference: Reference, schema: Schem
     kept = reference.kept_train + reference.kept_test
     added = datasets.load(digest, kept, reference.added) if reference.added else None
 
-    def read(part: int, parts: int) -> Iterator[Examples]:
+    def read(wanted: range) -> Iterator[Examples]:
         at = 0
         batches = table.batches(reference.parts, reference.whole)
         for batch in with_added(batches, added, spec.id):
             for first, last in cut_at_blocks(at, batch.height):
-                if (at + first) // BLOCK % parts == part:
+                block = (at + first) // BLOCK - wanted.start
+                if block >= 0 and block % wanted.step == 0:
                     piece = batch[first:last]
                     piece = piece.filter(reference.rule.sides(piece, schema, at + first)[0])
                     if piece.height:

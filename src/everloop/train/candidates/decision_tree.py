@@ -11,7 +11,10 @@ from everloop.train.candidates._base import ALIKE, Candidate
 
 @candidates.register("decision_tree")
 class DecisionTree(Candidate):
-    """CART (Breiman et al., 1984): greedy splits that lower Gini impurity or squared error."""
+    """CART (Breiman et al., 1984): greedy splits that lower ``Σ n_t i(t)`` over the leaves t.
+
+    ``i`` is the Gini impurity ``Σ p_k (1 - p_k)``, or the variance of a target of numbers.
+    """
 
     estimators: ClassVar[dict[Task, str]] = {
         "regression": "sklearn.tree:DecisionTreeRegressor",

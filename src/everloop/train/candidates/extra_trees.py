@@ -11,9 +11,9 @@ from everloop.train.candidates._forest import Forest
 
 @candidates.register("extra_trees")
 class ExtraTrees(Forest):
-    """A forest whose split points are drawn at random too (Geurts, Ernst and Wehenkel, 2006).
+    """``f(x) = Σ_b tree_b(x) / B``, whose split points are drawn at random too.
 
-    Each tree reads all rows, unless they are more than 20,000.
+    Geurts, Ernst and Wehenkel (2006). Each tree reads all rows, unless they are more than 20,000.
     """
 
     estimators: ClassVar[dict[Task, str]] = {

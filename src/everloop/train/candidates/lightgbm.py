@@ -23,9 +23,10 @@ ASK_EVERY = 10  # rounds, whether the trial is worth going on with
 
 @candidates.register("lightgbm")
 class LightGBM(ByReward, ByQuantile, ByLabel):
-    """Boosting on histograms with leaf-wise growth (Ke et al., 2017). Missing values are native.
+    """``F ← F + η tree(-∂loss/∂F)``, leaf by leaf on histograms (Friedman, 2001; Ke et al., 2017).
 
-    Quantiles by the pinball loss; rankings by LambdaRank (Burges, 2010), whole groups at a time.
+    Missing values are native. Quantiles by the pinball loss; rankings by LambdaRank (Burges,
+    2010), whole groups at a time.
     """
 
     estimators: ClassVar[dict[Task, str]] = {

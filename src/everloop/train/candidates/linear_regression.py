@@ -12,7 +12,7 @@ from everloop.train.candidates._by_reward import ByReward
 
 @candidates.register("linear_regression")
 class LinearRegression(ByReward):
-    """``min_w ||y - Xw - b||²``, scikit-learn's ``LinearRegression``.
+    """``min_w ||y - Xw - b||²`` (Legendre, 1805), scikit-learn's ``LinearRegression``.
 
     On complete numbers it predicts what ``LinearRegression().fit(X, y)`` predicts.
     """

@@ -11,7 +11,7 @@ from everloop.train.candidates._forest import Forest
 
 @candidates.register("random_forest")
 class RandomForest(Forest):
-    """Bagged trees with random columns at each split (Breiman, 2001)."""
+    """``f(x) = Σ_b tree_b(x) / B``, bagged trees, random columns at each split (Breiman, 2001)."""
 
     estimators: ClassVar[dict[Task, str]] = {
         "regression": "sklearn.ensemble:RandomForestRegressor",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from everloop.train.streaming.fit import Refit
+from everloop.train.streaming.fit import Refit, stacked
+from everloop.train.streaming.progress import Progress
 
 ROWS = 200_000  # of a part, enough that its own error is nearly without bias
 
@@ -26,8 +27,9 @@ def average(part: Refit) -> tuple[Any | None, str]:
     """
     if part.rows.ordered:
         return None, "its rows are sorted by the target, so parts of them are not alike"
-    coefficients, intercepts, rows = 0.0, 0.0, 0
-    for X, y in _parts(part):
+    progress = Progress(part)
+    coefficients, intercepts, rows = progress.found(None) or [0.0, 0.0, 0]
+    for upto, X, y in _parts(part, progress.blocks):
         if len(np.unique(y)) < len(part.model.classes_):
             continue
         one = _started(part.model, len(part.rows) / len(y))
@@ -37,6 +39,7 @@ def average(part: Refit) -> tuple[Any | None, str]:
         coefficients = coefficients + len(y) * one.coef_
         intercepts = intercepts + len(y) * one.intercept_
         rows += len(y)
+        progress.keep(upto, [coefficients, intercepts, rows])
     if not rows:
         return None, "no part of its rows has every class"
     fitted = copy.deepcopy(part.model)
@@ -51,19 +54,17 @@ def _started(model: Any, times: float) -> Any:
     return one
 
 
-def _parts(part: Refit) -> Any:
-    """Rows put together until there are enough; the rest goes with the last."""
+def _parts(part: Refit, first: int) -> Iterator[tuple[int, Any, np.ndarray]]:
+    """Blocks from number ``first`` on, put together until there are enough rows, with the number
+    of the next block; what is left goes with the last."""
     X: list[Any] = []
     y: list[np.ndarray] = []
-    left = len(part.rows)
-    for some, target in part.read():
+    left = part.rows.count(part.rows.every(first=first))
+    for number, some, target in part.whole_blocks(first):
         X.append(some)
         y.append(target)
         left -= len(target)
         enough = sum(map(len, y)) >= ROWS
         if (enough and left >= ROWS // 2) or left == 0:
-            yield (
-                sparse.vstack(X).tocsr() if sparse.issparse(X[0]) else np.vstack(X),
-                (np.concatenate(y)),
-            )
+            yield number + 1, stacked(X), np.concatenate(y)
             X, y = [], []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,14 @@ import lightgbm
 import numpy as np
 from lightgbm.basic import _InnerPredictor
 
-from everloop.errors import Conflict
+from everloop.train.streaming import progress
 from everloop.train.streaming.fit import Refit
+from everloop.train.streaming.progress import put_whole
+from everloop.train.streaming.rows import other_rows
 
 PUSHED = 1 << 14  # rows that are handed over at a time
 ROW = 32  # bytes of a row beside its bins: gradient, hessian, score and places
 ANSWER = 24  # bytes of what saved trees say of a row, copies included
-SAVE_EVERY = 30.0  # seconds between two checkpoints
 
 
 def boost(part: Refit) -> tuple[Any, str]:
@@ -109,16 +109,10 @@ class _Saved:
         data._predictor = self._before
 
     def keep(self, booster: lightgbm.Booster) -> None:
-        """Write the trees beside the old file, whose place they take, if it is time to."""
-        if self._path is None or time.monotonic() - self._at < SAVE_EVERY:
+        """Write the trees down, if it is time to."""
+        if self._path is None or time.monotonic() - self._at < progress.SAVE_EVERY:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(f".{os.getpid()}.new")
-        with fresh.open("w") as file:
-            file.write(booster.model_to_string())
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+        put_whole(self._path, booster.model_to_string().encode())
         self._at = time.monotonic()
 
 
@@ -138,22 +132,15 @@ def _binned(
     params: dict[str, Any],
     saved: _Saved,
 ) -> lightgbm.Dataset:
-    rows = part.rows.count(number, parts)
+    wanted = part.rows.every(parts, number)
+    rows = part.rows.count(wanted)
     labels = np.empty(rows, dtype=np.float32)
-    pushed = _Pushed(part.read(number, parts), labels, saved.trees)
+    pushed = _Pushed(part.read(wanted), labels, saved.trees)
     data = lightgbm.Dataset([pushed], labels, reference=bounds, params=params).construct()
     if pushed.left():
-        raise _others(rows)
+        raise other_rows(rows)
     saved.answered(data, pushed.answers)
     return data
-
-
-def _others(rows: int) -> Conflict:
-    return Conflict(
-        f"data.source: it does not hold the {rows:,} training rows that were counted in it.",
-        code="source_changed",
-        fix="Run the loop again, which takes what is there now.",
-    )
 
 
 class _Pushed(lightgbm.Sequence):
@@ -186,10 +173,10 @@ class _Pushed(lightgbm.Sequence):
         while (missing := rows - sum(map(len, found))) > 0:
             pair = next(self._pairs, None)
             if pair is None:
-                raise _others(len(self))
+                raise other_rows(len(self))
             X, y = pair
             if self._at + len(y) > len(self):
-                raise _others(len(self))
+                raise other_rows(len(self))
             self._labels[self._at : self._at + len(y)] = y
             self._at += len(y)
             X = _dense(X)

@@ -19,17 +19,19 @@ Any other stays as the sample made it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.pipeline import Pipeline
 
 from everloop.data.encode import Examples
 from everloop.data.schema import Schema
 from everloop.train.loading import load
-from everloop.train.streaming.rows import Rows
+from everloop.train.streaming.rows import Rows, other_rows
 
 _HERE = "everloop.train.streaming"
 WAYS = {
@@ -67,12 +69,32 @@ class Refit:
     scaled: bool
     checkpoints: Path | None = None
 
-    def read(self, part: int = 0, parts: int = 1) -> Any:
+    def read(self, wanted: range) -> Iterator[tuple[Any, np.ndarray]]:
         """Pairs of prepared rows and targets; targets of classes as positions in those seen."""
         seen = getattr(self.model, "classes_", None)
-        for some in self.rows.read(part, parts):
+        for some in self.rows.read(wanted):
             y = some.y if seen is None else np.searchsorted(seen, some.y)
             yield self.front.transform(some.X) if len(self.front) else some.X, y
+
+    def whole_blocks(self, first: int = 0) -> Iterator[tuple[int, Any, np.ndarray]]:
+        """The blocks from number ``first`` on, each with its number and all its rows at once.
+
+        So what is learned does not depend on how the rows were read. Raises
+        :class:`~everloop.errors.Conflict` where there are other rows than were counted.
+        """
+        pairs = self.read(self.rows.every(first=first))
+        for number, rows in enumerate(self.rows.blocks[first:], first):
+            X: list[Any] = []
+            y: list[np.ndarray] = []
+            while sum(map(len, y)) < rows and (pair := next(pairs, None)) is not None:
+                X.append(pair[0])
+                y.append(pair[1])
+            if sum(map(len, y)) != rows:
+                raise other_rows(len(self.rows))
+            if rows:
+                yield number, stacked(X), np.concatenate(y)
+        if next(pairs, None) is not None:
+            raise other_rows(len(self.rows))
 
 
 @dataclass(frozen=True)
@@ -119,6 +141,13 @@ def fit_stream(
         return Streamed(estimator, len(sample), how)
     pipeline.steps[-1] = (pipeline.steps[-1][0], fitted)
     return Streamed(estimator, len(rows), how)
+
+
+def stacked(parts: list[Any]) -> Any:
+    """Prepared rows one below the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return sparse.vstack(parts).tocsr() if sparse.issparse(parts[0]) else np.vstack(parts)
 
 
 def _pipeline(estimator: Any) -> Pipeline | None:

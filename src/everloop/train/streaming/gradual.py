@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from everloop.train.streaming.fit import Refit
+from everloop.train.streaming.progress import Progress
 
 
 def continue_fit(part: Refit) -> tuple[Any | None, str]:
@@ -16,18 +17,21 @@ def continue_fit(part: Refit) -> tuple[Any | None, str]:
 
     A model that learns step by step (it has ``warm_start``) goes on from where the sample has
     brought it; others, which add up, begin anew. The former forget what they saw first, so where
-    the rows are sorted by the target they are left as the sample, a mixed one, made them.
+    the rows are sorted by the target they are left as the sample, a mixed one, made them. After
+    a crash the pass goes on from the last checkpoint, where the model is made of what
+    :mod:`.plain` can write.
     """
     stepwise = "warm_start" in part.model.get_params()
     if stepwise and part.rows.ordered:
         return None, "its rows are sorted by the target, and it would forget the first of them"
-    model = _ready(part.model) if stepwise else clone(part.model)
     middle, spread = _unit(part)
-    if stepwise and spread != 1.0:
-        _rescale(model, 1 / spread, -middle / spread)
-    fresh = not stepwise
+    progress = Progress(part)
+    model = progress.found(_ready(part.model))
+    if model is None:
+        model = _begun(part, stepwise, middle, spread)
+    fresh = not stepwise and not progress.blocks
     seen = getattr(part.model, "classes_", None)
-    for X, y in part.read():
+    for number, X, y in part.whole_blocks(progress.blocks):
         if seen is None:
             model.partial_fit(X, (y - middle) / spread)
         elif fresh:
@@ -35,9 +39,20 @@ def continue_fit(part: Refit) -> tuple[Any | None, str]:
         else:
             model.partial_fit(X, seen[y])
         fresh = False
+        progress.keep(number + 1, model)
     if stepwise and spread != 1.0:
         _rescale(model, spread, middle)
     return model, "one pass of partial_fit"
+
+
+def _begun(part: Refit, stepwise: bool, middle: float, spread: float) -> Any:
+    """The model before its first block."""
+    if not stepwise:
+        return clone(part.model)
+    model = _ready(part.model)
+    if spread != 1.0:
+        _rescale(model, 1 / spread, -middle / spread)
+    return model
 
 
 def _ready(model: Any) -> Any:

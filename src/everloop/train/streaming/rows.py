@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from everloop.data.encode import Examples
+from everloop.errors import Conflict
 
 
 @dataclass(frozen=True)
@@ -14,19 +15,32 @@ class Rows:
 
     Attributes
     ----------
-    read : of ``(part, parts)`` the rows of every ``parts``-th block, from number ``part`` on, in
-        order and some at a time; ``(0, 1)`` are all rows.
+    read : of numbers of blocks, evenly apart, the rows of these in order and some at a time, never
+        of two blocks at once.
     blocks : how many rows each block has.
     ordered : whether the target differs much between blocks.
     """
 
-    read: Callable[[int, int], Iterator[Examples]]
+    read: Callable[[range], Iterator[Examples]]
     blocks: list[int]
     ordered: bool = False
 
     def __len__(self) -> int:
         return sum(self.blocks)
 
-    def count(self, part: int, parts: int) -> int:
-        """How many rows ``read(part, parts)`` gives."""
-        return sum(self.blocks[part::parts])
+    def every(self, parts: int = 1, first: int = 0) -> range:
+        """Every ``parts``-th block, from number ``first`` on."""
+        return range(first, len(self.blocks), parts)
+
+    def count(self, wanted: range) -> int:
+        """How many rows those blocks have."""
+        return sum(self.blocks[number] for number in wanted)
+
+
+def other_rows(counted: int) -> Conflict:
+    """The refusal of rows that are more or fewer than were counted."""
+    return Conflict(
+        f"data.source: it does not hold the {counted:,} training rows that were counted in it.",
+        code="source_changed",
+        fix="Run the loop again, which takes what is there now.",
+    )

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from everloop.train.streaming.fit import Refit
+from everloop.train.streaming.progress import Progress
 
 WIDEST = 2_000  # columns; their products take this squared
 
@@ -43,12 +44,15 @@ def solve(part: Refit) -> tuple[Any | None, str]:
 def _products(part: Refit, width: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Centred products of all columns and the target, their means and the number of rows."""
     middle = np.append(np.asarray(part.sample.X.mean(axis=0)).ravel(), part.sample.y.mean())
-    total, moved, rows = np.zeros((width + 1, width + 1)), np.zeros(width + 1), 0
-    for X, y in part.read():
+    progress = Progress(part)
+    zero: list[Any] = [np.zeros((width + 1, width + 1)), np.zeros(width + 1), 0]
+    total, moved, rows = progress.found(None) or zero
+    for number, X, y in part.whole_blocks(progress.blocks):
         dense = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=np.float64)
         A = np.column_stack([dense, y]) - middle  # near the mean, so that little is lost
         total += A.T @ A
         moved += A.sum(axis=0)
         rows += len(A)
+        progress.keep(number + 1, [total, moved, rows])
     away = moved / rows
     return total - rows * np.outer(away, away), middle + away, rows
