@@ -118,13 +118,18 @@ def _table(found: Stream, options: Options, results: dict[str, dict[str, Any]]) 
     for name in [name for name in STRATEGIES if name in results]:
         result = results[name]
         accuracy, loss = summary(result)
-        cells = [f"{accuracy:.4f}", f"{loss:.4f}", f"{result['auc']:.4f}", str(result["fits"])]
+        cells = [f"{accuracy:.4f}", f"{loss:.4f}", f"{result['auc']:.4f}", _fits(result)]
         cells.append(f"{result['cpu']:.1f}")
         if EVERY in results and name != EVERY:
             ends = difference(result, results[EVERY], options.thin)
             cells += [f"{low:+.4f} … {high:+.4f}" for low, high in ends]
         table.add_row(name, *cells)
     return table
+
+
+def _fits(result: dict[str, Any]) -> str:
+    fresh = result.get("fresh", 0)
+    return f"{result['fits']} + {fresh}" if fresh else str(result["fits"])
 
 
 if __name__ == "__main__":

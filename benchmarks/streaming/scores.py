@@ -63,6 +63,7 @@ def run(stream: Stream, strategy: Strategy, options: Options) -> dict[str, Any]:
     return {
         "windows": told,
         "fits": strategy.fits,
+        "fresh": strategy.fresh,
         "cpu": spent["learn"] + ready,
         "auc": float(roc_auc_score(np.concatenate(truths), np.concatenate(answers))),
     }

@@ -12,7 +12,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from everloop.data.schema import Schema
 from everloop.train.candidates.lightgbm import LightGBM
 from everloop.train.pool.links import Binary
-from everloop.train.pool.pool import Pool
+from everloop.train.pool.pool import Pool, trees_of_fresh
+from everloop.train.preparation import one_hot
 
 
 class Known:
@@ -41,9 +42,10 @@ class Strategy:
     """``begin`` with the first windows, then for each window: ``ready`` (what need not be done for
     windows that are not scored), ``answer``, and ``learn`` when its labels come.
 
-    ``fits`` counts full fits after the first.
+    ``fits`` counts full fits after the first, ``fresh`` those on some of the newest rows.
     """
 
+    fresh = 0
     lazy = False  # what it costs is in ``ready``, for scored windows only
 
     def __init__(self, schema: Schema, seed: int, delay: int) -> None:
@@ -63,12 +65,15 @@ class Strategy:
     def learn(self, X: np.ndarray, y: np.ndarray) -> None:
         """Labels of one window, which are in ``known`` already."""
 
-    def fitted(self) -> Any:
-        """LightGBM behind its preparation, with everloop's defaults, on all that is known."""
-        known, candidate = self.known, LightGBM()
-        params = candidate.defaults(known.rows) | {"n_jobs": 1}
+    def fitted(self, newest: int = 0) -> Any:
+        """LightGBM behind its preparation, with everloop's defaults, on all that is known or on so
+        many of the newest rows."""
+        X, y, candidate = self.known.X[-newest:], self.known.y[-newest:], LightGBM()
+        params = candidate.defaults(len(y)) | {"n_jobs": 1}
+        if newest:
+            params["n_estimators"] = trees_of_fresh(params["n_estimators"])
         estimator = candidate.build(self.schema, "binary", self.seed, params)
-        return estimator.fit(known.X, known.y.astype(int))
+        return estimator.fit(X, y.astype(int))
 
 
 class Frozen(Strategy):
@@ -211,8 +216,10 @@ class Everloop(Strategy):
 
     def begin(self, known: Known) -> None:
         super().begin(known)
-        self._pool = Pool(Binary(), self.seed)
+        self._pool = Pool(Binary())
         self._renew()
+        front = one_hot(self.schema).fit(known.X)
+        self._pool.draw(front, known.X, known.y)
         # Pools that answered the windows whose labels are still to come.
         self._answered = deque([self._pool.kept()], maxlen=self.delay)
 
@@ -227,8 +234,15 @@ class Everloop(Strategy):
         if self._pool.wants_full_fit(self.known.rows):
             self.model, self.fits = self.fitted(), self.fits + 1
             self._renew()
+        elif (newest := self._pool.wants_fresh_fit(self.known.rows)) and self._both(newest):
+            fresh = self.fitted(newest)
+            self._pool.freshen(fresh[:-1], fresh[-1], newest)
+            self.fresh += 1
         if self.delay > 1:
             self._answered.append(self._pool.kept())
+
+    def _both(self, newest: int) -> bool:
+        return len(np.unique(self.known.y[-newest:])) == 2
 
 
 def _named(base: type[Strategy], **fields: Any) -> type[Strategy]:

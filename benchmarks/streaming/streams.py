@@ -3,18 +3,16 @@ known. Kept as arrays in a folder, since making some takes a minute."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 
 from everloop import datasets
 from everloop.data.schema import Feature, Schema
-
-ROWS, WINDOW, FIRST = 100_000, 1_000, 5  # of a generator: rows, rows of a window, windows at first
+from streaming.making import FIRST, ROWS, WINDOW, Parts, changing, generated, numbers, synth
+from streaming.unseen import UNSEEN
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,10 @@ def stream(name: str, folder: Path) -> Stream:
         return Stream(name, kept["X"], kept["y"], codes, spans, int(kept["first"]))
 
 
-Parts = tuple[np.ndarray, np.ndarray, list[int], list[tuple[int, int]], int]
-
-
 def _flights() -> Parts:
     """Windows of a day, after four weeks."""
     rows = datasets.flights().drop_nulls("late")
-    X, y, codes = _numbers(rows, "late", ["flight_id", "scheduled_at"])
+    X, y, codes = numbers(rows, "late", ["flight_id", "scheduled_at"])
     day = rows["scheduled_at"].dt.date().to_physical().to_numpy()
     ends = [*np.flatnonzero(np.diff(day)) + 1, len(day)]
     return X, y, codes, list(zip([0, *ends[:-1]], ends, strict=True)), 28
@@ -69,90 +64,54 @@ def _flights() -> Parts:
 
 def _census() -> Parts:
     """Windows of 5,000 persons, after 14 of them."""
-    X, y, codes = _numbers(datasets.census(), "employed", ["id", "surveyed_at", "year"])
+    X, y, codes = numbers(datasets.census(), "employed", ["id", "surveyed_at", "year"])
     spans = [(a, min(a + 5_000, len(y))) for a in range(0, len(y), 5_000)]
     return X, y, codes, spans, 14
 
 
-def _numbers(rows: pl.DataFrame, target: str, left: list[str]) -> tuple[Any, Any, list[int]]:
-    rows = rows.drop_nulls(target)
-    table = rows.drop([target, *left])
-    codes = [n for n, c in enumerate(table) if c.dtype in (pl.Categorical, pl.String)]
-    columns = [
-        (c.cast(pl.Categorical).to_physical() if n in codes else c).cast(pl.Float64).to_numpy()
-        for n, c in enumerate(table)
-    ]
-    return np.column_stack(columns), rows[target].cast(pl.Float64).to_numpy(), codes
-
-
-def _generated(pairs: Iterator[Any]) -> Parts:
-    X, y = [], []
-    for x, label in pairs:
-        X.append([float(value) for value in x.values()])
-        y.append(float(label))
-    spans = [(a, a + WINDOW) for a in range(0, len(y), WINDOW)]
-    return np.array(X), np.array(y), [], spans, FIRST
-
-
-def _changing(make: Callable[[int], Any], width: int) -> Iterator[Any]:
-    """A new concept at a quarter, a half and three quarters, within ``width`` rows."""
-    rng = np.random.default_rng(0)
-    concepts = [iter(make(number).take(ROWS)) for number in range(4)]
-    changes = np.array([ROWS // 4, ROWS // 2, 3 * ROWS // 4])
-    for place in range(ROWS):
-        chance = 1 / (1 + np.exp(-np.clip(4 * (place - changes) / width, -50, 50)))
-        yield next(concepts[int((rng.random(3) < chance).sum())])
-
-
-def _synth() -> Any:
-    from river.datasets import synth
-
-    return synth
-
-
 def _sea() -> Parts:
-    make = _synth().SEA
-    return _generated(_changing(lambda k: make(variant=k, noise=0.1, seed=7 + k), 50))
+    make = synth().SEA
+    return generated(changing(lambda k: make(variant=k, noise=0.1, seed=7 + k), 50))
 
 
 def _agrawal() -> Parts:
-    make, functions = _synth().Agrawal, [0, 3, 6, 0]  # the first concept comes again
-    return _generated(
-        _changing(
+    make, functions = synth().Agrawal, [0, 3, 6, 0]  # the first concept comes again
+    return generated(
+        changing(
             lambda k: make(classification_function=functions[k], perturbation=0.1, seed=7 + k), 500
         )
     )
 
 
 def _sine() -> Parts:
-    make = _synth().Sine
-    return _generated(
-        _changing(lambda k: make(classification_function=k, has_noise=True, seed=11 + k), 2_000)
+    make = synth().Sine
+    return generated(
+        changing(lambda k: make(classification_function=k, has_noise=True, seed=11 + k), 2_000)
     )
 
 
 def _mixed() -> Parts:
-    make = _synth().Mixed
-    return _generated(_changing(lambda k: make(classification_function=k % 2, seed=5 + k), 50))
+    make = synth().Mixed
+    return generated(changing(lambda k: make(classification_function=k % 2, seed=5 + k), 50))
 
 
 def _hyperplane() -> Parts:
-    made = _synth().Hyperplane(
+    made = synth().Hyperplane(
         seed=3, n_features=10, n_drift_features=5, mag_change=0.001, noise_percentage=0.1
     )
-    return _generated(made.take(ROWS))
+    return generated(made.take(ROWS))
 
 
 def _rbf() -> Parts:
-    made = _synth().RandomRBFDrift(
+    made = synth().RandomRBFDrift(
         seed_model=3, seed_sample=3, n_classes=2, n_features=10, n_centroids=20, change_speed=0.0001
     )
-    return _generated(made.take(ROWS))
+    return generated(made.take(ROWS))
 
 
 def _still() -> Parts:
-    made = _synth().Agrawal(classification_function=4, perturbation=0.1, seed=9)
-    return _generated(made.take(ROWS))
+    made = synth().Agrawal(classification_function=4, perturbation=0.1, seed=9)
+    return generated(made.take(ROWS))
 
 
 def _plain() -> Parts:
@@ -175,4 +134,4 @@ STREAMS: dict[str, Callable[[], Parts]] = {
     "sine": _sine,
     "mixed": _mixed,
     "plain": _plain,
-}
+} | UNSEEN

@@ -12,8 +12,10 @@ from everloop.data.schema import Feature, Schema, Task
 from everloop.errors import Integrity, InvalidInput
 from everloop.train.candidates.lightgbm import LightGBM
 from everloop.train.onnx import to_onnx
-from everloop.train.pool.growing import REST, Growth
+from everloop.train.pool.forest import Forest
+from everloop.train.pool.growing import REST, SHORTEST, Growth
 from everloop.train.pool.links import Binary
+from everloop.train.pool.mixing import Mixture
 from everloop.train.pool.model import PoolModel
 from everloop.train.pool.pool import Pool
 from everloop.train.pool.state import STATE, restored, written
@@ -46,11 +48,11 @@ def fitted(task: Task, X: np.ndarray, y: np.ndarray) -> object:
 
 def begun(task: Task = "binary") -> PoolModel:
     X, y = rows(task, 0, 600)
-    return PoolModel.begun(fitted(task, X, y), X, y, schema_of(task), seed=0)
+    return PoolModel.begun(fitted(task, X, y), X, y, schema_of(task))
 
 
 def grown(task: Task) -> PoolModel:
-    """With two families, and windows before and after the second."""
+    """With every kind of family, and windows before and after each."""
     model = begun(task)
     for seed in (1, 2):
         model.update(*rows(task, seed, WINDOW))
@@ -58,6 +60,9 @@ def grown(task: Task) -> PoolModel:
     model.renew(fitted(task, X, y), 700, schema_of(task))
     for seed in (3, 4):
         model.update(*rows(task, seed, WINDOW, turned=True))
+    X, y = rows(task, 8, 300, turned=True)
+    model.freshen(fitted(task, X, y), 300, schema_of(task))
+    model.update(*rows(task, 7, WINDOW, turned=True))
     return model
 
 
@@ -69,16 +74,19 @@ def answers(model: PoolModel, X: np.ndarray) -> np.ndarray:
 def test_it_begins_as_its_first_fit_and_serves_what_it_says(task: Task) -> None:
     X, y = rows(task, 0, 600)
     pipeline, asked = fitted(task, X, y), rows(task, 5, 300)[0]
-    model = PoolModel.begun(pipeline, X, y, schema_of(task), seed=0)
+    model = PoolModel.begun(pipeline, X, y, schema_of(task))
     told = pipeline.predict_proba(asked) if len(model.codes) else pipeline.predict(asked)  # type: ignore[attr-defined]
+    drawn, model.pool.families = model.pool.families, model.pool.families[:1]
+    mixture, model.pool.mixture = model.pool.mixture, Mixture.new(5, model.pool.link.outputs)
     assert_allclose(answers(model, asked), told, atol=1e-9)
+    model.pool.families, model.pool.mixture = drawn, mixture
     model = grown(task)
     graph = onnxruntime.InferenceSession(to_onnx(model, schema_of(task), asked))
     said = graph.run(None, {"X": asked})[0 if task == "regression" else 1]
     scale = np.abs(answers(model, asked)).max()
     assert_allclose(said, answers(model, asked), atol=1e-5 * scale)
     kinds = [node.op_type for node in _nodes(to_onnx(model, schema_of(task), asked))]
-    assert kinds.count("TreeEnsembleRegressor") == 2
+    assert kinds.count("TreeEnsembleRegressor") == 2 and kinds.count("MatMul") == 1
 
 
 def _nodes(data: bytes) -> list[object]:
@@ -109,14 +117,16 @@ def test_it_follows_a_world_that_turned_and_the_frozen_model_does_not() -> None:
     right = [(one.predict(X) == y).mean() for one in (model, frozen)]
     assert right[0] > 0.75 and right[1] < 0.4, right
     mixture = model.pool.mixture
-    assert mixture is not None and mixture.losses.argmin() == 1  # the copy that forgets fastest
+    forest = mixture.losses[:5] if mixture is not None else np.zeros(1)
+    assert forest.argmin() == 1  # the copy that forgets fastest
 
 
 def test_a_leaf_that_no_row_reaches_stays_as_it_is() -> None:
     model = begun()
-    forest = model.pool.families[0].forest
+    forest = model.pool.families[0].model
+    assert isinstance(forest, Forest)
     before, (X, y) = forest.values.copy(), rows("binary", 1, 1)
-    reached = np.unique(model.pool.families[0].leaves(X))
+    reached = np.unique(model.pool.families[0].reads(X))
     model.update(X, y)
     changed = np.flatnonzero((forest.values != before).any(axis=0))
     assert set(changed) <= set(reached) and len(changed)
@@ -126,6 +136,8 @@ def test_a_leaf_that_no_row_reaches_stays_as_it_is() -> None:
 def test_members_are_judged_by_what_they_said_when_rows_were_asked() -> None:
     then, X, y = begun(), *rows("binary", 2, WINDOW)
     now = begun()
+    assert now.pool.mixture is not None
+    began = now.pool.mixture.losses
     now.update(X, y)
     first, second = (one.pool.member_scores(X) for one in (then, now))
     assert not np.allclose(first, second)
@@ -134,29 +146,52 @@ def test_members_are_judged_by_what_they_said_when_rows_were_asked() -> None:
     now.pool.update(X, y, kept)
     judged = np.array([Binary().losses(score, y).mean() for score in first])
     assert now.pool.mixture is not None
-    told = 0.7 ** (1 / 2) * judged + judged / 2  # two windows late
+    told = 0.7 ** (1 / 2) * (0.7 * began + judged) + judged / 2  # two windows late
     assert_allclose(now.pool.mixture.losses, told)
     other, target = rows("binary", 9, 700)
     now.renew(fitted("binary", other, target), 700, schema_of("binary"))
     now.pool.update(X, y, kept)  # the new fit said nothing then: the one before it stands for it
-    told = np.tile(0.7 ** (1 / 3) * told + judged / 3, 2)
-    assert_allclose(now.pool.mixture.losses, told)
+    assert_allclose(now.pool.mixture.losses[:5], (0.7 ** (1 / 3) * told + judged / 3)[:5])
 
 
-def test_a_full_fit_is_due_when_rows_have_grown_and_waits_when_the_last_brought_nothing() -> None:
-    link, y = Binary(), np.array([0.0, 1.0])
-    useless, useful = Growth(), Growth()
-    for growth, worse in ((useless, 0.0), (useful, 0.5)):
-        for rows_then in (1_000, 2_000):
-            growth.fitted(rows_then)
-            for _ in range(REST):
-                said = np.stack([np.zeros((2, 1)), np.array([[worse], [0.0]])])
-                growth.learned(said, y, link)
-    assert useful.due(2_100) is None
-    assert "1.5 times" in (useful.due(3_000) or "") and useless.due(3_000) is None
-    assert useless.due(20_000)
-    useful.windows = 0
-    assert useful.due(3_000) is None  # it has only just been fitted
+def test_a_full_fit_is_due_when_rows_have_grown() -> None:
+    growth = Growth()
+    growth.fitted(1_000)
+    for _ in range(REST):
+        assert growth.due(9_000) is None  # it has only just been fitted
+        growth.learned(100)
+    assert growth.due(2_900) is None and "3.0 times" in (growth.due(3_000) or "")
+
+
+def test_a_fresh_fit_takes_what_the_world_is_like_when_half_of_it_is_new() -> None:
+    growth = Growth()
+    for _ in range(SHORTEST // 2):
+        assert not growth.due_fresh(100_000, 3.0)
+        growth.learned(100)
+    assert growth.due_fresh(100_000, 3.0) == SHORTEST * 100
+    assert growth.due_fresh(1_200, np.inf) == 600  # never more than half of all
+    assert not growth.due_fresh(100_000, np.inf) and not growth.due_fresh(100_000, 50.0)
+    assert not growth.due_fresh(600, 3.0)  # too few to learn from
+    growth.freshened(1_000)
+    assert not growth.due_fresh(100_000, 3.0) and growth.fitted_rows == 1_000
+
+
+def test_who_leaves_hands_its_weight_on_and_who_comes_is_taken_for_the_mixture() -> None:
+    link, rng = Binary(), np.random.default_rng(0)
+    y = (rng.random(4_000) < 0.5).astype(float)
+    told = (2 * y - 1)[None, :, None] + rng.normal(0, 2, (3, 4_000, 1))
+    told[2] = told[0]  # two that say the same
+    mixture = Mixture.new(3, 1)
+    mixture.learn(told, y, link)
+    after = mixture.rearranged([0, 1, None])
+    assert_allclose(after.losses, [*mixture.losses[:2], mixture.mixed])
+    with_all, without = mixture.fits[-1], after.fits[-1]
+    assert_allclose(without[0], with_all[0] + with_all[2], rtol=0.02)
+    assert_allclose(without[[1, 3]], with_all[[1, 3]], atol=0.02)
+    halved = mixture.rearranged([0, 0, 1, 2])
+    said = np.stack([told[0], told[0], told[1], told[2]])
+    for one, other in zip(halved.fits, mixture.fits, strict=True):
+        assert_allclose(np.tensordot(one[:4], said, 1), np.tensordot(other[:3], told, 1), atol=1e-9)
 
 
 def test_what_cannot_be_learned_is_refused_and_changes_nothing() -> None:

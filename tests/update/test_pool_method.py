@@ -11,7 +11,8 @@ import pytest
 from everloop.data.schema import Feature, Schema
 from everloop.evaluate.metrics import get_metric
 from everloop.train.onnx import to_onnx
-from everloop.train.pool.growing import REST
+from everloop.train.pool.growing import REST, SHORTEST
+from everloop.train.pool.state import STATE
 from everloop.train.spec import TrainSpec
 from everloop.train.threshold import Thresholded
 from everloop.train.validation import Known
@@ -20,7 +21,7 @@ from everloop.update.methods.pool import PoolMethod
 from everloop.update.methods.rows import TrainingRows
 
 SMALL = {"n_estimators": 10, "num_leaves": 5, "min_child_samples": 5}
-ROWS = 1_500
+ROWS = 2_000
 FEATURES = tuple(Feature(name, "number") for name in ("a", "b", "c"))
 SCHEMA = Schema(task="binary", target="y", features=FEATURES, classes=("n", "y"))
 
@@ -57,12 +58,16 @@ def test_a_full_fit_begins_it_windows_teach_it_and_another_joins(versions: Versi
     assert made.facts["pool"]["full_fit"] and "500 rows begins" in made.notes[0]
     assert versions.make(500).nothing
     for window in range(1, REST + 1):
-        made = versions.make(500 + 100 * window)
-        assert made.facts["pool"]["windows"] == window
-        assert made.facts["pool"]["full_fit"] == (window == REST)
-    assert "2.2 times the rows" in made.notes[0]
+        made = versions.make(500 + 170 * window)
+        facts = made.facts["pool"]
+        assert facts["windows"] == window and facts["full_fit"] == (window == REST)
+        assert facts["fresh_fits"] == (window >= SHORTEST // 2)
+        if window == SHORTEST // 2:
+            assert "newest 675 rows" in made.notes[0]
+    assert "3.0 times the rows" in made.notes[0]
     assert made.fitted[0].name == "lightgbm" and made.fitted[0].params == SMALL
-    assert "pool/trees1.txt" in made.state
+    kinds = [family["kind"] for family in msgspec.json.decode(made.state[STATE])["families"]]
+    assert kinds == ["full", "line", "fresh"]
 
 
 def test_the_threshold_goes_with_it(versions: Versions) -> None:

@@ -62,6 +62,10 @@ class Forest:
         best = model.best_iteration_ or -1
         return cls(model.booster_.model_to_string(num_iteration=best), outputs, rows)
 
+    @property
+    def members(self) -> int:
+        return len(self.values)
+
     def kept(self) -> Forest:
         """The same, which learns nothing any more when this one does."""
         same = copy.copy(self)

@@ -1,4 +1,5 @@
-"""A pool as one graph: each forest once, its leaves the weighted sum of what its copies say.
+"""A pool as one graph: each forest once, its leaves the weighted sum of what its copies say, and
+one line, the weighted sum of its copies.
 
 The mixture is linear in the members' scores, and members of a family share their splits, so the
 price of an answer does not depend on how many there are.
@@ -15,6 +16,7 @@ from everloop.data.schema import Schema
 from everloop.train.lightgbm_onnx import nodes_of
 from everloop.train.onnx import OPSET, same_opsets
 from everloop.train.pool.forest import Forest
+from everloop.train.pool.line import FURTHEST, Line
 from everloop.train.pool.links import Binary, Classes
 from everloop.train.pool.pool import Pool
 from everloop.train.tree_ensembles import ensemble
@@ -24,13 +26,17 @@ def exported_pool(pool: Pool, codes: np.ndarray, schema: Schema) -> bytes:
     """From ``X`` to ``y``, or to ``label`` and ``probabilities``."""
     assert pool.mixture is not None, "a pool with a family has a mixture"
     weights, offsets = pool.mixture.coefficients()
-    parts = np.split(weights, len(pool.families))
+    ends = np.cumsum([family.model.members for family in pool.families])
+    parts = np.split(weights, ends[:-1])
     whole = _entry(schema.width)
     offset = offsets.copy()
     for place, (family, part) in enumerate(zip(pool.families, parts, strict=True)):
         whole = _with_front(whole, family.front, place)
-        _add_trees(whole, family.forest, part, place, pool.link.outputs)
-        offset += part.sum() * family.forest.bias
+        if isinstance(family.model, Line):
+            _add_line(whole, family.model, part, place)
+        else:
+            _add_trees(whole, family.model, part, place, pool.link.outputs)
+            offset += part.sum() * family.model.bias
     _constant(whole, "offset", offset)
     _add(whole, "Sum", [f"scores.{p}" for p in range(len(parts))] + ["offset"], "scores")
     _answers(whole, pool, codes, schema)
@@ -83,6 +89,19 @@ def _add_trees(
     )
     whole.graph.node.append(node)
     _add(whole, "Cast", [f"single.{place}"], f"scores.{place}", to=TensorProto.DOUBLE)
+
+
+def _add_line(whole: ModelProto, line: Line, weights: np.ndarray, place: int) -> None:
+    mixed = np.tensordot(weights, line.weights, 1)
+    slopes = np.zeros((line.width, mixed.shape[1]))
+    slopes[line.used] = mixed[:-1]
+    _constant(whole, "nearest", np.array(-FURTHEST))
+    _constant(whole, "furthest", np.array(FURTHEST))
+    _constant(whole, f"weights.{place}", slopes)
+    _constant(whole, f"level.{place}", mixed[-1])
+    _add(whole, "Clip", [f"rows.{place}", "nearest", "furthest"], f"near.{place}")
+    _add(whole, "MatMul", [f"near.{place}", f"weights.{place}"], f"sloped.{place}")
+    _add(whole, "Add", [f"sloped.{place}", f"level.{place}"], f"scores.{place}")
 
 
 def _answers(whole: ModelProto, pool: Pool, codes: np.ndarray, schema: Schema) -> None:

@@ -1,68 +1,66 @@
-"""When a full fit is worth its price: as rows grow, and the less the less the last one brought.
+"""When a fit is worth its price: on all rows as they grow, on the newest ones as they are renewed.
 
-What a fit brings can be seen without another: the forest before it goes on learning beside it, so
-their losses on the same windows are compared. A fit that brought less than ``LEAST`` of the loss
-makes the next one wait for ``PATIENCE`` times the growth, and one that did so again for that much
-more.
+A full fit is for what more rows tell: each has ``GROWTH`` times the rows of the one before it, so
+that all of them together cost half as much again as the last. A change is not what it is for, since
+most of its rows are from before. Leaves follow a change, and the trees of a fresh fit on the newest
+rows alone: those that the world is still like, of which half are new, so that a row is in two.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-
-from everloop.train.pool.links import Link
-
-GROWTH = 1.35  # times the rows of the last fit
-PATIENCE = 2.5
-LEAST = 0.0005  # share of the loss
-REST = 6  # windows between two fits at least
+GROWTH = 3.0  # times the rows of the last fit
+REST = 6  # windows between two full fits at least
+SHORTEST = 10  # windows of a fresh fit at least; half of them pass between two
+FEWEST = 500  # rows of a fresh fit at least
 
 
 @dataclass
 class Growth:
-    """What is known of the last full fit.
+    """What is known of the last fits.
 
     Attributes
     ----------
-    rows : that it had. windows : since then. idle : how many fits in a row brought too little.
-    gains, losses : of each window since, what the fit brought against the one before, and its loss.
-    fits : how many there were.
+    rows : that the last full fit had. windows : since then. fits : how many there were.
+    new_windows, new_rows : since the last fresh fit. fresh : how many there were.
+    fitted_rows : of all fits together.
     """
 
     rows: int = 0
     windows: int = 0
-    idle: int = 0
     fits: int = 0
-    gains: list[float] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
+    new_windows: int = 0
+    new_rows: int = 0
+    fresh: int = 0
+    fitted_rows: int = 0
 
     def fitted(self, rows: int) -> None:
         """A full fit on so many rows."""
-        self.idle = self._idle_now()
         self.rows, self.windows, self.fits = rows, 0, self.fits + 1
-        self.gains, self.losses = [], []
+        self.fitted_rows += rows
 
-    def learned(self, scores: np.ndarray, y: np.ndarray, link: Link) -> None:
-        """A window: members by n by outputs, the last fit's first, and n targets."""
+    def freshened(self, rows: int) -> None:
+        """A fit on so many of the newest rows."""
+        self.new_windows, self.new_rows, self.fresh = 0, 0, self.fresh + 1
+        self.fitted_rows += rows
+
+    def learned(self, rows: int) -> None:
+        """A window of so many rows."""
         self.windows += 1
-        half = len(scores) // 2
-        if self.fits < 2:
-            return
-        told = [float(link.losses(one, y).mean()) for one in scores]
-        self.losses.append(min(told[:half]))
-        self.gains.append(min(told[half:]) - min(told[:half]))
+        self.new_windows, self.new_rows = self.new_windows + 1, self.new_rows + rows
 
     def due(self, rows: int) -> str | None:
-        """Why the next fit is due with ``rows`` rows; None when it is not."""
-        wanted = GROWTH * PATIENCE ** self._idle_now()
-        if self.windows < REST or rows < wanted * max(self.rows, 1):
+        """Why the next full fit is due with ``rows`` rows; None when it is not."""
+        if self.windows < REST or rows < GROWTH * max(self.rows, 1):
             return None
         return f"there are {rows / max(self.rows, 1):.1f} times the rows of the last full fit"
 
-    def _idle_now(self) -> int:
-        if not self.gains:
-            return self.idle
-        small = np.mean(self.gains) < LEAST * np.mean(self.losses)
-        return self.idle + 1 if small else 0
+    def due_fresh(self, rows: int, lasting: float) -> int:
+        """How many of the newest of ``rows`` rows a fresh fit is due on now, where the world lasts
+        so many windows; 0 for none."""
+        if self.new_windows < SHORTEST // 2:
+            return 0
+        window = self.new_rows / self.new_windows
+        newest = int(min(max(SHORTEST, lasting) * window, rows / 2))
+        return newest if newest >= FEWEST and 2 * self.new_rows >= newest else 0

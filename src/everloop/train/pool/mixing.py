@@ -1,18 +1,22 @@
-"""How the members are weighed: by their recent losses, and by a fit of the mixture itself.
+"""How the members are weighed: by their recent losses, and by fits of the mixture itself.
 
-Two ways of making one score of the members' scores, and a mean of both:
+Several ways of making one score of the members' scores, and a mean of them:
 
 *   by losses: weights in proportion to ``exp(-RATE · L)``, with ``L`` the mean loss of each window,
     forgotten at ``FORGET`` a window (Herbster and Warmuth, 1998, the share that tracks a change);
-*   by fit: coefficients and an offset that minimise the loss over the windows that are kept, pulled
-    to the weights above (ridge). It can lean on the difference of two members, which says where
-    the concept is going, and it sets scale and offset right, as Platt's recalibration does.
+*   by fits, one for each of ``MEMORIES``: coefficients and an offset that minimise the loss, where
+    all rows so far count by a quadratic that forgets (a Laplace approximation with forgetting), and
+    the ridge pulls to the weights above. They can lean on the difference of two members, which says
+    where the concept is going, and set scale and offset right, as Platt's recalibration does.
 
-Both are linear in the scores, and so is their mean: coefficients and an offset for each output.
+All are linear in the scores, and so is their mean, which is weighed by losses in turn: coefficients
+and an offset for each output. How long it is good to remember is not said beforehand: it is one of
+the things that the losses decide.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,20 +25,9 @@ from everloop.train.pool.links import Link
 
 RATE = 20.0
 FORGET = 0.7  # share of a loss that counts one window later
-FADE = 0.9  # share of a window's rows that count in the fit one window later
-LEAST = 0.1  # share of a window below which it is let go
-KEPT = 500  # rows of a window that the fit reads; they stand for all
+MEMORIES = (0.9, 0.98, 0.995)  # share of a window's rows that count in each fit one window later
 RIDGE = 20.0  # rows that the weights by losses are worth
 STEPS = 15
-
-
-@dataclass
-class Kept:
-    """Rows of a window for the fit: members by rows by outputs, targets, what a row counts."""
-
-    scores: np.ndarray
-    y: np.ndarray
-    weight: float
 
 
 @dataclass
@@ -43,27 +36,29 @@ class Mixture:
 
     Attributes
     ----------
-    losses : of the members, forgotten. ways : the same of the two ways.
-    kept : windows for the fit, oldest first.
-    fitted : coefficients of the members, then the offsets; None before there were labels.
+    losses : of the members, forgotten. mixed : of the mixture. ways : of the ways, losses first.
+    fits : coefficients of the members, then the offsets, one row for each memory.
+    bends : how sure they are: second derivatives, forgotten; one matrix for each memory.
     """
 
     members: int
     outputs: int
     losses: np.ndarray
-    ways: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    kept: list[Kept] = field(default_factory=list)
-    fitted: np.ndarray | None = None
+    mixed: float = 0.0
+    ways: np.ndarray = field(default_factory=lambda: np.zeros(1 + len(MEMORIES)))
+    fits: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    bends: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def new(cls, members: int, outputs: int) -> Mixture:
-        return cls(members, outputs, np.zeros(members))
+        made, size = cls(members, outputs, np.zeros(members)), members + outputs
+        made.fits = np.tile(made._by_loss(), (len(MEMORIES), 1))
+        made.bends = np.zeros((len(MEMORIES), size, size))
+        return made
 
     def coefficients(self) -> tuple[np.ndarray, np.ndarray]:
         """Of the members, and offsets of the outputs."""
-        by_loss, by_fit = self._both()
-        share = _weights(self.ways)
-        mixed = share[0] * by_loss + share[1] * by_fit
+        mixed = _weights(self.ways) @ self._all()
         return mixed[: self.members], mixed[self.members :]
 
     def score(self, scores: np.ndarray) -> np.ndarray:
@@ -71,55 +66,70 @@ class Mixture:
         weights, offsets = self.coefficients()
         return np.asarray(np.tensordot(weights, scores, 1) + offsets)
 
+    def judged(self, scores: np.ndarray, y: np.ndarray, link: Link) -> np.ndarray:
+        """Mean losses of the mixture, then of each way, on rows that it has not learned from."""
+        told = [self.score(scores), *(_apply(way, scores) for way in self._all())]
+        return np.array([link.losses(one, y).mean() for one in told])
+
     def learn(
         self,
         scores: np.ndarray,
         y: np.ndarray,
         link: Link,
-        rng: np.random.Generator,
         late: int = 1,
+        judged: np.ndarray | None = None,
     ) -> None:
         """Weigh anew by a window's scores, which nothing has learned from yet.
 
-        Where labels come ``late`` windows after their rows, what was best lately need not be when
-        they are answered for: it is forgotten so many times slower.
+        Where labels come ``late`` windows after their rows, ``scores`` are what the members said
+        then, and ``judged`` what the mixture of then has of :meth:`judged`; what was best lately
+        need not be when they are answered for, so losses are forgotten so many times slower.
         """
-        ways = np.array([link.losses(_apply(w, scores), y).mean() for w in self._both()])
-        forget = FORGET ** (1 / late)
+        told = self.judged(scores, y, link) if judged is None else judged
         losses = np.array([link.losses(s, y).mean() for s in scores])
-        self.ways = forget * self.ways + ways / late
+        forget = FORGET ** (1 / late)
+        self.mixed = forget * self.mixed + float(told[0]) / late
+        self.ways = forget * self.ways + told[1:] / late
         self.losses = forget * self.losses + losses / late
-        self._keep(scores, y, rng, FADE ** (1 / late))
-        self.fitted = _fit(self._by_loss(), self.kept, link)
+        pull = self._by_loss()
+        for place, memory in enumerate(MEMORIES):
+            self.bends[place] *= memory
+            self.fits[place], bend = _fit(
+                self.fits[place], self.bends[place], pull, scores, y, link
+            )
+            self.bends[place] += bend
 
-    def begun_again(self, members: int) -> Mixture:
-        """For a new first fit and the one before it: both begin with what is known of the latter.
+    def rearranged(self, origin: Sequence[int | None]) -> Mixture:
+        """For other members: where in this one each comes from, None where it is new.
 
-        ``members`` are of both together.
+        Those of one origin share its weight, a new one is taken to have lost what the mixture did
+        (as one that sleeps: Freund et al., 1997), and what leaves is taken out of the fits by
+        giving its weight to the others as they would have taken it.
         """
-        half = members // 2
-        kept = [Kept(np.concatenate([k.scores[:half]] * 2), k.y, k.weight) for k in self.kept]
-        return Mixture(members, self.outputs, np.tile(self.losses[:half], 2), self.ways, kept)
+        known = [(new, old) for new, old in enumerate(origin) if old is not None]
+        losses = np.array([self.mixed if old is None else self.losses[old] for old in origin])
+        made = Mixture(len(origin), self.outputs, losses, self.mixed, self.ways)
+        count = len(origin)
+        # Of the new coefficients, what the old ones are.
+        sums = np.zeros((self.members + self.outputs, count + self.outputs))
+        for new, old in known:
+            sums[old, new] = 1.0
+        sums[self.members :, count:] = np.eye(self.outputs)
+        stays = np.asarray(sums.any(axis=1))
+        shared = sums / np.maximum(sums.sum(axis=1, keepdims=True), 1.0)
+        fits, bends = [], []
+        for fit, bend in zip(self.fits, self.bends, strict=True):
+            at = _without(fit, bend, stays)
+            fits.append(at @ shared)
+            bends.append(sums.T @ bend @ sums)
+        made.fits, made.bends = np.array(fits), np.array(bends)
+        return made
 
     def _by_loss(self) -> np.ndarray:
         return np.concatenate([_weights(self.losses), np.zeros(self.outputs)])
 
-    def _both(self) -> tuple[np.ndarray, np.ndarray]:
-        by_loss = self._by_loss()
-        return by_loss, by_loss if self.fitted is None else self.fitted
-
-    def _keep(
-        self, scores: np.ndarray, y: np.ndarray, rng: np.random.Generator, fade: float
-    ) -> None:
-        for window in self.kept:
-            window.weight *= fade
-        size = len(y)
-        chosen = np.sort(rng.permutation(size)[:KEPT])
-        # In the order of memory that files keep, as sums round by it.
-        read = np.ascontiguousarray(scores[:, chosen], dtype=np.float32)
-        self.kept.append(Kept(read, y[chosen], size / len(chosen)))
-        oldest = np.log(LEAST) / np.log(FADE)
-        self.kept = self.kept[-int(oldest) :]
+    def _all(self) -> np.ndarray:
+        return np.vstack([self._by_loss(), self.fits])
 
 
 def _weights(losses: np.ndarray) -> np.ndarray:
@@ -132,31 +142,40 @@ def _apply(mixed: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.asarray(np.tensordot(mixed[:members], scores, 1) + mixed[members:])
 
 
-def _fit(start: np.ndarray, kept: list[Kept], link: Link) -> np.ndarray:
-    """Damped Newton steps from ``start``, which is also where the ridge pulls to."""
-    scores = np.concatenate([window.scores for window in kept], axis=1).astype(np.float64)
-    y = np.concatenate([window.y for window in kept])
-    counts = np.concatenate([np.full(len(w.y), w.weight) for w in kept])
-    members, _, outputs = scores.shape
+def _without(fit: np.ndarray, bend: np.ndarray, stays: np.ndarray) -> np.ndarray:
+    """The best fit by the quadratic, with 0 for what does not stay."""
+    at = np.where(stays, fit, 0.0)
+    if not stays.all():
+        inner = bend[np.ix_(stays, stays)] + RIDGE * np.eye(int(stays.sum()))
+        at[stays] += np.linalg.solve(inner, bend[np.ix_(stays, ~stays)] @ fit[~stays])
+    return at
+
+
+def _fit(
+    start: np.ndarray,
+    bend: np.ndarray,
+    pull: np.ndarray,
+    scores: np.ndarray,
+    y: np.ndarray,
+    link: Link,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Damped Newton steps from ``start``, held there by ``bend`` and pulled to ``pull``.
+
+    Returns where they end, and the second derivatives of the window's loss there.
+    """
+    members = len(scores)
+    held = bend + RIDGE * np.eye(len(start))
 
     def loss(at: np.ndarray) -> float:
-        told = float(counts @ link.losses(_apply(at, scores), y))
-        return told + 0.5 * RIDGE * float(np.square(at - start).sum())
+        away, off = at - start, at - pull
+        told = float(link.losses(_apply(at, scores), y).sum())
+        return told + 0.5 * float(away @ bend @ away + RIDGE * off @ off)
 
     at, before = start.copy(), loss(start)
     for _ in range(STEPS):
-        first, second = link.slopes(_apply(at, scores), y)
-        first, second = (link.unit * counts[:, None] * one for one in (first, second))
-        by_weight = np.einsum("mno,no->m", scores, first)
-        slope = np.concatenate([by_weight, first.sum(axis=0)]) + RIDGE * (at - start)
-        bend = RIDGE * np.eye(members + outputs)
-        bend[:members, :members] += np.einsum(
-            "mno,no,kno->mk", scores, second, scores, optimize=True
-        )
-        bend[:members, members:] += np.einsum("mno,no->mo", scores, second)
-        bend[members:, :members] = bend[:members, members:].T
-        bend[members:, members:] += np.diag(second.sum(axis=0))
-        step = np.linalg.solve(bend, slope)
+        slope, second = _slope(at, scores, y, link)
+        slope += bend @ (at - start) + RIDGE * (at - pull)
+        step = np.linalg.solve(held + _bend(scores, second, members), slope)
         after, size = loss(at - step), 1.0
         while not after < before and size > 1e-4:
             size /= 2
@@ -166,4 +185,24 @@ def _fit(start: np.ndarray, kept: list[Kept], link: Link) -> np.ndarray:
         at, gained, before = at - size * step, before - after, after
         if gained < 1e-7 * abs(before):
             break
-    return at
+    return at, _bend(scores, _slope(at, scores, y, link)[1], members)
+
+
+def _slope(
+    at: np.ndarray, scores: np.ndarray, y: np.ndarray, link: Link
+) -> tuple[np.ndarray, np.ndarray]:
+    """By each coefficient; and the second derivatives by each score."""
+    first, second = (link.unit * one for one in link.slopes(_apply(at, scores), y))
+    slope = np.concatenate([np.einsum("mno,no->m", scores, first), first.sum(axis=0)])
+    return slope, second
+
+
+def _bend(scores: np.ndarray, second: np.ndarray, members: int) -> np.ndarray:
+    outputs = second.shape[1]
+    bend = np.zeros((members + outputs, members + outputs))
+    weighted = scores * second
+    bend[:members, :members] = np.tensordot(weighted, scores, ((1, 2), (1, 2)))
+    bend[:members, members:] = weighted.sum(axis=1)
+    bend[members:, :members] = bend[:members, members:].T
+    bend[members:, members:] = np.diag(second.sum(axis=0))
+    return bend

@@ -13,6 +13,7 @@ from everloop.errors import invalid
 from everloop.train.pool.front import Front
 from everloop.train.pool.links import Numbers, link_of
 from everloop.train.pool.pool import Pool
+from everloop.train.preparation import one_hot
 
 
 class PoolModel(BaseEstimator):  # type: ignore[misc]
@@ -27,14 +28,14 @@ class PoolModel(BaseEstimator):  # type: ignore[misc]
         self.pool, self.codes = pool, codes
 
     @classmethod
-    def begun(
-        cls, pipeline: Any, X: np.ndarray, y: np.ndarray, schema: Schema, seed: int
-    ) -> PoolModel:
+    def begun(cls, pipeline: Any, X: np.ndarray, y: np.ndarray, schema: Schema) -> PoolModel:
         """From a fitted pipeline that ends in LightGBM, and the rows it was fitted on."""
         model = _last(pipeline)
         codes = np.asarray(getattr(model, "classes_", np.empty(0))).astype(np.int64)
-        made = cls(Pool(link_of(schema.task, len(codes), y), seed), codes)
+        made = cls(Pool(link_of(schema.task, len(codes), y)), codes)
         made.renew(pipeline, len(X), schema)
+        line = Front.of(one_hot(schema).fit(X), schema.width)
+        made.pool.draw(line, X, made._coded(y))
         return made
 
     def renew(self, pipeline: Any, rows: int, schema: Schema) -> None:
@@ -42,11 +43,19 @@ class PoolModel(BaseEstimator):  # type: ignore[misc]
         front = Front.of(pipeline[:-1], schema.width)
         self.pool.renew(front, _last(pipeline), rows)
 
+    def freshen(self, pipeline: Any, rows: int, schema: Schema) -> None:
+        """Take a fit of the same classes on the newest rows in."""
+        front = Front.of(pipeline[:-1], schema.width)
+        self.pool.freshen(front, _last(pipeline), rows)
+
     def update(self, X: np.ndarray, y: np.ndarray) -> None:
         """Learn from a window. Raises InvalidInput for a class that the pool does not know."""
+        self.pool.update(X, self._coded(y))
+
+    def _coded(self, y: np.ndarray) -> np.ndarray:
+        """Targets as the pool reads them: numbers, or the places of codes."""
         if isinstance(self.pool.link, Numbers):
-            self.pool.update(X, y)
-            return
+            return y
         told = np.asarray(y, dtype=np.float64)
         strange = told[~np.isin(told, self.codes)]
         if len(strange):
@@ -54,7 +63,7 @@ class PoolModel(BaseEstimator):  # type: ignore[misc]
                 "y", float(strange[0]), f"one of the classes {self.codes.tolist()}",
                 fix="A new class needs a full fit.",
             )  # fmt: skip
-        self.pool.update(X, np.searchsorted(self.codes, told))
+        return np.searchsorted(self.codes, told)
 
     @property
     def classes_(self) -> np.ndarray:
@@ -73,7 +82,7 @@ class PoolModel(BaseEstimator):  # type: ignore[misc]
         return found if isinstance(self.pool.link, Numbers) else self.codes[found]
 
     def export_onnx(self, schema: Schema) -> bytes:
-        """One graph of both forests."""
+        """One graph of all families."""
         # Exporting is heavy to import and needed once.
         from everloop.train.pool.graph import exported_pool  # noqa: PLC0415
 

@@ -1,54 +1,63 @@
-"""The pool itself: two forests, their copies, and the mixture that answers.
+"""The pool itself: families of members, and the mixture that answers.
 
 A window's labels come: every member is judged by what it said before it learns from them, the
-mixture weighs them anew, then the copies learn. Now and then a full fit takes the first place, and
-the forest that had it the second.
+mixture weighs them anew, then the copies learn. Now and then a full fit takes the place of the one
+before it, more often a fit on the newest rows that of its own; a line has been there from the
+beginning.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from everloop.errors import invalid
-from everloop.train.pool.forest import Forest
+from everloop.train.pool.forest import MEMORIES, Forest
 from everloop.train.pool.growing import Growth
+from everloop.train.pool.line import Line
 from everloop.train.pool.links import Link
 from everloop.train.pool.mixing import Mixture
 
+JUDGED = 5_000  # of the rows that a line is fitted to, how many say what it is worth at first
+Kind = Literal["full", "fresh", "line"]
+
 
 class Family:
-    """One full fit: what prepares its rows, and its forest.
+    """Members that read rows alike: the copies of one forest, or of a line.
 
-    ``front`` has ``transform`` (n rows of ``X`` in, what the trees read out); None where rows are
-    read as they come.
+    ``front`` has ``transform`` (n rows of ``X`` in, what the model reads out); None where rows are
+    read as they come. ``number`` tells it from all others of the pool.
     """
 
-    def __init__(self, front: Any, forest: Forest) -> None:
-        self.front, self.forest = front, forest
+    def __init__(self, kind: Kind, number: int, front: Any, model: Forest | Line) -> None:
+        self.kind, self.number, self.front, self.model = kind, number, front, model
 
-    def leaves(self, X: np.ndarray) -> np.ndarray:
-        return self.forest.leaves(X if self.front is None else self.front.transform(X))
+    def reads(self, X: np.ndarray) -> np.ndarray:
+        """What :meth:`scores` of the model takes."""
+        if isinstance(self.model, Line):
+            return self.model.reads(self.front, X)
+        return self.model.leaves(X if self.front is None else self.front.transform(X))
+
+    def kept(self) -> Family:
+        return Family(self.kind, self.number, self.front, self.model.kept())
 
 
 class Pool:
     """A binary classifier, a classifier of k classes, or a regressor, by its ``link``.
 
-    Parameters
-    ----------
-    seed : of which rows of a window the mixture keeps.
-
     Attributes
     ----------
-    families : the last full fit, and the one before it when there was one.
-    mixture : weights of all copies of both.
-    growth : when a full fit is due.
+    families : the last full fit; a line and a fit on the newest rows, where there are.
+    mixture : weights of the members of all.
+    growth : when a fit is due.
     windows : how many it has learned from.
     """
 
-    def __init__(self, link: Link, seed: int = 0) -> None:
-        self.link, self.seed = link, seed
+    def __init__(self, link: Link) -> None:
+        self.link = link
         self.families: list[Family] = []
         self.mixture: Mixture | None = None
         self.growth = Growth()
@@ -57,25 +66,47 @@ class Pool:
     def renew(self, front: Any, model: Any, rows: int) -> Pool:
         """Take a full fit in: ``model``, LightGBM's estimator behind ``front``, of so many rows.
 
-        It begins with the weights of the one before it, which steps back.
+        It takes the place and the weights of the one before it.
         """
-        forest = Forest.of(model, self.link.outputs, rows)
-        if (forest.starts.size - 1) % self.link.outputs:
-            raise invalid("model", "trees of other classes", f"{self.link.outputs} scores a row")
-        self.families = [Family(front, forest), *self.families[:1]]
+        family = Family("full", self._number(), front, self._forest(model, rows))
+        last = self._of("full")
+        rest = [one for one in self.families if one.kind != "full"]
         self.growth.fitted(rows)
-        members = len(forest.values) * len(self.families)
-        if self.mixture is None:
-            self.mixture = Mixture.new(members, self.link.outputs)
-        else:
-            self.mixture = self.mixture.begun_again(members)
+        self._become([family, *rest], {family.number: last[0]} if last else {})
+        return self
+
+    def freshen(self, front: Any, model: Any, rows: int) -> Pool:
+        """Take a fit on the newest ``rows`` rows in, for the one that was there before."""
+        assert_fitted(self)
+        family = Family("fresh", self._number(), front, self._forest(model, rows))
+        self.growth.freshened(rows)
+        rest = [one for one in self.families if one.kind != "fresh"]
+        self._become([*rest, family], {})
+        return self
+
+    def draw(self, front: Any, X: np.ndarray, y: np.ndarray) -> Pool:
+        """Take a line in, fitted to n rows behind ``front``, unless it were too wide.
+
+        Until a window judges it, it is taken to be as much worse than the mixture as it was on the
+        rows that both were fitted on, which flatter trees more.
+        """
+        assert_fitted(self)
+        line = Line.begun(front, X, y, self.link)
+        if line is None:
+            return self
+        family = Family("line", self._number(), front, line)
+        Xn, yn = X[-JUDGED:], y[-JUDGED:]
+        said = (line.scores(family.reads(Xn))[0], self.scores(Xn))
+        worse = [float(self.link.losses(one, yn).mean()) for one in said]
+        self._become([*self.families, family], {})
+        self._mixture().losses[-line.members :] += worse[0] - worse[1]
         return self
 
     def update(self, X: np.ndarray, y: np.ndarray, then: Pool | None = None) -> Pool:
         """Learn from a window's labels: n rows and their targets.
 
         ``then`` is the pool that answered these rows, where they come so late that this one has
-        learned since; its members are the ones that are judged.
+        learned since; its members and its mixture are what is judged.
 
         Raises :class:`~everloop.errors.InvalidInput` before the first full fit, and for targets
         that the pool does not know.
@@ -86,27 +117,40 @@ class Pool:
         if not len(y):
             return self
         mixture = self._mixture()
-        leaves = [family.leaves(X) for family in self.families]
-        scores = self._member_scores(leaves) if then is None else self._said(then, X)
-        self.growth.learned(scores, y, self.link)
-        late = 1 if then is None else self.windows - then.windows + 1
-        rng = np.random.default_rng([self.seed, self.windows])
-        mixture.learn(scores, y, self.link, rng, late)
-        for family, reached in zip(self.families, leaves, strict=True):
-            family.forest.learn(reached, y, self.link)
+        read = [family.reads(X) for family in self.families]
+        if then is None:
+            mixture.learn(scores := self._member_scores(read), y, self.link)
+        else:
+            said = then.by_family(X)
+            judged = then._mixture().judged(np.concatenate([*said.values()]), y, self.link)
+            scores = np.concatenate([said[one] for one in self._ancestors(said)])
+            mixture.learn(scores, y, self.link, self.windows - then.windows + 1, judged)
+        self.growth.learned(len(y))
+        for family, reached in zip(self.families, read, strict=True):
+            family.model.learn(reached, y, self.link)
         self.windows += 1
         return self
 
     def kept(self) -> Pool:
-        """The members as they answer now, for the ``then`` of a later :meth:`update`."""
-        now = Pool(self.link, self.seed)
-        now.families = [Family(f.front, f.forest.kept()) for f in self.families]
-        now.growth, now.windows = Growth(fits=self.growth.fits), self.windows
+        """The pool as it answers now, for the ``then`` of a later :meth:`update`."""
+        now = Pool(self.link)
+        now.families = [family.kept() for family in self.families]
+        now.mixture, now.windows = copy.deepcopy(self.mixture), self.windows
         return now
 
     def wants_full_fit(self, rows: int) -> str | None:
         """Why a full fit on ``rows`` rows is worth its price now; None when it is not."""
         return self.growth.due(rows)
+
+    def wants_fresh_fit(self, rows: int) -> int:
+        """How many of the newest of ``rows`` rows :meth:`freshen` wants a fit of; 0 for none.
+
+        As many as the best copy of the full fit remembers: of these it is known that the world is
+        like them.
+        """
+        best = int(self._mixture().losses[: 1 + len(MEMORIES)].argmin())
+        lasting = np.inf if best == 0 else 1.0 / (1.0 - MEMORIES[best - 1])
+        return self.growth.due_fresh(rows, lasting)
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Probabilities of the classes in the order of their codes, n by k."""
@@ -123,20 +167,49 @@ class Pool:
 
     def member_scores(self, X: np.ndarray) -> np.ndarray:
         """Raw scores of each member, members by n by outputs."""
+        return np.concatenate([*self.by_family(X).values()])
+
+    def by_family(self, X: np.ndarray) -> dict[int, np.ndarray]:
+        """The same by the number of each family."""
         assert_fitted(self)
-        return self._member_scores([family.leaves(X) for family in self.families])
+        return {one.number: one.model.scores(one.reads(X)) for one in self.families}
 
-    def _member_scores(self, leaves: list[np.ndarray]) -> np.ndarray:
-        told = zip(self.families, leaves, strict=True)
-        return np.concatenate([family.forest.scores(reached) for family, reached in told])
+    def _member_scores(self, read: list[np.ndarray]) -> np.ndarray:
+        told = zip(self.families, read, strict=True)
+        return np.concatenate([family.model.scores(rows) for family, rows in told])
 
-    def _said(self, then: Pool, X: np.ndarray) -> np.ndarray:
-        """What the members of now said then; for one that was not there, the first that was."""
-        scores = then.member_scores(X)
-        if then.growth.fits == self.growth.fits:
-            return scores
-        first = scores[: len(then.families[0].forest.values)]
-        return np.concatenate([first] * len(self.families))
+    def _ancestors(self, said: dict[int, np.ndarray]) -> list[int]:
+        """Of each family, itself where it was there then, else the full fit that was."""
+        first = next(iter(said))
+        return [one.number if one.number in said else first for one in self.families]
+
+    def _number(self) -> int:
+        return self.growth.fits + self.growth.fresh + (1 if self._of("line") else 0)
+
+    def _forest(self, model: Any, rows: int) -> Forest:
+        forest = Forest.of(model, self.link.outputs, rows)
+        if (forest.starts.size - 1) % self.link.outputs:
+            raise invalid("model", "trees of other classes", f"{self.link.outputs} scores a row")
+        return forest
+
+    def _of(self, kind: Kind) -> list[Family]:
+        return [family for family in self.families if family.kind == kind]
+
+    def _become(self, families: Sequence[Family], heirs: dict[int, Family]) -> None:
+        """Have other families; ``heirs`` says whose weights a new one begins with."""
+        places, start = {}, 0
+        for family in self.families:
+            places[family.number] = range(start, start + family.model.members)
+            start += family.model.members
+        origin: list[int | None] = []
+        for family in families:
+            known = places.get(heirs.get(family.number, family).number)
+            origin += known or [None] * family.model.members
+        self.families = list(families)
+        if self.mixture is None:
+            self.mixture = Mixture.new(len(origin), self.link.outputs)
+        else:
+            self.mixture = self.mixture.rearranged(origin)
 
     def _mixture(self) -> Mixture:
         assert self.mixture is not None, "a pool with a family has a mixture"
@@ -153,6 +226,11 @@ class Pool:
                 "y", float(y[~np.isin(y, range(known))][0]), f"a class from 0 to {known - 1}",
                 fix="A new class needs a full fit.",
             )  # fmt: skip
+
+
+def trees_of_fresh(trees: int) -> int:
+    """How many a fresh fit has where a full one has so many: it has fewer rows, and costs time."""
+    return max(1, trees // 2)
 
 
 def assert_fitted(pool: Pool) -> None:

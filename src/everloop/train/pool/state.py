@@ -15,13 +15,15 @@ from everloop.errors import Integrity
 from everloop.train.pool.forest import Forest
 from everloop.train.pool.front import Front
 from everloop.train.pool.growing import Growth
+from everloop.train.pool.line import Line
 from everloop.train.pool.links import described, link_from
-from everloop.train.pool.mixing import Kept, Mixture
+from everloop.train.pool.mixing import Mixture
 from everloop.train.pool.model import PoolModel
-from everloop.train.pool.pool import Family, Pool
+from everloop.train.pool.pool import Family, Kind, Pool
 
-STATE = "pool/pool.json"
-FORMAT = 1
+FOLDER = "pool"
+STATE = f"{FOLDER}/pool.json"
+FORMAT = 2
 _TYPES = ("<f4", "<f8")
 
 
@@ -44,26 +46,28 @@ class Array(msgspec.Struct, frozen=True):
         return np.frombuffer(self.data, self.type).reshape(self.shape).astype(self.type[1:])
 
 
-class KeptState(msgspec.Struct, frozen=True):
-    scores: Array
-    y: Array
-    weight: float
-
-
 class MixtureState(msgspec.Struct, frozen=True):
     members: int
     outputs: int
     losses: Array
+    mixed: float
     ways: Array
-    kept: list[KeptState]
-    fitted: Array | None
+    fits: Array
+    bends: Array
 
 
-class ForestState(msgspec.Struct, frozen=True):
+class FamilyState(msgspec.Struct, frozen=True):
+    """``values`` are leaves or weights; ``mass`` what they remember, or how sure they are; ``used``
+    and ``width`` the columns of a line."""
+
+    kind: Kind
+    number: int
     rows: int
     fresh: bool
     values: Array
     mass: Array
+    used: list[int] = []
+    width: int = 0
 
 
 class PoolState(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,12 +79,11 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = FORMAT
     link: dict[str, Any]
-    seed: int
     windows: int
     codes: list[int]
     growth: dict[str, Any]
     mixture: MixtureState
-    families: list[ForestState]
+    families: list[FamilyState]
     until: int
     threshold: float | None = None
 
@@ -100,20 +103,19 @@ def written(model: PoolModel, until: int, threshold: float | None = None) -> dic
     assert pool.mixture is not None, "a pool with a family has a mixture"
     state = PoolState(
         link=described(pool.link),
-        seed=pool.seed,
         windows=pool.windows,
         codes=model.codes.tolist(),
         growth=vars(pool.growth),
         mixture=_mixture_state(pool.mixture),
-        families=[_forest_state(family.forest) for family in pool.families],
+        families=[_family_state(family) for family in pool.families],
         until=until,
         threshold=threshold,
     )
     files = {STATE: msgspec.json.encode(state)}
-    for place, family in enumerate(pool.families):
-        trees, front = _names(place)
-        files[trees] = family.forest.text.encode()
-        files[front] = family.front.model
+    for family in pool.families:
+        files[_front(family.number)] = family.front.model
+        if isinstance(family.model, Forest):
+            files[_trees(family.number)] = family.model.text.encode()
     return files
 
 
@@ -124,8 +126,8 @@ def read(folder: Path) -> Restored | None:
     """
     if not (folder / STATE).is_file():
         return None
-    names = [STATE, *_names(0), *_names(1)]
-    return restored({n: (folder / n).read_bytes() for n in names if (folder / n).is_file()})
+    kept = (path for path in (folder / STATE).parent.iterdir() if path.is_file())
+    return restored({f"{FOLDER}/{path.name}": path.read_bytes() for path in kept})
 
 
 def restored(files: Mapping[str, bytes]) -> Restored:
@@ -134,11 +136,11 @@ def restored(files: Mapping[str, bytes]) -> Restored:
         state = msgspec.json.decode(files[STATE], type=PoolState)
         if state.format != FORMAT:
             raise ValueError(f"its format is {state.format}, expected {FORMAT}")
-        pool = Pool(link_from(state.link), state.seed)
+        pool = Pool(link_from(state.link))
         pool.windows, pool.growth = state.windows, Growth(**state.growth)
-        pool.families = [_family(files, p, told, pool) for p, told in enumerate(state.families)]
+        pool.families = [_family(files, told, pool) for told in state.families]
         pool.mixture = _mixture(state.mixture)
-        members = sum(len(family.forest.values) for family in pool.families)
+        members = sum(family.model.members for family in pool.families)
         if pool.mixture.members != members:
             raise ValueError(f"{pool.mixture.members} weights for {members} members")
     except (KeyError, ValueError, TypeError, msgspec.MsgspecError) as error:
@@ -147,35 +149,54 @@ def restored(files: Mapping[str, bytes]) -> Restored:
     return Restored(model, state.until, state.threshold)
 
 
-def _names(place: int) -> tuple[str, str]:
-    return f"pool/trees{place}.txt", f"pool/front{place}.onnx"
+def _trees(number: int) -> str:
+    return f"{FOLDER}/trees{number}.txt"
 
 
-def _forest_state(forest: Forest) -> ForestState:
-    values, mass = Array.of(forest.values), Array.of(forest.mass)
-    return ForestState(forest.rows, forest.fresh, values, mass)
+def _front(number: int) -> str:
+    return f"{FOLDER}/front{number}.onnx"
 
 
-def _family(files: Mapping[str, bytes], place: int, told: ForestState, pool: Pool) -> Family:
-    trees, front = _names(place)
-    forest = Forest(files[trees].decode(), pool.link.outputs, told.rows)
+def _family_state(family: Family) -> FamilyState:
+    model, about = family.model, (family.kind, family.number)
+    if isinstance(model, Line):
+        values, mass, used = Array.of(model.weights), Array.of(model.bends), model.used.tolist()
+        return FamilyState(*about, model.rows, model.fresh, values, mass, used, model.width)
+    return FamilyState(
+        *about, model.rows, model.fresh, Array.of(model.values), Array.of(model.mass)
+    )
+
+
+def _family(files: Mapping[str, bytes], told: FamilyState, pool: Pool) -> Family:
+    model: Forest | Line
     values, mass = told.values.values(), told.mass.values()
-    if values.shape != forest.values.shape or mass.shape != forest.mass.shape:
-        raise ValueError(f"{trees} has {forest.values.shape[1]} leaves, not {values.shape[1]}")
-    forest.values, forest.mass, forest.fresh = values, mass, told.fresh
-    return Family(Front(files[front]), forest)
+    if told.kind == "line":
+        model = Line(np.array(told.used, dtype=np.int64), told.width, pool.link.outputs)
+        shapes = model.weights.shape, model.bends.shape
+        model.weights, model.bends, model.rows = values, mass, told.rows
+    else:
+        model = Forest(files[_trees(told.number)].decode(), pool.link.outputs, told.rows)
+        shapes = model.values.shape, model.mass.shape
+        model.values, model.mass = values, mass
+    if (values.shape, mass.shape) != shapes:
+        raise ValueError(f"family {told.number} is {values.shape}, expected {shapes[0]}")
+    model.fresh = told.fresh
+    return Family(told.kind, told.number, Front(files[_front(told.number)]), model)
 
 
 def _mixture_state(mixture: Mixture) -> MixtureState:
-    kept = [KeptState(Array.of(k.scores), Array.of(k.y), k.weight) for k in mixture.kept]
-    fitted = None if mixture.fitted is None else Array.of(mixture.fitted)
-    losses, ways = Array.of(mixture.losses), Array.of(mixture.ways)
-    return MixtureState(mixture.members, mixture.outputs, losses, ways, kept, fitted)
+    parts = (mixture.ways, mixture.fits, mixture.bends)
+    ways, fits, bends = (Array.of(part) for part in parts)
+    losses = Array.of(mixture.losses)
+    return MixtureState(mixture.members, mixture.outputs, losses, mixture.mixed, ways, fits, bends)
 
 
 def _mixture(told: MixtureState) -> Mixture:
-    kept = [Kept(k.scores.values(), k.y.values(), k.weight) for k in told.kept]
-    fitted = None if told.fitted is None else told.fitted.values()
-    return Mixture(
-        told.members, told.outputs, told.losses.values(), told.ways.values(), kept, fitted
-    )
+    size = told.members + told.outputs
+    made = Mixture(
+        told.members, told.outputs, told.losses.values(), told.mixed,
+        told.ways.values(), told.fits.values(), told.bends.values(),
+    )  # fmt: skip
+    if made.fits.shape[1:] != (size,) or made.bends.shape[1:] != (size, size):
+        raise ValueError(f"fits of {made.fits.shape} for {size} coefficients")
+    return made

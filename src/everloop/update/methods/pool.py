@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from everloop.errors import invalid
@@ -14,6 +15,7 @@ from everloop.update.methods._base import About, Around, Champion, Made, Method
 
 if TYPE_CHECKING:
     from everloop.train.fit import Fitted
+    from everloop.train.pool.model import PoolModel
     from everloop.train.pool.state import Restored
     from everloop.update.methods.rows import TrainingRows
 
@@ -75,7 +77,7 @@ def _begun(rows: TrainingRows, around: Around) -> Made:
     fitted = _full_fit(rows, around)
     pipeline, threshold = _opened(fitted.estimator)
     begin = load("everloop.train.pool.model:PoolModel").begun
-    model = begin(pipeline, rows.X, rows.y, rows.schema, rows.seed)
+    model = begin(pipeline, rows.X, rows.y, rows.schema)
     note = f"A full fit on {len(rows.y):,} rows begins a pool."
     return _made(fitted, model, rows, threshold, note, fit=True)
 
@@ -90,13 +92,28 @@ def _continued(rows: TrainingRows, times: np.ndarray, known: Restored, around: A
     model.update(rows.X[new], rows.y[new])
     note = f"The pool learned from {int(new.sum()):,} new rows."
     why = model.pool.wants_full_fit(len(rows.y))
-    if why is None:
-        fitted = Fitted(_TREES, dict(around.keep or {}), model, 0.0, None)
-        return _made(fitted, model, rows, threshold, note, fit=False)
-    fitted = _full_fit(rows, around)
-    pipeline, threshold = _opened(fitted.estimator)
-    model.renew(pipeline, len(rows.y), rows.schema)
-    return _made(fitted, model, rows, threshold, f"{note} A full fit joined it: {why}.", fit=True)
+    if why is not None:
+        fitted = _full_fit(rows, around)
+        pipeline, threshold = _opened(fitted.estimator)
+        model.renew(pipeline, len(rows.y), rows.schema)
+        note = f"{note} A full fit joined it: {why}."
+        return _made(fitted, model, rows, threshold, note, fit=True)
+    if newest := _newest(rows, times, model):
+        pipeline = _opened(_fresh_fit(newest, around).estimator)[0]
+        model.freshen(pipeline, len(newest.y), rows.schema)
+        note = f"{note} A fit on the newest {len(newest.y):,} rows joined it."
+    fitted = Fitted(_TREES, dict(around.keep or {}), model, 0.0, None)
+    return _made(fitted, model, rows, threshold, note, fit=False)
+
+
+def _newest(rows: TrainingRows, times: np.ndarray, model: PoolModel) -> TrainingRows | None:
+    """The rows that a fresh fit is due on; None where none is, or a class is not among them."""
+    count = model.pool.wants_fresh_fit(len(times))
+    if not count:
+        return None
+    newest = rows.part(np.sort(np.argsort(times, kind="stable")[-count:]))
+    complete = rows.schema.numeric or len(np.unique(newest.y)) == len(model.codes)
+    return newest if complete else None
 
 
 def _full_fit(rows: TrainingRows, around: Around) -> Fitted:
@@ -107,6 +124,15 @@ def _full_fit(rows: TrainingRows, around: Around) -> Fitted:
         study=around.study,
         checkpoints=around.checkpoints,
     )[0]
+
+
+def _fresh_fit(newest: TrainingRows, around: Around) -> Fitted:
+    """Half the trees, and nothing but them: the mixture calibrates."""
+    usual = load("everloop.train.check:find_candidate")(_TREES).defaults(len(newest.y))
+    keep = usual | (around.keep or {})
+    keep["n_estimators"] = load("everloop.train.pool.pool:trees_of_fresh")(keep["n_estimators"])
+    alone = msgspec.structs.replace(around.spec, calibrate="none", threshold=0.5)
+    return newest.fit(alone, around.report, keep=keep)[0]
 
 
 def _opened(estimator: Any) -> tuple[Any, float | None]:
@@ -130,6 +156,7 @@ def _made(
         "pool": {
             "windows": pool.windows,
             "fits": pool.growth.fits,
+            "fresh_fits": pool.growth.fresh,
             "full_fit": fit,
             "rows_of_last_fit": pool.growth.rows,
         }
