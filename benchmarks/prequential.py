@@ -1,16 +1,18 @@
 """What updating is worth: predict a window, then labels come, then each strategy may learn.
 
-Run: python benchmarks/prequential.py [--streams flights,census,sea,agrawal,hyperplane,rbf,still,
-    sine,mixed,plain] [--strategies …] [--delay 1,7,30] [--labels 1,0.1] [--thin 1] [--seed 0]
-    [--out FOLDER]
+Run: python benchmarks/prequential.py [--streams seen,unseen or names] [--strategies …]
+    [--delay 1,7,30] [--labels 1,0.1] [--thin 1] [--seed 0] [--out FOLDER]
 
-The whole is hours of full fits; ``--thin 6`` scores every sixth window, the same for all, and
-"full fit every window" then fits for those alone: its CPU is that times six. Alarms are obeyed
-before the next scored window. A strategy's result of a stream is kept in the folder of ``--out``,
-so a run that was stopped goes on, and a table is made again in no time.
+``seen`` are the streams that were looked at when the pool's configuration was chosen, ``unseen``
+those that were not (``streaming/unseen.py``). The whole is hours of full fits; ``--thin 6`` scores
+every sixth window, the same for all, and "full fit every window" then fits for those alone: its CPU
+is that times six. Alarms are obeyed before the next scored window. A strategy's result of a stream
+is kept in the folder of ``--out``, so a run that was stopped goes on, and a table is made again in
+no time.
 
-All fits are LightGBM's with everloop's defaults on all rows whose labels are known. "periodic" fits
-as often as the pool did. The pool is the code of update method "pool", one configuration for all
+All fits are LightGBM's with everloop's defaults on all rows whose labels are known; where a number
+stands behind a plus, so many more were made on some of the newest rows. "periodic" fits as often on
+all rows as the pool did. The pool is the code of update method "pool", one configuration for all
 streams. Fits are counted after the first; CPU is that of learning, on one core. The interval is of
 the difference to "full fit every window", 95 %, by a bootstrap over blocks of five windows.
 """
@@ -35,7 +37,8 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent))
 from streaming.scores import Options, difference, run, summary
 from streaming.strategies import STRATEGIES, Periodic
-from streaming.streams import STREAMS, Stream, stream
+from streaming.streams import SEEN, STREAMS, Stream, stream
+from streaming.unseen import UNSEEN
 
 POOL, EVERY = "everloop pool", "full fit every window"
 console = Console(width=140)
@@ -43,7 +46,7 @@ console = Console(width=140)
 
 def main() -> None:
     asked = _arguments()
-    for name in asked.streams.split(","):
+    for name in asked.streams:
         found = stream(name, asked.out / "streams")
         for options in _options(asked):
             results = {s: _result(found, s, options, asked) for s in _order(asked)}
@@ -52,7 +55,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--streams", default=",".join(STREAMS))
+    parser.add_argument("--streams", default="seen,unseen")
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
     parser.add_argument("--delay", default="1")
     parser.add_argument("--labels", default="1")
@@ -60,8 +63,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "prequential")
     asked = parser.parse_args()
-    for given, known in ((asked.streams, STREAMS), (asked.strategies, STRATEGIES)):
-        unknown = set(given.split(",")) - set(known)
+    groups = {"seen": SEEN, "unseen": UNSEEN}
+    asked.streams = [n for one in asked.streams.split(",") for n in groups.get(one, [one])]
+    for given, known in ((asked.streams, STREAMS), (asked.strategies.split(","), STRATEGIES)):
+        unknown = set(given) - set(known)
         if unknown:
             parser.error(f"{sorted(unknown)}: expected some of {', '.join(known)}.")
     return asked

@@ -123,7 +123,7 @@ def _plain() -> Parts:
     return X, y, [], spans, FIRST
 
 
-STREAMS: dict[str, Callable[[], Parts]] = {
+SEEN: dict[str, Callable[[], Parts]] = {
     "flights": _flights,
     "census": _census,
     "sea": _sea,
@@ -134,4 +134,6 @@ STREAMS: dict[str, Callable[[], Parts]] = {
     "sine": _sine,
     "mixed": _mixed,
     "plain": _plain,
-} | UNSEEN
+}
+
+STREAMS = SEEN | UNSEEN

@@ -208,7 +208,7 @@ def test_what_cannot_be_learned_is_refused_and_changes_nothing() -> None:
     with pytest.raises(InvalidInput, match="a full fit first"):
         Pool(Binary()).update(X, y)
     with pytest.raises(InvalidInput, match="ends in LightGBM"):
-        PoolModel.begun(object(), X, y, schema_of("binary"), 0)
+        PoolModel.begun(object(), X, y, schema_of("binary"))
 
 
 def test_files_that_do_not_fit_together_are_refused() -> None:
