@@ -33,6 +33,7 @@ GOOD: list[tuple[str, Any]] = [
     (NATIVE.format("flights"), [ROW, ROW]),
     (NATIVE.format("trips"), {"records": [TRIP]}),
     (NATIVE.format("trips"), COLUMNS),
+    (NATIVE.format("flights"), X.tolist()),
     (V1.format("trips"), {"instances": [TRIP], "signature_name": "predict_proba"}),
     (V1.format("trips"), {"instances": [list(TRIP.values())]}),
     (V1.format("flights"), {"inputs": X.tolist()}),

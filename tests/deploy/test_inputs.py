@@ -59,6 +59,7 @@ FORMS = {
     "record": ROW,
     "wrapped": {"records": [ROW]},
     "columns": {name: [value] for name, value in ROW.items()},
+    "rows": [list(ROW.values())],
 }
 
 
@@ -280,6 +281,12 @@ def test_a_refused_list_is_named_by_its_place(rows, path):
     with pytest.raises(InvalidInput) as refusal:
         READER.read_lists(msgspec.json.encode(rows), "$.instances")
     assert refusal.value.path == path
+
+
+def test_a_row_without_names_is_named_by_its_place():
+    with pytest.raises(InvalidInput) as refusal:
+        READER.read(b" [ " + msgspec.json.encode(["old", *LISTS[0][1:]]) + b"]")
+    assert refusal.value.path == "$[0][0]"
 
 
 def test_a_part_of_a_body_is_named_by_where_it_stands():

@@ -29,6 +29,7 @@ _KEY_TYPES: dict[str, tuple[Any, Any]] = {
     "group": (Any, list[Any] | None),
 }
 _ARRAY = re.compile(rb"\s*\[")
+_LISTS = re.compile(rb"\s*\[\s*\[")
 _REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 
 Body = bytes | memoryview | msgspec.Raw
@@ -76,7 +77,7 @@ class Rows(NamedTuple):
 
 
 class InputReader:
-    """Reads the forms of a request for one schema: records, one record, or a dict of columns."""
+    """Reads the forms of a request for one schema: records, one record, rows, a dict of columns."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
@@ -131,11 +132,14 @@ class InputReader:
         Raises :class:`~everloop.errors.InvalidInput` with the path, what was got and expected;
         its code is ``invalid_json`` when the body is no JSON at all.
         """
+        given = bytes(body)
+        if given[:2] != b"[{" and _LISTS.match(given):
+            return self.read_lists(given, root)
         try:
-            columns, tuples = self._decode(bytes(body))
+            columns, tuples = self._decode(given)
             return self._rows(columns, tuples, root)
         except _REFUSED as error:
-            raise explain(error, bytes(body), self.features, self.keys, root) from None
+            raise explain(error, given, self.features, self.keys, root) from None
 
     def read_lists(self, body: Body, root: str = "$") -> Rows:
         """The same of rows without names, ``[[30, "UA", ...], ...]``, in the schema's order."""

@@ -180,6 +180,7 @@ def _predict(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
     record, columns = _ref(f"{name}.record"), _ref(f"{name}.columns")
     records = {"type": "array", "items": record, "minItems": 1}
     wrapped = {"type": "object", "properties": {"records": records}, "required": ["records"]}
+    rows = {"type": "array", "items": {"type": "array"}, "minItems": 1}
     answer = {
         "type": "object",
         "required": ["y_pred"],
@@ -194,7 +195,7 @@ def _predict(name: str, endpoint: LiveEndpoint) -> dict[str, Any]:
         "operationId": f"predict_{name}",
         "summary": f"Predict with {endpoint.model}",
         "parameters": [_INCLUDE, _KEY],
-        "requestBody": _json({"anyOf": [records, record, wrapped, columns]}, required=True),
+        "requestBody": _json({"anyOf": [records, record, rows, wrapped, columns]}, required=True),
         "responses": {
             "200": {
                 "description": "One answer a row, or one event an answer",
