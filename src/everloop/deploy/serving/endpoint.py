@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
+from itertools import accumulate
 
 from everloop.deploy.attribution import Floats
 from everloop.deploy.runtimes._base import Runtime
@@ -128,9 +129,13 @@ class LiveEndpoint:
         self.shadows = [arm for arm in arms if arm.role == "shadow"]
         self.champion = next(arm for arm in arms if arm.role == "champion")
         self.rival = next((arm for arm in arms if arm.role == "interleaved"), None)
+        others = [arm for arm in arms if arm is not self.champion and arm.weight > 0.0]
         # The canary has the low end of the range: a key that it answers stays with it when its
-        # weight rises.
-        self._others = [arm for arm in arms if arm is not self.champion and arm.weight > 0.0]
+        # weight rises. The ends are written as hashes are, which are compared as they come.
+        self._ends = [
+            (_end(total), arm)
+            for total, arm in zip(accumulate(a.weight for a in others), others, strict=True)
+        ]
         self._hash = blake2b(_prefix(name), digest_size=8)
 
     @property
@@ -151,14 +156,13 @@ class LiveEndpoint:
 
     def pick(self, key: str) -> LiveArm:
         """The arm for a caller's key: by hash, hence sticky, and the same in every process."""
-        if not self._others:
+        if not self._ends:
             return self.champion
         hashed = self._hash.copy()
         hashed.update(key.encode("utf-8", "surrogateescape"))
-        point = int.from_bytes(hashed.digest()) / _SPAN
-        for arm in self._others:
-            point -= arm.weight
-            if point < 0.0:
+        place = hashed.digest()
+        for end, arm in self._ends:
+            if place < end:
                 return arm
         return self.champion
 
@@ -168,6 +172,11 @@ def share_of(endpoint: str, key: str) -> float:
     hashed = blake2b(_prefix(endpoint), digest_size=8)
     hashed.update(key.encode("utf-8", "surrogateescape"))
     return int.from_bytes(hashed.digest()) / _SPAN
+
+
+def _end(share: float) -> bytes:
+    """The hash at which the keys end that are so large a share of all, from the lowest on."""
+    return int(share * _SPAN).to_bytes(8) if share < 1.0 else b"\xff" * 9
 
 
 def _prefix(endpoint: str) -> bytes:
