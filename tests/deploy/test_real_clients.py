@@ -81,11 +81,16 @@ def check_kserve(python, serving):
     close(v1["predict"])
     close([one["y_pred"] for one in v1["explain"]])
     assert "$.instances[0].x1" in v1["refused"] and "400" in v1["refused"]
-    close(v2["lists"])
-    close(v2["bytes"])
     assert rpc["live"] and rpc["ready"] and rpc["model"]
-    close(rpc["lists"])
-    close(rpc["bytes"])
+    native = serving.predict([TRIP], "trips", params={"include": "probabilities"}).json()
+    for over in (v2, rpc):
+        for form in ("lists", "bytes", "half", "single", "answer"):
+            close(over[form]["predict"])
+        for form in ("columns", "texts", *(["mixed"] if over is v2 else [])):
+            assert over[form]["predict"] == native["y_pred"] * 2, form
+            np.testing.assert_allclose(over[form]["predict_proba"], native["probabilities"] * 2)
+    binary = {form for form, found in v2.items() if isinstance(found, dict) and found["json"]}
+    assert binary == {"bytes", "single", "answer", "columns", "texts", "mixed"}
 
 
 def check_triton(python, serving):

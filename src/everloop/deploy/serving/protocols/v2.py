@@ -54,14 +54,14 @@ class Input(msgspec.Struct, forbid_unknown_fields=True):
     datatype: str
     shape: list[int]
     data: msgspec.Raw = msgspec.Raw()
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class Wanted(msgspec.Struct, forbid_unknown_fields=True):
     """One output that a request asks for."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class Infer(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,7 +71,7 @@ class Infer(msgspec.Struct, forbid_unknown_fields=True):
     id: str | None = None
     model_name: str | None = None  # KServe's clients repeat what the path says
     model_version: str | None = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     outputs: list[Wanted] | None = None
 
 
@@ -98,6 +98,7 @@ class V2:
             route("GET", "/v2", self.server),
             route("GET", "/v2/health/live", self.live, public=True),
             route("GET", "/v2/health/ready", self.ready, public=True),
+            route("GET", "/v2/models", self.models),
             *(route("GET", path, self.model, True) for path in (model, version)),
             *(route("GET", f"{path}/ready", self.model_ready, True) for path in (model, version)),
             *(
@@ -120,6 +121,10 @@ class V2:
         if not self._fleet.ready:
             raise Unavailable("Not every endpoint answers yet.", code="not_ready")
         return json_response({"ready": True})
+
+    async def models(self, request: Request) -> Response:
+        """``GET /v2/models``: the names of all, as KServe has it."""
+        return json_response({"models": sorted(self._fleet.arms)})
 
     async def model(self, request: Request) -> Response:
         """``GET /v2/models/M``: names, types and shapes."""
@@ -216,7 +221,7 @@ def _tensors(asked: Infer, raw: memoryview) -> list[Tensor]:
     for place, one in enumerate(asked.inputs):
         path = f"$.inputs[{place}]"
         shape = check_shape(one.shape, one.datatype, path)
-        size = one.parameters.get("binary_data_size")
+        size = (one.parameters or {}).get("binary_data_size")
         if size is None:
             found.append(from_json(one.name, one.datatype, shape, bytes(one.data), path))
             continue
@@ -236,12 +241,12 @@ def _said(
 ) -> tuple[bytes, list[bytes]]:
     """The response's JSON, and the raw data to follow it."""
     known = outputs(answer, schema)
-    raw_by_default = bool(asked.parameters.get("binary_data_output"))
+    raw_by_default = bool((asked.parameters or {}).get("binary_data_output"))
     wanted = [(name, raw_by_default) for name in known]
     if asked.outputs:
         wanted = []
         for output in asked.outputs:
-            raw = bool(output.parameters.get("binary_data", raw_by_default))
+            raw = bool((output.parameters or {}).get("binary_data", raw_by_default))
             wanted.append((output.name, raw))
     said, binary = [], []
     for output_name, as_bytes in wanted:
