@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 from math import isfinite
 from pathlib import Path
@@ -51,6 +51,12 @@ class Predictor:
 
     Raises :class:`~everloop.errors.Integrity` when the model cannot be loaded or has other inputs
     or outputs.
+
+    Attributes
+    ----------
+    outputs : the names of what the model is asked for.
+    wide : whether a row is many numbers, so that not many go at once.
+    run : onnxruntime's own: the names of outputs, arrays by the names of inputs, and None.
     """
 
     waits = False
@@ -58,29 +64,28 @@ class Predictor:
     def __init__(self, folder: Path, package: Package, threads: int = 1) -> None:
         self.package = package
         self.schema = package.schema
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        options.enable_cpu_mem_arena = False  # as fast, and a large batch's memory comes back
         try:
-            self._session = ort.InferenceSession(
-                str(folder / MODEL), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = session_of(str(folder / MODEL), threads)
         except Exception as error:  # onnxruntime raises bare types of its own
             raise Integrity(f"{MODEL} cannot be loaded: {error}.", path=MODEL) from error
-        self._outputs = self._check_signature()
-        # onnxruntime's own object, where it is: checking names that never change costs each
-        # request as much as a small model's first operators.
-        self._run = getattr(self._session, "_sess", self._session).run
+        self.outputs = self._check_signature()
+        self.run = run_of(self._session)
         self._numeric = self.schema.numeric
         self._classes: Sequence[Any] = self.schema.classes
-        self._wide = any(feature.shape for feature in self.schema.features)
+        self.wide = any(feature.shape for feature in self.schema.features)
         self._several = self.schema.task == "multilabel"
 
     def predict(self, X: npt.NDArray[np.float64]) -> Output:
         """Answer for each row of ``X``; raises what :meth:`arrays` does."""
-        first, numbers = self.arrays(X)
+        return self._output(*self.arrays(X))
+
+    def answered(self, X: npt.NDArray[np.float64], found: list[Any]) -> Output:
+        """The same where the model was run on ``X`` by somebody else and gave ``found``."""
+        return self._output(*self._checked(X, found))
+
+    def _output(
+        self, first: npt.NDArray[Any], numbers: npt.NDArray[np.floating[Any]] | None
+    ) -> Output:
         y = first.tolist()
         if self._several:
             return Output(self._listed(y), numbers)
@@ -98,13 +103,19 @@ class Predictor:
         model has no answer to.
         """
         try:
-            if self._wide and len(X) > AT_ONCE:
-                first, *rest = self._in_parts(X)
+            if self.wide and len(X) > AT_ONCE:
+                found = self._in_parts(X)
             else:
-                first, *rest = self._run(self._outputs, {INPUT: X}, None)
+                found = self.run(self.outputs, {INPUT: X}, None)
         except Exception as error:  # onnxruntime raises bare types of its own
             _check_missing(X, self.schema)
             raise ModelFailure(f"the model failed: {error}") from error
+        return self._checked(X, found)
+
+    def _checked(
+        self, X: npt.NDArray[np.float64], found: list[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.floating[Any]] | None]:
+        first, *rest = found
         numbers = rest[0] if rest else first
         if not _all_finite(numbers):
             _check_size(X)
@@ -119,13 +130,13 @@ class Predictor:
 
     def _in_parts(self, X: npt.NDArray[np.float64]) -> list[Any]:
         starts = range(0, len(X), AT_ONCE)
-        parts = [self._session.run(self._outputs, {INPUT: X[i : i + AT_ONCE]}) for i in starts]
+        parts = [self._session.run(self.outputs, {INPUT: X[i : i + AT_ONCE]}) for i in starts]
         return [np.concatenate(same) for same in zip(*parts, strict=True)]
 
     def warm_up(self, rows: int = 1) -> None:
         """Answer rows of missing values once, so that the first caller does not pay for it."""
         X = np.full((rows, self.schema.width), np.nan)
-        self._session.run(self._outputs, {INPUT: X})
+        self._session.run(self.outputs, {INPUT: X})
 
     def _named(self, labels: list[Any]) -> list[Any]:
         if not labels or not isinstance(labels[0], int):
@@ -156,6 +167,23 @@ class Predictor:
         if not set(wanted) <= set(given):
             raise Integrity(f"{MODEL} gives {given}, expected {wanted}.")
         return wanted
+
+
+def session_of(model: str | bytes, threads: int = 1) -> ort.InferenceSession:
+    """A model's file or its bytes, ready to run; raises bare types of onnxruntime."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False  # as fast, and a large batch's memory comes back
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def run_of(session: ort.InferenceSession) -> Callable[..., list[Any]]:
+    """Runs it: onnxruntime's own object, where it is, since to check names that never change costs
+    each request as much as a small model's first operators."""
+    run: Callable[..., list[Any]] = getattr(session, "_sess", session).run
+    return run
 
 
 def _check_size(X: npt.NDArray[np.float64]) -> None:

@@ -121,9 +121,8 @@ class Batcher:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._predict, X)
 
 
-def divided(found: Output, parts: Sequence[Matrix]) -> Iterator[Output]:
-    """Each request's own rows of a batch's answer."""
-    first = 0
+def divided(found: Output, parts: Sequence[Matrix], first: int = 0) -> Iterator[Output]:
+    """Each request's own rows of a batch's answer, in which theirs begin at row ``first``."""
     for part in parts:
         rows = slice(first, first + len(part))
         first = rows.stop

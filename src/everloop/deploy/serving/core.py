@@ -219,7 +219,7 @@ class Core:
         try:
             then = partial(self._answered, endpoint, arm, rows, ids, call)
             if endpoint.cache is None and not model.is_slow(count):
-                answer = await self._gatherer.ask(model, rows.X, then)
+                answer = await self._gatherer.ask(model, rows.X, then, endpoint.together)
             else:
                 answer = then(await self._asked(endpoint, model, rows.X))
         except ModelFailure as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from everloop.deploy.attribution import Floats
 from everloop.deploy.runtimes._base import Runtime
@@ -19,6 +20,9 @@ from everloop.deploy.serving.limits import Turns
 from everloop.deploy.spec import ServingSpec
 from everloop.deploy.state import Arm, EndpointState, Role
 from everloop.errors import NotFound
+
+if TYPE_CHECKING:
+    from everloop.deploy.serving.together import Together
 
 _SPAN = float(1 << 64)
 SLOW_MS = 3.0  # longer than this the event loop should not stand still
@@ -36,11 +40,12 @@ class LoadedModel:
         row_ms: float,
         background: Floats | None = None,
         ranges: Ranges | None = None,
+        reader: InputReader | None = None,
     ) -> None:
         self.digest = digest
         self.ranges = ranges or {}  # of numbers in training
         self.predictor = predictor
-        self.reader = InputReader(predictor.schema)
+        self.reader = reader or InputReader(predictor.schema)
         several = predictor.schema.task == "multilabel"
         self.labels = tuple(map(str, predictor.schema.classes)) if several else None
         # Of a bandit: what is drawn from the probabilities.
@@ -124,6 +129,7 @@ class LiveEndpoint:
         self.serving = serving
         self.turns = turns
         self.cache = AnswerCache(serving.cache) if serving.cache else None
+        self.together: Together | None = None  # asks models of it in one call
         self.asked = 0.0  # when, last (time.monotonic); kept where memory is limited
         self.arms = arms
         self.shadows = [arm for arm in arms if arm.role == "shadow"]

@@ -334,6 +334,8 @@ class Fleet:
         get = self.models.get
         arms = [LiveArm(name, arm, get(arm.digest), self._counts, wanted) for arm in wanted.arms]
         live = LiveEndpoint(name, wanted.model, arms, wanted.serving, self._turns(name, wanted))
+        answering = [arm.digest for arm in arms if arm is live.champion or arm.weight > 0.0]
+        live.together = self.models.together(answering)
         if name in self.endpoints:
             live.asked = self.endpoints[name].asked
         return live

@@ -9,7 +9,7 @@ write. Nothing waits for company: where one request came, it goes alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from everloop.deploy.predictor import Output
 from everloop.deploy.serving.batching import Matrix, divided
+from everloop.deploy.serving.together import Together
 
 T = TypeVar("T")
 
@@ -28,6 +29,11 @@ class Asked(NamedTuple):
     X: Matrix
     then: Callable[[Output], Any]
     answer: asyncio.Future[Any]
+    together: Together | None  # that can ask the model and others in one call
+
+
+Batch = list[Asked]  # of one model
+Found = Sequence[Output | Exception]  # for each request of a batch
 
 
 class Gatherer:
@@ -51,13 +57,19 @@ class Gatherer:
         self._together = together
         self._asked: list[Asked] = []
 
-    def ask(self, model: object, X: Matrix, then: Callable[[Output], T]) -> asyncio.Future[T]:
+    def ask(
+        self,
+        model: object,
+        X: Matrix,
+        then: Callable[[Output], T],
+        together: Together | None = None,
+    ) -> asyncio.Future[T]:
         """What ``then`` makes of the model's output for rows; it raises what either raises."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         if not self._asked:
             loop.call_soon(self._go)
-        self._asked.append(Asked(model, X, then, answer))
+        self._asked.append(Asked(model, X, then, answer, together))
         return answer
 
     def _go(self) -> None:
@@ -66,8 +78,8 @@ class Gatherer:
             asyncio.get_running_loop().call_soon(self._go)
         said: list[tuple[Asked, Any]] = []
         with self._together():
-            for batch in batches:
-                for one, found in zip(batch, self._found(batch), strict=True):
+            for batch, outputs in self._outputs(batches):
+                for one, found in zip(batch, outputs, strict=True):
                     made = found if isinstance(found, Exception) else _made(one, found)
                     said.append((one, made))
         for one, answer in said:
@@ -78,7 +90,7 @@ class Gatherer:
             else:
                 one.answer.set_result(answer)
 
-    def _next(self) -> list[list[Asked]]:
+    def _next(self) -> list[Batch]:
         """Of each model that is asked, the first that still wait: as many as one call may have."""
         asked: dict[int, list[Asked]] = {}
         for one in self._asked:
@@ -92,7 +104,25 @@ class Gatherer:
         self._asked = left
         return batches
 
-    def _found(self, batch: list[Asked]) -> list[Output | Exception]:
+    def _outputs(self, batches: list[Batch]) -> Iterator[tuple[Batch, Found]]:
+        """What the models answer; those that one call can ask are asked by one."""
+        calls: dict[int, list[Batch]] = {}
+        for batch in batches:
+            calls.setdefault(id(batch[0].together or batch), []).append(batch)
+        for several in calls.values():
+            yield from zip(several, self._of_call(several), strict=True)
+
+    def _of_call(self, batches: list[Batch]) -> list[Found]:
+        together = batches[0][0].together
+        if len(batches) > 1 and together is not None:
+            asked = [(batch[0].model, [one.X for one in batch]) for batch in batches]
+            try:
+                return [*together.answers(asked)]
+            except Exception:
+                pass  # only whoever asked for it shall see the failure
+        return [self._found(batch) for batch in batches]
+
+    def _found(self, batch: Batch) -> Found:
         """Their model's output for each, or what it raised at that one."""
         model = batch[0].model
         if len(batch) > 1:

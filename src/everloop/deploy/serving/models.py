@@ -12,9 +12,13 @@ import hashlib
 import threading
 import time
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
+import msgspec
+
+from everloop.data.schema import Schema
 from everloop.deploy.explainer import background_of
 from everloop.deploy.package import parse_manifest, read_manifest, read_package
 from everloop.deploy.runtimes import load_runtime
@@ -22,6 +26,8 @@ from everloop.deploy.runtimes.python import PYTHON
 from everloop.deploy.serving.checks import ranges_of
 from everloop.deploy.serving.counts import Counts
 from everloop.deploy.serving.endpoint import LoadedModel, clock_of
+from everloop.deploy.serving.inputs import InputReader
+from everloop.deploy.serving.together import Together, together
 from everloop.deploy.state import package_path
 from everloop.errors import Integrity, TooLarge
 from everloop.registry.signing import Keys
@@ -47,6 +53,8 @@ class Models:
         self._state = state
         self._held: dict[str, LoadedModel] = {}
         self._sizes: dict[str, int] = {}
+        self._readers: WeakValueDictionary[bytes, InputReader] = WeakValueDictionary()
+        self._together: dict[tuple[str, ...], Together | None] = {}
         self._counting = threading.RLock()  # a finalizer may run within any statement
 
     def __len__(self) -> int:
@@ -60,15 +68,29 @@ class Models:
         """
         if digest not in self._held:
             begun = time.perf_counter()
-            model = _load(package_path(self._state, digest), digest, self._state / "keys")
+            model = self._load(package_path(self._state, digest), digest)
             self._told[0] += 1
             self._told[1] += time.perf_counter() - begun
             self._count(model, self._size(digest))
             self._held[digest] = model
         return self._held[digest]
 
+    def together(self, digests: Sequence[str]) -> Together | None:
+        """What asks these models in one call, where that pays; None where memory is limited.
+
+        It is a copy of them in memory, of small ones only.
+        """
+        several = tuple(dict.fromkeys(digests))
+        if len(several) < 2 or self.limit:
+            return None
+        if several not in self._together:
+            models = [(self.get(d), package_path(self._state, d)) for d in several]
+            self._together[several] = together(models)
+        return self._together[several]
+
     def keep(self, digests: Collection[str]) -> None:
         """Let all others go; requests under way keep theirs until they are answered."""
+        self._together = {d: one for d, one in self._together.items() if set(d) <= set(digests)}
         for digest in self._held.keys() - set(digests):
             gone = self._held.pop(digest)
             gone.batcher = None  # they hold each other
@@ -101,6 +123,31 @@ class Models:
             self._sizes[digest] = BASE + own + int(FACTOR * files)
         return self._sizes[digest]
 
+    def _load(self, folder: Path, digest: str) -> LoadedModel:
+        if hashlib.sha256(read_manifest(folder)).hexdigest() != digest:
+            raise Integrity(f"the package in {folder.name} has another digest.", expected=digest)
+        predictor = load_runtime(folder, read_package(folder, Keys.load(self._state / "keys")))
+        clock = clock_of(predictor)
+        try:
+            predictor.warm_up()
+            start = clock()
+            predictor.warm_up(rows=8)
+        except Exception as error:  # onnxruntime raises bare types of its own
+            raise Integrity(f"the model of {digest[:12]} fails: {error}") from error
+        row_ms = (clock() - start) * 1000 / 8
+        return LoadedModel(
+            digest, predictor, row_ms, background_of(folder), ranges_of(folder),
+            self._reader(predictor.schema),
+        )  # fmt: skip
+
+    def _reader(self, schema: Schema) -> InputReader:
+        """One for all models of a schema, as a version and the next one mostly are."""
+        key = msgspec.json.encode(schema)  # to Python the classes 0 and 1 equal false and true
+        reader = self._readers.get(key)
+        if reader is None:
+            reader = self._readers[key] = InputReader(schema)
+        return reader
+
     def _count(self, model: LoadedModel, size: int) -> None:
         with self._counting:
             self.resident += size
@@ -109,18 +156,3 @@ class Models:
     def _gone(self, size: int) -> None:
         with self._counting:
             self.resident -= size
-
-
-def _load(folder: Path, digest: str, keys: Path) -> LoadedModel:
-    if hashlib.sha256(read_manifest(folder)).hexdigest() != digest:
-        raise Integrity(f"the package in {folder.name} has another digest.", expected=digest)
-    predictor = load_runtime(folder, read_package(folder, Keys.load(keys)))
-    clock = clock_of(predictor)
-    try:
-        predictor.warm_up()
-        start = clock()
-        predictor.warm_up(rows=8)
-    except Exception as error:  # onnxruntime raises bare types of its own
-        raise Integrity(f"the model of {digest[:12]} fails: {error}") from error
-    row_ms = (clock() - start) * 1000 / 8
-    return LoadedModel(digest, predictor, row_ms, background_of(folder), ranges_of(folder))

@@ -8,15 +8,7 @@ field 1 by KServe's count and in field 2 by Triton's; both are read.
 
 from __future__ import annotations
 
-from typing import Any
-
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    FieldDescriptorProto,
-    FileDescriptorProto,
-)
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
+from everloop.deploy.wire import messages
 
 PACKAGE = "inference"
 SERVICE = f"{PACKAGE}.GRPCInferenceService"
@@ -67,55 +59,5 @@ _MESSAGES = {
     "RepositoryModelUnloadRequest": "string first 1; string second 2",
     "RepositoryModelUnloadResponse": "string model_name 1; bool isUnloaded 2",
 }
-_SCALARS = {
-    kind: getattr(FieldDescriptorProto, f"TYPE_{kind.upper()}")
-    for kind in (
-        "string", "bytes", "bool", "int32", "int64", "uint32", "uint64", "float", "double",
-    )
-}  # fmt: skip
 
-
-def _field(message: DescriptorProto, text: str) -> None:
-    """Add ``[repeated|oneof|map] TYPE NAME NUMBER`` to a message."""
-    *how, kind, name, number = text.split()
-    field = message.field.add(name=name, number=int(number))
-    repeated = how in (["repeated"], ["map"])
-    field.label = FieldDescriptorProto.LABEL_REPEATED if repeated else (
-        FieldDescriptorProto.LABEL_OPTIONAL
-    )  # fmt: skip
-    if how == ["map"]:
-        kind = f"{message.name}.{_entry(message, name, kind)}"
-    if how == ["oneof"]:
-        if not message.oneof_decl:
-            message.oneof_decl.add(name="parameter_choice")
-        field.oneof_index = 0
-    if kind in _SCALARS:
-        field.type = _SCALARS[kind]
-    else:
-        field.type = FieldDescriptorProto.TYPE_MESSAGE
-        field.type_name = f".{PACKAGE}.{kind}"
-
-
-def _entry(message: DescriptorProto, name: str, kind: str) -> str:
-    """The message that one entry of a map is on the wire; returns its name."""
-    entry = message.nested_type.add(name=f"{name.capitalize()}Entry")
-    entry.options.map_entry = True
-    _field(entry, "string key 1")
-    _field(entry, f"{kind} value 2")
-    return str(entry.name)
-
-
-def _build() -> dict[str, Any]:
-    file = FileDescriptorProto(name="everloop/inference.proto", package=PACKAGE, syntax="proto3")
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for text in filter(None, fields.split("; ")):
-            _field(message, text)
-    pool = DescriptorPool()  # of its own: a client in this process may have its own file
-    pool.Add(file)
-    return {
-        name: GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in _MESSAGES
-    }
-
-
-MESSAGES = _build()
+MESSAGES = messages(PACKAGE, _MESSAGES)
