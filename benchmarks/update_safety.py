@@ -25,7 +25,9 @@ from __future__ import annotations
 
 import argparse
 import collections
+import importlib
 import json
+import os
 import random
 import signal
 import socket
@@ -36,7 +38,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,13 +46,13 @@ import httpx
 import numpy as np
 import polars as pl
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from everloop.loop.engine import Engine
 from everloop.loop.loop import load
 from everloop.loop.project import Project
+from everloop.loop.steps import MODULES, PLANS
 
 FAULTS = ("none", "kill", "database", "bad data", "bad challenger", "poisoned")
 WEIGHTS = (2, 3, 1, 2, 1, 1)
@@ -58,6 +60,7 @@ STEPS = ("snapshot", "train", "evaluate", "register", "approve", "deploy", "prom
 BAD_DATA = ("missing column", "unit change", "no values", "one class", "no table")
 ROWS, COLUMNS = 2_000, 4
 TURN = 0.25  # radians that the world turns in each cycle, so that newer models are better
+TOLD = 25  # cycles, after which it says how it stands
 FALL = 0.02  # of the area under the ROC curve
 FILE = """
 [loop]
@@ -118,6 +121,23 @@ def faulty(frame: pl.DataFrame, fault: str, dice: random.Random) -> pl.DataFrame
 # -- the controller, in a process of its own -------------------------------------------------------
 
 
+def spare(folder: Path) -> None:
+    """Begins a controller for each line of the standard input that finds none alive.
+
+    It has imported what a controller needs, so that one that was killed is replaced at once, and a
+    thousand cycles cost no thousand imports.
+    """
+    for name in PLANS["run"]:
+        importlib.import_module(MODULES[name])
+    for _ in iter(sys.stdin.readline, ""):
+        print(flush=True)  # ends what a killed one did not say to its end
+        child = os.fork()
+        if not child:
+            controller(folder)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
 def controller(folder: Path) -> None:
     """Carries on what is under way; then a cycle for each line of the standard input."""
 
@@ -133,8 +153,8 @@ def controller(folder: Path) -> None:
     engine.launch(report)
     for cycle in loop.project.cycles.unfinished():
         say(verdict=engine.wait(cycle.id).verdict)
-    say(ready=True)
-    for _ in sys.stdin:
+    say(ready=True, pid=os.getpid())
+    for _ in iter(sys.stdin.readline, ""):
         cycle = loop.run(wait=False)
         say(verdict=engine.wait(cycle.id).verdict)
     engine.close()
@@ -146,30 +166,38 @@ class Controller:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.verdict: str | None = None  # of a cycle that it carried on when it began
-        self.start()
-
-    def start(self) -> None:
         command = [sys.executable, __file__, "--controller", str(self.folder)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True,
         )  # fmt: skip
+        self.start()
+
+    def start(self) -> None:
+        self.ask("start")
         for said in self.lines():
             self.verdict = said.get("verdict", self.verdict)
             if "ready" in said:
+                self.pid = int(said["pid"])
                 return
+        raise SystemExit("no controller began")
+
+    def ask(self, what: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
 
     def lines(self) -> Iterator[dict[str, Any]]:
         out: IO[str] | None = self.process.stdout
         assert out is not None
         for line in out:
-            yield json.loads(line)
+            with suppress(ValueError):  # what a killed one was about to say
+                if line.strip():
+                    yield json.loads(line)
 
     def cycle(self, fault: str, step: str, wait: float) -> str | None:
         """The verdict of one cycle; ``fault`` strikes ``wait`` seconds after ``step`` began."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("run\n")
-        self.process.stdin.flush()
+        self.ask("run")
         struck = False
         for said in self.lines():
             if "verdict" in said:
@@ -181,15 +209,15 @@ class Controller:
             if fault == "database":
                 threading.Thread(target=hold_database, args=[self.folder]).start()
                 continue
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+            os.kill(self.pid, signal.SIGKILL)
             self.verdict = None
             self.start()
             return self.verdict
         return None
 
     def end(self) -> None:
-        self.process.kill()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         self.process.wait()
 
 
@@ -268,7 +296,7 @@ def main() -> None:
     arguments.add_argument("--controller", type=Path, help=argparse.SUPPRESS)
     asked = arguments.parse_args()
     if asked.controller is not None:
-        controller(asked.controller)
+        spare(asked.controller)
         return
     with tempfile.TemporaryDirectory() as name:
         found = run(Path(name), asked.cycles, asked.seed)
@@ -284,11 +312,11 @@ def run(folder: Path, cycles: int, seed: int) -> dict[str, Any]:
     load(folder).run()
     verdicts: dict[str, collections.Counter[str]] = {f: collections.Counter() for f in FAULTS}
     bad: list[dict[str, Any]] = []
-    apart = 0
+    apart, began = 0, time.monotonic()
     with served(folder) as url:
         caller, worker = Caller(url), Controller(folder)
         caller.start()
-        for number in track(range(1, cycles + 1), "cycles"):
+        for number in range(1, cycles + 1):
             fault = dice.choices(FAULTS, WEIGHTS)[0]
             frame = faulty(sample(ROWS, number, seed + number), fault, dice)
             write(folder / "data.parquet", frame)
@@ -300,6 +328,14 @@ def run(folder: Path, cycles: int, seed: int) -> dict[str, Any]:
             after = auc(url, truth)
             if after < before - FALL:
                 bad.append({"cycle": number, "fault": fault, "before": before, "after": after})
+                print("bad:", bad[-1], flush=True)
+            if number % TOLD == 0:
+                so_far = collections.Counter(v for f in verdicts.values() for v in f.elements())
+                print(
+                    f"{time.monotonic() - began:.0f} s, cycle {number}: {dict(so_far)}, {len(bad)} "
+                    f"bad, {apart} apart, {caller.unanswered} of {caller.asked} unanswered",
+                    flush=True,
+                )
         caller.ended.set()
         caller.join()
         worker.end()

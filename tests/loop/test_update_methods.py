@@ -255,7 +255,24 @@ def test_training_starts_from_a_registered_version(project: Project) -> None:
         Loop(project, said).train(base="flow/9", wait=False)
     own = declaration(train={"base": "flow/1"})
     project.cycles.save_loop(own, actor="t")
-    refused = carry_out(project, Loop(project, own).train(wait=False))
-    assert refused.verdict == "refused" and "same loop" in str(refused.reason)
+    few = carry_out(project, Loop(project, own).train(wait=False))
+    assert few.verdict == "not_worth_it" and "version 1 has not seen" in str(few.reason)
     with pytest.raises(InvalidInput, match=r"train\.base"):
         Loop(project, said).train(base="flow", wait=False)
+
+
+def test_a_version_of_the_same_loop_is_judged_by_rows_that_it_has_not_seen(
+    project: Project, traffic: Traffic
+) -> None:
+    sections = {"train": {"candidates": ["lightgbm"]}}
+    fitted(project, sections)
+    apart(traffic, range(4))
+    Loop(project, project.cycles.declaration("flow")).monitor()
+    loop = Loop(project, project.cycles.declaration("flow"))
+    cycle = carry_out(project, loop.train(base="flow/2", wait=False))
+    assert cycle.version == 3, cycle.reason
+    snapshot = result(project, cycle, "snapshot")
+    assert "new to version 2" in snapshot["split"] and snapshot["test_rows"] == 800
+    assert set(result(project, cycle, "train")["transfer"]["losses"]) == {
+        "its trees", "from nothing",
+    }  # fmt: skip

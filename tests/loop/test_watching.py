@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -203,7 +204,7 @@ def test_a_drift_that_does_no_harm_is_not_worth_a_model(project: Project, traffi
     assert "gain of" in (ended.reason or "")
     replayed = Loop(project, DECLARED).replay(ended.number)
     assert replayed.agrees and replayed.decisions[-1].answer == ended.reason
-    considered, trained = last_considered(project, DECLARED)
+    considered, trained, _ = last_considered(project, DECLARED)
     assert considered is not None and considered.at == looked.decision.cause["at"]
     assert trained is not None and trained.at < T0  # the first cycle: this one trained nothing
     assert act(project).cycle is None
@@ -234,7 +235,7 @@ def test_a_broken_window_is_refused_once(project: Project, traffic: Traffic) -> 
     assert [act(project).cycle for _ in range(3)] == [None] * 3
     assert len(cycles(project)) == 1
     assert project.cycles.unfinished() == []
-    considered, _ = last_considered(project, DECLARED)
+    considered, _, _ = last_considered(project, DECLARED)
     assert considered is not None and considered.at < T0  # a refusal considers no update
     _is_told_and_released(project, looked.cycle)
 
@@ -388,18 +389,33 @@ def test_a_cycle_that_broke_is_tried_again_with_the_next_window_only(
     assert second is not None and second.number == first.number + 1
 
 
-def test_a_schedule_asks_without_an_alarm_and_is_not_probed(
+def _scheduled(project: Project, traffic: Traffic, days: range, **update: Any) -> Cycle:
+    project.cycles.save_loop(declaration(update={"when": ["every 3d"], **update}), actor="t")
+    for day in days:
+        traffic.day(day)
+    cycle = act(project).cycle
+    assert cycle is not None and cycle.cause["kind"] == "schedule"
+    return carry_out(project, cycle)
+
+
+def test_a_schedule_asks_without_an_alarm_and_a_probe_may_leave_it(
     project: Project, traffic: Traffic
 ) -> None:
-    project.cycles.save_loop(declaration(update={"when": ["every 3d"]}), actor="t")
     traffic.day(0)
     traffic.day(1)
     assert act(project).cycle is None
-    for day in range(2, 5):
-        traffic.day(day)
-    cycle = act(project).cycle
-    assert cycle is not None and cycle.cause["kind"] == "schedule" and not cycle.cause["probe"]
-    ended = carry_out(project, cycle)
+    ended = _scheduled(project, traffic, range(2, 5))
+    assert ended.verdict == "not_worth_it" and "a gain of" in (ended.reason or "")
+    assert [s.step for s in project.cycles.steps(ended.id)] == ["probe"]
+    assert Loop(project, DECLARED).replay(ended.number).agrees
+    traffic.day(5)
+    assert act(project).cycle is None  # the calendar counts from there
+    again = _scheduled(project, traffic, range(6, 9))
+    assert again.number == ended.number + 1
+
+
+def test_a_schedule_with_a_method_is_not_probed(project: Project, traffic: Traffic) -> None:
+    ended = _scheduled(project, traffic, range(5), method="retrain")
     assert ended.verdict == "not_worth_it"  # by its gate: nothing has changed
     assert [s.step for s in project.cycles.steps(ended.id)][-1] == "evaluate"
     assert act(project).cycle is None

@@ -71,6 +71,7 @@ def test_readers_see_the_same_rows_after_compaction(kept: Kept, monkeypatch) -> 
     assert kept.keeper.compact("e") == 0  # not a day old
     listed = kept.log._parts("e", "predictions")
     later = now_ms() + DAY + 1000
+    assert (kept.keeper.mergeable(), kept.keeper.mergeable(now=later)) == (set(), {"e"})
     assert kept.keeper.compact("e", now=later) == 18
     assert kept.numbers() == kept.numbers("feedback") == [10]
     assert kept.log.extent("e") == extent
@@ -80,7 +81,8 @@ def test_readers_see_the_same_rows_after_compaction(kept: Kept, monkeypatch) -> 
     kept.part(11)
     assert kept.numbers() == [10, 11]
     monkeypatch.setattr(keeping, "LINGER_S", 0.0)
-    kept.keeper.compact("e", now=later)
+    kept.keeper.let_go()
+    assert kept.keeper.mergeable(now=later) == set()
     assert kept.stored() == 4
     assert kept.log.predictions("e").height == 11
 

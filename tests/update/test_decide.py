@@ -17,6 +17,8 @@ QUALITY = Told("a2", "quality", 9 * DAY, "distance", FAULT)
 PAUSED = Paused("ana", 0, "audit")
 QUIET = UpdateSpec(quiet=("sat",))
 ONCE = UpdateSpec(budget=("1 cycle per 7d",))
+DAILY = UpdateSpec(when=("every 1d",))
+FITTED = UpdateSpec(when=("every 1d",), method="retrain")
 GOOD = Seen(9 * DAY, 10 * DAY, 100, 100, False)
 BAD = Seen(9 * DAY, 10 * DAY, 100, 100, True, (FAULT,))
 
@@ -59,7 +61,11 @@ def situation(**more: object) -> Situation:
         (situation(windows=(BAD,), alerts=(QUALITY,)), SPEC, "refuse", FAULT),
         (situation(windows=(BAD,)), UpdateSpec(when=("every 1d",)), "refuse", "in quarantine"),
         (situation(windows=(BAD,)), SPEC, "none", "No update"),
-        (situation(worth=worth(0.0)), UpdateSpec(when=("every 1d",)), "cycle", "1d have passed"),
+        (situation(worth=worth(0.0)), DAILY, "none", "Not worth it: a quick"),
+        (situation(worth=worth(0.05)), DAILY, "cycle", "Worth it: a quick"),
+        (situation(worth=worth(0, False)), DAILY, "cycle", "Nothing tells whether it is worth it"),
+        (situation(worth=worth(0.0)), FITTED, "cycle", "1d have passed"),
+        (situation(timed=Considered(10 * DAY, 1_100)), DAILY, "none", "sees a reason"),
         (situation(), UpdateSpec(when=("every 1d",), cooldown="9d"), "cycle", "1d have passed"),
         (
             situation(alerts=(DRIFT,), paused=PAUSED),
@@ -146,7 +152,10 @@ def test_the_cause_goes_to_the_cycle() -> None:
         (situation(), SPEC, False),
         (situation(alerts=(DRIFT,)), SPEC, True),
         (situation(alerts=(DRIFT,)), UpdateSpec(cooldown="7d"), False),
-        (situation(alerts=(DRIFT,)), UpdateSpec(when=("drift", "every 1d")), False),
+        (situation(alerts=(DRIFT,)), UpdateSpec(when=("drift", "every 1d")), True),
+        (situation(), UpdateSpec(when=("every 1d",)), True),
+        (situation(), UpdateSpec(when=("every 1d",), cooldown="9d"), True),
+        (situation(), UpdateSpec(when=("every 1d",), method="retrain"), False),
         (situation(windows=(BAD,), alerts=(DRIFT,)), SPEC, False),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from everloop.data.encode import encode_batches
 from everloop.data.schema import Feature, Schema
 from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
+from everloop.evaluate.answers import Answers
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.performance import Baseline
 from everloop.monitor.profile import profile
@@ -23,7 +24,7 @@ from everloop.store.blobs import Blobs
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.update.decide import decide, needs_probe
-from everloop.update.probe import History, grounds_of, quick_fit
+from everloop.update.probe import Grounds, History, Own, grounds_of, quick_fit
 from everloop.update.situation import Considered, Situation, gather
 from everloop.update.spec import UpdateSpec
 from everloop.update.worth import Worth
@@ -113,8 +114,8 @@ class World:
         assert found is not None
         return found
 
-    def probe(self, situation: Situation) -> Worth:
-        grounds = grounds_of(
+    def grounds(self, situation: Situation, own: Own | None = None) -> Grounds:
+        return grounds_of(
             self.log,
             "e",
             SCHEMA,
@@ -122,7 +123,11 @@ class World:
             self.known,
             T0,
             self.watch.windows.quarantined("e"),
+            own=own,
         )
+
+    def probe(self, situation: Situation) -> Worth:
+        grounds = self.grounds(situation)
         fit = quick_fit(SCHEMA, "logistic_regression", accuracy)
         return grounds.worth(fit, accuracy, "accuracy", 0.005)
 
@@ -157,6 +162,28 @@ def test_alerts_that_were_considered_are_no_news(sqlite_database: Database, tmp_
     after = gather(world.watch.windows, "e", 5_000, then, None)
     assert after is not None and after.alerts == ()
     assert not needs_probe(after, UpdateSpec())
+
+
+def test_answers_of_other_versions_are_not_taken_for_the_champions(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    world = World(sqlite_database, tmp_path, turns=True)
+    for day in range(3):
+        world.day(day, moved=False)
+    at = world.situation()
+
+    def never(frame: pl.DataFrame) -> Answers:
+        return Answers(np.zeros(frame.height, np.int64), np.tile([0.9, 0.1], (frame.height, 1)))
+
+    told, asked = world.grounds(at), world.grounds(at, Own(2, never))
+    assert told.judge is not None and told.judge.pred.any()
+    assert asked.judge is not None and asked.learn is not None
+    assert not asked.judge.pred.any() and not asked.learn.pred.any()
+    assert asked.judge.proba is not None and np.all(asked.judge.proba[:, 1] == 0.1)
+    assert np.array_equal(asked.judge.y, told.judge.y)
+    own = world.grounds(at, Own(1, None)).judge
+    assert own is not None and np.array_equal(own.pred, told.judge.pred)
+    assert world.grounds(at, Own(2, None)).judge is None  # nobody can be asked
 
 
 def test_a_probe_without_new_windows_says_so(sqlite_database: Database, tmp_path: Path) -> None:

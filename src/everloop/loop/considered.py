@@ -29,9 +29,11 @@ def trained_until(project: Project, version: ModelVersion) -> int:
 
 def last_considered(
     project: Project, declaration: Declaration
-) -> tuple[Considered | None, Considered | None]:
-    """The last time an update was considered at all, and the last cycle that trained a model."""
+) -> tuple[Considered | None, Considered | None, Considered | None]:
+    """The last time an update was considered at all; the last cycle that trained a model; and the
+    last that did so, or that a calendar or a count began."""
     considered: Considered | None = None
+    timed: Considered | None = None
     for cycle in project.cycles.page(declaration.name, limit=LOOK_BACK):
         if cycle.verdict not in TRAINED or cycle.cause["kind"] in ("deploy", "test", "reproduce"):
             continue
@@ -39,8 +41,10 @@ def last_considered(
         when = _considered(cycle, snapshot)
         considered = considered or when
         if snapshot.get("until") is not None:
-            return considered, when
-    return considered, None
+            return considered, when, timed or when
+        if cycle.cause.get("asked"):
+            timed = timed or when
+    return considered, None, timed
 
 
 def _considered(cycle: Cycle, snapshot: dict[str, Any]) -> Considered:
@@ -102,7 +106,7 @@ def situation_now(
     project: Project, declaration: Declaration, champion: ModelVersion
 ) -> Situation | None:
     """Everything a decision looks at now, without a probe; None while no window is over."""
-    considered, last_cycle = last_considered(project, declaration)
+    considered, last_cycle, timed = last_considered(project, declaration)
     return gather(
         project.windows,
         declaration.endpoint,
@@ -110,6 +114,7 @@ def situation_now(
         considered,
         last_cycle,
         around(project, declaration, considered),
+        timed,
     )
 
 

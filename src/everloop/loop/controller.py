@@ -103,7 +103,9 @@ class Controller:
             self.attention.looked_at_all(time.thread_time() - began)
 
     def _look_at(self, loop: Loop) -> None:
-        look(self.project, loop.declaration, actor="controller")
+        looked = look(self.project, loop.declaration, actor="controller")
+        if looked.cycle is not None:
+            self.engine.pick_up()  # at once, and not by the next tick
         tell_silence(self.project, loop.declaration, self._since)
 
     def _apart(self, loop: Loop, do: Callable[[Loop], object]) -> None:

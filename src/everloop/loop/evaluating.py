@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,10 @@ def evaluate(project: Project, declaration: Declaration, now: int | None = None)
         score_of(reference, declaration.evaluate),
         now,
         sample=reference.sample if wanted else None,
-        judging=judging_of(
-            declaration.evaluate, reference.schema, reference.held, reference.tested
+        judging=replace(
+            judging_of(declaration.evaluate, reference.schema, reference.held, reference.tested),
+            version=champion.version,
+            versions=frozenset(v.version for v in project.registry.versions(declaration.name)),
         ),
         expected=expectations_file(project, declaration, reference.schema),
     )
@@ -124,8 +126,8 @@ def evaluate_where_it_fits(
     if _asked.get(declaration.name) != (project, state):
         waits = project.watch.waits(endpoint, spec, digest, reference.baseline is not None)
         if waits or due(project, declaration):
-            if project.alerts.incidents.anything(endpoint):
-                project.step_soon()  # more of what is told already may be the word for an update
+            if declaration.update.when and project.pauses.of(declaration.name) is None:
+                project.step_soon()  # what the windows say may be the word for an update
             elsewhere(declaration.name)
         _asked[declaration.name] = (project, state)
 

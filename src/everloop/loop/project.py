@@ -185,9 +185,10 @@ class Project:
                 age = milliseconds(keep, "monitor.log.keep")
                 expired = self.log_keeper.expire(declared.endpoint, age, actor, dry_run=dry_run)
                 rows += expired.rows
-            if not dry_run:
-                self.log_keeper.compact(declared.endpoint)
         if not dry_run:
+            self.log_keeper.let_go()
+            for endpoint in sorted(self.log_keeper.mergeable()):
+                self.log_keeper.compact(endpoint)
             self.log.purge()
             self.log.halves.forget()
         return rows

@@ -42,12 +42,24 @@ class ScoredRows(NamedTuple):
     """Labelled rows as metrics take them: n features, labels, answers and probabilities.
 
     Of a bandit labels are rewards, and ``proba`` is the propensity of each action, n by 1.
+    ``version`` says which one answered; None where nobody asks.
     """
 
     frame: pl.DataFrame
     y: NDArray[Any]
     pred: NDArray[Any]
     proba: Floats | None
+    version: NDArray[np.int64] | None = None
+
+    def of(self, some: NDArray[np.bool_]) -> ScoredRows:
+        """Some of the rows."""
+        return ScoredRows(
+            self.frame.filter(pl.Series(some)),
+            self.y[some],
+            self.pred[some],
+            None if self.proba is None else self.proba[some],
+            None if self.version is None else self.version[some],
+        )
 
 
 def measure_window(
@@ -61,8 +73,12 @@ def measure_window(
     waiting = window.performance or {}
     baseline = msgspec.convert(waiting["baseline"], Baseline)
     chain = msgspec.convert((before or {}).get("chain", {}), PerformanceChain)
-    rows = scored_rows(scoring.log, window.endpoint, scoring.schema, window.start, window.end)
+    every = scored_rows(scoring.log, window.endpoint, scoring.schema, window.start, window.end)
+    rows = _of_version(every, waiting.get("version"), scoring.judging)
     y = rows.y
+    if len(y) < scoring.spec.min_rows <= len(every.y):
+        note = f"answered by other versions than {waiting['version']}, by whose test it is judged"
+        return waiting | {"note": note}, len(every.y), []
     if len(y) < scoring.spec.min_rows:
         note = f"not enough evidence: {len(y)} labelled rows, {scoring.spec.min_rows} needed"
         return waiting | {"note": note}, len(y), []
@@ -82,7 +98,16 @@ def measure_window(
     done |= {"state": "done", "level": level, "chain": msgspec.to_builtins(chain)}
     done |= scoring.judging.labelled(rows.frame, rows.y, rows.pred, rows.proba, scoring.schema)
     done["contradicted"] = contradicted(rows.frame, rows.y, rows.pred, rows.proba, scoring.schema)
-    return done, len(y), alerts
+    return done, len(every.y), alerts
+
+
+def _of_version(rows: ScoredRows, version: int | None, judging: Judging) -> ScoredRows:
+    """Without the answers of other versions of the model, before a promotion or in a rollout."""
+    others = [number for number in judging.versions if number != version]
+    if version is None or rows.version is None or not others:
+        return rows
+    theirs = np.isin(rows.version, others)
+    return rows.of(~theirs) if theirs.any() else rows
 
 
 def as_told(scoring: Scoring, baseline: Baseline, rows: ScoredRows) -> tuple[Baseline, Score]:
@@ -145,7 +170,8 @@ def labelled_rows(rows: pl.DataFrame, y: NDArray[Any], schema: Schema) -> Scored
     kind = np.float64 if schema.numeric else np.int64
     told = np.float64 if schema.numeric_labels else np.int64
     frame = feature_frame(rows, schema).filter(pl.Series(known))
-    return ScoredRows(frame, y[known].astype(told), pred[known].astype(kind), proba)
+    version = rows["version"].to_numpy()[known] if "version" in rows.columns else None
+    return ScoredRows(frame, y[known].astype(told), pred[known].astype(kind), proba, version)
 
 
 def _alert(window: Window, found: Performance) -> Alert:

@@ -39,6 +39,8 @@ class Judging:
     held : the champion's held-out rows; None where they were not kept.
     costs : of each answer, true classes by answered ones. currency : of the costs.
     promises : the gates that can be asked again, and the groups that fairness is looked at by.
+    version : the champion's number, None where nobody says. versions : of the same model, whose
+        answers are not the champion's.
     """
 
     gauges: tuple[Gauge, ...] = ()
@@ -46,6 +48,8 @@ class Judging:
     costs: Floats | None = None
     currency: str = ""
     promises: Promises | None = None
+    version: int | None = None
+    versions: frozenset[int] = frozenset()
 
     def gauge(self, name: str) -> Gauge | None:
         """The metric called ``name``."""

@@ -86,9 +86,16 @@ class LogKeeper:
 
     # -- compaction ------------------------------------------------------------------------------
 
+    def mergeable(self, now: int | None = None) -> set[str]:
+        """The endpoints that may have parts to merge, by one query for all."""
+        c, before = log_parts.c, (now_ms() if now is None else now) - DAY
+        query = sa.select(c.endpoint).where(c.created < before, c.rows > 0)
+        query = query.group_by(c.endpoint, c.kind).having(sa.func.count() >= LEAST)
+        with self.db.read() as conn:
+            return set(conn.scalars(query))
+
     def compact(self, endpoint: str, now: int | None = None) -> int:
         """Merge small parts that are a day old; returns how many there are less."""
-        self._let_go()
         before = (now_ms() if now is None else now) - DAY
         less = 0
         for kind in KINDS:
@@ -154,7 +161,7 @@ class LogKeeper:
             )
         return True
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Delete the blobs of parts that were merged long ago. What a killed process leaves is
         deleted with other blobs that nobody refers to."""
         due = time.monotonic() - LINGER_S

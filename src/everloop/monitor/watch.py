@@ -306,7 +306,9 @@ class _Look:
             return None
         after = milliseconds(self.spec.performance.labels_after, "monitor.performance.labels_after")
         baseline = msgspec.to_builtins(self.baseline)
-        return {"state": "waiting", "due": end + after, "baseline": baseline, "part": 0}
+        waiting = {"state": "waiting", "due": end + after, "baseline": baseline, "part": 0}
+        version = self.judging.version
+        return waiting if version is None else waiting | {"version": version}
 
     # -- labels ----------------------------------------------------------------------------------
 

@@ -1,13 +1,15 @@
 """``method = "auto"``: the cheapest method whose gain is within the noise of the best.
 
-What can be learned without a fit is tried beside a new fit, on the same newest rows, which none of
-them has seen; each learns from what was known before those rows alone. The policy, in order of
-cost:
+What can be learned without a fit, or with a part of one, is tried beside a new fit, on the same
+newest rows, which none of them has seen; each learns from what was known before those rows alone.
+The policy, in order of cost:
 
 1. ``switch`` — a stored version that suits the present better; it costs nothing but asking.
 2. ``threshold`` — the same probabilities, another cut.
 3. ``calibrate`` — the same order of rows, other probabilities.
-4. ``retrain`` — on all rows, and on those since the last change of the champion's loss where one
+4. ``incremental`` — the champion learns on, where its family can; not where it would forget more
+   than ``update.forget`` of what it was tested on.
+5. ``retrain`` — on all rows, and on those since the last change of the champion's loss where one
    is found.
 
 The best is the one with the greatest gain. A cheaper one is taken instead when its own gain is

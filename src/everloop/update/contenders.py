@@ -39,6 +39,7 @@ class Probed:
     schema, about : of the champion; ``about.choice`` is what the policy says.
     score, costs, threshold, calibrate, seed : as in ``[evaluate]`` and ``[train]``.
     stored : other versions: number, whether it served, and what it answers.
+    learned_on : the champion after it has learned from a history; None where nobody can tell.
     """
 
     grounds: Grounds
@@ -51,16 +52,21 @@ class Probed:
     threshold: float | str = 0.5
     calibrate: str = "none"
     seed: int = 0
+    learned_on: Callable[[History], Ask] | None = None
 
 
 def contenders(probed: Probed, method: str) -> list[Contender]:
     """Those of ``method``, cheapest first; of ``auto`` all, and the windows of a new fit.
 
-    A method that has no quick form (it learns on from kept state, say) stands for itself by a new
-    fit, which is the nearest there is.
+    A method that has no quick form (a pool, say), or that is not sound here, stands for itself by
+    a new fit, which is the nearest there is.
     """
     names = ("switch", "threshold", "calibrate") if method == "auto" else (method,)
     found = [_cheap(probed, name) for name in names if name in CHEAP]
+    if method in ("auto", "incremental") and probed.learned_on is not None:
+        found.append(_incremental(probed, probed.learned_on))
+        if method != "auto" and found[0].fit is not None:
+            return found
     if method == "auto" or method not in CHEAP:
         found += _fits(probed, method)
     return found
@@ -84,6 +90,14 @@ def _cheap(probed: Probed, name: str) -> Contender:
     except EverloopError as error:
         return Contender(choice, None, error.message)
     return Contender(choice, lambda _history: lambda _frame: made)
+
+
+def _incremental(probed: Probed, learned_on: Callable[[History], Ask]) -> Contender:
+    choice = Choice("incremental", base=probed.about.choice.base)
+    why = update_methods.get("incremental")().sound(probed.about)
+    if why is None and probed.schema.time is None:
+        why = "no data.time says which of the rows are new to the champion"
+    return Contender(choice, None if why else learned_on, why or "")
 
 
 def _present(grounds: Grounds) -> tuple[np.ndarray, np.ndarray] | None:

@@ -2,9 +2,10 @@
 
 The order of the questions is the policy: does anything ask for an update? is the newest data
 sound? does a person hold the loop back, is it a quiet hour, is the budget used up? did a cycle run
-only just now? would a new model be better? Only a "yes" to all starts one; a rule that a person
-wrote (a schedule, a volume) needs no proof of worth, since the gates of the cycle still stand
-between a new model and the traffic.
+only just now? would a new model be better? Only a "yes" to all starts one. A rule that a person
+wrote (an event, a schedule with a method) needs no proof of worth, since the gates of the cycle
+still stand between a new model and the traffic; a schedule or a volume that leaves the method to
+``auto`` leaves it to the same probe whether there is to be one at all, as far as labels can tell.
 """
 
 from __future__ import annotations
@@ -48,12 +49,13 @@ def triggered(situation: Situation, spec: UpdateSpec) -> list[Cause]:
 def needs_probe(situation: Situation, spec: UpdateSpec) -> bool:
     """Whether :func:`decide` would weigh ``situation.worth``: a probe costs a fit, so ask first."""
     causes = triggered(situation, spec)
+    asked = any(cause.asked for cause in causes)
     return (
         bool(causes)
-        and not any(cause.asked for cause in causes)
+        and (not asked or _may_wait(causes, spec))
         and not _unsound(situation)
         and not _restrained(situation, spec)
-        and not _cooling(situation, spec)
+        and (asked or not _cooling(situation, spec))
     )
 
 
@@ -74,8 +76,11 @@ def decide(situation: Situation, spec: UpdateSpec) -> Decision:
         reason = f"No update now: the last cycle is less than {spec.cooldown} ago. Seen: {why}."
         return _decision("none", reason, causes, situation, spec)
     worth = situation.worth
-    if worth is None or asked:
+    if worth is None or (asked and not _may_wait(causes, spec)):
         return _decision("cycle", f"Update: {why}.", causes, situation, spec)
+    if asked and not worth.enough:
+        reason = f"Update: {why}. Nothing tells whether it is worth it: {worth.note}."
+        return _decision("cycle", reason, causes, situation, spec)
     weighed = weigh(worth, situation, spec)
     said = weighed_words(worth, weighed)
     if not weighed.worth:
@@ -133,6 +138,7 @@ def _decision(
             "alerts": sorted({alert for c in causes for alert in c.alerts}),
             "features": list(dict.fromkeys(f for c in causes for f in c.features)),
             "at": situation.now,
+            "asked": any(c.asked for c in causes),
         }
     evidence = {
         "situation": msgspec.to_builtins(situation),
@@ -158,6 +164,11 @@ def _restrained(situation: Situation, spec: UpdateSpec) -> str | None:
     if situation.clock and (entry := quiet_now(spec.quiet, spec.timezone, situation.clock)):
         return f'these are quiet hours ("{entry}", {spec.timezone})'
     return exhausted(spec.budget, situation.spent, situation.now, spec.hour)
+
+
+def _may_wait(causes: list[Cause], spec: UpdateSpec) -> bool:
+    """Whether a probe has a say in what rules ask for."""
+    return spec.method == "auto" and all(cause.can_wait for cause in causes if cause.asked)
 
 
 def _cooling(situation: Situation, spec: UpdateSpec) -> bool:

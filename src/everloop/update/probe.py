@@ -14,6 +14,7 @@ from everloop.data.conform import conform
 from everloop.data.encode import encode, encode_batches
 from everloop.data.merge import by_time, newer_over
 from everloop.data.schema import Schema
+from everloop.errors import EverloopError
 from everloop.evaluate.answers import Answers
 from everloop.monitor.answers import ScoredRows, scored_rows
 from everloop.monitor.log import PredictionLog
@@ -38,6 +39,14 @@ WINDOWS = 2  # an update must help beyond one odd window
 
 ALL = Window("all", "all")
 Divide = Callable[[Sequence[pl.DataFrame]], Known]
+
+
+@dataclass(frozen=True)
+class Own:
+    """Which version the champion is, and what it answers; ``ask`` None where it cannot be asked."""
+
+    version: int
+    ask: Ask | None
 
 
 def _nothing(_frames: Sequence[pl.DataFrame]) -> Known:
@@ -147,6 +156,7 @@ def grounds_of(
     divide: Divide = _nothing,
     group_by: str | None = None,
     hidden: frozenset[str] = frozenset(),
+    own: Own | None = None,
 ) -> Grounds:
     """The rows of a probe; the newest sound windows judge.
 
@@ -160,6 +170,9 @@ def grounds_of(
     divide, group_by : what the rows of the history are divided by for validation, and a column
         that it wants beside those of the schema.
     hidden : features that the log does not tell.
+    own : the champion, which is asked about rows that other versions answered: those before it,
+        and those beside it in a rollout. Where it cannot be asked, they are left out. None: all
+        answers of the log count as its own.
     """
     new = [
         (window.start, window.end)
@@ -167,8 +180,12 @@ def grounds_of(
         if window.start >= trained_until and not window.quarantined
     ]
     spans, before = new[-WINDOWS:], new[:-WINDOWS]
-    judge = _together([scored_rows(log, endpoint, schema, *span, hidden) for span in spans])
-    learn, times = _learnt(log, endpoint, schema, before, hidden)
+
+    def scored(span: tuple[int, int]) -> ScoredRows:
+        return _as_own(scored_rows(log, endpoint, schema, *span, hidden), own)
+
+    judge = _together([scored(span) for span in spans])
+    learn, times = _learnt(scored, before)
     until = spans[0][0] if spans else situation.now
     rows = _history(log, endpoint, schema, known, until, exclude, group_by, hidden)
     divided = divide(rows)
@@ -176,19 +193,37 @@ def grounds_of(
     return Grounds(History(examples.X, examples.y, divided), judge, learn, times)
 
 
+def _as_own(rows: ScoredRows, own: Own | None) -> ScoredRows:
+    """The rows with the champion's answers, whoever answered then."""
+    if own is None or rows.version is None:
+        return rows
+    other = rows.version != own.version
+    if not other.any():
+        return rows
+    try:
+        said = None if own.ask is None else own.ask(rows.frame.filter(pl.Series(other)))
+    except EverloopError:  # it was made elsewhere, for another runtime
+        said = None
+    if said is None:
+        return rows.of(~other)
+    pred = rows.pred.copy()
+    pred[other] = said.pred
+    proba = None
+    if rows.proba is not None and said.proba is not None:
+        proba = rows.proba.copy()
+        proba[other] = said.proba
+    return rows._replace(pred=pred, proba=proba)
+
+
 def _learnt(
-    log: PredictionLog,
-    endpoint: str,
-    schema: Schema,
-    spans: list[tuple[int, int]],
-    hidden: frozenset[str],
+    scored: Callable[[tuple[int, int]], ScoredRows], spans: list[tuple[int, int]]
 ) -> tuple[ScoredRows | None, np.ndarray | None]:
     """The newest labelled rows of the windows before those that judge, at most a bounded number;
     a row has the time at which its window began."""
     parts: list[tuple[int, ScoredRows]] = []
     count = 0
     for start, end in reversed(spans):
-        rows = scored_rows(log, endpoint, schema, start, end, hidden)
+        rows = scored((start, end))
         parts.append((start, rows))
         count += len(rows.y)
         if count >= LEARN_ROWS:

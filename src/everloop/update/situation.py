@@ -133,6 +133,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     without : the newest version that reads no broken feature, where ``update.fallback`` asks.
     attempted : whether a way round the broken features was tried since they broke.
     avoided : whether the champion reads none of them, so that newer windows will be sound.
+    timed : the last cycle that trained, or that a calendar or a count began and a probe ended.
     """
 
     now: int
@@ -152,6 +153,12 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     without: int | None = None
     attempted: bool = False
     avoided: bool = False
+    timed: Considered | None = None
+
+    @property
+    def asked(self) -> Considered | None:
+        """Since when a calendar and a count reckon."""
+        return self.timed or self.last_cycle
 
     @property
     def newest(self) -> Seen | None:
@@ -186,10 +193,12 @@ def gather(
     considered: Considered | None,
     last_cycle: Considered | None,
     around: Around = Around(),  # noqa: B008 - frozen
+    timed: Considered | None = None,
 ) -> Situation | None:
     """The situation of an endpoint now, without a probe; None while it has no window.
 
-    ``rows``: labelled rows that could train a model, the first training rows included.
+    ``rows``: labelled rows that could train a model, the first training rows included. What was
+    ``considered`` last, the ``last_cycle`` and the ``timed`` one are those of the situation.
     """
     newest = store.latest(endpoint)
     if newest is None:
@@ -204,6 +213,7 @@ def gather(
         rows=rows,
         considered=considered,
         last_cycle=last_cycle,
+        timed=timed,
         source=around.source,
         heard=around.heard,
         spent=around.spent,

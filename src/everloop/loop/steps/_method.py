@@ -87,7 +87,7 @@ def around_of(context: StepContext, choice: Choice, spec: TrainSpec, **more: Any
     since = (context.results.get("snapshot", {}).get("window") or {}).get("since")
     first = first_of(context, choice)
     forget = margin_of(context)
-    if version is not None:
+    if version is not None and choice.model not in ("", context.declaration.name):
         more = {"parent_rows": rows_of(context, version), **more}
     return Around(
         choice=choice, spec=spec, seen=seen, first=first, since=since, forget=forget, **more

@@ -166,7 +166,7 @@ def change_of(
     """
     assert schema.time is not None, "a change is looked for in rows with a time"
     times = millis(frame, schema.time)
-    judged = np.flatnonzero(times > _fitted_until(context.project, champion, schema.time))
+    judged = np.flatnonzero(times > fitted_until(context.project, champion, schema.time))
     if len(judged) < LEAST_ROWS:
         return _recorded(context) or _own_since(context.project, champion)
     answers = PackagedModel(*context.project.package(champion)).answers(frame[judged], schema)
@@ -175,7 +175,7 @@ def change_of(
     return found if found is not None else _own_since(context.project, champion)
 
 
-def _fitted_until(project: Project, version: ModelVersion, time: str) -> int:
+def fitted_until(project: Project, version: ModelVersion, time: str) -> int:
     """Event time of the newest row that a version was fitted on; the later ones that tested it
     say as much of a change as those that came after them."""
     step = project.cycles.step(version.cycle or "", "snapshot")

@@ -12,11 +12,14 @@ import polars as pl
 from everloop.data.conform import conform
 from everloop.data.schema import Schema
 from everloop.data.streams.staying import bounded
+from everloop.evaluate.answers import Answers
 from everloop.evaluate.costs import costs_of, metric_of
+from everloop.loop.answers import PackagedModel
 from everloop.loop.considered import found_params, trained_until
 from everloop.loop.declaration import Declaration
 from everloop.loop.dividing import known_of
 from everloop.loop.steps._base import End, Outcome, StepContext
+from everloop.loop.steps._learning_on import learned_on
 from everloop.loop.steps._method import about
 from everloop.loop.steps._seen import champion_from, stored_versions
 from everloop.registry.models import ModelVersion
@@ -24,7 +27,7 @@ from everloop.update.auto import Chosen, choose
 from everloop.update.contenders import Probed, QuickFit, contenders
 from everloop.update.decide import decide
 from everloop.update.methods import Choice
-from everloop.update.probe import History, grounds_of, quick_fit
+from everloop.update.probe import History, Own, grounds_of, quick_fit
 from everloop.update.situation import Situation
 from everloop.update.spec import UpdateSpec
 from everloop.update.windows import Window
@@ -34,8 +37,9 @@ from everloop.update.worth import Ask
 class Probe:
     """Fits the champion's kind of model once on what was known before the newest windows.
 
-    A cycle that a person or a schedule asked for is not probed: its gates decide. Nor is a ranking,
-    since the log does not say which rows belong together.
+    A cycle that a person asked for is not probed, nor one by a rule that says how the model is to
+    be made: its gates decide. Nor is a ranking, since the log does not say which rows belong
+    together.
     """
 
     name = "probe"
@@ -99,6 +103,7 @@ def _probe(context: StepContext, situation: Situation) -> Chosen:
         lambda frames: known_of(frames, schema, declaration),
         declaration.evaluate.group_by,
         declaration.monitor.log.hidden,
+        _own(context, champion, schema),
     )
     method = named(context, policy)
     choice = Choice("retrain", policy.window, policy.search, champion.version)
@@ -113,8 +118,20 @@ def _probe(context: StepContext, situation: Situation) -> Chosen:
         threshold=declaration.train.threshold,
         calibrate=declaration.train.calibrate,
         seed=declaration.loop.seed,
+        learned_on=learned_on(context, champion, schema, metric, policy.forget),
     )
     return choose(grounds, contenders(probed, method), metric.score, metric.name, policy.min_gain)
+
+
+def _own(context: StepContext, champion: ModelVersion, schema: Schema) -> Own:
+    """The champion, asked anew only about rows that another version answered."""
+    if context.declaration.monitor.log.hidden:
+        return Own(champion.version, None)
+
+    def ask(frame: pl.DataFrame) -> Answers:
+        return PackagedModel(*context.project.package(champion)).answers(frame, schema)
+
+    return Own(champion.version, ask)
 
 
 def named(context: StepContext, policy: UpdateSpec) -> str:

@@ -27,7 +27,7 @@ from everloop.loop.dividing import as_known, divide, divide_new
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._method import base_of, choice_of, instead, method_of, sound_method
 from everloop.loop.steps._referenced import referred
-from everloop.loop.steps._seen import change_of, recent_rows
+from everloop.loop.steps._seen import change_of, recent_rows, unseen_rows
 from everloop.registry.models import ModelVersion
 from everloop.update.methods import Choice
 from everloop.update.windows import LEAST_ROWS, parse_window, windowed
@@ -112,8 +112,10 @@ def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) ->
     schema, window = inferred.schema, None
     if method.keeps_schema and base is not None:
         schema = as_known(frame, context.project.package(base)[1].schema, schema)
-    if method.learns_new and base is not None:
-        new = recent_rows(context.project, base, frame, schema)
+    own = choice.name == "transfer" and choice.model in ("", declaration.name)
+    if (method.learns_new or own) and base is not None:
+        found = unseen_rows if own else recent_rows
+        new = found(context.project, base, frame, schema)
         if int(new.sum()) < 2 * LEAST_ROWS:
             return Outcome({"origin": origin}, _too_few(choice, int(new.sum()), base.version))
         parts, note = divide_new(frame, schema, new, base.version), None

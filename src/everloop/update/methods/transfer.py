@@ -23,6 +23,7 @@ from everloop.train.state.names import FRONT, STATE
 from everloop.train.validation import Known
 from everloop.update.losses import row_losses
 from everloop.update.methods._base import About, Around, Champion, Made, Method
+from everloop.update.methods._new_rows import recognisable
 
 if TYPE_CHECKING:
     from everloop.update.methods.rows import TrainingRows
@@ -43,14 +44,14 @@ class Transfer(Method):
     parent's scores; algorithms that take weights learn from the parent's rows too, each as much as
     it looks like a new one. A quarter of the rows holds each against a fit from nothing, since a
     parent can harm; the best of them is fitted on all rows.
+
+    A version of the same loop may be the parent too, where the schema has become another, say: its
+    rows are among those that train already, and none that it has seen judges.
     """
 
     def sound(self, about: About) -> str | None:
-        if about.choice.model in ("", about.loop):
-            return (
-                "rows that trained a version of the same loop may judge what is made from it; "
-                '"incremental" learns on from its champion'
-            )
+        if about.choice.model in ("", about.loop) and (why := recognisable(about)):
+            return f"of a version of the same loop rows must judge that it has not seen, and {why}"
         if about.stays:
             return "the rows stay where they are, and only a sample of them is kept"
         if about.algorithm == ENSEMBLE or ":" in about.algorithm:

@@ -26,6 +26,8 @@ class Cause(msgspec.Struct, frozen=True):
     alerts: tuple[str, ...] = ()  # ids
     features: tuple[str, ...] = ()
     asked: bool = False  # by a person's rule rather than by what was seen: no proof of worth needed
+    # by the calendar or a count: where a probe is to choose the method, it may say "not now" too
+    can_wait: bool = False
 
 
 class Trigger:

@@ -36,8 +36,8 @@ class CronTrigger(Trigger):
         due: datetime = croniter(self.calendar, now, ret_type=datetime).get_prev()
         if croniter.match(self.calendar, now):  # get_prev() looks strictly before
             due = now.replace(second=0, microsecond=0)
-        last = situation.last_cycle
+        last = situation.asked
         if last is not None and last.at >= due.timestamp() * 1000:
             return None
         said = f"it was {due:%Y-%m-%d %H:%M} UTC, a time of the calendar {self.calendar}"
-        return Cause("cron", said, asked=True)
+        return Cause("cron", said, asked=True, can_wait=True)

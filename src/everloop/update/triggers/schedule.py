@@ -30,7 +30,9 @@ class ScheduleTrigger(Trigger):
             return None
 
     def fires(self, situation: Situation) -> Cause | None:
-        last = situation.last_cycle
+        last = situation.asked
         if last is not None and situation.now - last.at < self.milliseconds:
             return None
-        return Cause("schedule", f"{self.every} have passed since the last cycle", asked=True)
+        return Cause(
+            "schedule", f"{self.every} have passed since the last cycle", asked=True, can_wait=True
+        )

@@ -48,4 +48,5 @@ class SeveralTrigger(Trigger):
             tuple(alert for cause in found for alert in cause.alerts),
             tuple(dict.fromkeys(f for cause in found for f in cause.features)),
             asked=all(cause.asked for cause in found),
+            can_wait=all(cause.can_wait for cause in found if cause.asked),
         )

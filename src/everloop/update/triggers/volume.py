@@ -26,8 +26,10 @@ class VolumeTrigger(Trigger):
         return cls(int(match[1])) if match and int(match[1]) > 0 else None
 
     def fires(self, situation: Situation) -> Cause | None:
-        before = situation.last_cycle.rows if situation.last_cycle else 0
+        before = situation.asked.rows if situation.asked else 0
         new = situation.rows - before
         if new < self.rows:
             return None
-        return Cause("volume", f"{new} labelled rows came since the last cycle", asked=True)
+        return Cause(
+            "volume", f"{new} labelled rows came since the last cycle", asked=True, can_wait=True
+        )
