@@ -153,7 +153,8 @@ def test_auto_takes_the_threshold_where_a_fit_brings_no_more(
     cycle = updated(project, method="auto")
     probe = result(project, cycle, "probe")
     tried = {one["method"]: one for one in probe["tried"]}
-    assert set(tried) == {"switch", "threshold", "calibrate", "retrain"}
+    assert set(tried) == {"switch", "threshold", "calibrate", "incremental", "retrain"}
+    assert tried["incremental"]["gain"] is not None, tried["incremental"]["note"]
     assert tried["switch"]["note"] == "no other stored version could serve"
     assert [m for m, one in tried.items() if one["chosen"]] == ["threshold"], probe["tried"]
     assert tried["threshold"]["low"] > 0 and tried["retrain"]["gain"] > 0
@@ -221,6 +222,9 @@ def test_what_was_learned_before_is_not_given_up(project: Project, traffic: Traf
     assert cycle.verdict == "not_worth_it"
     assert "Old rows (on the rows that tested version 1)" in str(cycle.reason)
     assert result(project, cycle, "train")["parent"] == "flow/1"
+    asked = updated(project, method="auto")
+    tried = {one["method"]: one for one in result(project, asked, "probe")["tried"]}
+    assert "more than update.forget (0.01)" in tried["incremental"]["note"]
 
 
 def test_a_version_without_state_is_fitted_anew(project: Project, traffic: Traffic) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import psutil
@@ -9,6 +10,7 @@ import pytest
 
 from everloop.loop.executors import _process
 from everloop.loop.executors._process import WorkerProcess
+from everloop.loop.lean_imports import DO_WITHOUT, lean_imports
 from waiting import wait_for
 
 
@@ -19,7 +21,7 @@ def workers() -> list[psutil.Process]:
 def test_one_that_is_warm_and_has_no_job_ends_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_process, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(_process, "SOON_SECONDS", 0.5)
     before = {p.pid for p in workers()}
     process = WorkerProcess(tmp_path, "steps")
     process.warm()
@@ -34,3 +36,14 @@ def test_being_told_to_get_ready_does_not_wait_for_a_job(tmp_path: Path) -> None
     with process._lock:  # at a job
         process.warm()
     assert process._process is None
+
+
+def test_only_those_who_can_do_without_a_library_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    monkeypatch.setitem(DO_WITHOUT, "colorsys", ("some.module",))
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    lean_imports()
+    with pytest.raises(ImportError, match="colorsys"):
+        exec("import colorsys", {"__name__": "some.module"})
+    exec("import colorsys", {"__name__": "another.module"})
+    assert "colorsys" in sys.modules

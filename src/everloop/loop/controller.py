@@ -22,6 +22,7 @@ from everloop.loop.project import Project
 from everloop.loop.rollouts import drop_standbys
 from everloop.loop.steps import Report
 from everloop.loop.watching import look
+from everloop.store.changes import Changes
 from everloop.store.clock import now_ms
 
 log = logging.getLogger("everloop.controller")
@@ -47,6 +48,8 @@ class Controller:
         self.attention = Attention(project, loops)
         self.health = HealthWatch(project)
         self._since = now_ms()
+        self._changes = Changes(project.db)
+        self._rests = False  # no cycle is under way, as long as nobody writes
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
 
@@ -70,6 +73,7 @@ class Controller:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
+        self._changes.close()
         self.engine.close()
 
     def _run(self) -> None:
@@ -77,8 +81,7 @@ class Controller:
         while not self._stop.wait(TICK_SECONDS):
             tick += 1
             try:
-                self.project.decisions.settle()
-                self.engine.pick_up()
+                self._go_on()
                 if self.automatic and tick % LOOK_EVERY == 0:
                     self._look()
                 if self.automatic and tick % TIDY_EVERY == 1:
@@ -87,6 +90,14 @@ class Controller:
                 log.warning("%s", error.message)
             except Exception:
                 log.exception("the controller goes on after an error")
+
+    def _go_on(self) -> None:
+        """Carry on with the cycles that are under way; asks only where something changed."""
+        if self._changes.any() or not self._rests:
+            self._rests = not self.project.cycles.unfinished()
+        if not self._rests:
+            self.project.decisions.settle()
+            self.engine.pick_up()
 
     def _look(self) -> None:
         self.health.begin()

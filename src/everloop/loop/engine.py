@@ -381,6 +381,6 @@ def _config(project: Project) -> DBOSConfig:
         log_level="WARNING",
         run_admin_server=False,  # type: ignore[typeddict-unknown-key]
         # What closing waits for, at most; nothing here is told by notifications.
-        notification_listener_polling_interval_sec=0.05,
+        notification_listener_polling_interval_sec=0.1,
         enable_otlp=False,
     )

@@ -40,15 +40,19 @@ class HealthWatch:
         if spec is None:
             return None
         endpoint, at = declaration.endpoint, now_ms() if now is None else now
+        told = any(endpoint in said for said in self._said.values())
+        if not told and endpoint not in self._window:
+            return None  # a thousand loops that nobody serves cost no reckoning
+        grown = self._grown(endpoint)
         width = milliseconds(spec.window, "monitor.health.window")
         start = at // width * width
-        grown = self._grown(endpoint)
         begun, counted = self._window.get(endpoint, (start, Counted()))
         self._window[endpoint] = (begun, counted.plus(grown))
         if begun == start:
             return None
         begun, counted = self._window.pop(endpoint)
-        self._window[endpoint] = (start, Counted())
+        if told:
+            self._window[endpoint] = (start, Counted())
         return self._over(endpoint, begun, begun + width, counted, spec)
 
     def _over(

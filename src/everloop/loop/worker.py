@@ -27,6 +27,7 @@ with importing():
     from everloop.extensions import candidates
     from everloop.loop.evaluating import evaluate
     from everloop.loop.executors import Task
+    from everloop.loop.lean_imports import lean_imports
     from everloop.loop.project import Project
     from everloop.loop.running import run_step
     from everloop.loop.steps import MODULES, Outcome, Report
@@ -42,6 +43,7 @@ def main() -> int:
     # Libraries print to standard output; keep it for the protocol alone.
     channel = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    lean_imports()
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
     with Project.open(folder) as project:

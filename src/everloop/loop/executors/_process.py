@@ -27,6 +27,7 @@ from everloop.settings import state_dir
 LOGS = {"steps": "logs/worker.log", "windows": "logs/windows.log"}
 WORKER_LOG = LOGS["steps"]
 IDLE_SECONDS = 20.0
+SOON_SECONDS = 60.0  # that one which was only announced is waited for
 REST_SECONDS = 1.0
 GROWN_MB = 360  # all imported it holds 320; one that holds more when it rests is replaced
 
@@ -56,7 +57,7 @@ class WorkerProcess:
             try:
                 self._cancel_idle()
                 self._worker()
-                self._after(IDLE_SECONDS, self._let_go)
+                self._after(SOON_SECONDS, self._let_go)
             finally:
                 self._lock.release()
 

@@ -21,8 +21,8 @@ from everloop.loop.considered import trained_until
 from everloop.loop.steps._base import StepContext
 from everloop.loop.steps._seen import champion_from, fitted_until
 from everloop.registry.models import ModelVersion
+from everloop.train.loading import load
 from everloop.train.predictions import predict
-from everloop.train.state.keeping import resumable
 from everloop.update.methods import Around, Champion, Choice
 from everloop.update.methods.rows import TrainingRows
 from everloop.update.probe import History
@@ -89,7 +89,7 @@ def learned_on(
 def _check_kept(tested: TrainingRows, champion: Champion, estimator: Any, forget: float) -> None:
     if not len(tested.y):
         return
-    before = resumable(champion.folder)
+    before = load("everloop.train.state.keeping:resumable")(champion.folder)
     was, now = (
         tested.metric.score(tested.y, *predict(model, tested.X, tested.schema))
         for model in (before.estimator(before.model), estimator)

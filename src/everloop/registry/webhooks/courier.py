@@ -21,6 +21,7 @@ from everloop.errors import EverloopError, Integrity
 from everloop.registry.webhooks.records import Outcome
 from everloop.registry.webhooks.sending import TOTAL_SECONDS, send
 from everloop.registry.webhooks.store import WebhookStore
+from everloop.store.changes import Changes
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.tables import webhook_deliveries, webhooks
@@ -55,6 +56,8 @@ class Carrier(ABC):
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=name)
         self._thread = threading.Thread(target=self._run, name=f"{name}-courier", daemon=True)
         self._tidied = 0
+        self._changes = Changes(db)
+        self._rests = False  # nothing waits, now or later, as long as nobody writes
 
     @abstractmethod
     def attempt(self, row: Any) -> tuple[Outcome, bool]:
@@ -77,6 +80,7 @@ class Carrier(ABC):
         """Take nothing more; what is under way ends, or is due again when its lease does."""
         self._stop.set()
         self._thread.join(timeout=5)
+        self._changes.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def deliver_due(self) -> int:
@@ -91,14 +95,23 @@ class Carrier(ABC):
         while not self._stop.wait(POLL_SECONDS):
             try:
                 self._tidy()
-                while not self._stop.is_set() and self._hand_out():
-                    pass
+                if not self._idle():
+                    while not self._stop.is_set() and self._hand_out():
+                        pass
             except EverloopError as error:
                 log.warning("%s deliveries wait: %s", self.name, error.message)
                 self._stop.wait(5)
             except Exception:
                 log.exception("the courier stumbled; it goes on")
                 self._stop.wait(5)
+
+    def _idle(self) -> bool:
+        """Whether there is nothing to send, now or later; asks only where something changed."""
+        if self._changes.any() or not self._rests:
+            with self.db.read() as conn:
+                waits = sa.select(self.table.c.id).where(self.table.c.due.is_not(None)).limit(1)
+                self._rests = conn.execute(waits).first() is None
+        return self._rests
 
     def _hand_out(self) -> bool:
         """Give one due delivery to a free thread; False when there is none, or no thread."""
