@@ -31,8 +31,8 @@ class Changes:
         except sqlite3.Error:  # locked, or away: the look itself will tell
             self.close()
             return True
-        before, self._seen = self._seen, version
-        return before != version
+        before, self._seen = self._seen, int(version)
+        return before != self._seen
 
     def close(self) -> None:
         """Let go of the connection; the next answer is True."""
