@@ -88,6 +88,16 @@ def test_what_the_server_says_is_raised(shared):
     assert missing.value.fix == 'Did you mean "flights"?'
 
 
+def test_rows_without_names_go_in_the_order_of_the_schema(shared):
+    with el.Endpoint(shared.url, "flights") as flights:
+        for rows in ([[1, 1, 1, 1], (2, 2, 2, 2)], np.array([[1.0] * 4, [2.0] * 4])):
+            found = flights.predict(rows, batch_rows=1)
+            np.testing.assert_allclose(found.y, [10, 20])
+        with pytest.raises(InvalidInput) as refusal:
+            flights.predict([[1, 1, 1]])
+        assert refusal.value.path == "$[0]"
+
+
 @pytest.mark.parametrize("rows", [[], {}, 5, "rows", {"x0": [1], "x1": [1, 2]}, [{"x0": object()}]])
 def test_rows_that_cannot_be_sent_are_refused_here(rows):
     with el.Endpoint("http://127.0.0.1:1") as endpoint, pytest.raises(InvalidInput):

@@ -79,6 +79,7 @@ class Endpoint:
     ) -> Predictions:
         """Answers for rows: records, one record, columns, or a frame of polars or pandas.
 
+        Rows may also be without names, as lists or a matrix, in the order of the schema.
         More than ``batch_rows`` rows go in several requests, ``concurrency`` at a time. Requests
         with the same ``key`` get the same version during a rollout.
         """

@@ -200,10 +200,13 @@ def unreachable(url: str, error: httpx.HTTPError, attempts: int) -> Unavailable:
     )  # fmt: skip
 
 
-def records(rows: Any) -> list[dict[str, Any]]:
-    """Rows as the wire has them: from records, one record, columns, polars or pandas."""
+def records(rows: Any) -> list[Any]:
+    """Rows as the wire has them: from records, one record, columns, polars or pandas.
+
+    Rows without names, as lists or as a matrix of NumPy, are sent as they are.
+    """
     if hasattr(rows, "to_dicts"):  # polars
-        found: list[dict[str, Any]] = rows.to_dicts()
+        found: list[Any] = rows.to_dicts()
     elif hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # pandas
         found = [
             {name: None if value != value else value for name, value in row.items()}
@@ -211,10 +214,12 @@ def records(rows: Any) -> list[dict[str, Any]]:
         ]
     elif isinstance(rows, Mapping):
         found = _from_mapping(rows)
+    elif getattr(rows, "ndim", 0) == 2 and hasattr(rows, "tolist"):  # NumPy
+        found = rows.tolist()
     elif isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
         found = list(rows)
     else:
-        expected = "records, a dictionary of columns, or a data frame"
+        expected = "records, a dictionary of columns, a data frame, or rows in the schema's order"
         raise invalid("rows", f"<{type(rows).__name__}>", expected)
     if not found:
         raise InvalidInput("rows: got none, expected at least one.", code="empty", path="rows")
