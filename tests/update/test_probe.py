@@ -13,6 +13,7 @@ from everloop.data.encode import encode_batches
 from everloop.data.schema import Feature, Schema
 from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
 from everloop.evaluate.answers import Answers
+from everloop.monitor.judging import Judging
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.performance import Baseline
 from everloop.monitor.profile import profile
@@ -75,7 +76,7 @@ class World:
             }
         )
 
-    def day(self, day: int, moved: bool, n: int = 800) -> None:
+    def day(self, day: int, moved: bool, n: int = 800, judging: Judging | None = None) -> None:
         frame = self.frame(n, day, moved)
         answers = self.champion(frame)
         assert answers.proba is not None
@@ -106,6 +107,7 @@ class World:
             MonitorSpec(),
             accuracy,
             now=T0 + (day + 1) * DAY,
+            judging=judging,
         )
 
     def situation(self) -> Situation:
@@ -184,6 +186,24 @@ def test_answers_of_other_versions_are_not_taken_for_the_champions(
     own = world.grounds(at, Own(1, None)).judge
     assert own is not None and np.array_equal(own.pred, told.judge.pred)
     assert world.grounds(at, Own(2, None)).judge is None  # nobody can be asked
+
+
+@pytest.mark.parametrize(
+    ("versions", "state"),
+    [({1, 2}, "waiting"), ({2}, "done")],  # a number that is not the model's is somebody else's
+)
+def test_a_window_is_not_scored_by_what_other_versions_answered(
+    sqlite_database: Database, tmp_path: Path, versions: set[int], state: str
+) -> None:
+    world = World(sqlite_database, tmp_path, turns=True)  # version 1 answers
+    judging = Judging(version=2, versions=frozenset(versions))
+    world.day(0, moved=True, judging=judging)
+    world.day(30, moved=True, judging=judging)  # its labels are due
+    found = world.watch.windows.page("e")[-1].performance or {}
+    assert found["state"] == state
+    assert ("other versions than 2" in found.get("note", "")) == (state == "waiting")
+    told = [a for a in world.watch.windows.alerts("e") if a.kind == "performance"]
+    assert bool(told) == (state == "done")
 
 
 def test_a_probe_without_new_windows_says_so(sqlite_database: Database, tmp_path: Path) -> None:

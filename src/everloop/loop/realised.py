@@ -49,11 +49,17 @@ def due(project: Project, declaration: Declaration) -> list[Due]:
         windows = [
             window
             for window in project.windows.since(declaration.endpoint, at)
-            if window.start not in looked and (window.performance or {}).get("state") == "done"
+            if window.start not in looked and _labelled(window)
         ]
         if windows:
             found.append(Due(cycle, record, windows, superseded=place > 0))
     return found
+
+
+def _labelled(window: Window) -> bool:
+    """Whether its labels came, whichever version they are of."""
+    told = window.performance or {}
+    return told.get("state") == "done" or bool(told.get("others"))
 
 
 def read_realised(cycle: Cycle) -> Realised | None:

@@ -78,7 +78,7 @@ def measure_window(
     y = rows.y
     if len(y) < scoring.spec.min_rows <= len(every.y):
         note = f"answered by other versions than {waiting['version']}, by whose test it is judged"
-        return waiting | {"note": note}, len(every.y), []
+        return waiting | {"note": note, "others": True}, len(every.y), []
     if len(y) < scoring.spec.min_rows:
         note = f"not enough evidence: {len(y)} labelled rows, {scoring.spec.min_rows} needed"
         return waiting | {"note": note}, len(y), []
