@@ -12,13 +12,14 @@ from everloop.data.schema import Feature, Schema, Task
 from everloop.errors import Integrity, InvalidInput
 from everloop.train.candidates.lightgbm import LightGBM
 from everloop.train.onnx import to_onnx
+from everloop.train.pool import STATE
 from everloop.train.pool.forest import Forest
 from everloop.train.pool.growing import REST, SHORTEST, Growth
 from everloop.train.pool.links import Binary
 from everloop.train.pool.mixing import Mixture
 from everloop.train.pool.model import PoolModel
 from everloop.train.pool.pool import Pool
-from everloop.train.pool.state import STATE, restored, written
+from everloop.train.pool.state import restored, written
 
 WIDTH, WINDOW = 4, 150
 

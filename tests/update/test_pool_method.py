@@ -11,8 +11,8 @@ import pytest
 from everloop.data.schema import Feature, Schema
 from everloop.evaluate.metrics import get_metric
 from everloop.train.onnx import to_onnx
+from everloop.train.pool import STATE
 from everloop.train.pool.growing import REST, SHORTEST
-from everloop.train.pool.state import STATE
 from everloop.train.spec import TrainSpec
 from everloop.train.threshold import Thresholded
 from everloop.train.validation import Known

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from everloop.errors import Integrity
+from everloop.train.pool import FOLDER, STATE
 from everloop.train.pool.forest import Forest
 from everloop.train.pool.front import Front
 from everloop.train.pool.growing import Growth
@@ -21,8 +22,6 @@ from everloop.train.pool.mixing import Mixture
 from everloop.train.pool.model import PoolModel
 from everloop.train.pool.pool import Family, Kind, Pool
 
-FOLDER = "pool"
-STATE = f"{FOLDER}/pool.json"
 FORMAT = 2
 _TYPES = ("<f4", "<f8")
 
