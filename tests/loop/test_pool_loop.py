@@ -42,6 +42,20 @@ def test_each_day_makes_the_pool_a_new_version(tmp_path: Path) -> None:
         assert champion.run is not None
         again = carry_out(project, loop.reproduce(champion.run, wait=False))
         assert again.verdict == "reproduced", again.reason
+        _is_tried_by_auto(loop, traffic)
+
+
+def _is_tried_by_auto(loop: Loop, traffic: Traffic) -> None:
+    """The world turns back; the pool learns it from a few rows, and no fit is taken."""
+    for day in (3, 4, 5, 6):
+        traffic.day(day)
+    loop.monitor()
+    cycle = carry_out(loop.project, loop.update(method="auto", wait=False))
+    step = loop.project.cycles.step(cycle.id, "probe")
+    assert step is not None and step.result is not None, cycle.reason
+    tried = {one["method"]: one for one in step.result["tried"]}
+    assert (tried["pool"]["gain"] or 0) > 0.2, {k: v["note"] for k, v in tried.items()}
+    assert "incremental" in tried and "retrain" in tried
 
 
 def _day(loop: Loop, traffic: Traffic, day: int) -> Cycle:

@@ -7,9 +7,10 @@ The policy, in order of cost:
 1. ``switch`` — a stored version that suits the present better; it costs nothing but asking.
 2. ``threshold`` — the same probabilities, another cut.
 3. ``calibrate`` — the same order of rows, other probabilities.
-4. ``incremental`` — the champion learns on, where its family can; not where it would forget more
+4. ``pool`` — a champion that is one learns from the new rows.
+5. ``incremental`` — the champion learns on, where its family can; not where it would forget more
    than ``update.forget`` of what it was tested on.
-5. ``retrain`` — on all rows, and on those since the last change of the champion's loss where one
+6. ``retrain`` — on all rows, and on those since the last change of the champion's loss where one
    is found.
 
 The best is the one with the greatest gain. A cheaper one is taken instead when its own gain is

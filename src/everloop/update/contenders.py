@@ -14,6 +14,7 @@ from everloop.evaluate.answers import Answers
 from everloop.extensions import update_methods
 from everloop.monitor.performance import Score
 from everloop.train.calibration import Calibrated, mapped
+from everloop.train.pool import STATE as POOL_STATE
 from everloop.update.auto import Contender
 from everloop.update.losses import row_losses
 from everloop.update.methods import About, Choice
@@ -39,7 +40,8 @@ class Probed:
     schema, about : of the champion; ``about.choice`` is what the policy says.
     score, costs, threshold, calibrate, seed : as in ``[evaluate]`` and ``[train]``.
     stored : other versions: number, whether it served, and what it answers.
-    learned_on : the champion after it has learned from a history; None where nobody can tell.
+    learned_on : the champion after it has learned from a history by a method of that name; None
+        where nobody can tell.
     """
 
     grounds: Grounds
@@ -52,20 +54,21 @@ class Probed:
     threshold: float | str = 0.5
     calibrate: str = "none"
     seed: int = 0
-    learned_on: Callable[[History], Ask] | None = None
+    learned_on: Callable[[str], Callable[[History], Ask]] | None = None
 
 
 def contenders(probed: Probed, method: str) -> list[Contender]:
     """Those of ``method``, cheapest first; of ``auto`` all, and the windows of a new fit.
 
-    A method that has no quick form (a pool, say), or that is not sound here, stands for itself by
-    a new fit, which is the nearest there is.
+    A method that has no quick form (a pool that is to begin, say), or that is not sound here,
+    stands for itself by a new fit, which is the nearest there is.
     """
     names = ("switch", "threshold", "calibrate") if method == "auto" else (method,)
     found = [_cheap(probed, name) for name in names if name in CHEAP]
-    if method in ("auto", "incremental") and probed.learned_on is not None:
-        found.append(_incremental(probed, probed.learned_on))
-        if method != "auto" and found[0].fit is not None:
+    if probed.learned_on is not None:
+        learning = _from_state(probed.about, method)
+        found += [_learning(probed, name, probed.learned_on(name)) for name in learning]
+        if learning == (method,) and found[0].fit is not None:
             return found
     if method == "auto" or method not in CHEAP:
         found += _fits(probed, method)
@@ -92,12 +95,19 @@ def _cheap(probed: Probed, name: str) -> Contender:
     return Contender(choice, lambda _history: lambda _frame: made)
 
 
-def _incremental(probed: Probed, learned_on: Callable[[History], Ask]) -> Contender:
-    choice = Choice("incremental", base=probed.about.choice.base)
-    why = update_methods.get("incremental")().sound(probed.about)
+def _learning(probed: Probed, name: str, learned_on: Callable[[History], Ask]) -> Contender:
+    choice = Choice(name, base=probed.about.choice.base)
+    why = update_methods.get(name)().sound(probed.about)
     if why is None and probed.schema.time is None:
         why = "no data.time says which of the rows are new to the champion"
     return Contender(choice, None if why else learned_on, why or "")
+
+
+def _from_state(about: About, method: str) -> tuple[str, ...]:
+    """Methods that go on from what the champion keeps: a pool does where it is one."""
+    pool = about.files is not None and POOL_STATE in about.files
+    known = ("pool", "incremental") if pool else ("incremental",)
+    return known if method == "auto" else tuple(name for name in known if name == method)
 
 
 def _present(grounds: Grounds) -> tuple[np.ndarray, np.ndarray] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -17,12 +18,14 @@ from everloop.evaluate.answers import Answers
 from everloop.evaluate.costs import costs_of
 from everloop.evaluate.metrics import Metric
 from everloop.extensions import update_methods
-from everloop.loop.considered import trained_until
+from everloop.loop.considered import found_params, trained_until
 from everloop.loop.steps._base import StepContext
 from everloop.loop.steps._seen import champion_from, fitted_until
 from everloop.registry.models import ModelVersion
+from everloop.train.check import find_candidate
 from everloop.train.loading import load
 from everloop.train.predictions import predict
+from everloop.train.spec import TrainSpec
 from everloop.update.methods import Around, Champion, Choice
 from everloop.update.methods.rows import TrainingRows
 from everloop.update.probe import History
@@ -50,12 +53,18 @@ class _ByTime:
 
 
 def learned_on(
-    context: StepContext, champion: ModelVersion, schema: Schema, metric: Metric, forget: float
+    context: StepContext,
+    champion: ModelVersion,
+    schema: Schema,
+    metric: Metric,
+    forget: float,
+    name: str,
 ) -> Callable[[History], Ask]:
-    """What the champion answers after it has learned from the rows of a history that are new to it.
+    """What the champion answers after it has learned from the rows of a history that are new to it,
+    by the method of that name.
 
     Raises :class:`~everloop.errors.EverloopError` for too few of them, and where it loses more than
-    ``forget`` of the metric on the rows that tested it: a gate would refuse the model.
+    ``forget`` of the metric on the rows that tested it while a gate asks for that (``goes_on``).
     """
     declaration, project = context.declaration, context.project
 
@@ -71,12 +80,16 @@ def learned_on(
         )  # fmt: skip
         known = champion_from(project, champion)
         around = Around(
-            choice=Choice("incremental", base=champion.version), spec=declaration.train,
-            seen=seen, forget=forget,
+            choice=Choice(name, base=champion.version), spec=_alone(declaration.train, champion),
+            keep=_params(context, champion, len(history)), seen=seen, forget=forget,
         )  # fmt: skip
-        made = update_methods.get("incremental")().make(rows, known, around)
+        method = update_methods.get(name)()
+        made = method.make(rows, known, around)
+        if made.nothing:
+            raise EverloopError(made.nothing)
         estimator = made.fitted[0].estimator
-        _check_kept(rows.part(np.flatnonzero(seen.held)), known, estimator, forget)
+        if method.goes_on:
+            _check_kept(rows.part(np.flatnonzero(seen.held)), known, estimator, forget)
 
         def ask(frame: pl.DataFrame) -> Answers:
             return Answers(*predict(estimator, encode(frame, schema), schema))
@@ -84,6 +97,16 @@ def learned_on(
         return ask
 
     return fit
+
+
+def _alone(spec: TrainSpec, champion: ModelVersion) -> TrainSpec:
+    return msgspec.structs.replace(spec, candidates=(champion.algorithm or "",))
+
+
+def _params(context: StepContext, champion: ModelVersion, rows: int) -> dict[str, Any]:
+    """The champion's, so that a fit that a method makes on its way is no search."""
+    found = found_params(context.project, champion)
+    return find_candidate(champion.algorithm or "").defaults(rows) if found is None else found
 
 
 def _check_kept(tested: TrainingRows, champion: Champion, estimator: Any, forget: float) -> None:

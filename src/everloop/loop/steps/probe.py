@@ -118,7 +118,7 @@ def _probe(context: StepContext, situation: Situation) -> Chosen:
         threshold=declaration.train.threshold,
         calibrate=declaration.train.calibrate,
         seed=declaration.loop.seed,
-        learned_on=learned_on(context, champion, schema, metric, policy.forget),
+        learned_on=partial(learned_on, context, champion, schema, metric, policy.forget),
     )
     return choose(grounds, contenders(probed, method), metric.score, metric.name, policy.min_gain)
 
