@@ -53,10 +53,11 @@ class Evaluate:
             answers = model.answers(rows)
             played = schema.task == "policy"
             judged = judged_answers(model, rows, schema, context.declaration) if played else answers
-            outcome = judge(context, model, rows, judged)
+            with ThreadPoolExecutor(1) as beside:
+                about = beside.submit(keep_answers, context.project.blobs, rows, schema, answers)
+                outcome = judge(context, model, rows, judged)
             if outcome.end is None:
-                about = keep_answers(context.project.blobs, rows, schema, answers)
-                outcome.result["about_test"] = about
+                outcome.result["about_test"] = about.result()
             if context.proposed is not None:  # it has its report
                 return outcome
             return reported(context, model, rows, answers, outcome)
