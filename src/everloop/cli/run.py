@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from pathlib import Path
 
 import click
 
-from everloop.cli._cycles import CycleView, exit_code, show_cycle
+from everloop.ahead import worker_ahead
 from everloop.cli._options import project_options
-from everloop.cli._output import heading, next_step
-from everloop.cli._target import opened
-from everloop.loop.cycles import Cycle
-from everloop.loop.project import Project
+from everloop.memory import importing
 
 
 @click.command("run")
@@ -22,22 +19,7 @@ def command(folder: Path, loop_name: str | None, as_json: bool) -> None:
 
     When `everloop up` runs on the folder its controller does the work and this command follows it.
     """
-    with opened(folder, loop_name) as (loop, project):
-        if not as_json:
-            heading(f"{loop.name}: a cycle")
-        with CycleView(quiet=as_json) as view:
-            cycle = loop.run(on_progress=view)
-        show_cycle(loop, cycle, as_json)
-        if not as_json and cycle.verdict is not None:
-            show_next(project, cycle)
-    sys.exit(exit_code(cycle))
-
-
-def show_next(project: Project | None, cycle: Cycle) -> None:
-    """After a promotion what serves it, otherwise what tells why not."""
-    if cycle.verdict != "promoted":
-        next_step(f"everloop history {cycle.number}", "shows each step of it")
-    elif project is not None and project.supervisor() is None:
-        next_step("everloop up", "serves it, with the console and the controller")
-    else:
-        next_step("everloop status", "shows what answers now")
+    with worker_ahead(folder):
+        with importing():  # a second of it, beside the worker's own
+            module = importlib.import_module("everloop.cli._round")
+        module.go_round(folder, loop_name, as_json)

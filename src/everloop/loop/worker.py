@@ -38,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dir", required=True, type=Path)
     parser.add_argument("--ahead", choices=AHEAD, default="steps", help="what to import ahead")
+    parser.add_argument("--early", action="store_true", help="wait to be told where to log")
     options = parser.parse_args()
     folder = options.dir
     # Libraries print to standard output; keep it for the protocol alone.
@@ -46,6 +47,9 @@ def main() -> int:
     lean_imports()
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
+    if options.early:
+        threading.Thread(target=_import_usual, daemon=True).start()
+        _log_to(jobs.get()["log"])
     with Project.open(folder) as project:
         threading.Thread(target=AHEAD[options.ahead], args=(project,), daemon=True).start()
         while True:
@@ -53,13 +57,26 @@ def main() -> int:
             give_back()
 
 
-def _import_for_steps(project: Project) -> None:
-    """The slow imports of the usual steps and algorithms, while the first step awaits the disk."""
-    # What is wrong with a candidate is for the step to say.
-    with importing(), contextlib.suppress(EverloopError, ImportError):
+def _log_to(path: str) -> None:
+    """What is printed goes to that file from now on."""
+    with Path(path).open("ab") as log:
+        os.dup2(log.fileno(), 2)
+    os.dup2(2, 1)
+
+
+def _import_usual() -> None:
+    """The slow imports of the usual steps."""
+    with importing():
         for name in ("probe", "snapshot", "train", "evaluate", "register"):
             importlib.import_module(MODULES[name])
         importlib.import_module("everloop.evaluate.report.html").template()
+
+
+def _import_for_steps(project: Project) -> None:
+    """Those and of the algorithms, while the first step awaits the disk."""
+    # What is wrong with a candidate is for the step to say.
+    with importing(), contextlib.suppress(EverloopError, ImportError):
+        _import_usual()
         for loop in project.cycles.loop_names():
             for name in project.cycles.declaration(loop).train.candidates:
                 for place in candidates.get(name).estimators.values():

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from everloop import errors
+from everloop.ahead import take_worker
 from everloop.errors import Unavailable
 from everloop.loop.executors.limits import Limits, watched
 from everloop.loop.steps import Report, silent
@@ -122,16 +123,31 @@ class WorkerProcess:
         if self._process is None or self._process.poll() is not None:
             printed = state_dir(self.folder) / LOGS[self.jobs]
             printed.parent.mkdir(parents=True, exist_ok=True)
-            command = [sys.executable, "-m", "everloop.loop.worker", "--dir", str(self.folder)]
-            with printed.open("ab") as log:
-                self._process = subprocess.Popen(
-                    [*command, "--ahead", self.jobs],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env=frugal_environment(),
-                )
+            self._process = self._begun(printed) or self._new(printed)
         return self._process
+
+    def _begun(self, printed: Path) -> subprocess.Popen[bytes] | None:
+        """The worker that a verb let begin ahead; None when there is none, or it has ended."""
+        early = take_worker(self.folder) if self.jobs == "steps" else None
+        if early is None or early.stdin is None:
+            return None
+        try:
+            early.stdin.write(msgspec.json.encode({"log": str(printed)}) + b"\n")
+            early.stdin.flush()
+        except OSError:
+            return None
+        return early
+
+    def _new(self, printed: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "everloop.loop.worker", "--dir", str(self.folder)]
+        with printed.open("ab") as log:
+            return subprocess.Popen(
+                [*command, "--ahead", self.jobs],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=frugal_environment(),
+            )
 
     def _lost(
         self, worker: subprocess.Popen[bytes], what: str, why: Callable[[], str]
