@@ -1,9 +1,10 @@
 """How often drift is told where there is none, and how soon where there is; peers beside it.
 
 Run: python benchmarks/false_alarms.py [--seeds 3] [--windows 200] [--peer-seeds 1]
-    [--only e_detector,nannyml]
+    [--only e_detector,nannyml] [--keep FILE]
 The whole table (20 features, 200 windows of 1,000 rows, 50 seeds; several hours):
-python benchmarks/false_alarms.py --seeds 50 --peer-seeds 5
+python benchmarks/false_alarms.py --seeds 50 --peer-seeds 5 --keep runs.jsonl
+What is done is in the file of --keep: the same command goes on from there when it was cut off.
 
 The tables are those of benchmarks/peers/drifting.py: a reference of 10,000 rows, then windows. In
 the quiet case nothing moves, and each alarm is false. In the others three of twenty features change
@@ -24,7 +25,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +54,7 @@ LOUD = 5  # run length at which the bets were still as quiet here as peers are m
 OURS = {name: MonitorSpec(control=name, quality=False) for name in controls.names()}
 OURS["e_detector_loud"] = MonitorSpec(run_length=LOUD, quality=False)
 SIDES = [*OURS, *PEERS]
+Asked = tuple[str, int, int]  # case, seed, windows
 RATE = 1 / 2_000  # false alarms a window, at which sides are compared
 TOGETHER = "(correlation)"
 
@@ -129,7 +130,31 @@ class Scored(NamedTuple):
         )
 
 
-def by_peer(peer: str, runs: list[tuple[str, int, int]], rows: int, reference: int) -> list[Scored]:
+class Kept:
+    """Runs that are done, in a file of JSON lines where one is named: a later start goes on."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.said: dict[str, Any] = {}
+        if path is None or not path.exists():
+            return
+        whole = [line for line in path.read_text().splitlines(keepends=True) if line[-1] == "\n"]
+        path.write_text("".join(whole))  # without a line that was cut off
+        for line in whole:
+            key, said = json.loads(line)
+            self.said[key] = said
+
+    def key(self, given: argparse.Namespace, side: str, asked: Asked) -> str:
+        return json.dumps([side, *asked, given.rows, given.reference])
+
+    def add(self, key: str, said: Any) -> None:
+        self.said[key] = said
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps([key, said]) + "\n")
+
+
+def by_peer(peer: str, runs: list[Asked], rows: int, reference: int) -> list[Scored]:
     """The peer over the same tables."""
     script = Path(__file__).parent / "peers" / "drift_defaults.py"
     asked = json.dumps({"runs": runs, "rows": rows, "reference": reference})
@@ -191,35 +216,58 @@ def show(found: dict[str, dict[str, Any]]) -> None:
     console.print(shown)
 
 
+def cases(given: argparse.Namespace, seeds: int) -> list[Asked]:
+    """Every case with every seed."""
+    return [
+        (case, seed, given.windows if case == "quiet" else given.patience)
+        for case in CASES
+        for seed in range(seeds)
+    ]
+
+
+def runs_of_ours(given: argparse.Namespace, name: str, kept: Kept) -> list[Run]:
+    """What everloop says with one of its controls; tells how long a window took."""
+    done, looked, spent = [], 0, 0.0
+    for case, seed, windows in cases(given, given.seeds):
+        key = kept.key(given, name, (case, seed, windows))
+        told = kept.said.get(key)
+        if told is None:
+            began = time.process_time()
+            told = by_everloop(OURS[name], case, seed, windows, given.rows, given.reference).told
+            looked, spent = looked + len(told), spent + time.process_time() - began
+            kept.add(key, told)
+        done.append(Run(case, seed, told))
+    if looked:
+        console.print(f"{name}: {looked:,} windows, {spent / looked * 1000:.0f} ms of CPU each")
+    return done
+
+
+def runs_of_peer(given: argparse.Namespace, peer: str, kept: Kept) -> list[Scored]:
+    """What a peer says; what is missing is asked a case at a time."""
+    asked = cases(given, given.peer_seeds)
+    for case in CASES:
+        missing = [
+            one for one in asked if one[0] == case and kept.key(given, peer, one) not in kept.said
+        ]
+        found = by_peer(peer, missing, given.rows, given.reference) if missing else []
+        for one, said in zip(missing, found, strict=True):
+            kept.add(kept.key(given, peer, one), [said.score.tolist(), said.alarm.tolist()])
+    done = []
+    for one in asked:
+        score, alarm = kept.said[kept.key(given, peer, one)]
+        done.append(Scored(one[0], one[1], np.array(score), np.array(alarm)))
+    return done
+
+
 def measure(given: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Every side, shown as it is known."""
     found: dict[str, dict[str, Any]] = {}
-
-    def cases(seeds: int, run: Callable[[str, int, int], Any]) -> list[Any]:
-        done = []
-        for case in CASES:
-            for seed in range(seeds):
-                done.append(run(case, seed, given.windows if case == "quiet" else given.patience))
-        return done
-
+    kept = Kept(given.keep)
     wanted = set(given.only.split(",")) if given.only else set(SIDES)
-    for name, spec in OURS.items():
-        if name not in wanted:
-            continue
-        began = time.perf_counter()
-        runs = cases(
-            given.seeds,
-            lambda case, seed, windows, spec=spec: by_everloop(
-                spec, case, seed, windows, given.rows, given.reference
-            ),
-        )
-        looked = sum(len(run.told) for run in runs)
-        spent = time.perf_counter() - began
-        found[f"everloop {name}"] = summary(runs, given.windows)
-        console.print(f"{name}: {looked:,} windows, {spent / looked * 1000:.0f} ms each")
+    for name in [name for name in OURS if name in wanted]:
+        found[f"everloop {name}"] = summary(runs_of_ours(given, name, kept), given.windows)
     for peer in [name for name in PEERS if name in wanted]:
-        asked = cases(given.peer_seeds, lambda case, seed, windows: (case, seed, windows))
-        scored = by_peer(peer, asked, given.rows, given.reference)
+        scored = runs_of_peer(given, peer, kept)
         found[f"{peer}, its defaults"] = summary([one.run() for one in scored], given.windows)
         above = thresholds([one for one in scored if one.case == "quiet"])
         found[f"{peer}, as quiet as everloop"] = summary(
@@ -237,6 +285,7 @@ def main() -> None:
     parser.add_argument("--reference", type=int, default=10_000, help="rows of the reference")
     parser.add_argument("--patience", type=int, default=LONGEST, help="windows a change is given")
     parser.add_argument("--only", default="", help=f"sides, of {', '.join(SIDES)}")
+    parser.add_argument("--keep", type=Path, help="a file that runs are kept in and go on from")
     given = parser.parse_args()
     load = os.getloadavg()[0]
     show(measure(given))

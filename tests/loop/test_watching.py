@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from loop_stream import T0, Traffic, carry_out, declaration, rows
 
 from everloop.cli import command_of
+from everloop.cli._api import Within
 from everloop.console.endpoints.endpoint import read_endpoint
 from everloop.console.loops.cycle import read_cycle
 from everloop.console.monitor.endpoint import read_monitor
@@ -25,12 +27,14 @@ from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.realised import keep, read_realised
 from everloop.loop.realising import realise
+from everloop.loop.remote import Server
 from everloop.loop.watching import Looked, look
 from everloop.monitor.cause.attribution import CONCEPT
 from everloop.monitor.cause.found import Cause
 from everloop.monitor.spans import DAY
 from everloop.monitor.suspicion import LABELS
 from everloop.monitor.windows import Alert, Window
+from everloop.server.app import create_app
 from everloop.store.clock import now_ms
 from everloop.store.tables import cycle_steps
 from everloop.update.realised import Realised
@@ -113,6 +117,11 @@ def _is_explained(loop: Loop, alert: Alert) -> None:
     assert cause.sentence in shown.output and "(concept)" in shown.output
     said = CliRunner().invoke(command_of("monitor"), [*asked, "--json", "--again"])
     assert msgspec.json.decode(said.stdout, type=Cause).sentence == cause.sentence
+    server = Server("http://127.0.0.1:5050", transport=Within(create_app(loop.project)))
+    with contextlib.closing(server):  # which has it found in another process
+        assert server.loop("flow").why(alert.id) == msgspec.json.decode(said.stdout, type=Cause)
+        found = server.loop("flow").why(alert.id, again=True)
+    assert found.sentence == cause.sentence and loop.why(alert.id) == found
     page = read_monitor(loop.project, loop.endpoint)
     assert "is concept change" in render("monitor.html", page=page)
 

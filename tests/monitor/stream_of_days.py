@@ -68,11 +68,12 @@ class Stream:
         change: Callable[[dict[str, list[Any]]], None] | None = None,
         right: float = 0.8,
         label: bool = True,
+        true: float = 0.5,
     ) -> None:
         columns = self.columns(n)
         if change:
             change(columns)
-        answers = self.rng.random(n) < 0.5
+        answers = self.rng.random(n) < true
         truth = np.where(self.rng.random(n) < right, answers, ~answers)
         ids = [f"{day}-{i}" for i in range(n)]
         times = (T0 + day * DAY + np.linspace(0, DAY - 1, n)).astype(int).tolist()

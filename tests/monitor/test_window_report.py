@@ -102,6 +102,8 @@ def test_the_newest_window_or_the_one_named(folder: Path) -> None:
         older = window_report(project.windows, "shop", DAY)
         assert [a.id for a in older.alerts] == [f"a{DAY}"]
         assert msgspec.json.decode(older.to_json(), type=WindowReport) == older
+        shown = older._repr_html_()
+        assert shown.startswith("<iframe sandbox srcdoc=") and "&lt;h2&gt;Drift" in shown
         with pytest.raises(NotFound):
             window_report(project.windows, "shop", 5)
         with pytest.raises(NotFound, match="no window"):

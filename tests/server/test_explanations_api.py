@@ -90,6 +90,9 @@ def test_they_are_refused_without_a_token_and_without_what_they_need(project: Pr
 def test_a_question_that_takes_too_long_is_given_up(folder: Path) -> None:
     with pytest.raises(Unavailable, match="took longer than 0 seconds"):
         ask(folder, Question("importance", "lend", 1), list, seconds=0.01)
+    with pytest.raises(Unavailable, match="alert abc took longer than 0 seconds") as raised:
+        ask(folder, Question("cause", "lend", alert="abc"), list, seconds=0.01)
+    assert "everloop monitor why abc" in str(raised.value.fix)
 
 
 def test_the_console_shows_a_version_and_asks_it(project: Project) -> None:

@@ -1,4 +1,4 @@
-"""``python -m everloop.loop.asked``: answers one question about a version and ends.
+"""``python -m everloop.loop.asked``: answers one question and ends.
 
 The question comes as JSON on standard input, the answer or the error goes out the same way.
 """

@@ -10,18 +10,11 @@ from everloop.loop.evaluating import reference_of, score_of
 from everloop.loop.project import Project
 from everloop.memory import give_back
 from everloop.monitor.cause.explain import NEAR, Known, explain_alert
-from everloop.monitor.cause.found import Cause
+from everloop.monitor.cause.found import Cause, standing_cause
 from everloop.monitor.cause.similar import Outcome
 from everloop.monitor.cause.upstream import Upstream, of_events
-from everloop.monitor.windows import Alert
 
 DATASETS = 200  # of the newest, among which those near a change are looked for
-
-
-def kept_cause(alert: Alert) -> Cause | None:
-    """What was found when the alert was explained, if it was."""
-    kept = alert.evidence.get("cause")
-    return None if kept is None else msgspec.convert(kept, Cause)
 
 
 def why(project: Project, declaration: Declaration, key: str, *, again: bool = False) -> Cause:
@@ -34,8 +27,8 @@ def why(project: Project, declaration: Declaration, key: str, *, again: bool = F
     alert = project.windows.alert(key)
     if alert.endpoint != declaration.endpoint:
         raise NotFound(f"alert: {key!r} is of endpoint {alert.endpoint}, not of this loop.")
-    kept = kept_cause(alert)
-    if kept is not None and not again and kept.labelled >= _labelled(project, alert):
+    kept = None if again else standing_cause(project.windows, alert)
+    if kept is not None:
         return kept
     try:
         cause = explain_alert(_known(project, declaration), alert)
@@ -43,13 +36,6 @@ def why(project: Project, declaration: Declaration, key: str, *, again: bool = F
         give_back()
     project.windows.explain(alert, msgspec.to_builtins(cause))
     return cause
-
-
-def _labelled(project: Project, alert: Alert) -> int:
-    try:
-        return project.windows.get(alert.endpoint, alert.window).labelled
-    except NotFound:
-        return 0
 
 
 def _known(project: Project, declaration: Declaration) -> Known:

@@ -15,7 +15,6 @@ from everloop.deploy.rollouts import Do, Rollout, Wish, no_rollout
 from everloop.errors import Conflict, NotFound, Unavailable, invalid
 from everloop.loop.alerts import LoopAlerts
 from everloop.loop.by_hand import Wanted, asked_cause
-from everloop.loop.causes import why
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle, Step, numbered
 from everloop.loop.deciding import LoopDecisions, person_here
@@ -302,7 +301,9 @@ class Loop(LoopAlerts, LoopDecisions):
         in which segments, what was changed nearby, and what was done about alerts like it. It
         takes a second or a few and is kept; more labels, or ``again``, find it anew.
         """
-        return why(self.project, self.declaration, alert, again=again)
+        causes = importlib.import_module("everloop.loop.causes")
+        found: Cause = causes.why(self.project, self.declaration, alert, again=again)
+        return found
 
     def explain(
         self, rows: pl.DataFrame | list[dict[str, Any]], version: int | None = None

@@ -1,7 +1,7 @@
-"""Questions about a version that its model has to answer, and the process that asks it.
+"""Questions that take a while, about a version or an alert, and the process that answers them.
 
-The control plane holds no model runtime, and an answer may take seconds: each question is asked in
-a process of its own, which ends with it, or when its time is up.
+The control plane holds no model runtime, and an answer may take seconds and much memory: each
+question is asked in a process of its own, which ends with it, or when its time is up.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from everloop.memory import frugal_environment
 
 SECONDS = 120.0
 T = TypeVar("T")
-Kind = Literal["explain", "dependence", "importance", "counterfactual", "fairness"]
+Kind = Literal["explain", "dependence", "importance", "counterfactual", "fairness", "cause"]
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked of a version.
+    """What is asked of a version, or of the loop ``model`` when it is the cause of an ``alert``.
 
     ``rows`` are those to explain, or the one to change; ``feature`` is that of a dependence,
     ``to`` and ``fixed`` belong to a counterfactual, and ``columns`` are those of groups.
@@ -33,17 +33,34 @@ class Question(msgspec.Struct, frozen=True):
 
     kind: Kind
     model: str
-    version: int
+    version: int = 0
     rows: list[dict[str, Any]] = []
     feature: str = ""
     to: Any = None
     fixed: list[str] = []
     columns: list[str] = []
+    alert: str = ""
+
+    def took_too_long(self, seconds: float) -> Unavailable:
+        """What is said when the time is up."""
+        about, fix = f"version {self.version} of {self.model}", "Ask for fewer rows, or ask"
+        by = "explain"
+        if self.kind == "cause":
+            about, fix, by = f"alert {self.alert[:8]}", "Ask", f"monitor why {self.alert[:8]}"
+        return Unavailable(
+            f"{self.kind}: {about} took longer than {seconds:.0f} seconds to answer.",
+            code="took_too_long",
+            fix=f"{fix} on the machine itself, where no time is set: everloop {by}.",
+        )
 
 
 def answer(project: Project, asked: Question) -> Any:
     """The answer, found in this process. Raises as the functions it calls."""
     import_module = importlib.import_module  # each question imports only what it needs
+    if asked.kind == "cause":
+        declaration = project.cycles.declaration(asked.model)
+        causes = import_module("everloop.loop.causes")
+        return causes.why(project, declaration, asked.alert, again=True)
     polars, explaining = import_module("polars"), import_module("everloop.loop.explaining")
     version = project.registry.version(asked.model, asked.version)
     if asked.kind == "dependence":
@@ -77,14 +94,10 @@ def ask(folder: Path, question: Question, kind: type[T], seconds: float = SECOND
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Unavailable(
-            f"{question.kind}: version {question.version} of {question.model} took longer than "
-            f"{seconds:.0f} seconds to answer.", code="took_too_long",
-            fix="Ask for fewer rows, or ask on the machine itself: everloop explain.",
-        ) from None  # fmt: skip
+        raise question.took_too_long(seconds) from None
     if not done.stdout:
         raise Unavailable(
-            f"{question.kind}: the process that asks the model ended with {done.returncode}."
+            f"{question.kind}: the process that answers it ended with {done.returncode}."
         )
     said: dict[str, Any] = msgspec.json.decode(done.stdout)
     if "error" in said:

@@ -93,19 +93,21 @@ class Counting:
 
 def _counted(column: pl.Series, before: CategorySketch) -> CategorySketch:
     """How often each level of ``before`` comes; what else comes is unseen."""
-    seen = column.drop_nulls().alias("value").value_counts(sort=True, name="n")
-    counts = dict(zip(seen["value"].to_list(), seen["n"].to_list(), strict=True))
-    names = set(before.levels)
-    strange = [value[:80] for value in counts if value not in names][:5]
-    known = tuple(counts.get(level, 0) for level in before.levels)
-    n = sum(counts.values())
+    codes = column.cast(pl.Enum(before.levels), strict=False).to_physical()
+    n = len(column) - column.null_count()
+    unseen = codes.null_count() - column.null_count()
+    known = codes.drop_nulls() if codes.null_count() else codes
+    strange: list[str] = []
+    if unseen:
+        others = column.filter(codes.is_null()).drop_nulls()
+        strange = others.value_counts(sort=True)[others.name].head(5).to_list()
     return CategorySketch(
         n=n,
         missing=len(column) - n,
         levels=before.levels,
-        counts=known,
-        unseen=n - sum(known),
-        examples=tuple(strange),
+        counts=tuple(np.bincount(known.to_numpy(), minlength=len(before.levels)).tolist()),
+        unseen=unseen,
+        examples=tuple(value[:80] for value in strange),
         rows_per_draw=before.rows_per_draw,
         missing_per_draw=before.missing_per_draw,
     )

@@ -7,7 +7,8 @@ that workers, windows and machines count apart and are told together.
 
 Values are put into equal cells first; all cells without a point are settled by that, and only the
 few values that share a cell with a point are sorted. Rounding is monotone, so a value in a cell
-before a point's is below the point.
+before a point's is below the point. Where the points are all the values that the reference had,
+most values equal one, which is asked before they are sorted.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from everloop.data.schema import Schema
 from everloop.monitor.profile import (
     Floats,
+    Ints,
     NumberSketch,
     Profile,
     Sketch,
@@ -104,6 +106,10 @@ class Cuts:
         self._cell = np.clip(places, 0.0, CELLS - 1.0).astype(np.int64)
         self._shared = np.zeros(CELLS, dtype=np.bool_)
         self._shared[self._cell] = True
+        # The first point of each cell: where it is among the points, and which it is.
+        self._lead = np.unique(self._cell, return_index=True)[1]
+        self._led = np.full(CELLS, np.nan)
+        self._led[self._cell[self._lead]] = points[self._lead]
 
     def empty(self) -> Counts:
         """Nothing counted."""
@@ -114,7 +120,7 @@ class Cuts:
     def count(self, values: Floats) -> Counts:
         """The counts of ``values``; NaN is missing, infinities are set apart."""
         found = self.empty()
-        cells = np.zeros(CELLS, dtype=np.int64)
+        cells, others = np.zeros(CELLS, dtype=np.int64), np.zeros(CELLS, dtype=np.int64)
         apart = []
         size = min(CHUNK, len(values))
         places, cell, shared = np.empty(size), np.empty(size, np.int64), np.empty(size, np.bool_)
@@ -124,8 +130,8 @@ class Cuts:
             place = self._places(chunk, places[: len(chunk)])
             there = float(place.sum())
             if not np.isfinite(there):  # else every value is
-                chunk = self._finite(chunk, found)
-                place = self._places(chunk, places[: len(chunk)])
+                finite = self._finite(chunk, found)
+                chunk, place = chunk[finite], place[finite]
                 there = float(place.sum())
             total += there
             squares += float(place @ place)
@@ -134,12 +140,18 @@ class Cuts:
             np.copyto(at, place, casting="unsafe")
             cells += np.bincount(at, minlength=CELLS)
             self._shared.take(at, mode="clip", out=near)
+            if self.reference.exact:
+                near &= self._led.take(at, mode="clip") != chunk
+                others += np.bincount(at[near], minlength=CELLS)
             apart.append(chunk[near])
         if cells.any():
             self._moments(int(cells.sum()), total, squares, found)
+            equal = (cells - others)[self._cell[self._lead]] if self.reference.exact else 0
             beside = np.sort(np.concatenate(apart))
-            self._ends(values, cells, beside, found)
-            self._settle(cells, beside, found)
+            hits = np.zeros(len(self._points), dtype=np.int64)
+            hits[self._lead] = equal
+            self._ends(values, cells, hits, beside, found)
+            self._settle(cells, hits, beside, found)
         return found
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -149,13 +161,12 @@ class Cuts:
         out *= self._scale
         return out
 
-    def _finite(self, chunk: Floats, found: Counts) -> Floats:
+    def _finite(self, chunk: Floats, found: Counts) -> NDArray[np.bool_]:
         finite = np.isfinite(chunk)
-        kept = chunk[finite]
-        missing = int(np.isnan(chunk).sum())
+        missing = int(np.count_nonzero(np.isnan(chunk)))
         found.missing += missing
-        found.infinite += len(chunk) - len(kept) - missing
-        return kept
+        found.infinite += len(chunk) - int(np.count_nonzero(finite)) - missing
+        return finite
 
     def _moments(self, n: int, total: float, squares: float, found: Counts) -> None:
         """From places to distances from the middle."""
@@ -164,23 +175,24 @@ class Cuts:
         apart = squares - 2 * middle * total + n * middle * middle
         found.squares = apart / self._scale / self._scale  # the square alone may overflow
 
-    def _ends(
-        self, values: Floats, cells: NDArray[np.int64], beside: Floats, found: Counts
-    ) -> None:
-        """Least and largest value; those beside points are sorted, so they often hold both."""
+    def _ends(self, values: Floats, cells: Ints, hits: Ints, beside: Floats, found: Counts) -> None:
+        """Least and largest value; those at and beside points are known, and often hold both."""
         filled = np.flatnonzero(cells)
         if self._shared[filled[0]] and self._shared[filled[-1]]:
-            found.low, found.high = float(beside[0]), float(beside[-1])
+            ends = np.concatenate([beside[:1], beside[-1:], self._points[hits > 0]])
+            found.low, found.high = float(ends.min()), float(ends.max())
             return
         kept = values[np.isfinite(values)] if found.missing or found.infinite else values
         found.low, found.high = float(kept.min()), float(kept.max())
 
-    def _settle(self, cells: NDArray[np.int64], beside: Floats, found: Counts) -> None:
-        """From counts of cells and the sorted values beside points to counts between points."""
+    def _settle(self, cells: Ints, hits: Ints, beside: Floats, found: Counts) -> None:
+        """From counts of cells, of values that equal points, and the sorted others beside points,
+        to counts between points."""
         apart = np.where(self._shared, 0, cells)
         before = np.concatenate([[0], np.cumsum(apart)])[self._cell]
-        below = before + np.searchsorted(beside, self._points, side="left")
-        upto = before + np.searchsorted(beside, self._points, side="right")
+        below = before + np.cumsum(hits) - hits
+        upto = before + np.cumsum(hits) + np.searchsorted(beside, self._points, side="right")
+        below += np.searchsorted(beside, self._points, side="left")
         n = int(cells.sum())
         found.at = upto - below
         found.within = np.append(below, n) - np.concatenate([[0], upto])

@@ -141,18 +141,21 @@ def judge(
     state: State,
     min_effect: float,
     within: Within | None = None,
+    part: float = 1.0,
 ) -> tuple[dict[str, Drift], Ruling]:
     """The verdict on all of them together, and what the control remembers.
 
-    A tenth of the level goes to what was found ``within`` segments, the same to each of them.
+    ``part`` of the level is theirs. A tenth of it goes to what was found ``within`` segments, the
+    same to each of them.
     """
-    share = None if within is None else (1 - SEGMENTS_SHARE) / max(len(compared), 1)
+    mine = part if within is None else part * (1 - SEGMENTS_SHARE)
+    share = mine / max(len(compared), 1)
     evidence = {
         name: Evidence(found.shift.p_value, found.deviations, share)
         for name, found in compared.items()
     }
     if within is not None:
-        share = SEGMENTS_SHARE / max(within.looked, 1)
+        share = part * SEGMENTS_SHARE / max(within.looked, 1)
         evidence |= {
             name: Evidence(found.shift.p_value, found.deviations, share, brief=True)
             for name, found in within.compared.items()

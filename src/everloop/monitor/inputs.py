@@ -115,7 +115,7 @@ def inspect(
         after = Chain(chain.control | {spec.control: ruling.state}, moving, broken)
         for name in news:
             place = places.get(name) or _foremost(name, found, places)
-            alerts.append(_drift_alert(endpoint, start, name, found[name], place))
+            alerts.append(drift_alert(endpoint, start, name, found[name], place))
         checks |= {"level": ruling.level, "drift": _kept(found, places, inside=False)}
         if places:
             checks["segments"] = _kept(found, places, inside=True)
@@ -151,11 +151,12 @@ def _drift(
     if like.profile is not reference:
         window = profile_rows(rows, schema, like.profile)
     compared = compare_features(like.profile, window, spec, skip)
+    frame = feature_frame(rows, schema)
     if like.sample is not None and spec.multivariate:
         sound = tuple(f for f in schema.features if f.name not in skip)
         both = matrices(
             like.sample,
-            feature_frame(rows, schema),
+            frame,
             msgspec.structs.replace(schema, features=sound),
             like.profile,
         )
@@ -165,9 +166,7 @@ def _drift(
     if like.sample is None or not spec.within:
         return *judge(compared, control, state, spec.min_effect), {}
     segments = segments_of(like.sample, schema, like.profile)
-    inside = segments.compare(
-        feature_frame(rows, schema), spec.tolerance, skip, control.running(state)
-    )
+    inside = segments.compare(frame, spec.tolerance, skip, control.running(state))
     within = Within(
         {p.name: Compared("segment", *said) for p, said in inside.items()}, segments.looked
     )
@@ -263,7 +262,10 @@ def fault_alert(endpoint: str, start: int, feature: str, fault: Fault) -> Alert:
     )
 
 
-def _drift_alert(endpoint: str, start: int, name: str, drift: Drift, place: Place | None) -> Alert:
+def drift_alert(
+    endpoint: str, start: int, name: str, drift: Drift, place: Place | None = None
+) -> Alert:
+    """What is told of a drift, of all rows or of those at the ``place``."""
     feature = name if place is None else place.feature
     segment = {} if place is None else {"segment": place.segment}
     return Alert(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from everloop.data.schema import Schema
 from everloop.monitor.inputs import answers_of, feature_frame, profile_rows
-from everloop.monitor.labels import answer_codes
+from everloop.monitor.labels import answer_codes, present
 from everloop.monitor.likeness import Likeness
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.profile import Floats
@@ -79,15 +81,34 @@ class Past:
         wrong = away if self.schema.numeric else np.where(np.isnan(away), np.nan, away > 0)
         return wrong.astype(np.float64), rows["time"].dt.timestamp("ms").to_list()
 
-    def _seasonal(self, start: int, end: int) -> Likeness:
+    def labels(self, start: int, end: int, held: NDArray[Any] | None) -> NDArray[Any] | None:
+        """What the labels of the window ``[start, end)`` are compared with, by time: those of the
+        rows before that it is like, or the champion's ``held`` ones; None where none are known."""
+        if self.spec.reference == "training":
+            return held
+        if self.spec.reference == "rolling":
+            spans = [(window.start, window.end) for window in self.sound(start, ROLLING)]
+        else:
+            spans = self._weeks_before(start, end)
+        if not spans:
+            return None
+        y = self.log.codes(self.endpoint, self.rows(spans)["id"], self.schema)
+        known = y[present(y)]
+        return known if len(known) >= self.spec.min_rows else None
+
+    def _weeks_before(self, start: int, end: int) -> list[tuple[int, int]]:
         """The same hours of earlier weeks; of as many weeks as the window is long."""
         apart = -(-(end - start) // WEEK) * WEEK
         unsound = self.windows.quarantined(self.endpoint)
-        spans = [
+        return [
             span
             for back in range(1, SEASONS + 1)
             if not _meets(span := (start - back * apart, end - back * apart), unsound)
         ]
+
+    def _seasonal(self, start: int, end: int) -> Likeness:
+        apart = -(-(end - start) // WEEK) * WEEK
+        spans = self._weeks_before(start, end)
         rows = self.rows(spans) if spans else None
         weeks = 0 if rows is None else _weeks(rows, start, apart)
         if rows is None or weeks < 2 or rows.height < self.spec.min_rows:

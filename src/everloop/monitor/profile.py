@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -203,6 +204,20 @@ def sketch_answers(answers: Floats, schema: Schema, numbers: Numbers | None = No
     return _from_codes(codes, tuple(str(c) for c in schema.classes), ())
 
 
+def sketch_labels(labels: NDArray[Any], schema: Schema) -> Sketch | None:
+    """The sketch of known labels by time: n class codes or numbers, or n by k of 0 and 1.
+
+    None of rewards, which come from what was answered.
+    """
+    if schema.task in ("bandit", "policy"):
+        return None
+    if labels.ndim == 2:
+        return sketch_number(label_counts(labels))
+    if schema.numeric_labels or not schema.classes:
+        return sketch_number(labels.astype(np.float64))
+    return _from_codes(labels.astype(np.int64), tuple(str(c) for c in schema.classes), ())
+
+
 def label_counts(labels: Floats) -> Floats:
     """How many labels each row has, of n by k of 0 and 1: what answers of several labels are
     profiled by. NaN where a row has NaN."""
@@ -266,6 +281,9 @@ def _levels(values: Floats, edges: Floats) -> NDArray[np.int8]:
 
 def _distinct(ordered: Floats, most: int) -> Floats | None:
     """The different values of ``ordered``; None when they are more than ``most``."""
+    if len(ordered) <= _CHUNK:  # one look at each is less than a search for each that differs
+        different = np.append(True, ordered[1:] != ordered[:-1])
+        return ordered[different] if np.count_nonzero(different) <= most else None
     found: list[float] = []
     at = 0
     while at < len(ordered):

@@ -20,6 +20,7 @@ from everloop.monitor.expecting import Expecting
 from everloop.monitor.inputs import Chain, answers_of, fault_alert, inspect, profile_rows, restarted
 from everloop.monitor.judging import Judging
 from everloop.monitor.kept import profile_window
+from everloop.monitor.label_drift import look_at_label_drift, with_label_drift
 from everloop.monitor.labels import present
 from everloop.monitor.likeness import Likeness
 from everloop.monitor.log import PredictionLog
@@ -226,6 +227,7 @@ class _Look:
         )  # fmt: skip
         checks = found.checks | {"reference": self.reference.digest, "part": self.extent.parts}
         checks["profile"] = self._keep(rows)
+        checks = with_label_drift(checks, before)
         doubted = before.checks.get("faults", {}).get(LABELS) if before else None
         if doubted is not None:  # by labels, of which the rows say nothing
             checks["faults"] = checks.get("faults", {}) | {LABELS: doubted}
@@ -335,7 +337,8 @@ class _Look:
                 window, performance=performance, labelled=labelled, updated=now_ms()
             )
             fresh, suspected = self._suspected(fresh)
-            new += self._save(fresh, [*alerts, *late, *suspected], window)
+            fresh, moved = self._moved(fresh)
+            new += self._save(fresh, [*alerts, *late, *suspected, *moved], window)
         return new
 
     def _suspected(self, window: Window) -> tuple[Window, list[Alert]]:
@@ -352,6 +355,21 @@ class _Look:
         checks = window.checks | {"faults": faults}
         doubted = msgspec.structs.replace(window, checks=checks, quarantined=True)
         return doubted, [fault_alert(self.endpoint, window.start, LABELS, fault)]
+
+    def _moved(self, window: Window) -> tuple[Window, list[Alert]]:
+        """The window with the drift of its labels, of sound ones that came from this champion."""
+        mine = window.checks["reference"] == self.reference.digest
+        done = (window.performance or {})["state"] == "done"
+        if not (self.spec.drift and mine and done) or window.quarantined:
+            return window, []
+        held = self.judging.held
+        known = self.past.labels(window.start, window.end, None if held is None else held.y)
+        if known is None:
+            return window, []
+        ids = self.log.asked(self.endpoint, window.start, window.end)["id"]
+        labels = self.log.codes(self.endpoint, ids, self.schema)
+        earlier = self.windows.page(self.endpoint, before=window.start, limit=BEFORE)
+        return look_at_label_drift(window, labels, known, self.schema, self.spec, earlier)
 
     def _labels(self, window: Window) -> tuple[dict[str, Any], list[Alert]]:
         """How many of its labels came, and how late, beside the windows before."""

@@ -75,6 +75,12 @@ class Segments:
         self.parts = _largest(parts_of(self.scales, codes), codes)
         self.before = self._sums(codes)
         self.per_draw = np.array([profile.features[s.name].rows_per_draw for s in self.scales])
+        # The columns of a feature stand together: where they begin, and which they are.
+        _, self.first = np.unique(self.at, return_index=True)
+        self.mine = np.split(np.arange(len(self.at)), self.first[1:])
+        self.places = [
+            [self._place(part, int(self.at[c])) for c in self.first] for part in self.parts
+        ]
 
     def compare(
         self,
@@ -97,31 +103,32 @@ class Segments:
         away = np.where(enough, (now.mean - before.mean) / np.maximum(before.sd, FLAT), 0.0)
         margin = np.maximum(tolerance, SURE * doubt)[:, self.at]
         score = np.where(enough, (np.abs(away) - margin) * np.sqrt(draws)[:, self.at], -np.inf)
+        best = np.maximum.reduceat(score, self.first, axis=1)
+        near = best >= STAKE / 2
         found: dict[Place, tuple[Shift, Deviations]] = {}
-        for s, part in enumerate(self.parts):
-            of = self.scales[part.feature].name
-            for i, scale in enumerate(self.scales):
-                mine = np.flatnonzero((self.at == i) & enough[s])
-                if i == part.feature or not len(mine) or of in skip or scale.name in skip:
-                    continue
-                best = float(score[s, mine].max())
-                place = Place(
-                    scale.name,
-                    part.name,
-                    of,
-                    not (scale.levels or self.scales[part.feature].levels),
-                )
-                if best < STAKE / 2 and place.name not in running:
-                    continue
-                moved = (now.mean - before.mean)[s, mine]
-                directions = tuple(
-                    Plain(self.columns[c].name, self.columns[c].weight, float(away[s, c]))
-                    for c in mine
-                )
-                about = Deviations(directions, float(draws[s, i]), float(doubt[s, i]))
-                shift = _shift(scale, part, moved, best, int(now.rows[s, i]), about)
-                found[place] = (shift, about)
+        for s, k in zip(*np.nonzero(best > -np.inf), strict=True):
+            place = self.places[s][k]
+            if place is None or not (near[s, k] or place.name in running):
+                continue
+            if place.of in skip or place.feature in skip:
+                continue
+            i = int(self.at[self.first[k]])
+            mine = [c for c in self.mine[k] if enough[s, c]]
+            directions = tuple(
+                Plain(self.columns[c].name, self.columns[c].weight, float(away[s, c])) for c in mine
+            )
+            about = Deviations(directions, float(draws[s, i]), float(doubt[s, i]))
+            moved = now.mean[s, mine] - before.mean[s, mine]
+            seen = int(now.rows[s, i])
+            shift = _shift(self.scales[i], self.parts[s], moved, float(best[s, k]), seen, about)
+            found[place] = (shift, about)
         return found
+
+    def _place(self, part: Part, i: int) -> Place | None:
+        """Feature ``i`` in a segment; None in one that its own values make."""
+        scale, of = self.scales[i], self.scales[part.feature]
+        quarter = not (scale.levels or of.levels)
+        return None if i == part.feature else Place(scale.name, part.name, of.name, quarter)
 
     @property
     def looked(self) -> int:

@@ -8,7 +8,6 @@ import msgspec
 
 from everloop.console.monitor.done import Done, cycles_by_id, what_was_done
 from everloop.errors import EverloopError, NotFound
-from everloop.loop.causes import kept_cause
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
 from everloop.monitor.alerting.deliveries import AlertDelivery
@@ -20,7 +19,7 @@ from everloop.monitor.alerting.desk import (
 )
 from everloop.monitor.alerting.rules import named
 from everloop.monitor.alerting.silences import Silence
-from everloop.monitor.cause.found import Cause
+from everloop.monitor.cause.found import Cause, kept_cause
 from everloop.monitor.cause.similar import Outcome, Similar, similar_alerts
 from everloop.monitor.spec import RuleSpec
 from everloop.store.clock import now_ms

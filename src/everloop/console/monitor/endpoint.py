@@ -9,9 +9,9 @@ import msgspec
 from everloop.console.monitor.done import Done, what_was_done
 from everloop.console.monitor.heat import Heat, HeatRow, read_heat
 from everloop.errors import EverloopError, invalid
-from everloop.loop.causes import kept_cause
 from everloop.loop.project import Project
 from everloop.monitor.alerting.desk import AlertLine
+from everloop.monitor.cause.found import kept_cause
 from everloop.monitor.profile_report import ProfileLine, Profiles
 from everloop.monitor.windows import Window
 from everloop.store.clock import now_ms

@@ -16,7 +16,11 @@ class Distinct:
     1,024 above.
 
     With the k-th smallest at the share u of all hashes there are about ``(k - 1) / u`` values
-    (Bar-Yossef et al., 2002).
+    (Bar-Yossef et al., 2002). HyperLogLog keeps less for the same error (root mean square of 60
+    streams of 10,000 to 200,000 values: 3.1 % by these 8 kB, 2.0 % by 1 kB of Apache's sketch and
+    0.9 % by 8 kB), but Apache's takes values one by one from Python, 214 ns each, where these take
+    a column at once, 15 ns with its hashing. Few values are counted exactly, and two of these also
+    tell how many values they have in common.
     """
 
     def __init__(self, hashes: Sequence[int] = (), kept: int = KEPT) -> None:

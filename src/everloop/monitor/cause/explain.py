@@ -23,6 +23,7 @@ from everloop.monitor.cause.rows import Rows, read_rows
 from everloop.monitor.cause.sentence import sentence
 from everloop.monitor.cause.similar import Outcome, similar_alerts
 from everloop.monitor.cause.upstream import Upstream, nearest, of_versions
+from everloop.monitor.label_drift import LABEL
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.performance import Score
 from everloop.monitor.profile import PREDICTION, Ints
@@ -167,6 +168,8 @@ class _Looked:
         name = self.alert.feature
         if name == PREDICTION or self.alert.kind == "estimate":
             return number_levels(self.rows.answers, PREDICTION)
+        if name == LABEL and self.rows.y.ndim == 1:
+            return number_levels(self.rows.y, LABEL)
         feature = (
             self.features.get(column_of(name or "")[0])
             if self.alert.kind in ("drift", "quality")

@@ -205,4 +205,4 @@ def _numbers(column: pl.Series, feature: Feature) -> Floats:
     if feature.kind == "datetime":
         column = parse_iso(column) if column.dtype == pl.String else column
         column = column.dt.hour() if column.dtype.is_temporal() else column
-    return column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().astype(np.float64)
+    return column.cast(pl.Float64, strict=False).to_numpy()

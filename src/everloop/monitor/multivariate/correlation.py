@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import scipy
@@ -55,11 +56,9 @@ class Correlation(MultivariateTest):
         moving = window.values.std(axis=0) > 0 if window.rows >= FEW else np.zeros(0, dtype=bool)
         if reference.rows < FEW or moving.sum() < 2:
             return None
-        old, new = (_correlations(m.values[:, moving]) for m in (reference, window))
+        old, new = _known(reference.values, moving), _correlations(window.values[:, moving])
         names = [name for name, kept in zip(reference.features, moving, strict=True) if kept]
-        first, second = np.triu_indices(len(names), 1)
-        apart = np.array([names[a] != names[b] for a, b in zip(first, second, strict=True)])
-        first, second = first[apart], second[apart]
+        first, second = _pairs(tuple(names))
         if not len(first):
             return None
         before, now = old[first, second], new[first, second]
@@ -79,6 +78,25 @@ class Correlation(MultivariateTest):
         draws = float(pairs.draws[most])
         shift = Shift(float(score.max()), effect, p_value, draws, summary)
         return Together(shift, Deviations((pairs,), draws, 0.0))
+
+
+@lru_cache(8)
+def _pairs(names: tuple[str, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All pairs of columns that are not of one feature."""
+    first, second = np.triu_indices(len(names), 1)
+    apart = np.array([names[a] != names[b] for a, b in zip(first, second, strict=True)], dtype=bool)
+    return first[apart], second[apart]
+
+
+_newest: list[tuple[Floats, bytes, Floats]] = []
+
+
+def _known(values: Floats, moving: NDArray[np.bool_]) -> Floats:
+    """The correlations of a reference; those of the same array are found once."""
+    mark = moving.tobytes()
+    if not _newest or _newest[0][0] is not values or _newest[0][1] != mark:
+        _newest[:] = [(values, mark, _correlations(values[:, moving]))]
+    return _newest[0][2]
 
 
 def _correlations(values: Floats) -> Floats:

@@ -8,6 +8,7 @@ A missing value is the column's middle.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,20 +72,88 @@ def matrices(
     ``reference`` and ``window`` hold the schema's features, in the order of time; at most
     :data:`MOST_ROWS` evenly spaced rows of each are used. ``profile`` is the reference's.
     """
-    before, now = _evenly(reference), _evenly(window)
-    columns: list[tuple[Floats, Floats, Feature]] = []
+    known, now = _known(reference), _evenly(window)
+    told: list[str] = []
+    columns: list[Floats] = []
+    together = _raw_numbers(now, schema.features)
     for feature in schema.features:
         try:
-            old, new = _raw(before, feature), _raw(now, feature)
+            scales = known.scales(feature)
+            raw = together[feature] if feature in together else _raw(now, feature)
         except InvalidInput:  # a value of another kind; the quality checks name it
             continue
-        pairs = _levels(old, new, feature) if feature.kind == "category" else _scored(old, new)
-        columns += [(a, b, feature) for a, b in pairs]
-    names = tuple(feature.name for _, _, feature in columns)
+        told.append(feature.name)
+        columns += [scale.apply(raw) for scale in scales]
+    names, old = known.values(tuple(told))
     stretch = np.array([profile.features[name].rows_per_draw for name in names])
-    old = np.column_stack([a for a, _, _ in columns]) if columns else np.empty((before.height, 0))
-    new = np.column_stack([b for _, b, _ in columns]) if columns else np.empty((now.height, 0))
+    new = np.column_stack(columns) if columns else np.empty((now.height, 0))
     return Matrix(old, names, stretch, profile.rows), Matrix(new, names, stretch, window.height)
+
+
+class _Level(NamedTuple):
+    """Whether a category has a level, in standard deviations of the reference."""
+
+    code: int
+    share: float
+
+    def apply(self, raw: Floats) -> Floats:
+        sd = math.sqrt(self.share * (1 - self.share))
+        found: Floats = ((raw[:, 0] == self.code) - self.share) / sd
+        return found
+
+
+class _Ranks(NamedTuple):
+    """The normal score of a number's rank among ``known``, the reference's sorted values."""
+
+    column: int
+    known: Floats
+
+    def apply(self, raw: Floats) -> Floats:
+        values = raw[:, self.column]
+        below = np.searchsorted(self.known, values, side="left")
+        upto = np.searchsorted(self.known, values, side="right")
+        share = ((below + upto) / 2 + 0.5) / (len(self.known) + 1)
+        found: Floats = np.where(np.isnan(values), 0.0, scipy.special.ndtri(share))
+        return found
+
+
+class _Known:
+    """The rows of a reference, each feature read and scaled once; windows come one by one."""
+
+    def __init__(self, reference: pl.DataFrame) -> None:
+        self.reference, self.rows = reference, _evenly(reference)
+        self._scales: dict[Feature, list[_Level | _Ranks]] = {}
+        self._columns: dict[str, list[Floats]] = {}
+        self._values: tuple[tuple[str, ...], tuple[tuple[str, ...], Floats]] | None = None
+
+    def scales(self, feature: Feature) -> list[_Level | _Ranks]:
+        """Of each column of a feature; raises InvalidInput for values of another kind."""
+        if feature not in self._scales:
+            raw = _raw(self.rows, feature)
+            found = _levels(raw, feature) if feature.kind == "category" else _scored(raw)
+            self._columns[feature.name] = [scale.apply(raw) for scale in found]
+            self._scales[feature] = found
+        return self._scales[feature]
+
+    def values(self, told: tuple[str, ...]) -> tuple[tuple[str, ...], Floats]:
+        """Whose each column is, and the columns of these features beside each other: the same
+        array as long as it is the same features."""
+        if self._values is None or self._values[0] != told:
+            columns = [(name, one) for name in told for one in self._columns[name]]
+            stacked = np.column_stack([one for _, one in columns]) if columns else None
+            none = np.empty((self.rows.height, 0))
+            names = tuple(name for name, _ in columns)
+            self._values = told, (names, none if stacked is None else stacked)
+        return self._values[1]
+
+
+_newest: list[_Known] = []
+
+
+def _known(reference: pl.DataFrame) -> _Known:
+    if not _newest or _newest[0].reference is not reference:
+        _newest[:] = [_Known(reference)]
+    return _newest[0]
 
 
 def _evenly(frame: pl.DataFrame) -> pl.DataFrame:
@@ -102,30 +171,30 @@ def _raw(frame: pl.DataFrame, feature: Feature) -> Floats:
     return encode(frame.select(feature.name), Schema((feature,), "", "regression"))
 
 
-def _levels(old: Floats, new: Floats, feature: Feature) -> list[tuple[Floats, Floats]]:
-    pairs = []
+def _raw_numbers(frame: pl.DataFrame, features: Sequence[Feature]) -> dict[Feature, Floats]:
+    """The same of all numbers at once, which is quicker; of none where one is of another kind."""
+    plain = [f for f in features if f.kind == "number" and f.name in frame.columns]
+    try:
+        values = encode(frame, Schema(tuple(plain), "", "regression"))
+    except InvalidInput:
+        return {}
+    return {feature: values[:, [i]] for i, feature in enumerate(plain)}
+
+
+def _levels(old: Floats, feature: Feature) -> list[_Level | _Ranks]:
+    found: list[_Level | _Ranks] = []
     for level in range(min(len(feature.levels), MOST_LEVELS)):
-        a, b = (old[:, 0] == level).astype(np.float64), (new[:, 0] == level).astype(np.float64)
-        share = float(a.mean()) if len(a) else 0.0
+        share = float((old[:, 0] == level).mean()) if len(old) else 0.0
         if COMMON <= share <= 1 - COMMON:
-            sd = math.sqrt(share * (1 - share))
-            pairs.append(((a - share) / sd, (b - share) / sd))
-    return pairs
+            found.append(_Level(level, share))
+    return found
 
 
-def _scored(old: Floats, new: Floats) -> list[tuple[Floats, Floats]]:
-    """Normal scores of ranks among the reference's finite values; constants are left out."""
-    pairs = []
+def _scored(old: Floats) -> list[_Level | _Ranks]:
+    """Of ranks among the reference's finite values; constants are left out."""
+    found: list[_Level | _Ranks] = []
     for column in range(old.shape[1]):
         known = np.sort(old[np.isfinite(old[:, column]), column])
-        if len(known) < 2 or known[0] == known[-1]:
-            continue
-        pairs.append((_scores(known, old[:, column]), _scores(known, new[:, column])))
-    return pairs
-
-
-def _scores(known: Floats, values: Floats) -> Floats:
-    below = np.searchsorted(known, values, side="left")
-    upto = np.searchsorted(known, values, side="right")
-    share = ((below + upto) / 2 + 0.5) / (len(known) + 1)
-    return np.where(np.isnan(values), 0.0, scipy.special.ndtri(share))
+        if len(known) >= 2 and known[0] < known[-1]:
+            found.append(_Ranks(column, known))
+    return found

@@ -9,9 +9,11 @@ import msgspec
 from everloop.durations import milliseconds
 from everloop.errors import invalid
 from everloop.loop.loop import loop_at
+from everloop.loop.questions import Question, ask
 from everloop.monitor.alerting.desk import AlertDetail, ChannelTested, declared_channels
 from everloop.monitor.alerting.silences import Silence
-from everloop.monitor.cause.found import Cause
+from everloop.monitor.cause.found import Cause, standing_cause
+from everloop.monitor.windows import Alert
 from everloop.server.api.loops import loop_named
 from everloop.server.call import Answer, Call, Comment, Page, page
 from everloop.store.clock import now_ms
@@ -45,8 +47,14 @@ def get(call: Call) -> AlertDetail:
 
 def cause(call: Call) -> Cause:
     alert = call.project.windows.alert(call.path["alert"])
+    return explained(call, alert, again=bool(call.whole("again", 0, 0, 1)))
+
+
+def explained(call: Call, alert: Alert, *, again: bool = False) -> Cause:
+    """What is kept of an alert's cause, or what a process of its own finds in bounded time."""
     loop = loop_at(call.project, alert.endpoint)
-    return loop.why(alert.id, again=bool(call.whole("again", 0, 0, 1)))
+    kept = None if again else standing_cause(call.project.windows, alert)
+    return kept or ask(call.project.dir, Question("cause", loop.name, alert=alert.id), Cause)
 
 
 def deliveries(call: Call) -> Page:

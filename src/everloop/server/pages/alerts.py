@@ -15,8 +15,8 @@ from everloop.console.monitor.alerts import (
     read_alerts_page,
     read_rules_page,
 )
-from everloop.loop.loop import loop_at, loop_of
-from everloop.server.api.alerts import SilenceBody, silenced
+from everloop.loop.loop import loop_of
+from everloop.server.api.alerts import SilenceBody, explained, silenced
 from everloop.server.call import Call, Comment
 from everloop.server.pages._base import shown, word_of
 
@@ -43,7 +43,7 @@ def explain(call: Call) -> Response:
     word_of(call.body, _Explaining)
     found = read_alert_page(call.project, call.path["alert"]).found
     incident = found.line.incident
-    loop_at(call.project, incident.endpoint).why(found.alerts[-1].id)
+    explained(call, found.alerts[-1])
     return RedirectResponse(f"/alerts/{incident.id}", 303)
 
 
