@@ -185,7 +185,8 @@ def _chosen(project: Project, endpoint: str | None) -> Endpoint:
     if len(found) == 1:
         return found[0]
     names = ", ".join(one.name for one in found) or "none"
-    raise invalid("endpoint", "<nothing>", f"the name of one; there are: {names}")
+    fix = None if found else "everloop run trains a model that serves at one."
+    raise invalid("endpoint", "<nothing>", f"the name of one; there are: {names}", fix=fix)
 
 
 def _served(project: Project, endpoint: str | None) -> Served:
