@@ -187,6 +187,7 @@ def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
         "text": spec.text,
         "images": spec.images,
         "sequences": spec.sequences,
+        "new_units": spec.new_units,
     }
     for key, names in named.items():
         for name in names:

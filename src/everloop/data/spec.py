@@ -40,3 +40,5 @@ class DataSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     environment: str | None = None  # of gymnasium, in which a policy learns, instead of a source
     environment_arguments: dict[str, Any] = {}  # what the environment is made with
     feedback: bool = True  # add labelled predictions from the log to the training data
+    # columns whose unit has changed on purpose, until a version that learned it is the champion
+    new_units: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from everloop.data.streams.dividing import Divided, divide_stream
 from everloop.data.streams.staying import declared_table, surveyed
 from everloop.errors import invalid
 from everloop.loop.steps._base import Outcome, StepContext
+from everloop.loop.steps._units import refuse_other_units
 
 
 def referred(
@@ -46,6 +47,7 @@ def referred(
     parts = table.parts()
     batches = with_added(table.batches(parts), added, spec.id)
     found = surveyed(batches, spec, seed)
+    refuse_other_units(context, found.sample)
     tokens = context.declaration.train.prepare.tokens
     inferred = infer_declared(found.sample, spec, context.project.dir, tokens)
     schema = inferred.schema

@@ -28,6 +28,7 @@ from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._method import base_of, choice_of, instead, method_of, sound_method
 from everloop.loop.steps._referenced import referred
 from everloop.loop.steps._seen import change_of, recent_rows, unseen_rows
+from everloop.loop.steps._units import refuse_other_units
 from everloop.registry.models import ModelVersion
 from everloop.update.methods import Choice
 from everloop.update.windows import LEAST_ROWS, parse_window, windowed
@@ -69,6 +70,7 @@ def _gather(context: StepContext) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The declared source, and the labelled predictions of the log on top of it."""
     spec, told = context.declaration.data, _origin(context)
     frame = read_declared(spec, context.project.dir, context.declaration.loop.seed)
+    refuse_other_units(context, frame)  # those of the log were looked at window by window
     labelled, origin = _labelled(context, told)
     origin["source_rows"] = frame.height
     return (frame if labelled is None else newer_over(frame, labelled, spec.id)), origin
@@ -266,6 +268,7 @@ def _with_new_rows(context: StepContext) -> Outcome:
     spec = _about(old, declaration.data)
     tokens = declaration.train.prepare.tokens
     infer_declared(new, spec, project.dir, tokens)  # the new rows must be sound on their own
+    refuse_other_units(context, new)
     new = _aligned(new, old).join(old, on=old.columns, how="anti", nulls_equal=True)
     origin = {"base": champion.dataset, "source": source, "new_rows": new.height}
     if new.height == 0:
