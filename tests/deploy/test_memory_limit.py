@@ -55,6 +55,18 @@ def test_the_longest_unasked_goes(made):
     assert loads_and_releases(made) == (5, 3)
 
 
+def test_what_an_answer_still_holds_takes_no_other_with_it(made):
+    async def ask() -> None:
+        await made.refresh()
+        held = [(await made.asked("e0")).champion.model]
+        await made.asked("e1")
+        asyncio.get_running_loop().call_later(0.02, held.clear)
+        await made.asked("e2")
+        assert sorted(made.endpoints) == ["e1", "e2"]
+
+    asyncio.run(ask())
+
+
 def test_what_answers_stays_and_so_does_what_somebody_holds(made, monkeypatch):
     monkeypatch.setattr(fleets, "ROOM_S", 0.05)
 

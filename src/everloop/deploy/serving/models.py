@@ -103,6 +103,11 @@ class Models:
         missing = sum(map(self._size, set(digests) - self._held.keys()))
         return max(0, self.resident + missing - self.limit) if missing else 0
 
+    @property
+    def leaving(self) -> int:
+        """Bytes of models that were let go and that somebody still holds."""
+        return self.resident - sum(map(self._size, self._held))
+
     def check(self, endpoint: str, digests: Collection[str]) -> None:
         """Raise :class:`~everloop.errors.TooLarge` when they never fit."""
         needed = sum(map(self._size, set(digests))) if self.limit else 0
