@@ -90,7 +90,7 @@ def of_sklearn(load: Callable[..., object]) -> Data:
 
 def table(load: Callable[[], pl.DataFrame], target: str, without: tuple[str, ...]) -> Data:
     """A set of everloop.datasets: numbers as floats, everything else as words."""
-    frame = load().drop(without)
+    frame = load().drop(without).drop_nulls(target)
     frame = frame.sample(min(frame.height, LARGE), shuffle=True, seed=0)
     X = frame.drop(target).with_columns(
         cs.numeric().cast(pl.Float64), (~cs.numeric()).cast(pl.String)
