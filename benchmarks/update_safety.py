@@ -133,7 +133,10 @@ def spare(folder: Path) -> None:
         print(flush=True)  # ends what a killed one did not say to its end
         child = os.fork()
         if not child:
-            controller(folder)
+            try:
+                controller(folder)
+            except Exception as error:
+                print(json.dumps({"died": f"{type(error).__name__}: {error}"}), flush=True)
             os._exit(0)
         os.waitpid(child, 0)
 
@@ -166,6 +169,7 @@ class Controller:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.verdict: str | None = None  # of a cycle that it carried on when it began
+        self.deaths: list[str] = []  # of what it died without having been killed
         command = [sys.executable, __file__, "--controller", str(self.folder)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -177,6 +181,9 @@ class Controller:
         self.ask("start")
         for said in self.lines():
             self.verdict = said.get("verdict", self.verdict)
+            if "died" in said:
+                self.deaths.append(said["died"])
+                self.ask("start")
             if "ready" in said:
                 self.pid = int(said["pid"])
                 return
@@ -202,6 +209,11 @@ class Controller:
         for said in self.lines():
             if "verdict" in said:
                 return str(said["verdict"])
+            if "died" in said:
+                self.deaths.append(said["died"])
+                self.verdict = None
+                self.start()
+                return self.verdict
             if fault not in ("kill", "database") or struck or said.get("step") != step:
                 continue
             struck = True
@@ -343,6 +355,7 @@ def run(folder: Path, cycles: int, seed: int) -> dict[str, Any]:
     return {
         "verdicts": counts, "bad promotions that stayed": bad, "asked": caller.asked,
         "requests without an answer": caller.unanswered,
+        "controllers that died by themselves": worker.deaths,
         "registry and endpoint apart": apart, **books(folder, cycles),
     }  # fmt: skip
 
@@ -410,6 +423,8 @@ def show(found: dict[str, Any], cycles: int, seed: int) -> None:
         "registry and endpoint apart",
     ):  # fmt: skip
         table.add_row(name, str(found[name]))
+    died = found["controllers that died by themselves"]
+    table.add_row("controllers that died by themselves", f"{len(died)} {'; '.join(set(died))}")
     table.add_row(
         f"requests without an answer, of {found['asked']:,}",
         str(found["requests without an answer"]),
