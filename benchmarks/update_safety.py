@@ -130,7 +130,6 @@ def spare(folder: Path) -> None:
     for name in PLANS["run"]:
         importlib.import_module(MODULES[name])
     for _ in iter(sys.stdin.readline, ""):
-        print(flush=True)  # ends what a killed one did not say to its end
         child = os.fork()
         if not child:
             try:
@@ -139,6 +138,7 @@ def spare(folder: Path) -> None:
                 print(json.dumps({"died": f"{type(error).__name__}: {error}"}), flush=True)
             os._exit(0)
         os.waitpid(child, 0)
+        print("\n" + json.dumps({"gone": True}), flush=True)  # after what it did not say to its end
 
 
 def controller(folder: Path) -> None:
@@ -223,6 +223,7 @@ class Controller:
                 continue
             os.kill(self.pid, signal.SIGKILL)
             self.verdict = None
+            next(said for said in self.lines() if "gone" in said)  # else it may read what is asked
             self.start()
             return self.verdict
         return None
