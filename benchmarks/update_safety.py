@@ -223,7 +223,10 @@ class Controller:
                 continue
             os.kill(self.pid, signal.SIGKILL)
             self.verdict = None
-            next(said for said in self.lines() if "gone" in said)  # else it may read what is asked
+            for last in self.lines():  # one that is still there may read what is asked next
+                self.verdict = last.get("verdict", self.verdict)
+                if "gone" in last:
+                    break
             self.start()
             return self.verdict
         return None

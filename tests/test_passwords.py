@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from everloop.passwords import passwords, without_passwords
+from everloop.passwords import passwords, without_passwords, without_users
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,18 @@ def test_passwords_of_addresses_are_hidden(text: str, hidden: str) -> None:
 def test_addresses_without_one_stay_as_they_are(text: str) -> None:
     assert without_passwords(text) == text
     assert passwords(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("s3://key:secret@bucket/p", "s3://***@bucket/p"),
+        ("s3://key@bucket/p?token=t", "s3://***@bucket/p?token=***"),
+        ("file:///tmp/a@b", "file:///tmp/a@b"),
+    ],
+)
+def test_users_are_hidden_where_they_are_keys(text: str, hidden: str) -> None:
+    assert without_users(text) == hidden
 
 
 def test_passwords_are_told_as_they_are_written() -> None:

@@ -52,27 +52,15 @@ def _windows(rows: int) -> list[tuple[int, int]]:
     return [(a, min(a + WINDOW, rows)) for a in range(0, rows, WINDOW)]
 
 
-def _agrawal_slow() -> Parts:
-    make, functions = synth().Agrawal, [1, 4, 8, 2]
-    return generated(
-        changing(
-            lambda k: make(classification_function=functions[k], perturbation=0.05, seed=101 + k),
-            8_000,
-            ROWS,
-        )
+def _agrawal(functions: list[int], noise: float, seed: int, width: int) -> Parts:
+    """A function after another, each learned from people drawn anew."""
+    make = synth().Agrawal
+    pairs = changing(
+        lambda k: make(classification_function=functions[k], perturbation=noise, seed=seed + k),
+        width,
+        ROWS,
     )
-
-
-def _agrawal_back() -> Parts:
-    """Two concepts that take turns."""
-    make, functions = synth().Agrawal, [2, 5, 2, 5]
-    return generated(
-        changing(
-            lambda k: make(classification_function=functions[k], perturbation=0.1, seed=111 + k),
-            50,
-            ROWS,
-        )
-    )
+    return generated(pairs)
 
 
 def _sea_slow() -> Parts:
@@ -139,8 +127,8 @@ def _still_other() -> Parts:
 UNSEEN: dict[str, Callable[[], Parts]] = {
     "weather": _weather,
     "loans": _loans,
-    "agrawal slow": _agrawal_slow,
-    "agrawal back": _agrawal_back,
+    "agrawal slow": lambda: _agrawal([1, 4, 8, 2], 0.05, 101, 8_000),
+    "agrawal back": lambda: _agrawal([2, 5, 2, 5], 0.1, 111, 50),  # two concepts that take turns
     "sea slow": _sea_slow,
     "led": _led,
     "stagger": _stagger,

@@ -8,7 +8,6 @@ and one that nobody takes is ended with the verb.
 from __future__ import annotations
 
 import fcntl
-import os
 import subprocess
 import sys
 import tomllib
@@ -16,7 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from everloop.errors import EverloopError
 from everloop.memory import frugal_environment
+from everloop.settings import load_settings
 
 _begun: dict[Path, subprocess.Popen[bytes]] = {}
 
@@ -51,9 +52,9 @@ def _runs_here(folder: Path) -> bool:
     """Whether there is a loop file that names no server, and no other process that runs it."""
     try:
         told = tomllib.loads((folder / "everloop.toml").read_text(encoding="utf-8"))
-        server = os.environ.get("EVERLOOP_SERVER") or told.get("settings", {}).get("server")
-    except (OSError, ValueError, AttributeError):
-        return False
+        server = load_settings(told.get("settings")).server
+    except (OSError, ValueError, AttributeError, EverloopError):
+        return False  # what is wrong is for the verb to say
     return not server and _free(folder / ".everloop" / "controller.lock")
 
 

@@ -13,10 +13,17 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 
+_USER = re.compile(r"(?<=:)//[^\s/\"']+@")
+
 
 def without_passwords(text: str) -> str:
     """``text`` with the passwords of the addresses in it, and secrets of their queries, hidden."""
     return _SECRET.sub(_hidden, text)
+
+
+def without_users(text: str) -> str:
+    """The same without users' names, which are keys in the address of an object store."""
+    return without_passwords(_USER.sub(f"//{HIDDEN}@", text))
 
 
 def passwords(text: str) -> list[str]:

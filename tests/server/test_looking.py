@@ -155,7 +155,7 @@ def test_settings_say_where_they_came_from_and_hide_secrets(
     settings = load_settings(section, {})
     project.settings = settings
     shown = {one.name: one.value for one in configured(project, {})}
-    assert shown["database_url"] == "postgresql://ann:***@db/x?sslpassword=***&a=b"
+    assert shown["database_url"] == "postgresql://***@db/x?sslpassword=***&a=b"
     page = browser.get("/settings").text
     assert "EVERLOOP_MAX_BODY_MB" in page and OWN not in page
     assert browser.get("/api/v1/settings", headers=BEARER).json()["items"]

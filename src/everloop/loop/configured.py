@@ -14,7 +14,7 @@ import msgspec
 
 from everloop.loop.declaration import FILE_NAME
 from everloop.loop.project import Project
-from everloop.passwords import HIDDEN, without_passwords
+from everloop.passwords import HIDDEN, without_users
 from everloop.settings import PREFIX, Settings, load_settings
 
 Source = Literal["default", "file", "environment"]
@@ -80,7 +80,7 @@ def _shown(name: str, value: Any) -> str:
     if name == "token":
         return HIDDEN if value else ""
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return without_passwords(text)
+    return without_users(text)
 
 
 def _abouts() -> dict[str, str]:

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from everloop.loop.project import Project
-from everloop.passwords import without_passwords
+from everloop.passwords import without_users
 from everloop.settings import Settings
 from everloop.store.database import database_url
 from everloop.store.references import in_texts
@@ -88,7 +88,7 @@ def measured(project: Project, budget: float = BUDGET) -> Storage:
 
 def _from_here(project: Project, url: str) -> str:
     """A URL as people read it: what lies in the project's folder is told from there."""
-    return without_passwords(url).replace(f"{project.dir.absolute().as_posix()}/", "")
+    return without_users(url).replace(f"{project.dir.absolute().as_posix()}/", "")
 
 
 def _database(project: Project) -> Place:

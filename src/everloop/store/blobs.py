@@ -25,7 +25,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from everloop.errors import Conflict, Integrity, NotFound, Unavailable, invalid
-from everloop.passwords import without_passwords
+from everloop.passwords import without_users
 from everloop.settings import Settings
 from everloop.store.incoming import FOLDER, Incoming, Whole, no_space, sweep, write_whole
 
@@ -297,7 +297,7 @@ class Blobs:
 
     def _unavailable(self, reason: str) -> Unavailable:
         return Unavailable(
-            f"The blob store {without_passwords(self.url)} is not available: {reason}",
+            f"The blob store {without_users(self.url)} is not available: {reason}",
             code="blobs_unavailable",
             fix="Check settings.blobs_url, the credentials and the network.",
         )
@@ -362,7 +362,7 @@ def _open(url: str) -> ObjectStore:
     expected = "file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container"
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES or (parts.scheme == "file" and parts.netloc):
-        raise invalid("settings.blobs_url", without_passwords(url), expected)
+        raise invalid("settings.blobs_url", without_users(url), expected)
     try:
         if parts.scheme == "file":
             return LocalStore(Path(url2pathname(parts.path)), mkdir=True)
@@ -374,7 +374,7 @@ def _open(url: str) -> ObjectStore:
         reason = str(error).strip().splitlines()[0]
         raise invalid(
             "settings.blobs_url",
-            without_passwords(url),
+            without_users(url),
             expected,
-            fix=reason.replace(url, without_passwords(url)),
+            fix=reason.replace(url, without_users(url)),
         ) from None

@@ -50,21 +50,23 @@ def refuse_other_units(context: StepContext, frame: pl.DataFrame) -> None:
 def _looked_at(
     context: StepContext, champion: ModelVersion, frame: pl.DataFrame, schema: Schema
 ) -> Iterator[pl.DataFrame]:
-    yield frame.gather_every(max(1, -(-frame.height // ROWS)))
+    yield _evenly(frame)
     if schema.time is None or schema.time in frame.columns:
         unseen = unseen_rows(context.project, champion, frame, schema)
         if 0 < int(unseen.sum()) < frame.height:
-            rows = frame.filter(pl.Series(unseen))
-            yield rows.gather_every(max(1, -(-rows.height // ROWS)))
+            yield _evenly(frame.filter(pl.Series(unseen)))
+
+
+def _evenly(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.gather_every(max(1, -(-frame.height // ROWS)))
 
 
 def _numbers(
     known: Profile, rows: pl.DataFrame, accepted: tuple[str, ...]
 ) -> Iterator[tuple[str, NumberSketch]]:
-    there = [name for name, kind in rows.schema.items() if kind.is_numeric()]
-    for name in there:
+    for name, kind in rows.schema.items():
         sketch = known.features.get(name)
-        if name not in accepted and isinstance(sketch, NumberSketch):
+        if kind.is_numeric() and name not in accepted and isinstance(sketch, NumberSketch):
             yield name, sketch
 
 

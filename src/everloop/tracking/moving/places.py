@@ -15,7 +15,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
 from everloop.errors import InvalidInput, Unavailable, invalid
-from everloop.passwords import without_passwords
+from everloop.passwords import without_users
 from everloop.tracking.moving.fence import Fence
 from everloop.tracking.moving.records import MovedFile
 
@@ -99,7 +99,7 @@ class StoreTree:
     def _unavailable(self, error: Exception) -> Unavailable:
         reason = str(error).strip().splitlines()[0]
         return Unavailable(
-            f"{without_passwords(self.url)} cannot be read: {reason}", code="source_unavailable"
+            f"{without_users(self.url)} cannot be read: {reason}", code="source_unavailable"
         )
 
 

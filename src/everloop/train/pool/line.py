@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from everloop.train.pool.links import Link
+from everloop.train.pool.newton import descend
 
 MEMORIES = (0.7, 0.9, 0.98, 0.995)  # f of each copy
 PRIOR = 1.0  # λ, in rows
@@ -105,27 +106,20 @@ class Line:
             held = sum(float(a @ b @ a) for a, b in zip(away.T, bends, strict=True))
             return told + 0.5 * (held + float((prior @ np.square(at)).sum()))
 
-        at, before = start, loss(start)
-        added = np.zeros_like(bends)
-        for _ in range(steps):
+        added = np.zeros_like(bends)  # as of the last step
+
+        def step(at: np.ndarray) -> np.ndarray:
             first, second = (link.unit * one for one in link.slopes(columns @ at, y))
-            step = np.empty_like(at)
+            found = np.empty_like(at)
             for output, bend in enumerate(bends):
                 added[output] = (columns * second[:, output, None]).T @ columns
                 slope = columns.T @ first[:, output] + bend @ (at - start)[:, output]
                 slope += prior * at[:, output]
                 inner = bend + added[output] + np.diag(prior)
-                step[:, output] = np.linalg.solve(inner, slope)
-            after, size = loss(at - step), 1.0
-            while not after < before and size > 1e-3:
-                size /= 2
-                after = loss(at - size * step)
-            if not after < before:
-                break
-            at, gained, before = at - size * step, before - after, after
-            if gained < 1e-5 * abs(before):
-                break
-        self.weights[place] = at
+                found[:, output] = np.linalg.solve(inner, slope)
+            return found
+
+        self.weights[place] = descend(start, loss, step, steps, smallest=1e-3, enough=1e-5)
         bends += added
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from everloop.train.pool.links import Link
+from everloop.train.pool.newton import descend
 
 RATE = 20.0
 FORGET = 0.7  # share of a loss that counts one window later
@@ -171,20 +172,12 @@ def _fit(
         told = float(link.losses(_apply(at, scores), y).sum())
         return told + 0.5 * float(away @ bend @ away + RIDGE * off @ off)
 
-    at, before = start.copy(), loss(start)
-    for _ in range(STEPS):
+    def step(at: np.ndarray) -> np.ndarray:
         slope, second = _slope(at, scores, y, link)
         slope += bend @ (at - start) + RIDGE * (at - pull)
-        step = np.linalg.solve(held + _bend(scores, second, members), slope)
-        after, size = loss(at - step), 1.0
-        while not after < before and size > 1e-4:
-            size /= 2
-            after = loss(at - size * step)
-        if not after < before:
-            break
-        at, gained, before = at - size * step, before - after, after
-        if gained < 1e-7 * abs(before):
-            break
+        return np.linalg.solve(held + _bend(scores, second, members), slope)
+
+    at = descend(start.copy(), loss, step, STEPS, smallest=1e-4, enough=1e-7)
     return at, _bend(scores, _slope(at, scores, y, link)[1], members)
 
 
