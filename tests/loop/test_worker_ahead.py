@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from everloop.ahead import take_worker, worker_ahead
 from everloop.errors import NotFound
 from everloop.loop.executors._process import WorkerProcess
+
+# Stands where pandas is looked for first, and is half there for a while before it makes way.
+SLOWLY = """
+import pathlib, sys, time
+here = pathlib.Path(__file__).parent.parent
+(here / "was asked for").touch()
+time.sleep(3)
+sys.path.remove(str(here))
+del sys.modules["pandas"]
+import pandas
+"""
 
 
 @pytest.fixture
@@ -70,3 +87,23 @@ def test_none_begins_where_the_cycle_will_run_elsewhere(
     assert not begins(folder)
     (folder / "everloop.toml").write_text("[settings\n")
     assert not begins(folder)
+
+
+def test_nothing_is_fitted_while_a_library_is_half_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """scikit-learn asks pandas for its tables as soon as its name is among what is imported."""
+    (tmp_path / "slow" / "pandas").mkdir(parents=True)
+    (tmp_path / "slow" / "pandas" / "__init__.py").write_text(SLOWLY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "slow"), prepend=os.pathsep)
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    rows = {f"x{i}": x[:, i] for i in range(3)} | {"y": (x.sum(axis=1) > 0).astype(int)}
+    pl.DataFrame(rows).write_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "everloop.toml").write_text(
+        '[data]\nsource = "rows.parquet"\ntarget = "y"\n'
+        '[train]\ncandidates = ["logistic_regression", "lightgbm"]\n'
+    )
+    command = [str(Path(sys.executable).with_name("everloop")), "run", "--dir", str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert (tmp_path / "slow" / "was asked for").exists()
+    assert re.search(r"logistic_regression \d\.\d+", said)  # its score

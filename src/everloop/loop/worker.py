@@ -51,10 +51,23 @@ def main() -> int:
         threading.Thread(target=_import_usual, daemon=True).start()
         _log_to(jobs.get()["log"])
     with Project.open(folder) as project:
-        threading.Thread(target=AHEAD[options.ahead], args=(project,), daemon=True).start()
+        ahead = threading.Thread(target=AHEAD[options.ahead], args=(project,), daemon=True)
+        ahead.start()
         while True:
-            _answer(project, jobs.get(), channel)
+            job = jobs.get()
+            if not _beside_imports(job):
+                ahead.join()
+            _answer(project, job, channel)
             give_back()
+
+
+def _beside_imports(job: dict[str, Any]) -> bool:
+    """Whether a job may begin while another thread still imports.
+
+    What fits may not: scikit-learn looks for pandas among what is imported, and one that is
+    half there breaks it. A snapshot reads and writes files, and fits nothing.
+    """
+    return bool(job.get("step", {}).get("step") == "snapshot")
 
 
 def _log_to(path: str) -> None:
