@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
-import sqlite3
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,9 @@ import pytest
 import sqlalchemy as sa
 
 from everloop.memory import importing
-from everloop.store import migrate
 from everloop.store.blobs import Blobs
 from everloop.store.database import REVISION, VERSION_TABLE, Database
 from everloop.store.tables import metadata
-
-Migrate = Callable[[Database], None]
 
 # shap's loops are compiled anew in each process, which takes many seconds; for the few rows of a
 # test they need not be.
@@ -78,27 +73,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     db.upgrade()
     db.close()
     return path
-
-
-@pytest.fixture(scope="session", autouse=True)
-def known_tables(sqlite_template: Path) -> Iterator[Migrate]:
-    """An empty SQLite file gets what the migrations once made of one: they take a seventh of a
-    second, and only the tests of ``store`` are about them. Gives the real thing."""
-    really = migrate.migrate
-    with contextlib.closing(sqlite3.connect(sqlite_template)) as conn:
-        made = [one for one in conn.iterdump() if one not in ("BEGIN TRANSACTION;", "COMMIT;")]
-
-    def migrate_known(db: Database) -> None:
-        with db.write() if db.dialect == "sqlite" else contextlib.nullcontext() as conn:
-            if conn is not None and not sa.inspect(conn).get_table_names():
-                for statement in made:
-                    conn.exec_driver_sql(statement)
-                return
-        really(db)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrate, "migrate", migrate_known)
-        yield really
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from alembic.script import ScriptDirectory
 
 from everloop.store.clock import now_ms
 from everloop.store.database import REVISION, VERSION_TABLE, Database
-from everloop.store.migrate import configuration
+from everloop.store.fresh import SCRIPT, told
+from everloop.store.migrate import configuration, migrate
 from everloop.store.tables import experiments, metadata
 
 POSTGRESQL = """
@@ -68,7 +69,7 @@ def belongs_to(dialect: str) -> Callable[..., bool]:
 
 
 def test_migrations_make_the_tables_of_the_metadata(empty: Database) -> None:
-    empty.upgrade()
+    migrate(empty)
     migrated = described(empty)
     assert len(migrated) > 150
     opts = {"version_table": VERSION_TABLE, "include_object": belongs_to(empty.dialect)}
@@ -81,19 +82,31 @@ def test_migrations_make_the_tables_of_the_metadata(empty: Database) -> None:
 
 
 def test_there_and_back(empty: Database) -> None:
-    empty.upgrade()
+    migrate(empty)
     first = described(empty)
     config = configuration()
     with empty.write() as conn:
         config.attributes["connection"] = conn
         command.downgrade(config, "base")
     assert described(empty) == []
-    empty.upgrade()
+    migrate(empty)
     assert described(empty) == first
 
 
 def test_the_head_is_the_revision_that_opening_looks_for() -> None:
     assert ScriptDirectory.from_config(configuration()).get_heads() == [REVISION]
+
+
+def test_a_new_file_gets_what_the_migrations_make(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path}/migrated.db")
+    migrate(db)
+    db.close()
+    again = "python -m everloop.store.fresh writes it anew"
+    assert told(tmp_path / "migrated.db") == SCRIPT.read_text(encoding="utf-8"), again
+    made = Database(f"sqlite:///{tmp_path}/made.db")
+    made.upgrade()
+    made.close()
+    assert told(tmp_path / "made.db") == SCRIPT.read_text(encoding="utf-8")
 
 
 def test_upgrade_is_done_once_however_many_start_at_once(empty: Database) -> None:
@@ -133,7 +146,12 @@ def test_the_wheel_carries_the_migrations(tmp_path: Path) -> None:
     (path,) = builders.WheelBuilder(str(root)).build(directory=str(tmp_path))
     names = zipfile.ZipFile(path).namelist()
     folder = "everloop/store/migrations/"
-    wanted = {"env.py", "script.py.mako", *(f"versions/{p.name}" for p in _revisions(root))}
+    wanted = {
+        "env.py",
+        "script.py.mako",
+        "sqlite.sql",
+        *(f"versions/{p.name}" for p in _revisions(root)),
+    }
     assert {folder + name for name in wanted} <= set(names)
 
 

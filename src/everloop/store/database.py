@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from everloop.errors import EverloopError, Integrity, MissingExtra, Unavailable, invalid
 from everloop.settings import Settings
 from everloop.store import dialect
+from everloop.store.fresh import fill
 from everloop.store.incoming import no_space
 from everloop.store.instant import Busy, Instant
 
@@ -146,7 +147,10 @@ class Database:
         """
         if self.dialect == "sqlite":
             Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
-        if self.revision() != REVISION:
+        found = self.revision()
+        if found is None and self.dialect == "sqlite" and fill(self):
+            return
+        if found != REVISION:
             # Alembic takes longer to import than most verbs of the command line take to run.
             from everloop.store.migrate import migrate  # noqa: PLC0415
 
