@@ -163,3 +163,16 @@ def test_no_more_than_a_sample_is_looked_at() -> None:
     rows = np.arange(len(frame))
     [leak] = leaks(frame, schema, Split(rows[:70_000], rows[70_000:], ""), NOW)
     assert leak.column == "copy"
+
+
+@pytest.mark.parametrize("y", ["common", "rare", "number"])
+def test_of_many_rows_the_same_is_said(y: str) -> None:
+    rng = np.random.default_rng(1)
+    x, z = rng.normal(size=(2, 100_000))
+    target = {"common": z > 0.3, "rare": z > 3.2, "number": z}[y]
+    told = z + rng.normal(size=len(z)) * 0.02
+    frame = pl.DataFrame({"x": x, "weak": z + x, "told": told, "y": target})
+    schema = infer_schema(frame, DataSpec(source="", target="y")).schema
+    rows = np.arange(len(frame))
+    of_many = leaks(frame, schema, Split(rows[:70_000], rows[70_000:], ""), NOW)
+    assert names(of_many) == {("after_outcome", "told")}
