@@ -30,6 +30,27 @@ def test_counts_are_those_of_the_sorted_values(before: list[float], now: list[fl
     assert counts.n == len(values)
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("missing", [0.0, 0.3, 1.0])
+def test_what_is_missing_infinite_and_far_out_leaves_the_moments_right(
+    exact: bool, missing: float
+) -> None:
+    rng = np.random.default_rng(1)
+    draw = rng.poisson if exact else rng.gamma
+    values = draw(3.0, size=CHUNK + 500).astype(np.float64)
+    values[rng.random(len(values)) < missing] = np.nan
+    values[:5] = np.inf, -np.inf, -np.inf, 1e9, -40.0
+    values[5:7] = values[7] - 1e-4, values[7] + 1e-4  # near a point, or near the first cell
+    cuts = Cuts(sketch_number(draw(3.0, size=20_000).astype(np.float64)))
+    counts, kept = cuts.count(values), values[np.isfinite(values)]
+    assert (counts.n, counts.infinite) == (len(kept), 3)
+    assert counts.missing == int(np.isnan(values).sum())
+    assert (counts.low, counts.high) == (-40.0, 1e9)
+    told = cuts.sketch(counts)
+    assert told.mean == pytest.approx(kept.mean(), rel=1e-9)
+    assert told.sd == pytest.approx(kept.std(), rel=1e-9)
+
+
 @pytest.mark.parametrize("shape", ["normal", "heavy", "few"])
 def test_counts_merge_by_addition_to_what_one_pass_finds(shape: str) -> None:
     rng = np.random.default_rng(3)

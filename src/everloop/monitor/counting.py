@@ -10,12 +10,15 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from everloop.data.columns import is_text
 from everloop.monitor.cuts import Counts, Cuts
+from everloop.monitor.encoding import level_codes, tally
 from everloop.monitor.profile import (
     CategorySketch,
     NumberSketch,
     Profile,
     Sketch,
+    unseen_examples,
 )
 from everloop.monitor.summaries.columns import kind_of_column, measure
 
@@ -57,7 +60,8 @@ class Counting:
         for name, before in self.reference.features.items():
             if isinstance(before, CategorySketch):
                 column = frame[name] if name in frame.columns else _nothing(frame.height)
-                seen = _counted(column.cast(pl.String), before)
+                text = column if is_text(column) else column.cast(pl.String)
+                seen = _counted(text, before)
                 self._levels[name] = _sum(self._levels.get(name), seen)
         self.rows += frame.height
 
@@ -93,21 +97,15 @@ class Counting:
 
 def _counted(column: pl.Series, before: CategorySketch) -> CategorySketch:
     """How often each level of ``before`` comes; what else comes is unseen."""
-    codes = column.cast(pl.Enum(before.levels), strict=False).to_physical()
-    n = len(column) - column.null_count()
-    unseen = codes.null_count() - column.null_count()
-    known = codes.drop_nulls() if codes.null_count() else codes
-    strange: list[str] = []
-    if unseen:
-        others = column.filter(codes.is_null()).drop_nulls()
-        strange = others.value_counts(sort=True)[others.name].head(5).to_list()
+    codes = level_codes(column, before.levels)
+    missing, unseen, counts = tally(codes, len(before.levels))
     return CategorySketch(
-        n=n,
-        missing=len(column) - n,
+        n=len(column) - missing,
+        missing=missing,
         levels=before.levels,
-        counts=tuple(np.bincount(known.to_numpy(), minlength=len(before.levels)).tolist()),
+        counts=counts,
         unseen=unseen,
-        examples=tuple(value[:80] for value in strange),
+        examples=unseen_examples(column, codes) if unseen else (),
         rows_per_draw=before.rows_per_draw,
         missing_per_draw=before.missing_per_draw,
     )

@@ -8,11 +8,13 @@ that workers, windows and machines count apart and are told together.
 Values are put into equal cells first; all cells without a point are settled by that, and only the
 few values that share a cell with a point are sorted. Rounding is monotone, so a value in a cell
 before a point's is below the point. Where the points are all the values that the reference had,
-most values equal one, which is asked before they are sorted.
+most values equal one, which is asked before they are sorted. Missing values have a cell of their
+own, and what lies far out is sorted with the rest, so that neither takes another pass.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,10 +33,12 @@ from everloop.monitor.profile import (
     sketch_number,
 )
 
-CELLS = 1 << 13
+CELLS = 1 << 14  # the first is of missing values
+OUTER = (1, CELLS - 1)  # of what lies outside the others
 LEAST = 1e-150  # width that the cells cover: the square of what is less cannot be told from 0
 CHUNK = 1 << 15  # values looked at together
-TAIL = 1 / 128  # share of the reference's values on either side that get no cells of their own
+TAIL = 1 / 128  # share of the reference's values on either side that get few cells or none
+MARGIN = 0.15  # of the width between them that gets cells on either side
 FEW = 1 << 13  # values that are sorted as soon as counted
 FAR = 0.01  # of the values outside the reference: then its cuts say too little of the window
 
@@ -75,6 +79,22 @@ class Counts:
         )
 
 
+class _Seen:
+    """What one pass has seen so far, and room for the chunk that it looks at."""
+
+    def __init__(self, size: int) -> None:
+        self.cells = np.zeros(CELLS, dtype=np.int64)  # how many values each holds
+        self.others = np.zeros(CELLS, dtype=np.int64)  # of them, what does not equal a first point
+        self.apart: list[Floats] = []  # what shares a cell with a point
+        self.total = self.squares = 0.0  # of the places in cells
+        self.missing = False
+        self._room = np.empty(size), np.empty(size, np.int64), np.empty(size, np.bool_)
+
+    def room(self, size: int) -> tuple[Floats, Ints, NDArray[np.bool_]]:
+        place, cell, mark = self._room
+        return place[:size], cell[:size], mark[:size]
+
+
 @dataclass
 class Cuts:
     """The points of a reference, made ready to count values between them."""
@@ -87,6 +107,7 @@ class Cuts:
     _cell: NDArray[np.int64] = field(init=False)
     _shared: NDArray[np.bool_] = field(init=False)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def __post_init__(self) -> None:
         points = self._points = np.asarray(self.reference.points, dtype=np.float64)
         if not len(points):
@@ -94,18 +115,20 @@ class Cuts:
         # What lies between the outer points gets the cells, so that one outlier does not put all
         # values into one; beyond them is little, and that is sorted.
         low, high = self.reference.quantile(np.array([TAIL, 1 - TAIL]))
-        with np.errstate(over="ignore"):
-            width = float(high) - float(low)
+        margin = MARGIN * (high - low)
+        low, high = max(low - margin, points[0]), min(high + margin, points[-1])
+        width = float(high) - float(low)  # infinite where it overflows
         if not 0 < width < np.inf:
             width = max(abs(float(low)), 1.0)
         width = max(width, LEAST)
         self._middle = float(low) + width / 2
-        self._scale = (CELLS - 2) / width
-        self._base = float(low) - width / (CELLS - 2)  # so that what is below has a cell
-        places = self._places(points, np.empty(len(points)))
-        self._cell = np.clip(places, 0.0, CELLS - 1.0).astype(np.int64)
+        self._scale = (CELLS - 3) / width
+        # So that what is below has a cell, and the missing one before it.
+        self._base = max(float(low) - 2 / self._scale, -sys.float_info.max)
+        self._cell = self._places(points, np.empty(len(points))).astype(np.int64)
         self._shared = np.zeros(CELLS, dtype=np.bool_)
         self._shared[self._cell] = True
+        self._shared[[*OUTER]] = True
         # The first point of each cell: where it is among the points, and which it is.
         self._lead = np.unique(self._cell, return_index=True)[1]
         self._led = np.full(CELLS, np.nan)
@@ -119,61 +142,80 @@ class Cuts:
     @np.errstate(over="ignore", invalid="ignore")
     def count(self, values: Floats) -> Counts:
         """The counts of ``values``; NaN is missing, infinities are set apart."""
-        found = self.empty()
-        cells, others = np.zeros(CELLS, dtype=np.int64), np.zeros(CELLS, dtype=np.int64)
-        apart = []
-        size = min(CHUNK, len(values))
-        places, cell, shared = np.empty(size), np.empty(size, np.int64), np.empty(size, np.bool_)
-        total = squares = 0.0
+        found, seen = self.empty(), _Seen(min(CHUNK, len(values)))
         for first in range(0, len(values), CHUNK):
-            chunk = values[first : first + CHUNK]
-            place = self._places(chunk, places[: len(chunk)])
-            there = float(place.sum())
-            if not np.isfinite(there):  # else every value is
-                finite = self._finite(chunk, found)
-                chunk, place = chunk[finite], place[finite]
-                there = float(place.sum())
-            total += there
-            squares += float(place @ place)
-            np.clip(place, 0.0, CELLS - 1.0, out=place)
-            at, near = cell[: len(chunk)], shared[: len(chunk)]
-            np.copyto(at, place, casting="unsafe")
-            cells += np.bincount(at, minlength=CELLS)
-            self._shared.take(at, mode="clip", out=near)
-            if self.reference.exact:
-                near &= self._led.take(at, mode="clip") != chunk
-                others += np.bincount(at[near], minlength=CELLS)
-            apart.append(chunk[near])
-        if cells.any():
-            self._moments(int(cells.sum()), total, squares, found)
-            equal = (cells - others)[self._cell[self._lead]] if self.reference.exact else 0
-            beside = np.sort(np.concatenate(apart))
-            hits = np.zeros(len(self._points), dtype=np.int64)
-            hits[self._lead] = equal
-            self._ends(values, cells, hits, beside, found)
-            self._settle(cells, hits, beside, found)
+            self._look(values[first : first + CHUNK], seen)
+        found.missing, seen.cells[0] = int(seen.cells[0]), 0
+        if found.missing < len(values):
+            self._tell(values, seen, found)
         return found
 
-    @np.errstate(over="ignore", invalid="ignore")
+    def _look(self, chunk: Floats, seen: _Seen) -> None:
+        """Put values into cells, sum up where they lie, and set apart what is near a point."""
+        place, cell, mark = seen.room(len(chunk))
+        self._places(chunk, place)
+        if seen.missing:
+            np.fmax(place, 0.0, out=place)
+        there = float(place.sum())
+        if np.isnan(there):  # the first missing ones
+            seen.missing = True
+            np.fmax(place, 0.0, out=place)
+            there = float(place.sum())
+        seen.total += there
+        seen.squares += float(place @ place)
+        np.copyto(cell, place, casting="unsafe")
+        seen.cells += np.bincount(cell, minlength=CELLS)
+        if not self.reference.exact:
+            self._shared.take(cell, mode="clip", out=mark)
+            seen.apart.append(chunk[mark])
+            return
+        first = self._led.take(cell, mode="clip", out=place)
+        np.not_equal(first, chunk, out=mark)
+        others, of = chunk[mark], cell[mark]
+        near = self._shared[of]  # neither missing nor far from all points
+        seen.others += np.bincount(of[near], minlength=CELLS)
+        seen.apart.append(others[near])
+
     def _places(self, values: Floats, out: Floats) -> Floats:
-        """Where values lie among the cells; too large ones become infinite, and stay in order."""
+        """Where values lie among the cells, in their order; NaN stays what it is."""
         np.subtract(values, self._base, out=out)
-        out *= self._scale
-        return out
+        np.multiply(out, self._scale, out=out)
+        return np.clip(out, *OUTER, out=out)
 
-    def _finite(self, chunk: Floats, found: Counts) -> NDArray[np.bool_]:
-        finite = np.isfinite(chunk)
-        missing = int(np.count_nonzero(np.isnan(chunk)))
-        found.missing += missing
-        found.infinite += len(chunk) - int(np.count_nonzero(finite)) - missing
-        return finite
+    def _tell(self, values: Floats, seen: _Seen, found: Counts) -> None:
+        """From what the pass has seen to what is told."""
+        beside = np.sort(np.concatenate(seen.apart))
+        low = int(np.searchsorted(beside, -np.inf, side="right"))
+        high = int(np.searchsorted(beside, np.inf, side="left"))
+        found.infinite = low + len(beside) - high
+        hits = np.zeros(len(self._points), dtype=np.int64)
+        if self.reference.exact:
+            hits[self._lead] = (seen.cells - seen.others)[self._cell[self._lead]]
+        self._moments(seen, beside, hits, found)
+        seen.cells[[*OUTER]] -= low, len(beside) - high
+        if seen.cells.any():
+            self._ends(values, seen.cells, hits, beside[low:high], found)
+        self._settle(seen.cells, hits, beside[low:high], found)
 
-    def _moments(self, n: int, total: float, squares: float, found: Counts) -> None:
-        """From places to distances from the middle."""
+    def _moments(self, seen: _Seen, beside: Floats, hits: Ints, found: Counts) -> None:
+        """From places to distances from the middle; of what lies outside, from the values."""
+        first = self._lead[np.isin(self._cell[self._lead], OUTER)]
+        values = np.concatenate([beside, self._points[first]])
+        times = np.concatenate([np.ones(len(beside)), hits[first]])
+        place = self._places(values, np.empty(len(values)))
+        outside = (place < OUTER[0] + 1) | (place >= OUTER[1])
+        values, times, place = values[outside], times[outside], place[outside]
+        n = seen.cells.sum() - times.sum()
+        total = seen.total - float(times @ place)
+        squares = seen.squares - float(times @ place**2)
         middle = (self._middle - self._base) * self._scale
         found.total = (total - n * middle) / self._scale
-        apart = squares - 2 * middle * total + n * middle * middle
-        found.squares = apart / self._scale / self._scale  # the square alone may overflow
+        squares += (n * middle - 2 * total) * middle
+        found.squares = squares / self._scale / self._scale  # the square alone may overflow
+        finite = np.isfinite(values)
+        apart, times = values[finite] - self._middle, times[finite]
+        found.total += float(times @ apart)
+        found.squares += float(times @ apart**2)
 
     def _ends(self, values: Floats, cells: Ints, hits: Ints, beside: Floats, found: Counts) -> None:
         """Least and largest value; those at and beside points are known, and often hold both."""

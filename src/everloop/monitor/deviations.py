@@ -16,8 +16,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.polynomial import Polynomial
-from numpy.polynomial.legendre import Legendre, leggauss
+from numpy.polynomial.legendre import leggauss, legvander
 from numpy.typing import NDArray
 
 from everloop.monitor.profile import CategorySketch, NumberSketch, Sketch
@@ -169,19 +168,24 @@ def deviations(reference: Sketch, window: Sketch) -> Deviations | None:
 
 def _waves(reference: NumberSketch, window: NumberSketch) -> tuple[Wave, ...]:
     """The mean of each polynomial over the window, a cell between two points at a time."""
-    points = np.asarray(reference.points)
-    steps = np.ravel([reference.below, reference.upto], order="F") / reference.n
-    edges = np.concatenate([[0.0], steps, [1.0]])
+    points, *steps = reference.steps
+    edges = np.concatenate([[0.0], np.ravel(steps, order="F"), [1.0]])
     seen = np.ravel(window.cdf(points), order="F")
-    mass = np.diff(np.concatenate([[0.0], seen, [1.0]]))
+    mass = np.diff(seen, prepend=0.0, append=1.0)
     wide = np.diff(edges)
     inside = wide > 1e-12
-    found = []
-    for name, weight, degree in zip(NAMES, WEIGHTS, range(1, 5), strict=True):
-        wave, area = _wave(degree)
-        mean = np.where(inside, np.diff(area(edges)) / np.where(inside, wide, 1.0), wave(edges[1:]))
-        found.append(Wave(name, weight, float(mass @ mean), degree))
-    return tuple(found)
+    wave, area = _at(edges)
+    mean = np.where(inside, np.diff(area) / np.where(inside, wide, 1.0), wave[:, 1:])
+    found = zip(NAMES, WEIGHTS, mean @ mass, range(1, 5), strict=True)
+    return tuple(Wave(name, weight, float(away), degree) for name, weight, away, degree in found)
+
+
+def _at(x: Floats) -> tuple[Floats, Floats]:
+    """The polynomials orthonormal on [0, 1] of degrees 1 to 4, and their integrals from 0, a row
+    each; (2k + 1) P_k is the derivative of P_k+1 - P_k-1 (Legendre)."""
+    plain = np.asarray(legvander(2 * x - 1, 5).T, dtype=np.float64)
+    norm = np.sqrt(2.0 * np.arange(1, 5) + 1.0)[:, None]
+    return plain[1:5] * norm, (plain[2:] - plain[:4]) / (2 * norm)
 
 
 def _shares(reference: CategorySketch, window: CategorySketch) -> tuple[Share, ...]:
@@ -200,19 +204,10 @@ def _shares(reference: CategorySketch, window: CategorySketch) -> tuple[Share, .
 
 
 @cache
-def _wave(degree: int) -> tuple[Polynomial, Polynomial]:
-    """The orthonormal polynomial on [0, 1] and its integral."""
-    wave = Legendre.basis(degree, domain=[0, 1]).convert(kind=Polynomial) * math.sqrt(
-        2 * degree + 1
-    )
-    return wave, wave.integ()
-
-
-@cache
 def _nodes(degree: int) -> tuple[Floats, Floats]:
     """Values of the polynomial at Gauss's points on [0, 1], and their weights."""
     x, weight = leggauss(64)
-    return _wave(degree)[0]((x + 1) / 2), weight / 2
+    return _at((x + 1) / 2)[0][degree - 1], weight / 2
 
 
 @lru_cache(4096)

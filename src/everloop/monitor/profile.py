@@ -11,9 +11,10 @@ only some hundred independent ones, and a test that forgets it cries wolf.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -22,13 +23,14 @@ import polars as pl
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from everloop.data.columns import as_text, parse_iso
+from everloop.data.columns import as_text, is_text, parse_iso
 from everloop.data.merge import by_time
 from everloop.data.schema import Feature, Schema
 from everloop.errors import Integrity
 from everloop.monitor.aspects.languages import LANGUAGES
 from everloop.monitor.aspects.naming import aspect_name
 from everloop.monitor.dependence import rows_per_draw
+from everloop.monitor.encoding import MISSING, UNSEEN, Codes, count_values, level_codes, tally
 from everloop.monitor.signals import MEANT, aspects, signal
 from everloop.monitor.summaries.vectors import sketch_vectors
 from everloop.monitor.vectors import VectorSketch
@@ -43,7 +45,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class NumberSketch(msgspec.Struct, tag="number", tag_field="kind", frozen=True):
+class NumberSketch(msgspec.Struct, tag="number", tag_field="kind", frozen=True, dict=True):
     """A number's distribution: ``below[i]`` values are < ``points[i]``, ``upto[i]`` are <= it."""
 
     n: int  # finite values
@@ -63,27 +65,31 @@ class NumberSketch(msgspec.Struct, tag="number", tag_field="kind", frozen=True):
     def rows(self) -> int:
         return self.n + self.missing + self.infinite
 
+    @cached_property
+    def steps(self) -> tuple[Floats, Floats, Floats]:
+        """The points, and the shares of values below and up to each."""
+        below, upto = (np.array(counts) / self.n for counts in (self.below, self.upto))
+        return np.array(self.points), below, upto
+
     def cdf(self, x: Floats) -> tuple[Floats, Floats]:
         """F(x-) and F(x) of the profiled values; exact at ``points``, linear between them."""
-        points = np.asarray(self.points)
-        below, upto = np.asarray(self.below) / self.n, np.asarray(self.upto) / self.n
-        right = np.searchsorted(points, x, side="right")
-        left = np.searchsorted(points, x, side="left")
-        hit = right > left
-        last = len(points) - 1
-        i = np.clip(right - 1, 0, last)
-        j = np.clip(right, 0, last)
-        gap = np.where(points[j] > points[i], points[j] - points[i], 1.0)
-        share = np.clip((x - points[i]) / gap, 0.0, 1.0)
-        between = upto[i] + share * np.maximum(below[j] - upto[i], 0.0)
-        between = np.where(right == 0, 0.0, np.where(right > last, 1.0, between))
-        return np.where(hit, below[i], between), np.where(hit, upto[i], between)
+        points, below, upto = self.steps
+        right = points.searchsorted(x, side="right")
+        i, j = np.maximum(right - 1, 0), np.minimum(right, len(points) - 1)
+        here, floor = points[i], upto[i]
+        gap = points[j] - here
+        share = (x - here) / np.where(gap > 0, gap, 1.0)
+        between = floor + share.clip(0.0, 1.0) * np.maximum(below[j] - floor, 0.0)
+        between[right == 0] = 0.0
+        between[right == len(points)] = 1.0
+        hit = here == x
+        return np.where(hit, below[i], between), np.where(hit, floor, between)
 
     def quantile(self, q: Floats) -> Floats:
         """The values at the probabilities ``q``, the smallest point that reaches each."""
-        upto = np.asarray(self.upto) / self.n
-        index = np.searchsorted(upto, np.asarray(q) - 1e-12, side="left")
-        return np.asarray(self.points)[np.minimum(index, len(self.points) - 1)]
+        points, _, upto = self.steps
+        index = upto.searchsorted(np.asarray(q) - 1e-12, side="left")
+        return points[np.minimum(index, len(points) - 1)]
 
 
 class CategorySketch(msgspec.Struct, tag="category", tag_field="kind", frozen=True):
@@ -226,13 +232,13 @@ def label_counts(labels: Floats) -> Floats:
 
 def sketch_number(values: Floats) -> NumberSketch:
     """The sketch of float64 ``values`` in time order; NaN is missing, infinities are set apart."""
-    finite = np.isfinite(values)
-    kept = values if finite.all() else values[finite]
-    missing = int(np.isnan(values).sum())
-    infinite = len(values) - len(kept) - missing
-    if not len(kept):
+    ordered = np.sort(values)  # missing ones last, infinite ones at the ends
+    low, high, present = np.searchsorted(ordered, [-np.inf, np.inf, np.nan], side="left")
+    low = np.searchsorted(ordered, -np.inf, side="right")
+    missing, infinite = len(values) - int(present), int(low + present - high)
+    ordered = ordered[low:high]
+    if not len(ordered):
         return NumberSketch(0, missing, infinite, 0.0, 0.0, (), (), ())
-    ordered = np.sort(kept)
     points = _distinct(ordered, EXACT)
     exact = points is not None
     if points is None:
@@ -240,19 +246,31 @@ def sketch_number(values: Floats) -> NumberSketch:
         points = np.unique(ordered[index])
     below = np.searchsorted(ordered, points, side="left")
     upto = np.searchsorted(ordered, points, side="right")
+    kept = values[np.isfinite(values)] if missing or infinite else values
+    mean = float(ordered.mean())
     return NumberSketch(
-        n=len(kept),
+        n=len(ordered),
         missing=missing,
         infinite=infinite,
-        mean=float(kept.mean()),
-        sd=float(kept.std()),
+        mean=mean,
+        sd=_spread(ordered, mean),
         points=tuple(points.tolist()),
         below=tuple(below.tolist()),
         upto=tuple(upto.tolist()),
         exact=exact,
         rows_per_draw=_per_draw(kept, ordered),
-        missing_per_draw=_missing_per_draw(np.isnan(values)),
+        missing_per_draw=_missing_per_draw(np.isnan(values)) if missing else 1.0,
     )
+
+
+def _spread(values: Floats, mean: float) -> float:
+    """The standard deviation around ``mean``."""
+    squares, away = 0.0, np.empty(min(_CHUNK, len(values)))
+    for first in range(0, len(values), _CHUNK):
+        part = values[first : first + _CHUNK]
+        apart = np.subtract(part, mean, out=away[: len(part)])
+        squares += float(apart @ apart)
+    return math.sqrt(squares / len(values))
 
 
 def per_draw(values: Floats) -> tuple[float, float]:
@@ -270,12 +288,13 @@ def _per_draw(values: Floats, ordered: Floats) -> float:
 def _levels(values: Floats, edges: Floats) -> NDArray[np.int8]:
     """Where each value lies among ``edges``: even codes between them, odd ones at an edge, so
     that a number which is mostly 0 has levels too."""
-    codes = np.zeros(len(values), dtype=np.int8)
+    codes, room = np.zeros(len(values), dtype=np.int8), np.empty(_CHUNK, dtype=np.bool_)
     for first in range(0, len(values), _CHUNK):
         part, code = values[first : first + _CHUNK], codes[first : first + _CHUNK]
+        above = room[: len(part)]
         for edge in edges:
-            code += part > edge
-            code += part >= edge
+            code += np.greater(part, edge, out=above).view(np.int8)
+            code += np.greater_equal(part, edge, out=above).view(np.int8)
     return codes
 
 
@@ -296,32 +315,39 @@ def _distinct(ordered: Floats, most: int) -> Floats | None:
 
 def sketch_category(column: pl.Series, levels: tuple[str, ...]) -> CategorySketch:
     """The sketch of text values in time order against the levels of the schema."""
-    known = column.cast(pl.Enum(levels), strict=False).to_physical().cast(pl.Int64)
-    codes = known.fill_null(-1).set(column.is_null(), -2)
-    array = codes.to_numpy()
-    unseen = column.filter(codes == -1)
-    top = unseen.value_counts(sort=True)[unseen.name].head(5).to_list() if len(unseen) else []
-    return _from_codes(array, levels, tuple(str(v)[:80] for v in top))
+    codes = level_codes(column, levels)
+    return _from_codes(codes, levels, unseen_examples(column, codes))
 
 
-def _from_codes(codes: Ints, levels: tuple[str, ...], examples: tuple[str, ...]) -> CategorySketch:
+def unseen_examples(column: pl.Series, codes: Codes) -> tuple[str, ...]:
+    """The most frequent values that are no levels."""
+    strange = np.flatnonzero(codes == UNSEEN)
+    if not len(strange):
+        return ()
+    top = count_values(column.gather(strange))["value"].head(5)
+    return tuple(value[:80] for value in top.to_list())
+
+
+def _from_codes(
+    codes: Ints | Codes, levels: tuple[str, ...], examples: tuple[str, ...]
+) -> CategorySketch:
     """Codes index ``levels``; -1 is unseen, -2 missing."""
-    present = codes[codes != -2]
-    counts = np.bincount(present[present >= 0], minlength=len(levels))
+    missing, unseen, counts = tally(codes, len(levels))
+    present = codes[codes != MISSING] if missing else codes
     return CategorySketch(
         n=len(present),
-        missing=len(codes) - len(present),
+        missing=missing,
         levels=levels,
-        counts=tuple(counts.tolist()),
-        unseen=int((present == -1).sum()),
+        counts=counts,
+        unseen=unseen,
         examples=examples,
-        rows_per_draw=rows_per_draw(present + 1, len(levels) + 1),
-        missing_per_draw=_missing_per_draw(codes == -2),
+        rows_per_draw=rows_per_draw(present - UNSEEN, len(levels) + 1),
+        missing_per_draw=_missing_per_draw(codes == MISSING) if missing else 1.0,
     )
 
 
 def _missing_per_draw(missing: NDArray[np.bool_]) -> float:
-    return rows_per_draw(missing.astype(np.int64), 2) if missing.any() else 1.0
+    return rows_per_draw(missing.view(np.int8), 2) if missing.any() else 1.0
 
 
 def _by_itself(_: str, values: Floats) -> NumberSketch:
@@ -335,7 +361,8 @@ def _sketch(frame: pl.DataFrame, numbers: Numbers, feature: Feature) -> Sketch:
     else:
         column = frame[feature.name]
     if feature.kind == "category":
-        return sketch_category(as_text(column), feature.levels)
+        text = column if is_text(column) else as_text(column)
+        return sketch_category(text, feature.levels)
     if feature.kind == "boolean":
         if column.dtype.is_numeric():
             column = column != 0

@@ -9,6 +9,7 @@ import scipy
 
 from everloop.extensions import drift_tests
 from everloop.monitor.drift._base import DriftTest, Shift
+from everloop.monitor.drift._functions import functions
 from everloop.monitor.profile import NumberSketch, Sketch
 
 TOLERANCE = 0.02  # a gap that no real stream is without
@@ -49,9 +50,7 @@ def middles(reference: NumberSketch, window: NumberSketch) -> str:
 
 def largest_gap(a: NumberSketch, b: NumberSketch) -> float:
     """Kolmogorov's distance, exact where both sketches keep every value, else within 1/128."""
-    x = np.union1d(a.points, b.points)
-    below_a, upto_a = a.cdf(x)
-    below_b, upto_b = b.cdf(x)
+    _, below_a, upto_a, below_b, upto_b = functions(a, b)
     return float(max(np.abs(below_a - below_b).max(), np.abs(upto_a - upto_b).max()))
 
 

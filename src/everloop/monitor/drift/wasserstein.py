@@ -9,6 +9,7 @@ import scipy
 
 from everloop.extensions import drift_tests
 from everloop.monitor.drift._base import DriftTest, Shift
+from everloop.monitor.drift._functions import functions
 from everloop.monitor.drift.kolmogorov_smirnov import draws_of
 from everloop.monitor.profile import NumberSketch, Sketch
 
@@ -48,9 +49,7 @@ class Wasserstein(DriftTest):
 
 def distance_between(a: NumberSketch, b: NumberSketch) -> float:
     """The area between two distribution functions, in the feature's unit."""
-    x = np.union1d(a.points, b.points)
-    below_a, upto_a = a.cdf(x)
-    below_b, upto_b = b.cdf(x)
+    x, below_a, upto_a, below_b, upto_b = functions(a, b)
     left, right = (upto_a - upto_b)[:-1], (below_a - below_b)[1:]
     # Linear between two points: a triangle on either side where the functions cross.
     size = np.abs(left) + np.abs(right)
@@ -61,7 +60,7 @@ def distance_between(a: NumberSketch, b: NumberSketch) -> float:
 
 def _p_value(reference: NumberSketch, value: float) -> float:
     """P(integral of |B(F)| > value) with F the reference's distribution function."""
-    x, share = np.asarray(reference.points), np.asarray(reference.upto) / reference.n
+    x, _, share = reference.steps
     wide, f = np.diff(x), share[:-1]
     if len(f) > STEPS:  # the work is the square of them, and the variance needs no more
         first = np.linspace(0, len(f), STEPS, endpoint=False).astype(np.int64)

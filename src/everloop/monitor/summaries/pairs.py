@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import polars as pl
 from msgspec.structs import replace
 
+from everloop.data.columns import is_text
 from everloop.data.frames import as_frame
 from everloop.data.unstructured import is_prose
 from everloop.monitor.aspects.images import looks
 from everloop.monitor.aspects.naming import aspect_name
 from everloop.monitor.cuts import near
+from everloop.monitor.encoding import count_values
 from everloop.monitor.profile import (
     THREADS,
     CategorySketch,
@@ -106,11 +108,14 @@ def _of_frames(
     before: pl.DataFrame, now: pl.DataFrame, embed: Embed | None
 ) -> tuple[Side, Side, dict[str, str]]:
     kinds: dict[str, ColumnKind] = {}
+    levels: dict[str, tuple[str, ...]] = {}
     notes, retyped = [], {}
     for column in before:
         kind = kind_of_column(column)
         if kind == "category":
-            distinct = column.n_unique()
+            values = count_values(_text(column))["value"]
+            levels[column.name] = tuple(values.head(LEVELS).to_list())
+            distinct = len(values)
             if is_prose(column.cast(pl.String), distinct):
                 kind = "text"
             elif distinct > max(UNIQUE * (len(column) - column.null_count()), 2) > 20:
@@ -123,7 +128,7 @@ def _of_frames(
             if other != ("category" if kind == "text" else kind):
                 retyped[name] = f"{name} is {now.schema[name]}, {before.schema[name]} before"
     with ThreadPoolExecutor(THREADS) as pool:
-        made = pool.map(lambda name: sketch_column(before[name], kinds[name]), kinds)
+        made = pool.map(lambda n: sketch_column(before[n], kinds[n], levels=levels.get(n)), kinds)
         sketches = dict(zip(kinds, made, strict=True))
         same = [n for n in now.columns if n in kinds and n not in retyped]
         found = pool.map(lambda name: sketch_column(now[name], kinds[name], sketches[name]), same)
@@ -163,13 +168,24 @@ def _names_rows(name: str, distinct: int) -> str:
     return f"{name} is left out: nearly every row has a value of its own ({distinct:,} differ)."
 
 
-def sketch_column(column: pl.Series, kind: ColumnKind, like: Sketch | None = None) -> Sketch:
-    """The exact sketch of one column; against ``like``, by its levels and its points."""
+def sketch_column(
+    column: pl.Series,
+    kind: ColumnKind,
+    like: Sketch | None = None,
+    levels: tuple[str, ...] | None = None,
+) -> Sketch:
+    """The exact sketch of one column; against ``like``, by its levels and its points.
+
+    ``levels`` are those of a category by itself, its most frequent ones by default.
+    """
     if kind in ("category", "boolean"):
-        text = column.cast(pl.String, strict=False)
+        text = _text(column)
         if kind == "boolean":
-            return sketch_category(text, ("false", "true"))
-        levels = like.levels if isinstance(like, CategorySketch) else _levels(text)
+            levels = ("false", "true")
+        elif isinstance(like, CategorySketch):
+            levels = like.levels
+        elif levels is None:
+            levels = tuple(count_values(text)["value"].head(LEVELS).to_list())
         return sketch_category(text, levels)
     values = _numbers(column, kind)
     found = sketch_number(values) if like is None else near(like, values)
@@ -186,7 +202,5 @@ def _numbers(column: pl.Series, kind: ColumnKind) -> Floats:
     return measured.cast(pl.Float64, strict=False).to_numpy()
 
 
-def _levels(text: pl.Series) -> tuple[str, ...]:
-    counts = text.drop_nulls().alias("value").value_counts(name="n")
-    common = counts.sort("n", "value", descending=[True, False])["value"].head(LEVELS)
-    return tuple(common.to_list())
+def _text(column: pl.Series) -> pl.Series:
+    return column if is_text(column) else column.cast(pl.String, strict=False)

@@ -1,0 +1,136 @@
+"""Categories as codes of known levels: what counting them costs most is to find each.
+
+A column that is encoded already (Categorical or Enum) only has its few distinct codes looked up.
+Of plain text a hash of 64 bits is taken, whose first bits say in which cell of a small table the
+level must be, and all of which say that it is. Seeds are drawn until no two levels share a cell,
+new ones in each process; that another text has the hash of a level in all of its bits has a
+chance of 1 in 10^19 for each pair of them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int32]
+
+UNSEEN, MISSING = -1, -2  # codes of what is no level, and of nothing
+FEW = 1 << 12  # texts that are looked up one by one
+BITS = 13  # of a cell of the table
+_SHIFT = np.uint64(64 - BITS)
+_TRIES = 32
+_SAMPLE = 1 << 14  # rows whose values are looked up rather than searched for, unless they are many
+_KNOWN = 256
+_CHUNK = 1 << 15  # values looked at together
+_SEED = secrets.randbits(60)
+
+
+class _Table(NamedTuple):
+    """By cell: the hash and the code of the level that is there."""
+
+    seed: int
+    hashes: NDArray[np.uint64]
+    codes: Codes
+
+
+def level_codes(column: pl.Series, levels: tuple[str, ...]) -> Codes:
+    """The place of each value among ``levels``, :data:`UNSEEN` or :data:`MISSING`.
+
+    ``column`` holds text, plain, categorical or enumerated.
+    """
+    if isinstance(column.dtype, pl.Categorical | pl.Enum):
+        return _of_encoded(column, levels)
+    table = _table(levels) if len(column) > FEW else None
+    if table is None:
+        codes = _looked_up(column, levels)
+    else:
+        codes = _hashed(column.hash(table.seed).to_numpy(), table)
+    if column.null_count():
+        codes[column.is_null().to_numpy()] = MISSING
+    return codes
+
+
+def tally(codes: NDArray[np.signedinteger[Any]], levels: int) -> tuple[int, int, tuple[int, ...]]:
+    """How many are missing, how many unseen, and how many are of each level."""
+    counts = np.zeros(levels - MISSING, dtype=np.int64)
+    places = np.empty(min(_CHUNK, len(codes)), dtype=np.int64)
+    for first in range(0, len(codes), _CHUNK):
+        part = codes[first : first + _CHUNK]
+        place = np.subtract(part, MISSING, out=places[: len(part)])
+        counts += np.bincount(place, minlength=len(counts))
+    missing, unseen, *known = counts.tolist()
+    return missing, unseen, tuple(known)
+
+
+def count_values(column: pl.Series) -> pl.DataFrame:
+    """The different values of a text column with how often each comes, ``value`` and ``n``, most
+    frequent first.
+
+    The values of the first rows are counted by their codes, and only the others are searched for.
+    """
+    text = column.alias("value")
+    known = text.head(_SAMPLE).drop_nulls().unique().cast(pl.String)
+    if len(text) <= _SAMPLE or len(known) > _KNOWN:
+        counts = text.drop_nulls().cast(pl.String).value_counts(name="n")
+    else:
+        codes = level_codes(text, tuple(known.to_list()))
+        found = pl.DataFrame({"value": known, "n": tally(codes, len(known))[2]})
+        rest = text.gather(np.flatnonzero(codes == UNSEEN)).cast(pl.String).value_counts(name="n")
+        counts = pl.concat([found, rest.cast(found.schema)])
+    return counts.sort("n", "value", descending=[True, False])
+
+
+def _looked_up(column: pl.Series, levels: tuple[str, ...]) -> Codes:
+    found = column.cast(pl.Enum(levels), strict=False).to_physical()
+    codes = found.cast(pl.Int32).fill_null(UNSEEN).to_numpy()
+    return np.array(codes, dtype=np.int32)  # a copy, which may be written to
+
+
+def _of_encoded(column: pl.Series, levels: tuple[str, ...]) -> Codes:
+    """By the level of each code that occurs, found at one row that has it."""
+    codes = column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    rows = np.full(int(codes.max(initial=-1)) + 2, -1)  # the last place is of the missing
+    rows[codes] = np.arange(len(codes))
+    rows[-1] = -1
+    seen = np.flatnonzero(rows >= 0)
+    known = np.full(len(rows), MISSING, dtype=np.int32)
+    known[seen] = _looked_up(column.gather(rows[seen]).cast(pl.String), levels)
+    return np.take(known, codes)
+
+
+def _hashed(hashes: NDArray[np.uint64], table: _Table) -> Codes:
+    found = np.empty(len(hashes), dtype=np.int32)
+    size = min(_CHUNK, len(hashes))
+    cells, expected = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.uint64)
+    other = np.empty(size, dtype=np.bool_)
+    for first in range(0, len(hashes), _CHUNK):
+        part, codes = hashes[first : first + _CHUNK], found[first : first + _CHUNK]
+        cell, want, wrong = (each[: len(part)] for each in (cells, expected, other))
+        np.right_shift(part, _SHIFT, out=cell)
+        at = cell.view(np.int64)
+        table.codes.take(at, mode="clip", out=codes)
+        table.hashes.take(at, mode="clip", out=want)
+        if np.not_equal(want, part, out=wrong).any():
+            codes[wrong] = UNSEEN
+    return found
+
+
+@lru_cache(256)
+def _table(levels: tuple[str, ...]) -> _Table | None:
+    """None where the levels are so many that some always share a cell."""
+    names = pl.Series(levels, dtype=pl.String)
+    for seed in range(_SEED, _SEED + _TRIES):
+        hashes = names.hash(seed).to_numpy()
+        cells = (hashes >> _SHIFT).astype(np.int64)
+        if len(np.unique(cells)) == len(levels):
+            table = _Table(
+                seed, np.zeros(1 << BITS, dtype=np.uint64), np.full(1 << BITS, UNSEEN, np.int32)
+            )
+            table.hashes[cells], table.codes[cells] = hashes, np.arange(len(levels))
+            return table
+    return None
