@@ -78,9 +78,9 @@ def _log_to(path: str) -> None:
 
 
 def _import_usual() -> None:
-    """The slow imports of the usual steps."""
+    """The slow imports of the usual steps; first the one that awaits none of them."""
     with importing():
-        for name in ("probe", "snapshot", "train", "evaluate", "register"):
+        for name in ("snapshot", "train", "evaluate", "register", "probe"):
             importlib.import_module(MODULES[name])
         importlib.import_module("everloop.evaluate.report.html").template()
 
