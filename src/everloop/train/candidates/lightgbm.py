@@ -19,6 +19,7 @@ from everloop.train.fitting import Fitting, Pruned
 
 PATIENCE = 40  # rounds without a better validation loss, then fitting stops
 ASK_EVERY = 10  # rounds, whether the trial is worth going on with
+FEW_ROWS = 5_000  # below this, threads wait for each other longer than they work
 
 
 @candidates.register("lightgbm")
@@ -48,6 +49,8 @@ class LightGBM(ByReward, ByQuantile, ByLabel):
         return super().build(schema, task, seed, params)
 
     def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
+        if len(X) < FEW_ROWS and hasattr(estimator, "steps"):
+            estimator[-1].set_params(n_jobs=1)
         if around.groups is not None and _ranks(estimator):
             _fit_groups(estimator, X, y, around.groups)
             return
