@@ -17,8 +17,9 @@ from everloop.train.fitting import Fitting
 from everloop.train.predictions import predict
 
 TASKS = ("regression", "binary", "multiclass")
-# Users and items, and members of a search: tested in test_recommend and test_ensemble.
-ELSEWHERE = {"item_based", "matrix_factorisation", "ensemble"}
+# Users and items, members of a search, and a forest that takes its time: tested in test_recommend,
+# test_ensemble and test_online_models.
+ELSEWHERE = {"item_based", "matrix_factorisation", "ensemble", "adaptive_random_forest"}
 PAIRS = [
     (task, name)
     for task in TASKS

@@ -23,7 +23,7 @@ from everloop.loop.dividing import check_validation_parts, divide, known_of
 from everloop.loop.hiding import check_columns, hidden_notes
 from everloop.monitor.kept import check_segments
 from everloop.train.check import check_spec as check_train
-from everloop.train.check import check_unlabelled, default_candidates
+from everloop.train.check import check_unlabelled, default_candidates, find_candidate
 from everloop.train.loading import has_module
 from everloop.update.checking import check_update
 from everloop.update.methods import About, Choice
@@ -77,6 +77,7 @@ def check(folder: Path) -> Checked:
             *inferred.notes,
             *([note] if note else []),
             *_device_notes(declaration),
+            *_order_notes(declaration, inferred.schema),
             *method_notes(declaration, inferred.schema, folder),
             *hidden_notes(declaration.monitor.log, inferred.schema),
         ],
@@ -116,6 +117,19 @@ def _device_notes(declaration: Declaration) -> list[str]:
     except InvalidInput as error:
         return [error.message]
     return []
+
+
+def _order_notes(declaration: Declaration, schema: Schema) -> list[str]:
+    """Which candidates learn event by event while nothing says in which order events came."""
+    if schema.time is not None:
+        return []
+    named = [name for name in declaration.train.candidates if ":" not in name]
+    return [
+        f"{name} learns one row after another, and no data.time says in which order they came: it "
+        "learns them as the source has them."
+        for name in named
+        if find_candidate(name).ordered
+    ]
 
 
 def _check_validation(train: pl.DataFrame, schema: Schema, declaration: Declaration) -> None:

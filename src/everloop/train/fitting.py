@@ -15,6 +15,8 @@ import numpy as np
 
 from everloop.data.environments import Environment
 
+TIME_ONLY = -1  # a step of which ``prune`` is told nothing, but asked whether the time is up
+
 Report = Callable[[str, dict[str, Any]], None]
 
 

@@ -13,14 +13,13 @@ import numpy as np
 
 from everloop.data.schema import Schema
 from everloop.train.candidates._base import Candidate
-from everloop.train.fitting import Fitting, Pruned, Report, never, silent
+from everloop.train.fitting import TIME_ONLY, Fitting, Pruned, Report, never, silent
 from everloop.train.predictions import predict
 from everloop.train.prepared import Prepared
 from everloop.train.spec import PrepareSpec, ValidationSpec
 from everloop.train.validation import Known, folds
 
 Prune = Callable[[int, float], bool]
-TIME_ONLY = -1  # a step that says nothing but "is the time up?"
 
 
 class Score(Protocol):

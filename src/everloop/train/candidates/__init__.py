@@ -1,6 +1,7 @@
 """The built-in candidates; importing a module registers it."""
 
 from everloop.train.candidates import (
+    adaptive_random_forest,
     cnn,
     cross_entropy,
     decision_tree,
@@ -10,6 +11,8 @@ from everloop.train.candidates import (
     gradient_boosting,
     gru,
     hist_gradient_boosting,
+    hoeffding_adaptive_tree,
+    hoeffding_tree,
     isolation_forest,
     item_based,
     knn,
@@ -22,6 +25,9 @@ from everloop.train.candidates import (
     matrix_factorisation,
     mlp,
     naive_bayes,
+    online_linear_regression,
+    online_logistic_regression,
+    online_naive_bayes,
     q_learning,
     random_forest,
     ridge,
@@ -32,6 +38,7 @@ from everloop.train.candidates import (
 )
 
 __all__ = [
+    "adaptive_random_forest",
     "cnn",
     "cross_entropy",
     "decision_tree",
@@ -41,6 +48,8 @@ __all__ = [
     "gradient_boosting",
     "gru",
     "hist_gradient_boosting",
+    "hoeffding_adaptive_tree",
+    "hoeffding_tree",
     "isolation_forest",
     "item_based",
     "knn",
@@ -53,6 +62,9 @@ __all__ = [
     "matrix_factorisation",
     "mlp",
     "naive_bayes",
+    "online_linear_regression",
+    "online_logistic_regression",
+    "online_naive_bayes",
     "q_learning",
     "random_forest",
     "ridge",

@@ -8,8 +8,10 @@ from everloop.train.preparation.fronts import (
     dense_codes,
     filled_codes,
     native_codes,
+    numbers_first,
     one_hot,
     one_hot_unscaled,
+    scaled_codes,
 )
 from everloop.train.preparation.missing import MissingFiller
 
@@ -18,6 +20,8 @@ __all__ = [
     "dense_codes",
     "filled_codes",
     "native_codes",
+    "numbers_first",
     "one_hot",
     "one_hot_unscaled",
+    "scaled_codes",
 ]

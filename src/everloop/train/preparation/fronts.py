@@ -40,6 +40,26 @@ def one_hot_unscaled(schema: Schema) -> Any:
     return _linear(schema, scale=any(f.kind == "category" for f in schema.features))
 
 
+def numbers_first(schema: Schema) -> Any:
+    """For linear models that scale numbers themselves: filled, before all other columns."""
+    return _linear(schema, scale=False)
+
+
+def scaled_codes(schema: Schema) -> Any:
+    """For trees that grow by events: numbers filled and scaled, then categories as their codes."""
+    numbers, categories = (
+        [c for f, columns in spans(schema) if (f.kind == "category") is kind for c in columns]
+        for kind in (False, True)
+    )
+    scaled = make_pipeline(MissingFiller(), StandardScaler())
+    if not categories:
+        return scaled
+    if not numbers:
+        return MissingFiller()
+    steps = [("number", scaled, numbers), ("category", MissingFiller(), categories)]
+    return ColumnTransformer(steps)
+
+
 def filled_codes(schema: Schema) -> Any:
     """For trees that cannot see NaN: numbers filled, categories as their codes, float32.
 

@@ -13,7 +13,7 @@ import optuna
 from everloop.extensions import trial_workers
 from everloop.store.clock import now_ms
 from everloop.train.candidates._base import Candidate
-from everloop.train.fitting import Report
+from everloop.train.fitting import TIME_ONLY, Report
 from everloop.train.search.allocation import next_candidate
 from everloop.train.search.answers import AnswerStore
 from everloop.train.search.arm import Arm, Asked
@@ -22,7 +22,7 @@ from everloop.train.search.journal import Journal
 from everloop.train.search.records import Trial
 from everloop.train.search.workers._base import Done, Job, Workers
 from everloop.train.spec import SearchSpec, TrainSpec
-from everloop.train.training import TIME_ONLY, Training
+from everloop.train.training import Training
 
 GRACE_SECONDS = 2.0  # for a trial to notice by itself that the time is up
 

@@ -26,6 +26,11 @@ _TREES = Family("everloop.train.state.trees:TreesLearner", ONE_ANSWER, "trees.tx
 _SQUARES = Family("everloop.train.state.squares:SquaresLearner", ("regression",), "weights.npz")
 _NETWORK = Family("everloop.train.state.network:NetworkLearner", NETWORKS, "network.safetensors")
 
+
+def _events(tasks: tuple[Task, ...]) -> Family:
+    return Family("everloop.train.state.events:EventsLearner", tasks, "learner.msgpack")
+
+
 FAMILIES: dict[str, Family] = {
     "lightgbm": _TREES,
     "linear_regression": _SQUARES,
@@ -35,6 +40,13 @@ FAMILIES: dict[str, Family] = {
     ),
     "naive_bayes": Family("everloop.train.state.bayes:BayesLearner", CLASSES, "counts.npz"),
     "mlp": Family("everloop.train.state.perceptron:PerceptronLearner", ONE_ANSWER, "weights.npz"),
+    "online_logistic_regression": _events(CLASSES),
+    "online_linear_regression": _events(("regression",)),
+    "online_naive_bayes": _events(CLASSES),
+    **dict.fromkeys(
+        ("hoeffding_tree", "hoeffding_adaptive_tree", "adaptive_random_forest"),
+        _events(ONE_ANSWER),
+    ),
     **dict.fromkeys(("torch_mlp", "cnn", "rnn", "lstm", "gru", "transformer"), _NETWORK),
 }
 

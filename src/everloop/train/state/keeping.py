@@ -105,7 +105,10 @@ def resumable(folder: Path) -> Resumable:
         state = msgspec.json.decode((folder / STATE).read_bytes(), type=State)
         if state.format != FORMAT:
             raise ValueError(f"its format is {state.format}, expected {FORMAT}")
-        files = {name: (folder / FOLDER / name).read_bytes() for name in state.files}
+        places = {name: folder / FOLDER / name for name in state.files}
+        if sum(place.stat().st_size for place in places.values()) > MOST_BYTES:
+            raise ValueError(f"it takes more than {MOST_BYTES >> 20} MB")
+        files = {name: place.read_bytes() for name, place in places.items()}
         front = None
         if (folder / FRONT).is_file():
             front = Front((folder / FRONT).read_bytes(), state.about.width)

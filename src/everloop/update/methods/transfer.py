@@ -41,9 +41,10 @@ class Transfer(Method):
     """What can be taken along of the parent, by name of features, levels and classes.
 
     Networks keep their layers, the last of which learns first; LightGBM boosts on from the
-    parent's scores; algorithms that take weights learn from the parent's rows too, each as much as
-    it looks like a new one. A quarter of the rows holds each against a fit from nothing, since a
-    parent can harm; the best of them is fitted on all rows.
+    parent's scores; river's learners go on with the new rows; algorithms that take weights learn
+    from the parent's rows too, each as much as it looks like a new one. A quarter of the rows holds
+    each against a fit from nothing, since a parent can harm; the best of them is fitted on all
+    rows.
 
     A version of the same loop may be the parent too, where the schema has become another, say: its
     rows are among those that train already, and none that it has seen judges.
@@ -62,7 +63,8 @@ class Transfer(Method):
             return None
         if about.task not in _SAME:
             return f"a model of the task {about.task} has nothing that another one begins with"
-        if about.algorithm == "lightgbm" or about.task in find_candidate(about.algorithm).weighted:
+        kind = find_candidate(about.algorithm)
+        if about.algorithm == "lightgbm" or kind.ordered or about.task in kind.weighted:
             return None
         return f"{about.algorithm} takes no weights, and cannot begin with those of another model"
 
@@ -116,6 +118,9 @@ def _ways(
     if kept and same and alike and algorithm == "lightgbm" and goal.task in _SAME:
         warm = load(f"{_TRANSFER}.trees:warm_trees")
         found["its trees"] = lambda r: warm(folder, parent, goal, r.X, r.y, r.seed)
+    if kept and same and alike and find_candidate(algorithm).ordered:
+        go_on = load(f"{_TRANSFER}.events:warm_learner")
+        found["its learner"] = lambda r: go_on(folder, parent, goal, r.X, r.y, r.seed)
     if alike and goal.task in find_candidate(algorithm).weighted and around.parent_rows:
         old = around.parent_rows()
         if old is not None and len(old[1]):
