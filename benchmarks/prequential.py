@@ -11,10 +11,12 @@ is kept in the folder of ``--out``, so a run that was stopped goes on, and a tab
 no time.
 
 All fits are LightGBM's with everloop's defaults on all rows whose labels are known; where a number
-stands behind a plus, so many more were made on some of the newest rows. "periodic" fits as often on
-all rows as the pool did. The pool is the code of update method "pool", one configuration for all
-streams. Fits are counted after the first; CPU is that of learning, on one core. The interval is of
-the difference to "full fit every window", 95 %, by a bootstrap over blocks of five windows.
+stands behind a plus, so many more were made on some of the newest rows. Those of "river" are its
+learners as everloop trains them, one step an event from the first window on. "periodic" fits as
+often on all rows as the pool did. The pool is the code of update method "pool", one configuration
+for all streams. Fits are counted after the first; CPU is that of learning, on one core. The
+interval is of the difference to "full fit every window", 95 %, by a bootstrap over blocks of five
+windows.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from everloop.data.schema import Schema
 from everloop.train.candidates.lightgbm import LightGBM
+from everloop.train.check import find_candidate
+from everloop.train.fitting import Fitting
 from everloop.train.pool.links import Binary
 from everloop.train.pool.pool import Pool, trees_of_fresh
 from everloop.train.preparation import one_hot
@@ -211,6 +213,22 @@ class Online(Strategy):
         return np.hstack([told, self._levels.fit_transform(codes)])
 
 
+class ByEvent(Strategy):
+    """One of river's learners as everloop trains it: behind its preparation, one step an event."""
+
+    kind = ""
+
+    def fitted(self, newest: int = 0) -> Any:
+        X, y, candidate = self.known.X, self.known.y.astype(int), find_candidate(self.kind)
+        params = candidate.defaults(len(y))
+        estimator = candidate.build(self.schema, "binary", self.seed, params)
+        candidate.fit(estimator, X, y, Fitting())
+        return estimator
+
+    def learn(self, X: np.ndarray, y: np.ndarray) -> None:
+        self.model[-1].partial_fit(self.model[:-1].transform(X), y.astype(int))
+
+
 class Everloop(Strategy):
     """The pool that update method "pool" makes versions of."""
 
@@ -260,5 +278,10 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "HDDM alarm": _named(Alarmed, detector="HDDM"),
     "LightGBM leaf refit": Refit,
     "online linear": Online,
+    "river logistic": _named(ByEvent, kind="online_logistic_regression"),
+    "river naive Bayes": _named(ByEvent, kind="online_naive_bayes"),
+    "river Hoeffding tree": _named(ByEvent, kind="hoeffding_tree"),
+    "river adaptive tree": _named(ByEvent, kind="hoeffding_adaptive_tree"),
+    "river adaptive forest": _named(ByEvent, kind="adaptive_random_forest"),
     "everloop pool": Everloop,
 }

@@ -66,7 +66,10 @@ def test_it_learns_the_new_events_is_explained_and_made_again(
     assert tried["incremental"]["gain"] > 0.2 and tried["incremental"]["chosen"], tried
     assert cycle.verdict == "promoted", cycle.reason
     trained = result(project, cycle, "train")
-    assert trained["learned"]["way"] == "event by event" and trained["learned"]["new"] == 800
+    assert trained["learned"] == {
+        "way": "event by event", "new": 800, "replayed": 0, "updates": 1,
+    }  # fmt: skip
+    assert trained["notes"] == ["Version 2 learned on from 800 new rows, event by event."]
     champion = project.champion("flow")
     assert champion is not None
     assert events(project, champion.version) == 2_400 + 800

@@ -1,7 +1,8 @@
 """What river's trees know, as plain values, and trees of such values.
 
 Objects are written one after another by what they hold, each once, with its number where it is met
-again: leaves share a random generator, and a leaf its tree's splitter. Only the classes named here
+again: leaves share a random generator, and a leaf its tree's splitter. Running means and variances,
+most of what there is, are the numbers that they are. Only the classes named here
 are made, by ``__new__``; nothing that was written is ever called. Random generators that only
 serve to draw samples, and models that no leaf uses, are left out.
 """
@@ -18,6 +19,7 @@ from typing import Any
 
 from river._river_rust.drift import AdaptiveWindowing
 from river.proba import Gaussian
+from river.stats import Mean, Var
 from river.tree.splitter.qo_splitter import Slot
 
 from everloop.train.loading import load
@@ -35,9 +37,6 @@ _CLASSES: dict[str, str] = {
         "river.metrics.accuracy": "Accuracy",
         "river.metrics.confusion": "ConfusionMatrix",
         "river.metrics.mse": "MSE",
-        "river.proba.gaussian": "Gaussian",
-        "river.stats.mean": "Mean",
-        "river.stats.var": "Var",
         "river.tree.hoeffding_tree_classifier": "HoeffdingTreeClassifier",
         "river.tree.hoeffding_tree_regressor": "HoeffdingTreeRegressor",
         "river.tree.hoeffding_adaptive_tree_classifier": "HoeffdingAdaptiveTreeClassifier",
@@ -54,7 +53,7 @@ _CLASSES: dict[str, str] = {
         f"{_SPLITTERS}gaussian_splitter": "GaussianSplitter",
         f"{_SPLITTERS}nominal_splitter_classif": "NominalSplitterClassif",
         f"{_SPLITTERS}nominal_splitter_reg": "NominalSplitterReg",
-        f"{_SPLITTERS}qo_splitter": "FeatureQuantizer QOSplitter Slot",
+        f"{_SPLITTERS}qo_splitter": "FeatureQuantizer QOSplitter",
     }.items()
     for name in names.split()
 }
@@ -112,6 +111,8 @@ class _Writer:
 
     def _entry(self, value: Any) -> list[Any]:
         kind = type(value)
+        if kind in (Mean, Var, Gaussian, Slot):
+            return [kind.__name__, *_numbers_of(value)]
         if kind in (list, tuple, set):
             return [kind.__name__, *map(self._told, value)]
         if kind is dict:
@@ -123,10 +124,6 @@ class _Writer:
             return ["random", version, list(words), gauss]
         if kind is AdaptiveWindowing:
             return ["adwin", list(value.__getnewargs__()), value.__getstate__()]
-        if kind is Slot:
-            return ["Slot", self._told(value.x_stats), self._told(value.y_stats)]
-        if kind is Gaussian:
-            return ["Gaussian", self._told(value._var)]
         if _CLASSES.get(kind.__name__) != kind.__module__:
             raise Unwritable(f"{kind.__module__}.{kind.__qualname__} is not written down")
         fields = {k: v for k, v in vars(value).items() if k not in _LEFT_OUT and k != _CHOSEN}
@@ -144,7 +141,6 @@ class _Reader:
 
     def __init__(self, table: list[Any]) -> None:
         self._table = table
-        self._rng = random.Random(0)  # of distributions that nobody draws from
         self._made = [self._empty(*entry) for entry in table]
 
     def first(self) -> Any:
@@ -168,6 +164,8 @@ class _Reader:
             return made
         if kind == "adwin":
             return _adwin(*held)
+        if kind in _NUMBERS:
+            return _NUMBERS[kind](*held)
         if kind not in _CLASSES:
             raise Unwritable(f"{kind!r} is no class that is read here")
         cls = load(f"{_CLASSES[kind]}:{kind}")
@@ -180,13 +178,6 @@ class _Reader:
             made.update(self._value(one) for one in held)
         elif kind == "dict" or kind in _FACTORIES:
             made.update(self._pairs(held))
-        elif kind == "Slot":
-            made.x_stats, made.y_stats = (self._value(one) for one in held)
-            made.is_single_target = True
-            setattr(made, _CHOSEN, made._update_estimator_univariate)
-        elif kind == "Gaussian":
-            (var,) = held
-            made.seed, made._rng, made._var = None, self._rng, self._value(var)
         elif kind in _CLASSES:
             vars(made).update(_LEFT_OUT | _named(self._pairs(held)))
             if kind == "NominalSplitterReg":
@@ -202,6 +193,46 @@ class _Reader:
 
     def _pairs(self, held: Any) -> dict[Any, Any]:
         return {k: self._value(v) for k, v in zip(held[::2], held[1::2], strict=True)}
+
+
+def _numbers_of(value: Any) -> tuple[Any, ...]:
+    """The numbers that a running mean, variance, normal or slot of a splitter is."""
+    if type(value) is Mean:
+        return value.n, value._mean
+    if type(value) is Var:
+        return value.ddof, value.mean.n, value.mean._mean, value._S
+    if type(value) is Gaussian:
+        return _numbers_of(value._var)
+    return *_numbers_of(value.x_stats), *_numbers_of(value.y_stats)
+
+
+def _mean(n: float, mean: float) -> Mean:
+    made = Mean.__new__(Mean)
+    made.n, made._mean = float(n), float(mean)
+    return made
+
+
+def _var(ddof: int, n: float, mean: float, squares: float) -> Var:
+    made = Var.__new__(Var)
+    made.ddof, made.mean, made._S = int(ddof), _mean(n, mean), float(squares)
+    return made
+
+
+def _gaussian(*var: Any) -> Gaussian:
+    made = Gaussian.__new__(Gaussian)
+    made.seed, made._rng, made._var = None, _UNUSED, _var(*var)
+    return made
+
+
+def _slot(n: float, mean: float, *var: Any) -> Slot:
+    made = Slot.__new__(Slot)
+    made.x_stats, made.y_stats, made.is_single_target = _mean(n, mean), _var(*var), True
+    setattr(made, _CHOSEN, made._update_estimator_univariate)
+    return made
+
+
+_NUMBERS: dict[str, Any] = {"Mean": _mean, "Var": _var, "Gaussian": _gaussian, "Slot": _slot}
+_UNUSED = random.Random(0)  # of distributions that nobody draws from
 
 
 def _named(fields: dict[Any, Any]) -> dict[str, Any]:

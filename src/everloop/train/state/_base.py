@@ -5,7 +5,8 @@ objects, JSON), ``loaded`` makes of them a model that answers as the one that wa
 :func:`everloop.train.onnx.exported` converts. ``learn`` returns another model and leaves the given
 one alone; it makes the same of the same rows and seed.
 
-A model of the new rows alone forgets the old ones, so a lesson always has both. A family names the
+A model of the new rows alone forgets the old ones, so a lesson has both, unless a family learns
+events as they come (``replays``). A family names the
 ``ways`` in which it may learn; which one suits is tried on new rows that it was not learned from.
 
 To add one, write a class in a file of its own and name it in
@@ -77,9 +78,13 @@ class Lesson:
 
 
 class Learner:
-    """Base class; see the obligations at the top of this file."""
+    """Base class; see the obligations at the top of this file.
+
+    ``replays`` says whether a lesson has old rows; without, ``Lesson.old_X`` is empty.
+    """
 
     ways: ClassVar[tuple[str, ...]] = ()
+    replays: ClassVar[bool] = True
 
     def saved(self, model: Any) -> dict[str, bytes]:
         """The model's files, by name."""

@@ -54,6 +54,7 @@ class EventsLearner(Learner):
     """
 
     ways: ClassVar[tuple[str, ...]] = ("event by event",)
+    replays = False
 
     def saved(self, model: Any) -> dict[str, bytes]:
         arguments = {

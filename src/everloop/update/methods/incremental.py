@@ -36,7 +36,8 @@ class Incremental(Method):
     """Learns on from what the champion's package keeps; see :mod:`everloop.train.state`.
 
     New rows alone would make it forget, so old ones are replayed beside them: a sample of those
-    that the champion was trained on, never of those that tested it. Where a family has several
+    that the champion was trained on, never of those that tested it; river's learners, which meet
+    one event after another, get the new ones alone. Where a family has several
     ways to learn (leaves refitted or trees added, old rows in full or at a tenth), the later fifth
     of the new rows and a fifth of the old ones choose. Preparation, calibration and threshold stay
     as they are. A gate more judges the model on the rows that tested the champion
@@ -59,7 +60,7 @@ class Incremental(Method):
         assert champion is not None, "there is nothing to learn on from without one"
         started = time.perf_counter()
         known: Resumable = load("everloop.train.state.keeping:resumable")(champion.folder)
-        picked = _picked(rows, around)
+        picked = _picked(rows, around, known.learner.replays)
         _known_classes(rows.y[picked.new], known)
         lesson = _lesson(rows, known, picked)
         way, tried = _best_way(rows, known, picked, lesson, around.forget)
@@ -88,14 +89,17 @@ class Picked(NamedTuple):
     each: float
 
 
-def _picked(rows: TrainingRows, around: Around) -> Picked:
-    """The newest rows that the champion has not seen, and a sample of those that trained it."""
+def _picked(rows: TrainingRows, around: Around, replays: bool) -> Picked:
+    """The newest rows that the champion has not seen, and, where the family ``replays`` them, a
+    sample of those that trained it."""
     assert around.seen is not None, "a method that learns from new rows is told which they are"
     unseen, tested = around.seen.unseen(), around.seen.tested()
     new, old = np.flatnonzero(unseen)[-MOST_NEW:], np.flatnonzero(~unseen & ~tested)
     if len(new) < LEAST_ROWS:
         wanted = f"{LEAST_ROWS} labelled rows or more that the champion has not seen"
         raise invalid("rows", len(new), wanted, fix="Wait for more labels, or retrain.")
+    if not replays:
+        return Picked(new, old[:0], 1.0)
     if not len(old):
         wanted = "rows that the champion was trained on, to be replayed"
         raise invalid("rows", "none of them", wanted, fix="Keep them in data.source, or retrain.")
@@ -178,10 +182,10 @@ def _judged(
 
 
 def _told(version: int, facts: dict[str, Any], tried: dict[str, dict[str, float]]) -> str:
-    text = (
-        f"Version {version} learned on from {facts['new']:,} new rows with {facts['replayed']:,} "
-        f"old ones beside them, by {facts['way']}"
-    )
+    text = f"Version {version} learned on from {facts['new']:,} new rows"
+    if not facts["replayed"]:
+        return f"{text}, {facts['way']}."
+    text += f" with {facts['replayed']:,} old ones beside them, by {facts['way']}"
     if not tried:
         return f"{text}."
     was, now = tried["as it was"]["loss"], tried[facts["way"]]["loss"]
