@@ -17,7 +17,7 @@ from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
         (
             TrainSpec(("linear_regression",)),
             "binary",
-            "a candidate for binary: cnn, .*decision_tree",
+            "a candidate for binary: .*cnn, .*decision_tree",
         ),
         (TrainSpec(("ridge", "ridge")), None, "each candidate once"),
         (TrainSpec(("my module:Thing",)), None, 'a plain name or "module:Class"'),

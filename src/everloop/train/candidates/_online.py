@@ -11,7 +11,6 @@ from everloop.data.schema import Schema, Task
 from everloop.errors import invalid
 from everloop.train.candidates._base import Candidate
 from everloop.train.fitting import TIME_ONLY, Fitting, Pruned
-from everloop.train.preparation._step import NUMERIC_KINDS, spans
 
 
 class OnlineCandidate(Candidate):
@@ -88,4 +87,4 @@ class OnlineTrees(OnlineCandidate):
 
 def numbers_of(schema: Schema) -> int:
     """Columns of numbers, which these preparations put first."""
-    return sum(len(columns) for f, columns in spans(schema) if f.kind in NUMERIC_KINDS)
+    return sum(f.width for f in schema.features if f.kind != "category" and not f.shape)
