@@ -61,14 +61,18 @@ class EventsLearner(Learner):
             name: list(value) if isinstance(value, tuple) else value
             for name, value in model.get_params().items()
         }
-        kept = Kept(_version(), arguments, model.events_, model.state())
-        return {FILE: msgspec.msgpack.encode(kept)}
+        try:
+            kept = Kept(_version(), arguments, model.events_, model.state())
+            return {FILE: msgspec.msgpack.encode(kept)}
+        except (ValueError, ArithmeticError) as error:
+            raise EverloopError(f"river's learner holds what is not written: {error}") from error
 
     def loaded(self, files: Mapping[str, bytes], about: About) -> Any:
         try:
             kept = msgspec.msgpack.decode(files[FILE], type=Kept)
             if kept.river != _version():
-                raise ValueError(f"river {kept.river} wrote it, and river {_version()} is here")
+                here = f"river {_version()} is here, whose learners hold other fields"
+                raise ValueError(f"river {kept.river} wrote it, and {here}: retrain")
             arguments = {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in kept.arguments.items()

@@ -23,6 +23,7 @@ from everloop.train.state.tails import Tail, with_tail, without_tail
 FORMAT = 1
 MOST_BYTES = 64 << 20  # of all files together
 WIDEST = 5_000  # prepared columns
+UNREADABLE = (OSError, ImportError, LookupError, ValueError, TypeError, msgspec.MsgspecError)
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +79,7 @@ def kept(
         about = _about(model, algorithm, dict(params), schema, front, y)
         files = _written(about, tail, front, learner.saved(model))
     except (EverloopError, RuntimeError, NotImplementedError) as error:
-        return {}, f"its preparation is no graph of its own ({str(error).splitlines()[0]})"
+        return {}, f"it cannot be kept ({str(error).splitlines()[0]})"
     if about.width > WIDEST:
         return {}, f"its {about.width:,} prepared columns are more than {WIDEST:,}"
     size = sum(map(len, files.values()))
@@ -114,7 +115,7 @@ def resumable(folder: Path) -> Resumable:
             front = Front((folder / FRONT).read_bytes(), state.about.width)
         learner = learner_of(state.about.algorithm)
         model = learner.loaded(files, state.about)
-    except (OSError, KeyError, ValueError, TypeError, msgspec.MsgspecError) as error:
+    except UNREADABLE as error:
         raise Integrity(f"{STATE}: the state cannot be read: {error}.") from error
     return Resumable(state.about, front, model, state.tail, learner)
 
