@@ -169,7 +169,10 @@ class Dies(LogisticRegression):
 
 
 def test_a_trainer_that_crashes_is_tried_again_and_given_up_with_an_alert(
-    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Also when the controller was restarted in between: what failed is recorded."""
     (tmp_path / "own_dies.py").write_text(DIES)
@@ -185,7 +188,7 @@ def test_a_trainer_that_crashes_is_tried_again_and_given_up_with_an_alert(
     finally:
         engine.close()
     assert (step.failures, step.due > step.started) == (1, True)
-    assert "step train: its process ended with 7" in step.error
+    assert step.error.startswith("its process ended with 7")
     monkeypatch.setattr(trying, "DIED_SECONDS", 0.0)
     engine = Engine(project)
     engine.launch()
@@ -194,7 +197,11 @@ def test_a_trainer_that_crashes_is_tried_again_and_given_up_with_an_alert(
     finally:
         engine.close()
     assert ended.verdict == "failed"
-    assert "ended with 7" in (ended.reason or "") and "tried 2 times" in (ended.reason or "")
+    assert (ended.reason or "").startswith("train: its process ended with 7")
+    assert "tried 2 times" in (ended.reason or "")
+    assert [line for line in caplog.messages if "Trying again" in line] == [
+        f"step train waits: {step.error} Trying again in 2 s."  # not after the last attempt
+    ]
     (alert,) = project.windows.alerts("flow", kind="cycle")
     assert "ended with 7" in alert.summary
     assert project.registry.aliases("flow") == {"champion": 1}
@@ -215,10 +222,19 @@ EATS_IN_A_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c'
 )
 def test_what_takes_more_than_its_limit_is_ended(code: str, limits: Limits, why: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", code])
-    with watched(process.pid, limits) as said:
+    with watched(process.pid, limits) as dog:
         assert process.wait(timeout=60) == -signal.SIGKILL
-        wait_for(said)
-        assert why in said()
+        wait_for(lambda: dog.said)
+        assert why in dog.said
+
+
+def test_getting_ready_is_not_of_the_limit() -> None:
+    process = subprocess.Popen([sys.executable, "-c", HANGS])
+    with watched(process.pid, Limits(seconds=0.2), ready=False) as dog:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1.5)  # three looks
+        dog.begin()
+        assert process.wait(timeout=60) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(

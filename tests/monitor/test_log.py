@@ -128,6 +128,24 @@ def test_shipping_again_ships_nothing_and_later_records_follow(
     assert ids(log.predictions("flights")) == ["a", "b"]
 
 
+def test_a_look_asks_only_about_segments_that_grew(log: PredictionLog, plane: Plane) -> None:
+    """Offsets of all segments there ever were stay, and a look comes for each loop."""
+    with log.db.write() as conn:
+        old = [{"segment": f"predictions/{n}.seg", "offset": 9, "updated": 1} for n in range(700)]
+        conn.execute(sa.insert(log_offsets), old)
+    plane.predict(["a"], [1])
+    asked: list[str] = []
+    sa.event.listen(log.db.engine, "before_cursor_execute", lambda *a: asked.append(a[2]))
+    assert log.ship() == 1
+    (offsets,) = [text for text in asked if "log_offsets.segment, log_offsets" in text]
+    assert "IN (" in offsets
+    asked.clear()
+    assert log.ship() == 0
+    assert not [text for text in asked if "log_offsets" in text]
+    plane.predict(["b"], [2])
+    assert log.ship() == 1
+
+
 def test_shippers_side_by_side_ship_each_record_once(
     log: PredictionLog, plane: Plane, monkeypatch: pytest.MonkeyPatch
 ) -> None:

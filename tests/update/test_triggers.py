@@ -6,7 +6,7 @@ from everloop.errors import InvalidInput
 from everloop.extensions import triggers
 from everloop.update.checking import check_update
 from everloop.update.situation import Considered, Heard, Seen, Situation, Told
-from everloop.update.spec import UpdateSpec
+from everloop.update.spec import UpdateSpec, ValueSpec
 from everloop.update.triggers import parse_trigger
 from everloop.update.triggers._base import Cause
 
@@ -149,6 +149,7 @@ def test_every_trigger_reads_its_own_form_and_no_other(name: str) -> None:
         "every -3 rows",
         "cron",
         "cron 61 * * * *",
+        "cron 0 0 31 2 *",
         "cron * * * * * *",
         "event",
         "event a b",
@@ -181,6 +182,15 @@ def test_what_is_no_trigger_is_refused_with_the_forms(text: str) -> None:
         ({"budget": ("50 of money per 30d",)}, r"update\.hour: got 0\.0, expected what an hour"),
         ({"budget": ("0 cycles per 7d",)}, r"expected room for an update.* \"never\""),
         ({"budget": ("1 cycle per 7d",), "when": ("every 1d",)}, r'room for "every 1d"'),
+        ({"budget": ("2 cycles per 7d",), "when": ("cron 0 3 * * 1-5",)}, r'room for "cron 0 3'),
+        ({"quiet": ("00:00-12:00", "12:00-00:00")}, "an hour in which an update may begin"),
+        ({"quiet": ("mon 09:00-09:00",)}, "hours that end at another time than they begin"),
+        ({"quiet": ("sat sun",)}, r"update\.quiet: got 'sat sun', expected a day, hours or both"),
+        ({"quiet": ("01:00-02:00 05:00-06:00",)}, r"expected a day, hours or both"),
+        ({"cooldown": "7d", "when": ("every 1d",)}, r"update\.cooldown: got '7d', .*\"every 1d\""),
+        ({"review": 40.0}, r"update\.review: got 40\.0, expected update\.value beside it"),
+        ({"bad_hour": 9.0}, r"update\.bad_hour: got 9\.0, expected update\.value beside it"),
+        ({"min_gain": 0.1, "value": ValueSpec(50.0)}, r"no min_gain beside update\.value"),
     ],
 )
 def test_a_policy_that_cannot_be_kept_is_named(policy: dict[str, object], said: str) -> None:
@@ -192,9 +202,10 @@ def test_a_policy_with_room_passes() -> None:
     check_update(
         UpdateSpec(
             when=("every 7d", "cron 0 3 * * mon", "drift and every 1d", "event etl", "new data"),
-            budget=("2 cycles per 7d", "2h of compute per 1d", "50 of money per 30d"),
+            cooldown="7d",
+            budget=("1 cycle per 7d", "2h of compute per 1d", "50 of money per 30d"),
             hour=2.5,
-            quiet=("sat", "fri 16:00-23:59", "22:00-06:00"),
+            quiet=("sat", "fri 16:00-23:59", "00:00-12:00", "12:01-00:00"),
             timezone="Europe/Rome",
         )
     )

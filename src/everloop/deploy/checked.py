@@ -58,10 +58,13 @@ def changed(spec: RolloutSpec, values: dict[str, Any], field: str = "rollout") -
     return found
 
 
-def check_task(spec: RolloutSpec, task: str) -> None:
+def check_task(spec: RolloutSpec, task: str, field: str = "rollout") -> None:
     """Raise :class:`~everloop.errors.InvalidInput` for a kind that does not fit the task."""
     if spec.kind == "interleave" and task != "ranking":
-        raise invalid("rollout.kind", spec.kind, f"a kind for the task {task}: ab compares it too")
+        raise invalid(f"{field}.kind", spec.kind, f"a kind for the task {task}: ab compares it too")
+    if spec.kind in ("ab", "bandit", "interleave") and task == "policy":
+        wanted = "a kind for the task policy, whose actions get no labels to compare by"
+        raise invalid(f"{field}.kind", spec.kind, wanted)
 
 
 def check_beside(spec: RolloutSpec, version: int, beside: Sequence[int]) -> None:

@@ -18,6 +18,7 @@ from everloop.data.streams.staying import bounded, stays
 from everloop.errors import InvalidInput
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.gates import check_spec as check_evaluate
+from everloop.loop.contradictions import check_together
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.dividing import check_validation_parts, divide, known_of
 from everloop.loop.hiding import check_columns, hidden_notes
@@ -167,7 +168,8 @@ def write_schema(schema: Schema, path: Path) -> None:
 
 
 def check_words(declaration: Declaration, task: Task | None = None) -> None:
-    """Names of candidates, metrics, gates and triggers, as far as they can be known."""
+    """Names of candidates, metrics, gates and triggers, and what contradicts each other."""
     check_train(declaration.train, task)
     check_evaluate(declaration.evaluate, task)
     check_update(declaration.update, has_fingerprint(declaration.data))
+    check_together(declaration, task)

@@ -22,6 +22,7 @@ from everloop.loop.project import Project
 from everloop.loop.rollouts import drop_standbys
 from everloop.loop.steps import Report
 from everloop.loop.watching import look
+from everloop.repeats import Repeats
 from everloop.store.changes import Changes
 from everloop.store.clock import now_ms
 
@@ -51,6 +52,7 @@ class Controller:
         self._changes = Changes(project.db)
         self._rests = False  # no cycle is under way, as long as nobody writes
         self._stop = threading.Event()
+        self._says = Repeats(log)
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
 
     def start(self, report: Report | None = None) -> None:
@@ -87,7 +89,7 @@ class Controller:
                 if self.automatic and tick % TIDY_EVERY == 1:
                     self.project.tidy_log("controller")
             except EverloopError as error:
-                log.warning("%s", error.message)
+                self._says.warning(error.message)
             except Exception:
                 log.exception("the controller goes on after an error")
 
@@ -124,6 +126,6 @@ class Controller:
         try:
             do(loop)
         except EverloopError as error:
-            log.warning("loop %s: %s", loop.name, error.message)
+            self._says.warning(f"loop {loop.name}: {error.message}")
         except Exception:
             log.exception("loop %s: the other loops go on", loop.name)

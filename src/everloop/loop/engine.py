@@ -42,6 +42,8 @@ MOVING = frozenset({"deploy", "promote"})  # steps that move traffic
 FOLLOW_SECONDS = 0.1  # between two looks at a cycle that runs elsewhere
 END_SECONDS = 2  # for what is cut off to say so
 _current: Engine | None = None
+# Nothing here is told by DBOS's notifications: nobody need hear each second that they are away.
+logging.getLogger("dbos").addFilter(lambda record: "Notification listener" not in str(record.msg))
 
 
 class Engine:

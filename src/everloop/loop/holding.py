@@ -22,6 +22,7 @@ from everloop.durations import seconds
 from everloop.errors import EverloopError
 from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
+from everloop.repeats import Repeats
 from everloop.store.leases import Lease, LeaseStore
 
 log = logging.getLogger("everloop.engine")
@@ -133,13 +134,14 @@ class Holding:
             return dict(self._runs)
 
     def _beat(self) -> None:
+        says = Repeats(log)
         while not self._over.wait(self._lasts / BEATS):
             runs = self._all()  # before the leases are read: a newer one is not among those
             try:
                 self._show()
                 kept = self.leases.renew()
             except EverloopError as error:
-                log.warning("leases: %s", error.message)
+                says.warning(f"leases: {error.message}")
                 continue
             except Exception:
                 log.exception("leases: the next beat may be in time")

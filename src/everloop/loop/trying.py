@@ -70,9 +70,10 @@ def try_step(engine: Engine, run: Run, cycle: str, name: str, position: int) -> 
             if run.stop.is_set():
                 raise Interrupted from None  # it was ended by us: record nothing
             died = (before.failures if before else 0) + 1
-            _delay(engine, cycle, name, lost, min(2.0 * 4 ** (died - 1), DIED_SECONDS))
             if died >= limits.attempts:
-                raise WorkerLost(f"{lost.message} It was tried {died} times.") from None
+                times = "once" if died == 1 else f"{died} times"
+                raise WorkerLost(f"{lost.message} It was tried {times}.") from None
+            _delay(engine, cycle, name, lost, min(2.0 * 4 ** (died - 1), DIED_SECONDS))
         except Unavailable as error:
             away += 1
             if away >= AWAY_ATTEMPTS:

@@ -115,6 +115,7 @@ def _answer(project: Project, job: dict[str, Any], channel: Any) -> None:
     def send(message: dict[str, Any]) -> None:
         channel.write(msgspec.json.encode(message) + b"\n")
 
+    send({"begun": True})
     try:
         send({"outcome": _done(project, job, lambda *said: send({"report": said}))})
     except EverloopError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ KINDS: dict[str, Any] = {
     "feedback": msgspec.msgpack.Decoder(FeedbackRecord),
 }
 LOCK = "everloop.log"
+ASKED = 500  # names of segments in one query
 REST_S = 60.0  # that a segment is left alone before it is deleted
 
 
@@ -62,22 +63,32 @@ class Shipper:
         self.blobs = blobs
         self.folder = folder
         self.quarantine = quarantine
+        self._shipped: dict[str, int] = {}  # bytes of a segment, at least; a segment only grows
 
     def ship(self) -> int:
-        """Ship all that is there now; returns the number of rows and labels."""
-        offsets = self._offsets()
-        rows = 0
-        for kind in KINDS:
-            for path in list_segments(self.folder / kind):
-                segment = f"{kind}/{path.name}"
-                start = offsets.get(segment, 0)
-                if _bytes(path) > start:
-                    stop = start
-                    for batch in self._batches(kind, path, segment, start):
-                        rows += self._commit(kind, batch)
-                        stop = batch.stop
-                    if _bytes(path) > stop and _rests(path):
-                        self.quarantine.take_rest(path, stop)
+        """Ship all that is there now; returns the number of rows and labels.
+
+        Where no segment has grown since the last time, only their sizes are looked at.
+        """
+        found = self._segments()
+        grown = {s: path for s, path in found.items() if _bytes(path) > self._shipped.get(s, 0)}
+        offsets = self._offsets(grown)
+        self._shipped = {s: stop for s, stop in self._shipped.items() if s in found} | offsets
+        return sum(self._ship(segment, path) for segment, path in grown.items())
+
+    def _ship(self, segment: str, path: Path) -> int:
+        kind = segment.partition("/")[0]
+        rows, stop = 0, self._shipped.get(segment, 0)
+        if _bytes(path) <= stop:
+            return 0
+        for batch in self._batches(kind, path, segment, stop):
+            new = self._commit(kind, batch)
+            if new is None:
+                return rows  # another process is at it
+            rows, stop = rows + new, batch.stop
+            self._shipped[segment] = stop
+        if _bytes(path) > stop and _rests(path):
+            self.quarantine.take_rest(path, stop)
         return rows
 
     def purge(self) -> int:
@@ -86,20 +97,34 @@ class Shipper:
         Their offsets stay, so that a segment that is sent once more brings nothing.
         """
         gone = 0
-        offsets = self._offsets()
-        for kind in KINDS:
-            for path in list_segments(self.folder / kind):
-                start = offsets.get(f"{kind}/{path.name}", 0)
-                if _rests(path) and next(read_segment(path, start), None) is None:
-                    self.quarantine.take_rest(path, start)
-                    path.unlink(missing_ok=True)
-                    gone += 1
+        resting = {segment: path for segment, path in self._segments().items() if _rests(path)}
+        offsets = self._offsets(resting)
+        for segment, path in resting.items():
+            start = offsets.get(segment, 0)
+            if next(read_segment(path, start), None) is None:
+                self.quarantine.take_rest(path, start)
+                path.unlink(missing_ok=True)
+                gone += 1
         return gone
 
-    def _offsets(self) -> dict[str, int]:
-        with self.db.read() as conn:
-            query = sa.select(log_offsets.c.segment, log_offsets.c.offset)
-            return {row.segment: row.offset for row in conn.execute(query)}
+    def _segments(self) -> dict[str, Path]:
+        """The segments that are here, by the names that offsets have."""
+        return {
+            f"{kind}/{path.name}": path
+            for kind in KINDS
+            for path in list_segments(self.folder / kind)
+        }
+
+    def _offsets(self, segments: Collection[str]) -> dict[str, int]:
+        """How far these are shipped. Offsets of all there ever were are kept: ask by name."""
+        names, c = list(segments), log_offsets.c
+        found: dict[str, int] = {}
+        for start in range(0, len(names), ASKED):
+            asked = c.segment.in_(names[start : start + ASKED])
+            with self.db.read() as conn:
+                rows = conn.execute(sa.select(c.segment, c.offset).where(asked))
+                found |= {row.segment: row.offset for row in rows}
+        return found
 
     def _batches(self, kind: str, path: Path, segment: str, start: int) -> Iterator[Batch]:
         records: list[Any] = []
@@ -115,16 +140,18 @@ class Shipper:
         if stop > first:
             yield Batch(segment, first, stop, _frames(kind, records))
 
-    def _commit(self, kind: str, batch: Batch) -> int:
+    def _commit(self, kind: str, batch: Batch) -> int | None:
+        """The rows that it brought; None when another process shipped some of it meanwhile."""
+
         def keep() -> list[str]:
             return [self.blobs.put(to_parquet(frame)) for frame in batch.frames.values()]
 
-        def write(conn: sa.Connection, digests: Sequence[str]) -> int:
+        def write(conn: sa.Connection, digests: Sequence[str]) -> int | None:
             serialise(conn, LOCK)
             now = now_ms()
             at = sa.select(log_offsets.c.offset).where(log_offsets.c.segment == batch.segment)
             if (conn.execute(at).scalar() or 0) != batch.start:
-                return 0  # another process shipped it meanwhile
+                return None
             for (endpoint, frame), digest in zip(batch.frames.items(), digests, strict=True):
                 add_part(conn, kind, endpoint, frame, digest, now)
             conn.execute(

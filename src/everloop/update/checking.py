@@ -8,11 +8,15 @@ from everloop.durations import milliseconds
 from everloop.errors import InvalidInput, invalid
 from everloop.update.approval import check_approvals
 from everloop.update.budget import Limit, parse_limit
-from everloop.update.quiet import DAYS, check_quiet
+from everloop.update.quiet import always_quiet, check_quiet
 from everloop.update.sound import check_method
 from everloop.update.spec import UpdateSpec, ValueSpec
 from everloop.update.triggers import parse_trigger
+from everloop.update.triggers._base import Trigger
+from everloop.update.triggers.cron import CronTrigger
 from everloop.update.triggers.schedule import ScheduleTrigger
+
+LEAP = 0.05  # by which a calendar's months and weeks may differ from their mean
 
 
 def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
@@ -20,7 +24,7 @@ def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
 
     ``fingerprinted``: whether it can be known that the data source changed.
     """
-    triggers = [parse_trigger(text) for text in spec.when]
+    triggers = {text: parse_trigger(text) for text in spec.when}
     if "new data" in spec.when and not fingerprinted:
         wanted = "another trigger, as data.source names no files that could change"
         raise _contradiction("when", "new data", wanted, 'Write "every 1d", for example.')
@@ -37,8 +41,9 @@ def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
     check_quiet(spec.quiet, spec.timezone)
     check_approvals(spec)
     limits = [parse_limit(text) for text in spec.budget]
-    if set(DAYS) <= set(spec.quiet):
+    if always_quiet(spec.quiet):
         raise _contradiction("quiet", list(spec.quiet), "an hour in which an update may begin")
+    _check_prices(spec)
     for limit in limits:
         if limit.what == "money" and not spec.hour:
             raise invalid(
@@ -47,9 +52,10 @@ def check_update(spec: UpdateSpec, fingerprinted: bool = True) -> None:
         if limit.most <= 0 and spec.when:
             wanted = "room for an update, as update.when asks for some"
             raise _contradiction("budget", limit.text, wanted, 'Write when = [] for "never".')
-        for trigger in triggers:
-            if isinstance(trigger, ScheduleTrigger):
-                _check_pace(trigger, limit)
+        for text, trigger in triggers.items():
+            _check_pace(text, trigger, limit)
+    for text, trigger in triggers.items():
+        _check_rest(text, trigger, spec.cooldown)
 
 
 def _check_value(value: ValueSpec) -> None:
@@ -60,11 +66,39 @@ def _check_value(value: ValueSpec) -> None:
         raise invalid("update.value.over", value.over, "a length of time")
 
 
-def _check_pace(schedule: ScheduleTrigger, limit: Limit) -> None:
+def _check_prices(spec: UpdateSpec) -> None:
+    """What decides in money, where there is none; and the share that money takes the place of."""
+    if spec.value is None:
+        for field in ("review", "bad_hour"):
+            if getattr(spec, field):
+                wanted = "update.value beside it, which it is weighed against"
+                raise _contradiction(field, getattr(spec, field), wanted)
+    elif spec.min_gain != UpdateSpec().min_gain:
+        wanted = "no min_gain beside update.value, which decides by what a gain is worth"
+        raise _contradiction("min_gain", spec.min_gain, wanted)
+
+
+def _check_pace(text: str, trigger: Trigger, limit: Limit) -> None:
     """A calendar that asks for more cycles than the budget has."""
-    if limit.what == "cycles" and limit.period / schedule.milliseconds > limit.most:
-        wanted = f'room for "every {schedule.every}" of update.when'
+    if limit.what != "cycles":
+        return
+    asked = 0.0
+    if isinstance(trigger, ScheduleTrigger):
+        asked = limit.period / trigger.milliseconds
+    elif isinstance(trigger, CronTrigger):
+        asked = limit.period / trigger.milliseconds() / (1 + LEAP)
+    if asked > limit.most:
+        wanted = f'room for "{text}" of update.when'
         raise _contradiction("budget", limit.text, wanted)
+
+
+def _check_rest(text: str, trigger: Trigger, cooldown: str) -> None:
+    """A cool-down that a calendar does not keep to: it holds back alerts alone."""
+    if not isinstance(trigger, ScheduleTrigger):
+        return
+    if milliseconds(cooldown, "update.cooldown") > trigger.milliseconds:
+        wanted = f'at most "{trigger.every}", as "{text}" of update.when begins one then'
+        raise _contradiction("cooldown", cooldown, wanted)
 
 
 def _contradiction(field: str, got: object, wanted: str, fix: str | None = None) -> InvalidInput:

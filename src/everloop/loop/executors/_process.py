@@ -19,7 +19,7 @@ import msgspec
 from everloop import errors
 from everloop.ahead import take_worker
 from everloop.errors import Unavailable
-from everloop.loop.executors.limits import Limits, watched
+from everloop.loop.executors.limits import Limits, Watchdog, watched
 from everloop.loop.steps import Report, silent
 from everloop.memory import end_tree, frugal_environment, resident_megabytes
 from everloop.settings import state_dir
@@ -65,11 +65,11 @@ class WorkerProcess:
     def ask(
         self,
         job: dict[str, Any],
-        what: str,
+        what: str = "",
         report: Report = silent,
         limits: Limits | None = None,
     ) -> Any:
-        """What comes of a job, which ``what`` names.
+        """What comes of a job; ``what`` names it where whoever hears of its end does not.
 
         Raises what the job raised, and :class:`WorkerLost` when the process ended before, by
         itself or at one of the ``limits``.
@@ -81,8 +81,8 @@ class WorkerProcess:
             try:
                 if limits is None:
                     return self._answer(worker, job, what, report)
-                with watched(worker.pid, limits) as why:
-                    return self._answer(worker, job, what, report, why)
+                with watched(worker.pid, limits, ready=False) as dog:
+                    return self._answer(worker, job, what, report, dog)
             finally:
                 self.doing = None
                 self._after(REST_SECONDS, self._rest)
@@ -101,23 +101,26 @@ class WorkerProcess:
         job: dict[str, Any],
         what: str,
         report: Report,
-        why: Callable[[], str] = str,
+        dog: Watchdog | None = None,
     ) -> Any:
         assert worker.stdin is not None and worker.stdout is not None
         try:
             worker.stdin.write(msgspec.json.encode(job) + b"\n")
             worker.stdin.flush()
         except OSError:
-            raise self._lost(worker, what, why) from None
+            raise self._lost(worker, what, dog) from None
         for line in worker.stdout:
             message: dict[str, Any] = msgspec.json.decode(line)
-            if "report" in message:
+            if "begun" in message:
+                if dog is not None:
+                    dog.begin()
+            elif "report" in message:
                 report(*message["report"])
             elif "error" in message:
                 raise revived(message["error"])
             else:
                 return message["outcome"]
-        raise self._lost(worker, what, why)
+        raise self._lost(worker, what, dog)
 
     def _worker(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -149,16 +152,16 @@ class WorkerProcess:
                 env=frugal_environment(),
             )
 
-    def _lost(
-        self, worker: subprocess.Popen[bytes], what: str, why: Callable[[], str]
-    ) -> WorkerLost:
+    def _lost(self, worker: subprocess.Popen[bytes], what: str, dog: Watchdog | None) -> WorkerLost:
         code = worker.wait()
         self._process = None
-        if ended := why():
+        about = f"{what}: " if what else ""
+        if dog is not None and dog.said:
             fix = "Give it less to do, or raise [train] limits."
-            return WorkerLost(f"{what}: it {ended}, and was ended.", code="over_limit", fix=fix)
+            said = f"{about}it {dog.said}, and was ended."
+            return WorkerLost(said, code="over_limit", fix=fix)
         return WorkerLost(
-            f"{what}: its process ended with {code} before it answered.",
+            f"{about}its process ended with {code} before it answered.",
             fix=f"The end of .everloop/{LOGS[self.jobs]} says why; "
             "exit -9 is often lack of memory.",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from everloop.memory import available_bytes, end_tree, tree_megabytes
 
 LOOK_SECONDS = 0.5
+START_SECONDS = 60.0  # that a process may take to get ready, on top of the work's own limit
 LEFT = 0.95  # of what was free: a step that takes more would make the machine end some process
 
 
@@ -30,12 +31,20 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Watchdog:
-    """Ends a process that takes more than its limits; ``said`` is why, once it has."""
+    """Ends a process that takes more than its limits; ``said`` is why, once it has.
 
-    def __init__(self, pid: int, limits: Limits) -> None:
+    With ``ready`` False the process is still to get ready for its work, and :meth:`begin` says
+    when it has: what its imports took on a busy machine is not the work's.
+    """
+
+    def __init__(self, pid: int, limits: Limits, ready: bool = True) -> None:
         self.pid, self.limits, self.said = pid, limits, ""
         free = (available_bytes() / 1e6 + tree_megabytes(pid)) * LEFT
         self._megabytes = limits.megabytes or free
+        self._began = time.monotonic() + (0.0 if ready else START_SECONDS)
+
+    def begin(self) -> None:
+        """The work begins now."""
         self._began = time.monotonic()
 
     def look(self) -> bool:
@@ -57,9 +66,9 @@ class Watchdog:
 
 
 @contextmanager
-def watched(pid: int, limits: Limits) -> Iterator[Callable[[], str]]:
-    """Watch a process in the block; gives a function that says why it was ended, or ``""``."""
-    dog, over = Watchdog(pid, limits), threading.Event()
+def watched(pid: int, limits: Limits, ready: bool = True) -> Iterator[Watchdog]:
+    """Watch a process in the block."""
+    dog, over = Watchdog(pid, limits, ready), threading.Event()
 
     def run() -> None:
         while not over.wait(LOOK_SECONDS) and dog.look():
@@ -68,7 +77,7 @@ def watched(pid: int, limits: Limits) -> Iterator[Callable[[], str]]:
     thread = threading.Thread(target=run, name="watchdog", daemon=True)
     thread.start()
     try:
-        yield lambda: dog.said
+        yield dog
     finally:
         over.set()
         thread.join()

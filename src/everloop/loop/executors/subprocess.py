@@ -27,7 +27,7 @@ class SubprocessExecutor(Executor):
     def run(self, task: Task, report: Report) -> Outcome:
         job = {"step": msgspec.to_builtins(task)}
         limits = Limits(task.seconds, task.megabytes)
-        answer = self._process.ask(job, f"step {task.step}", report, limits)
+        answer = self._process.ask(job, report=report, limits=limits)
         return msgspec.convert(answer, Outcome)
 
     def stop(self, cycle: str) -> None:

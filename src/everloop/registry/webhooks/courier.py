@@ -21,6 +21,7 @@ from everloop.errors import EverloopError, Integrity
 from everloop.registry.webhooks.records import Outcome
 from everloop.registry.webhooks.sending import TOTAL_SECONDS, send
 from everloop.registry.webhooks.store import WebhookStore
+from everloop.repeats import Repeats
 from everloop.store.changes import Changes
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
@@ -92,6 +93,7 @@ class Carrier(ABC):
         return count
 
     def _run(self) -> None:
+        says = Repeats(log)
         while not self._stop.wait(POLL_SECONDS):
             try:
                 self._tidy()
@@ -99,7 +101,7 @@ class Carrier(ABC):
                     while not self._stop.is_set() and self._hand_out():
                         pass
             except EverloopError as error:
-                log.warning("%s deliveries wait: %s", self.name, error.message)
+                says.warning(f"{self.name} deliveries wait: {error.message}")
                 self._stop.wait(5)
             except Exception:
                 log.exception("the courier stumbled; it goes on")

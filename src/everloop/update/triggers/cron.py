@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 from everloop.extensions import triggers
 from everloop.update.situation import Situation
 from everloop.update.triggers._base import Cause, Trigger
+
+TIMES = 400  # of a calendar that are looked at
 
 
 @triggers.register("cron")
@@ -29,7 +31,21 @@ class CronTrigger(Trigger):
         fields = calendar.split()
         if word != "cron" or len(fields) != 5 or not croniter.is_valid(calendar):
             return None
+        try:
+            croniter(calendar, 0.0).get_next()
+        except CroniterBadDateError:  # the 31st of February
+            return None
         return cls(" ".join(fields))
+
+    def milliseconds(self) -> float:
+        """Between two of its times in the mean, over a year or :data:`TIMES` of them."""
+        begin = datetime(2001, 1, 1, tzinfo=UTC)  # a Monday
+        times = croniter(self.calendar, begin, ret_type=datetime)
+        first = last = times.get_next()
+        count = 0
+        while count < TIMES and (last - first).days < 365:
+            last, count = times.get_next(), count + 1
+        return float((last - first).total_seconds()) * 1000 / count
 
     def fires(self, situation: Situation) -> Cause | None:
         now = datetime.fromtimestamp(situation.now / 1000, tz=UTC)
