@@ -16,7 +16,9 @@ test: $(VENV)/test.stamp  ## everything CI runs
 	$(BIN)/python -m compileall -q src  # once, not in each of a thousand processes
 	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
-lint: $(VENV)/lint.stamp  ## style, types, and the direction of imports
+lint: $(VENV)/lint.stamp  ## style, types, the direction of imports, and names of tests
+	@two=$$(find tests -name '*.py' ! -name conftest.py | sed 's|.*/||' | sort | uniq -d); \
+	test -z "$$two" || { echo "tests: more than one file is called $$two; pytest takes one"; exit 1; }
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -8,11 +8,12 @@ import msgspec
 import polars as pl
 from server_helpers import Client
 
-from everloop.loop.backtests.places import PAGE, PLAN, REPORT, folder_of, write_whole
+from everloop.loop.backtests.places import PAGE, PLAN, REPORT, folder_of
 from everloop.loop.backtests.records import Backtested, Begun, Outcome, Plan, Policy, Span
 from everloop.loop.declaration import from_dict, to_dict
 from everloop.loop.mover import Mover
 from everloop.loop.project import Project
+from everloop.replacing import replace_file
 
 V1 = "/api/v1"
 LOOP = {
@@ -48,9 +49,9 @@ def finished(project: Project) -> None:
         train_rows=100, delay=0, labels=1.0, seed=0, policies=outcomes, best="never",
         choice="never", notes=[],
     )  # fmt: skip
-    write_whole(folder / PAGE, b"<p>the report</p>")
-    write_whole(folder / REPORT, msgspec.json.encode(found))
-    write_whole(folder / PLAN, msgspec.json.encode(begun))
+    replace_file(folder / PAGE, b"<p>the report</p>")
+    replace_file(folder / REPORT, msgspec.json.encode(found))
+    replace_file(folder / PLAN, msgspec.json.encode(begun))
 
 
 def test_asked_refused_and_shown(client: Client, project: Project) -> None:

@@ -24,6 +24,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from everloop.replacing import sync
+
 MAGIC = b"EVSEG\x00\x00\x01"
 SUFFIX = ".seg"
 MAX_RECORD = 1 << 30  # a length beyond this is not a length
@@ -195,7 +197,7 @@ class SegmentWriter:
         self._size, self._ends = 0, time.monotonic() + self._max_age
         self.path = path
         self._write(MAGIC)
-        self._sync_folder()
+        sync(self._folder)
 
     def _write(self, data: bytes) -> None:
         done = 0
@@ -218,13 +220,6 @@ class SegmentWriter:
         except OSError:
             os.close(self._fd)
             self._fd = -1
-
-    def _sync_folder(self) -> None:
-        fd = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def list_segments(folder: Path, prefix: str = "") -> list[Path]:

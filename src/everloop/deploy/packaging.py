@@ -24,6 +24,7 @@ from everloop.deploy.package import (
 )
 from everloop.errors import Conflict, Integrity, NotFound
 from everloop.registry.signing import Keys
+from everloop.replacing import sync
 from everloop.store.blobs import Blobs
 
 
@@ -116,22 +117,12 @@ def _fresh_folder(folder: Path) -> Iterator[Path]:
         except OSError:
             if not folder.is_dir():  # else another process was first, with the same contents
                 raise
-        _sync_folder(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    path.write_bytes(data)
+    sync(path)

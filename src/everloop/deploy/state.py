@@ -6,7 +6,6 @@ by the data plane. It is replaced atomically, so that a reader sees one state or
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ import msgspec
 
 from everloop.deploy.spec import ServingSpec
 from everloop.errors import Integrity, invalid
+from everloop.replacing import replace_file
 
 Role = Literal["champion", "canary", "variant", "interleaved", "shadow", "standby"]
 
@@ -102,16 +102,7 @@ def check_arms(arms: tuple[Arm, ...], field: str = "arms") -> None:
 
 def write_state(path: Path, state: DesiredState) -> None:
     """Replace the file at once; the state is on the disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(state), indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    replace_file(path, msgspec.json.format(msgspec.json.encode(state), indent=1))
 
 
 def read_state(path: Path) -> DesiredState:

@@ -23,6 +23,7 @@ from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.dividing import check_validation_parts, divide, known_of
 from everloop.loop.hiding import check_columns, hidden_notes
 from everloop.monitor.kept import check_segments
+from everloop.replacing import replace_file
 from everloop.train.check import check_spec as check_train
 from everloop.train.check import check_unlabelled, default_candidates, find_candidate
 from everloop.train.loading import has_module
@@ -162,9 +163,7 @@ def _sampled(looked_at: int, rows: int) -> list[str]:
 
 def write_schema(schema: Schema, path: Path) -> None:
     """Write a schema to a file that ``data.schema`` may name."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(schema_text(schema), encoding="utf-8")
-    new.replace(path)
+    replace_file(path, schema_text(schema).encode())
 
 
 def check_words(declaration: Declaration, task: Task | None = None) -> None:

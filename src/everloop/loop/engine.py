@@ -18,6 +18,7 @@ import threading
 import uuid
 from concurrent import futures
 from contextlib import suppress
+from functools import partial
 from typing import Any, TextIO, cast
 
 import msgspec
@@ -28,7 +29,7 @@ from everloop.extensions import executors
 from everloop.loop.cycles import Cycle
 from everloop.loop.executors import Executor
 from everloop.loop.failing import tell_failure
-from everloop.loop.following import follow
+from everloop.loop.following import follow, when_there
 from everloop.loop.holding import TAKEN, Holding, Run
 from everloop.loop.lock import take
 from everloop.loop.project import Project
@@ -161,10 +162,10 @@ class Engine:
         store = self.project.cycles
         while True:
             self._rested.clear()
-            cycle = store.get(cycle_id)
+            cycle = when_there(lambda: store.get(cycle_id))
             if cycle.finished is not None or cycle.state == "waiting":
                 return cycle
-            if self._begun(cycle):
+            if when_there(partial(self._begun, cycle)):
                 self._rested.wait(poll)
             else:
                 follow(

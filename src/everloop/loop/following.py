@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+from everloop.errors import Unavailable
 from everloop.loop.cycles import Cycle, Step
+from everloop.repeats import Repeats
 
+log = logging.getLogger("everloop.loop")
+T = TypeVar("T")
 Progress = Callable[[str, dict[str, Any]], None]
+AWAY_SECONDS = 300.0  # that the database may be away under who only looks on
+AGAIN_SECONDS = 0.5
+
+
+def when_there(read: Callable[[], T], away: float = AWAY_SECONDS) -> T:
+    """What ``read`` answers as soon as the database does: the cycle waits for it too.
+
+    Raises what ``read`` raises, of the database's absence only after ``away`` seconds.
+    """
+    says, until = Repeats(log), time.monotonic() + away
+    while True:
+        try:
+            return read()
+        except Unavailable as error:
+            if error.code != "database_unavailable" or time.monotonic() >= until:
+                raise
+            says.warning(f"{error.message} Looking again until it is there.")
+        time.sleep(AGAIN_SECONDS)
 
 
 def follow(
@@ -24,7 +47,7 @@ def follow(
     polls = 0
     told: set[tuple[str, str, int]] = set()
     while True:
-        cycle, steps = read()
+        cycle, steps = when_there(read)
         for step in steps:
             mark = (step.step, step.state, step.attempts)
             if on_progress is not None and mark not in told:
@@ -35,5 +58,5 @@ def follow(
             return cycle
         time.sleep(poll)
         polls += 1
-        if polls % 10 == 0 and orphaned():
+        if polls % 10 == 0 and when_there(orphaned):
             return cycle

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from everloop.errors import Conflict, NotFound, invalid
 from everloop.evaluate.metrics import default_metric
 from everloop.loop.declaration import FILE_NAME, parse
 from everloop.loop.project import Project
+from everloop.replacing import replace_file
 
 DATA_FILES = ("*.parquet", "*.csv", "*.tsv", "*.jsonl", "*.arrow", "*.feather")
 CANDIDATES = {
@@ -97,10 +97,7 @@ def initialise(
     task = guess.task or "unknown"
     text = _render(loop, source, guess.target, task, guess.time, guess.id)
     parse(text)
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f".{FILE_NAME}.{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(file)
+    replace_file(file, text.encode())
     Project.open(folder).close()
     return Initialised(
         file=FILE_NAME,

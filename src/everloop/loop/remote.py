@@ -36,6 +36,7 @@ from everloop.monitor.summaries.table import TableProfile, read_table_profile
 from everloop.monitor.window_report import WindowReport
 from everloop.monitor.windows import Window
 from everloop.registry.models import ModelVersion
+from everloop.replacing import replacing
 from everloop.tracking.client.remote import error_of
 from everloop.update.situation import Heard, Paused
 
@@ -139,15 +140,10 @@ class Server:
 
 def _save(response: httpx.Response, to: Path) -> int:
     """Beside its place first, so that what is cut off leaves nothing there."""
-    half = to.with_name(f".{to.name}.part")
     size = 0
-    try:
-        with half.open("wb") as file:
-            for piece in response.iter_bytes(1024 * 1024):
-                size += file.write(piece)
-        half.replace(to)
-    finally:
-        half.unlink(missing_ok=True)
+    with replacing(to) as fresh, fresh.open("wb") as file:
+        for piece in response.iter_bytes(1024 * 1024):
+            size += file.write(piece)
     return size
 
 

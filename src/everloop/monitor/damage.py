@@ -7,10 +7,11 @@ part in the object store whose content is not what its digest says is left out o
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
+
+from everloop.replacing import replace_file
 
 FOLDER = "quarantine"
 
@@ -49,7 +50,7 @@ class Quarantine:
         place = self.folder / f"{path.parent.name}-{path.name}.{end}"
         if not rest or place.exists():
             return False
-        self._write(place, rest)
+        replace_file(place, rest)
         return True
 
     def note_part(self, endpoint: str, number: int, digest: str, why: str) -> None:
@@ -57,21 +58,12 @@ class Quarantine:
         place = self.folder / f"part-{digest[:16]}.json"
         if not place.exists():
             noted = {"endpoint": endpoint, "part": number, "why": why}
-            self._write(place, msgspec.json.encode(noted))
+            replace_file(place, msgspec.json.encode(noted))
 
     def listing(self) -> list[Damage]:
         """Everything that was set apart, oldest first."""
         found = [_damage(path) for path in self.folder.glob("[!.]*")]
         return sorted(found, key=lambda damage: (damage.at, damage.name))
-
-    def _write(self, place: Path, data: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        half = place.with_name(f".{place.name}.{os.getpid()}")
-        with half.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(place)
 
 
 def _damage(path: Path) -> Damage:

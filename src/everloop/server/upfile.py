@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from everloop.errors import Conflict
+from everloop.replacing import replace_file
 
 
 class Up(msgspec.Struct, frozen=True):
@@ -37,9 +38,7 @@ def read_up(state: Path) -> Up | None:
 
 def write_up(state: Path, up: Up) -> None:
     """Publish the addresses, whole or not at all."""
-    temporary = state / f".up.json.{up.pid}"
-    temporary.write_bytes(msgspec.json.encode(up))
-    temporary.replace(state / "up.json")
+    replace_file(state / "up.json", msgspec.json.encode(up), lasting=False)
 
 
 @contextlib.contextmanager

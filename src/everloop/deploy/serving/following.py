@@ -36,6 +36,7 @@ from everloop.deploy.serving.standing import Standing
 from everloop.deploy.state import DesiredState, package_path, state_path, write_state
 from everloop.errors import EverloopError, Integrity, Unavailable
 from everloop.registry.signing import Keys
+from everloop.replacing import replacing
 
 API = "/api/v1/data-plane"
 WAIT_S = 20  # that the control plane holds a question for news
@@ -235,7 +236,6 @@ def _decode(data: bytes, kind: type[T]) -> T:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file that its owner alone may read."""
-    fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    fresh.replace(path)
+    with replacing(path) as fresh:
+        fresh.touch(mode=0o600)
+        fresh.write_text(text)

@@ -6,13 +6,14 @@ stands now. ``unloaded.json`` names what was unloaded by request, so that all of
 
 from __future__ import annotations
 
-import os
+import contextlib
 from pathlib import Path
 
 import msgspec
 
 from everloop.deploy.serving.standing import Standing
 from everloop.deploy.serving.tally import Tally
+from everloop.replacing import replace_file
 
 UNLOADED = "unloaded.json"
 
@@ -39,7 +40,7 @@ class Group(msgspec.Struct, frozen=True):
 
     def tell(self, standing: Standing) -> None:
         """Where this worker stands."""
-        replace_file(standing_path(self.folder, self.slot), msgspec.json.encode(standing))
+        _tell(standing_path(self.folder, self.slot), msgspec.json.encode(standing))
 
     @property
     def unloaded_path(self) -> Path:
@@ -54,7 +55,7 @@ class Group(msgspec.Struct, frozen=True):
 
     def write_unloaded(self, names: frozenset[str]) -> None:
         """Tell the others, who look for it as they do for the desired state."""
-        replace_file(self.unloaded_path, msgspec.json.encode(sorted(names)))
+        _tell(self.unloaded_path, msgspec.json.encode(sorted(names)))
 
     def revision(self, own: int) -> int:
         """Of the desired state that every worker has applied."""
@@ -85,11 +86,7 @@ def standings(folder: Path, size: int) -> list[Standing]:
     return found
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file at once; a disk that is full costs the news, never an answer."""
-    fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
-        fresh.write_bytes(data)
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
+def _tell(path: Path, data: bytes) -> None:
+    """A disk that is full costs the news, never an answer."""
+    with contextlib.suppress(OSError):
+        replace_file(path, data, lasting=False)

@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from everloop.replacing import replace_file
+
 NAME = "status.json"
 OTHERS = "planes"
 FRESH_S = 15.0  # that a report from another machine counts
@@ -77,13 +79,9 @@ def _reports(folder: Path, age: tuple[float, float]) -> Iterator[tuple[Path, flo
 
 
 def _write(path: Path, standing: Standing) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
-        fresh.write_bytes(msgspec.json.encode(standing))
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
+    """A disk that is full costs the news, never an answer."""
+    with contextlib.suppress(OSError):
+        replace_file(path, msgspec.json.encode(standing), lasting=False)
 
 
 def read_standing(folder: Path) -> Standing | None:

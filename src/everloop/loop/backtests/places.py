@@ -46,13 +46,6 @@ def read_result(folder: Path) -> Backtested:
     return msgspec.json.decode((folder / REPORT).read_bytes(), type=Backtested)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """The file with this content, or as it was."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(content)
-    fresh.replace(path)
-
-
 def backtests(project: Project) -> list[Listed]:
     """All of a project, the newest first; also those that a server was only asked for."""
     asked = {move.id: move for move in project.moves.page("backtest", limit=1000).items}

@@ -35,7 +35,6 @@ from everloop.loop.backtests.places import (
     new_id,
     read_begun,
     read_result,
-    write_whole,
 )
 from everloop.loop.backtests.playing import ACTOR, PERSON, Player
 from everloop.loop.backtests.policies import declared, parse_policy, policies_of, read_policies
@@ -56,6 +55,7 @@ from everloop.loop.lock import hold
 from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 from everloop.loop.steps import PLANS
+from everloop.replacing import replace_file
 from everloop.settings import Settings
 from everloop.store.clock import SimulatedClock, now_ms, simulated
 
@@ -136,7 +136,7 @@ def begin(project: Project, plan: Plan, folder: Path) -> Begun:
     (folder / BASE).mkdir(parents=True, exist_ok=True)
     history.frame.write_parquet(folder / FILE)
     bring_files(project, loop.declaration, folder / BASE)
-    write_whole(folder / PLAN, msgspec.json.encode(begun))
+    replace_file(folder / PLAN, msgspec.json.encode(begun))
     return begun
 
 
@@ -154,8 +154,8 @@ def resumed(project: Project, id: str, tell: Tell | None = None) -> Backtested:
         sys.path.append(own)  # where candidates of one's own lie
     with hold(folder / LOCK, busy), simulated() as clock:
         found = _played(folder, begun, clock, tell or _silent)
-    write_whole(folder / PAGE, to_html(found).encode())
-    write_whole(folder / REPORT, msgspec.json.format(msgspec.json.encode(found)))
+    replace_file(folder / PAGE, to_html(found).encode())
+    replace_file(folder / REPORT, msgspec.json.format(msgspec.json.encode(found)))
     return found
 
 
@@ -169,7 +169,7 @@ def _played(folder: Path, begun: Begun, clock: SimulatedClock, tell: Tell) -> Ba
 
     def told() -> None:
         done[0] += 1
-        write_whole(folder / DONE, str(done[0]).encode())
+        replace_file(folder / DONE, str(done[0]).encode())
         tell("windows", done[0], total)
 
     for policy in begun.policies:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from everloop.errors import invalid
 from everloop.loop.answers import PackagedModel
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
+from everloop.replacing import replacing
 
 
 def predict_frame(project: Project, frame: pl.DataFrame, version: ModelVersion) -> pl.DataFrame:
@@ -65,12 +65,8 @@ def write_predictions(predictions: pl.DataFrame, out: Path) -> None:
     """Write ``.csv`` or ``.parquet``; the file appears whole or not at all."""
     if out.suffix not in (".csv", ".parquet"):
         raise invalid("--out", str(out), "a file that ends in .csv or .parquet")
-    fresh = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with replacing(out) as fresh:
         if out.suffix == ".csv":
             predictions.write_csv(fresh)
         else:
             predictions.write_parquet(fresh)
-        fresh.replace(out)
-    finally:
-        fresh.unlink(missing_ok=True)

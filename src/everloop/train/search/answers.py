@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from everloop.replacing import replacing
 from everloop.train.search.records import Trial
 
 MOST_BYTES = 256_000_000  # of all answers together
@@ -53,10 +54,11 @@ class AnswerStore:
                 place.unlink(missing_ok=True)
         if number not in best:
             return
-        fresh = self.folder / f"{number}.part"
-        with fresh.open("wb") as file:
+        with (
+            replacing(self._place(number), lasting=False) as fresh,
+            fresh.open("wb") as file,
+        ):
             np.save(file, answers, allow_pickle=False)
-        fresh.replace(self._place(number))
 
     def get(self, number: int, rows: int) -> np.ndarray | None:
         """The answers of a trial to ``rows`` validation rows; None when they are not there."""

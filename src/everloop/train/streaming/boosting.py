@@ -18,9 +18,9 @@ import lightgbm
 import numpy as np
 from lightgbm.basic import _InnerPredictor
 
+from everloop.replacing import replace_file
 from everloop.train.streaming import progress
 from everloop.train.streaming.fit import Refit
-from everloop.train.streaming.progress import put_whole
 from everloop.train.streaming.rows import other_rows
 
 PUSHED = 1 << 14  # rows that are handed over at a time
@@ -112,7 +112,7 @@ class _Saved:
         """Write the trees down, if it is time to."""
         if self._path is None or time.monotonic() - self._at < progress.SAVE_EVERY:
             return
-        put_whole(self._path, booster.model_to_string().encode())
+        replace_file(self._path, booster.model_to_string().encode())
         self._at = time.monotonic()
 
 

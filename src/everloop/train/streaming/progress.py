@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 from scipy import sparse
 
+from everloop.replacing import replace_file
 from everloop.train.streaming.fit import Refit
 from everloop.train.streaming.plain import Unplain, read_back, written
 
@@ -61,19 +60,8 @@ class Progress:
         except Unplain:
             self._path = None
             return
-        put_whole(self._path, data)
+        replace_file(self._path, data)
         self._at = time.monotonic()
-
-
-def put_whole(path: Path, data: bytes) -> None:
-    """Write a file beside the old one, whose place it takes: a kill leaves one or the other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}.new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def _of(part: Refit) -> str:

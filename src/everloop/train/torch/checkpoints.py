@@ -8,7 +8,6 @@ place, so that a kill leaves the one or the other, whole.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from everloop.replacing import replacing
 
 NAME = "checkpoint.safetensors"
 
@@ -63,13 +64,9 @@ class Checkpoints:
             "fingerprint": self.fingerprint,
             "progress": _encode(progress),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(f".{os.getpid()}.new")
         copies = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-        save_file(copies, fresh, metadata=metadata)
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
+        with replacing(self.path) as fresh:
+            save_file(copies, fresh, metadata=metadata)
 
     def restore(
         self, model: nn.Module, best: dict[str, Tensor], optimiser: Optimizer

@@ -20,6 +20,7 @@ from everloop.errors import Conflict, Integrity, invalid
 from everloop.loop.batches.records import Finished, Header, Piece
 from everloop.loop.batches.targets._base import Reject, Target, busy, reject_line
 from everloop.loop.lock import hold
+from everloop.replacing import replacing
 
 MANIFEST, SUCCESS, REJECTS, LOCK = "_manifest.jsonl", "_SUCCESS", "_rejects", "_lock"
 
@@ -103,17 +104,8 @@ class Folder(Target):
 
     def _place(self, name: str, write: Callable[[Path], Any]) -> None:
         """The file under its name once its bytes are on the disk."""
-        path = self.folder / name
-        fresh = path.with_name(f".{path.name}.fresh")
-        write(fresh)
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with replacing(self.folder / name) as fresh:
+            write(fresh)
 
 
 def _lines(manifest: Path) -> list[bytes]:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from everloop.errors import InvalidInput, invalid
+from everloop.replacing import replacing
 from everloop.store.dialect import insert_or_ignore, upsert, upsert_newer
 from everloop.tracking.experiments import ARTIFACTS
 from everloop.tracking.moving.records import (
@@ -180,12 +181,9 @@ class DatabaseTarget:
 
     def put_file(self, kind: str, id: str, key: str, path: str, pieces: Iterator[bytes]) -> None:
         file = self.folder / key / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name[:100]}.part")
-        with part.open("wb") as out:
+        with replacing(file) as fresh, fresh.open("wb") as out:
             for piece in pieces:
                 out.write(piece)
-        part.replace(file)
 
     def source(self) -> DatabaseSource:
         return DatabaseSource(self.url, str(self.folder))
