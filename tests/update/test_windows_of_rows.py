@@ -71,6 +71,16 @@ def test_what_is_no_window_is_refused(text: str) -> None:
         parse_window(text)
 
 
+def test_a_change_whose_rows_were_held_out_in_part_takes_those_before_it() -> None:
+    """It was found among all rows; those that judge are not among these."""
+    times = np.arange(1000) * 10
+    part = windowed(parse_window("change"), times, 1000, since=8_400)
+    assert part.rows is not None and part.rows.tolist() == [*range(800, 1000)]
+    assert part.since == 8_000 and "200 of 1,000 rows train" in part.note
+    longer = windowed(parse_window("change"), times, 1000, since=5_000)
+    assert longer.rows is not None and len(longer.rows) == 500
+
+
 def test_a_window_without_time_or_rows_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"data\.time names the column"):
         windowed(parse_window("newest 3d"), None, 10)

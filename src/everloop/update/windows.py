@@ -73,7 +73,8 @@ def windowed(
     """The rows of ``window`` among n rows.
 
     ``times`` are ms, in any order; None where rows have none. ``since`` is where the window begins
-    where that was found among more rows than these: for ``change`` None says that nothing changed.
+    where that was found among more rows than these: for ``change`` None says that nothing changed,
+    and where too few of these rows are younger, the rows before them train too.
 
     Raises :class:`~everloop.errors.InvalidInput` where rows have no time, or too few are left.
     """
@@ -89,10 +90,14 @@ def windowed(
         return _decayed(window, times)
     newest = int(times.max())
     if window.kind == "rows" and since is None:
-        chosen = np.sort(np.argsort(times, kind="stable")[-window.amount :])
+        chosen = _newest(times, window.amount)
     else:
         start = newest - window.amount if since is None else since
         chosen = np.flatnonzero(times >= start)
+    if (
+        window.kind == "change" and len(chosen) < LEAST_ROWS
+    ):  # some of its rows judge, and not train
+        chosen = _newest(times, LEAST_ROWS)
     if len(chosen) < min(LEAST_ROWS, rows):
         wanted = f"a window with {LEAST_ROWS} training rows or more; it has {len(chosen)}"
         raise invalid("update.window", window.text, wanted, fix="Widen it.")
@@ -113,6 +118,10 @@ def change_start(losses: NDArray[np.float64], times: NDArray[np.int64]) -> int |
         if len(known) - first >= LEAST_ROWS:
             return int(times[known[first]])
     return None
+
+
+def _newest(times: NDArray[np.int64], rows: int) -> NDArray[np.intp]:
+    return np.sort(np.argsort(times, kind="stable")[-rows:])
 
 
 def _decayed(window: Window, times: NDArray[np.int64]) -> Part:

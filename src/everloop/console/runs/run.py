@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from everloop.console.runs.again import Again, read_again
 from everloop.console.runs.comparison import SYSTEM
 from everloop.console.runs.curves import View
 from everloop.console.runs.previews import Preview, read_preview
@@ -45,6 +46,7 @@ class RunPage(msgspec.Struct, frozen=True):
 
     ``charts`` are its metrics with several steps, ``system`` those of the machine among them.
     ``files`` are those of ``folder``, ``elsewhere`` says why there are none to be listed.
+    ``again`` is there for a run that a cycle trained.
     """
 
     at: int
@@ -65,6 +67,7 @@ class RunPage(msgspec.Struct, frozen=True):
     more_files: bool
     preview: Preview | None
     elsewhere: str | None
+    again: Again | None
 
 
 def read_run_page(
@@ -102,6 +105,7 @@ def read_run_page(
         more_files=more,
         preview=_preview(project, run, file) if file else None,
         elsewhere=elsewhere,
+        again=read_again(project, run),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import anyio.to_thread
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
+from everloop.console.runs.again import read_again
 from everloop.console.runs.previews import KINDS
 from everloop.console.runs.run import RunPage, read_run_page
 from everloop.errors import invalid
+from everloop.loop.loop import loop_of
 from everloop.server.api.curves import view_of
 from everloop.server.call import Call
 from everloop.server.pages._base import HTML, shown
@@ -37,6 +39,16 @@ def run_json(call: Call) -> RunPage:
     query = call.query
     folder, file = query.get("folder", ""), query.get("file", "")
     return read_run_page(call.project, call.path["run"], folder, file, view_of(call))
+
+
+def reproduce(call: Call) -> Response:
+    """The button that trains a run's model again; leads to the cycle, where its progress is."""
+    run = call.project.runs.get(call.path["run"])
+    again = read_again(call.project, run)
+    if again is None:
+        raise invalid("run", run.id, "a run that the training of a cycle made")
+    found = loop_of(call.project, again.loop).reproduce(run.id, wait=False, actor=call.actor)
+    return RedirectResponse(f"/cycles/{found.id}", 303)
 
 
 async def preview(call: Call) -> Response:

@@ -24,6 +24,8 @@ RUNS = (
          "Its saved views: do save or delete, a name and the query; leads to the page of it"),
     form("/runs/{run}/notes", runs.annotate, "write",
          "A run's notes: do note, tag or untag with note, key and value; leads to its page"),
+    form("/runs/{run}/again", run.reproduce, "write",
+         "A run's button: trains its model again and compares; leads to the cycle that does"),
     *pair("/runs/compare", comparison.compare, comparison.compare_json, ComparePage,
           "Up to 50 runs side by side", query=comparison.QUERY),
     *pair("/studies/{study}", studies.study, studies.study_json, StudyPage,
