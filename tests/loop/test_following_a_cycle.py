@@ -8,7 +8,8 @@ import pytest
 
 from everloop.errors import Unavailable
 from everloop.loop import following
-from everloop.loop.cycles import Cycle, Step
+from everloop.loop.cycle_steps import Step
+from everloop.loop.cycles import Cycle
 from everloop.loop.following import follow, when_there
 
 

@@ -16,7 +16,8 @@ from everloop.errors import EverloopError
 from everloop.evaluate.fairness.groups import Fairness
 from everloop.evaluate.report._base import Slices
 from everloop.loop.approving import Decision, waits_for
-from everloop.loop.cycles import HEAVY, Cycle, Step
+from everloop.loop.cycle_steps import HEAVY, Step
+from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.loop.reports import cycle_report

@@ -7,7 +7,8 @@ from typing import Any
 
 from everloop.data.sources.fingerprint import fingerprint, has_fingerprint
 from everloop.errors import InvalidInput, Unavailable
-from everloop.loop.cycles import Cycle, Step
+from everloop.loop.cycle_steps import Step
+from everloop.loop.cycles import Cycle
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.loop.upstream import heard_since

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from everloop.loop.cycles import HEAVY, Cycle, Step
+from everloop.loop.cycle_steps import HEAVY, Step
+from everloop.loop.cycles import Cycle
 from everloop.loop.project import Project
 from everloop.loop.realised import LOOK_BACK, read_realised
 from everloop.update.cost import Experience, Training

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from everloop.errors import Unavailable
-from everloop.loop.cycles import Cycle, Step
+from everloop.loop.cycle_steps import Step
+from everloop.loop.cycles import Cycle
 from everloop.repeats import Repeats
 
 log = logging.getLogger("everloop.loop")

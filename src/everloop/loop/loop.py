@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import msgspec
-import polars as pl
 
 from everloop.deploy.checked import changed, check_beside, check_task
 from everloop.deploy.rollouts import Do, Rollout, Wish, no_rollout
@@ -16,16 +15,17 @@ from everloop.errors import Conflict, NotFound, Unavailable, invalid
 from everloop.loop.alerts import LoopAlerts
 from everloop.loop.by_hand import Wanted, asked_cause
 from everloop.loop.checking import check_words
-from everloop.loop.cycles import Cycle, Step, numbered
+from everloop.loop.cycle_steps import Step
+from everloop.loop.cycles import Cycle, numbered
 from everloop.loop.deciding import LoopDecisions, person_here
 from everloop.loop.declaration import Declaration, load_file
 from everloop.loop.evaluating import expectations_of
 from everloop.loop.executors.subprocess import SubprocessExecutor
 from everloop.loop.following import Progress, follow
 from everloop.loop.lock import is_free
+from everloop.loop.models import LoopModels
 from everloop.loop.project import Project
 from everloop.loop.replaying import Replayed, replay
-from everloop.loop.reports import report_file
 from everloop.loop.running import needs_worker
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import PLANS
@@ -37,21 +37,13 @@ from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.summaries.table import TableProfile
 from everloop.monitor.window_report import WindowReport, window_report
 from everloop.monitor.windows import Window
-from everloop.registry.models import ModelVersion
 from everloop.update.asked import transferred
 from everloop.update.situation import Heard, Paused
-
-if TYPE_CHECKING:
-    from everloop.deploy.attribution import Explanation
-    from everloop.evaluate.explain.counterfactual import Counterfactual
-    from everloop.evaluate.explain.dependence import Dependence
-    from everloop.evaluate.explain.importance import Importance
-    from everloop.evaluate.fairness.mitigation import Mitigated
 
 _POLL_SECONDS = 0.1
 
 
-class Loop(LoopAlerts, LoopDecisions):
+class Loop(LoopAlerts, LoopDecisions, LoopModels):
     """One declared loop of a project.
 
     Every method that changes something makes a cycle and returns it; with ``wait=False`` the
@@ -238,20 +230,6 @@ class Loop(LoopAlerts, LoopDecisions):
         cause = {"kind": "reproduce", "run": found.id}
         return self._cycle("reproduce", cause, wait, on_progress, actor)
 
-    def predict(
-        self, rows: pl.DataFrame | list[dict[str, Any]], version: int | None = None
-    ) -> pl.DataFrame:
-        """Predict ``rows`` in this process, with the champion or with ``version``.
-
-        Returns ``y_pred``, for classes its ``probability``, and the id column where the model has
-        one. Raises :class:`~everloop.errors.InvalidInput` when the columns do not fit the schema.
-        """
-        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows)
-        # The model's runtime is for those who predict; the control plane does without it.
-        batch = importlib.import_module("everloop.loop.batches.frames")
-        answers: pl.DataFrame = batch.predict_frame(self.project, frame, self.version(version))
-        return answers
-
     def expectations(self) -> Expectations:
         """What the rows of a window should be like: from the file, or as learned."""
         return expectations_of(self.project, self.declaration)
@@ -305,72 +283,6 @@ class Loop(LoopAlerts, LoopDecisions):
         found: Cause = causes.why(self.project, self.declaration, alert, again=again)
         return found
 
-    def explain(
-        self, rows: pl.DataFrame | list[dict[str, Any]], version: int | None = None
-    ) -> list[Explanation]:
-        """What each feature adds to the answer of each of ``rows`` (at most 200), in this process.
-
-        Sampled Shapley values against rows of the training data; exact for a model that adds up.
-        """
-        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows)
-        explaining = importlib.import_module("everloop.loop.explaining")
-        found: list[Explanation] = explaining.explain_frame(
-            self.project, frame, self.version(version)
-        )
-        return found
-
-    def dependence(self, feature: str, version: int | None = None) -> Dependence:
-        """The mean answer when ``feature`` alone is set to each of its values, with single rows."""
-        explaining = importlib.import_module("everloop.loop.explaining")
-        found: Dependence = explaining.dependence_of(self.project, feature, self.version(version))
-        return found
-
-    def importance(self, version: int | None = None) -> list[Importance]:
-        """How much worse the held-out rows are answered when one feature is shuffled."""
-        explaining = importlib.import_module("everloop.loop.explaining")
-        found: list[Importance] = explaining.importance_of(
-            self.project, self.version(version), self.declaration
-        )
-        return found
-
-    def counterfactual(
-        self,
-        row: pl.DataFrame | dict[str, Any],
-        to: Any = None,
-        fixed: Sequence[str] = (),
-        version: int | None = None,
-    ) -> Counterfactual:
-        """The least change of ``row`` after which it is answered with ``to``.
-
-        ``to`` is a class (of two, the other one unless given) or a number to reach; ``fixed`` are
-        features that must stay.
-        """
-        frame = row if isinstance(row, pl.DataFrame) else pl.DataFrame([row])
-        explaining = importlib.import_module("everloop.loop.explaining")
-        found: Counterfactual = explaining.counterfactual_of(
-            self.project, frame, self.version(version), to, fixed
-        )
-        return found
-
-    def mitigate(self, columns: Sequence[str], version: int | None = None) -> Mitigated:
-        """How the groups of ``columns`` are treated, and what evening that out would cost.
-
-        A binary target only. Nothing is changed: the candidates are measured, not applied.
-        """
-        mitigating = importlib.import_module("everloop.loop.mitigating")
-        seed = self.declaration.loop.seed
-        found: Mitigated = mitigating.mitigate(self.project, self.version(version), columns, seed)
-        return found
-
-    def report(
-        self, version: int | None = None, kind: Literal["html", "json", "card"] = "json"
-    ) -> bytes:
-        """A version's report: the page, its JSON twin, or the model card in Markdown.
-
-        Raises :class:`~everloop.errors.NotFound` for a version that was made without one.
-        """
-        return report_file(self.project, self.version(version), kind)
-
     # -- what is known ---------------------------------------------------------------------------
 
     def status(self) -> LoopStatus:
@@ -396,19 +308,6 @@ class Loop(LoopAlerts, LoopDecisions):
         """
         cycle = numbered(self.history(before=number + 1, limit=1), number, self.name)
         return replay(cycle, self.steps(cycle.id))
-
-    def version(self, number: int | None = None) -> ModelVersion:
-        """A registered version: the one asked for, else the champion."""
-        if number is not None:
-            return self.project.registry.version(self.name, number)
-        champion = self.project.champion(self.name)
-        if champion is None:
-            raise NotFound(
-                f"model {self.name}: has no champion yet.",
-                path="version",
-                fix="everloop run trains one.",
-            )
-        return champion
 
     # -- how a cycle is run ----------------------------------------------------------------------
 

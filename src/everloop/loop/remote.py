@@ -21,7 +21,8 @@ from everloop.evaluate.explain.counterfactual import Counterfactual
 from everloop.evaluate.explain.dependence import Dependence
 from everloop.evaluate.explain.importance import Importance
 from everloop.evaluate.fairness.mitigation import Mitigated
-from everloop.loop.cycles import Cycle, Step, numbered
+from everloop.loop.cycle_steps import Step
+from everloop.loop.cycles import Cycle, numbered
 from everloop.loop.following import Progress, follow
 from everloop.loop.remote_alerts import RemoteAlerts, send_labels
 from everloop.loop.remote_decisions import RemoteDecisions, signed

@@ -13,7 +13,8 @@ import msgspec
 
 from everloop.errors import Conflict
 from everloop.evaluate.gates import GateResult
-from everloop.loop.cycles import Cycle, Step
+from everloop.loop.cycle_steps import Step
+from everloop.loop.cycles import Cycle
 from everloop.loop.steps._verdict import blessed
 from everloop.update.decide import Decision, decide, needs_probe
 from everloop.update.situation import Situation

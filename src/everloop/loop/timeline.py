@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from everloop.loop.cycles import Cycle, Step
+from everloop.loop.cycle_steps import Step
+from everloop.loop.cycles import Cycle
 
 
 class Span(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from everloop.durations import seconds
 from everloop.errors import Unavailable
-from everloop.loop.cycles import Step
+from everloop.loop.cycle_steps import Step
 from everloop.loop.executors import WORKER_LOG, Task, WorkerLost
 from everloop.loop.holding import Run
 from everloop.loop.running import run_step

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from everloop.monitor.log import Extent, PredictionLog
+from everloop.monitor.log import PredictionLog
+from everloop.monitor.log_parts import Extent
 from everloop.monitor.spans import spans
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.windows import Window, WindowStore

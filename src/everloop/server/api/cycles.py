@@ -11,7 +11,8 @@ from everloop.errors import NotFound
 from everloop.loop import replaying
 from everloop.loop.approving import Decision
 from everloop.loop.case import Case
-from everloop.loop.cycles import Cycle, Step
+from everloop.loop.cycle_steps import Step
+from everloop.loop.cycles import Cycle
 from everloop.loop.loop import loop_of
 from everloop.loop.replaying import Replayed
 from everloop.loop.timeline import Span, timeline
