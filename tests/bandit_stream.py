@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
+from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
+from everloop.deploy.serving.drawing import drawn
+from everloop.loop.answers import PackagedModel
+
 ACTIONS = ("a", "b", "c")
+AT = 1_700_000_000_000  # when the endpoint was asked
 _TASTE = np.array([[2.0, 0.0], [-2.0, 1.0], [0.0, -2.0]])  # of each action for the two features
 
 
@@ -54,3 +61,31 @@ def table(count: int, seed: int) -> pl.DataFrame:
             "clicked": reward,
         }
     )
+
+
+def policy_of(loop: Any, X: np.ndarray) -> np.ndarray:
+    """The probabilities that the champion gives the actions."""
+    model = PackagedModel(*loop.project.package(loop.project.champion("offers")))
+    proba = model.answers(pl.DataFrame({"x": X[:, 0], "z": X[:, 1]})).proba
+    assert proba is not None
+    return proba
+
+
+def serve(loop: Any, X: np.ndarray, rewards: np.ndarray, at: int = AT) -> None:
+    """What the data plane writes of these contexts, and the rewards of what it drew.
+
+    ``rewards`` : what each action would earn, n by 3.
+    """
+    project, version = loop.project, loop.project.champion("offers").version
+    ids = [f"r{at}-{row}" for row in range(len(X))]
+    y, p = drawn("offers", ids, policy_of(loop, X), ACTIONS)
+    earned = rewards[np.arange(len(X)), [ACTIONS.index(action) for action in y]]
+    record = PredictionRecord(
+        at=at, request=f"r{at}", endpoint="offers", version=version, arm="champion",
+        ids=ids, times=None, columns={"x": X[:, 0].tolist(), "z": X[:, 1].tolist()},
+        y=y, p=p.tolist(), ms=1.0,
+    )  # fmt: skip
+    labels = FeedbackRecord(at=record.at, endpoint="offers", ids=ids, labels=earned.tolist())
+    SegmentWriter(project.state / "log/predictions", "p").append(encode_record(record))
+    SegmentWriter(project.state / "log/feedback", "f").append(encode_record(labels))
+    project.log.ship()

@@ -6,23 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 from loop_stream import carry_out
 
 import everloop as el
-from bandit_stream import ACTIONS, chances, contexts, skewed, table, true_value
+from bandit_stream import AT, chances, contexts, policy_of, serve, skewed, table, true_value
 from everloop.data.declared import infer_declared, read_declared
-from everloop.data.segments import FeedbackRecord, PredictionRecord, SegmentWriter, encode_record
-from everloop.deploy.serving.drawing import drawn
 from everloop.errors import InvalidInput
 from everloop.evaluate.metrics import get_metric
-from everloop.loop.answers import PackagedModel
 from everloop.monitor.answers import scored_rows
 
 DATA = {"source": "rows.parquet", "target": "clicked", "action": "offer", "propensity": "p"}
-
-AT = 1_700_000_000_000  # when the endpoint was asked
 
 
 def declared(folder: Path) -> Any:
@@ -32,34 +26,6 @@ def declared(folder: Path) -> Any:
         "train": {"candidates": ["ridge"], "explore": 0.2},
     }
     return el.declare(folder, el.from_dict(sections).declaration)
-
-
-def policy_of(loop: Any, X: np.ndarray) -> np.ndarray:
-    """The probabilities that the champion gives the actions."""
-    model = PackagedModel(*loop.project.package(loop.project.champion("offers")))
-    proba = model.answers(pl.DataFrame({"x": X[:, 0], "z": X[:, 1]})).proba
-    assert proba is not None
-    return proba
-
-
-def serve(loop: Any, X: np.ndarray, rewards: np.ndarray) -> None:
-    """What the data plane writes of these contexts, and the rewards of what it drew.
-
-    ``rewards`` : what each action would earn, n by 3.
-    """
-    project, version = loop.project, loop.project.champion("offers").version
-    ids = [f"r{row}" for row in range(len(X))]
-    y, p = drawn("offers", ids, policy_of(loop, X), ACTIONS)
-    earned = rewards[np.arange(len(X)), [ACTIONS.index(action) for action in y]]
-    record = PredictionRecord(
-        at=AT, request="r", endpoint="offers", version=version, arm="champion",
-        ids=ids, times=None, columns={"x": X[:, 0].tolist(), "z": X[:, 1].tolist()},
-        y=y, p=p.tolist(), ms=1.0,
-    )  # fmt: skip
-    labels = FeedbackRecord(at=record.at, endpoint="offers", ids=ids, labels=earned.tolist())
-    SegmentWriter(project.state / "log/predictions", "p").append(encode_record(record))
-    SegmentWriter(project.state / "log/feedback", "f").append(encode_record(labels))
-    project.log.ship()
 
 
 def test_a_bandit_learns_from_the_rewards_of_others_and_then_of_its_own(tmp_path: Path) -> None:

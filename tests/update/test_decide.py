@@ -20,6 +20,7 @@ ONCE = UpdateSpec(budget=("1 cycle per 7d",))
 DAILY = UpdateSpec(when=("every 1d",))
 FITTED = UpdateSpec(when=("every 1d",), method="retrain")
 GOOD = Seen(9 * DAY, 10 * DAY, 100, 100, False)
+LATER = Considered(12 * DAY, 1_000)  # as a clock had it that was put back since
 BAD = Seen(9 * DAY, 10 * DAY, 100, 100, True, (FAULT,))
 
 
@@ -57,6 +58,13 @@ def situation(**more: object) -> Situation:
         (situation(alerts=(DRIFT,), worth=worth(0, False)), SPEC, "none", "only 3 labelled rows"),
         (situation(alerts=(DRIFT,)), UpdateSpec(cooldown="7d"), "none", "less than 7d ago"),
         (situation(alerts=(DRIFT,)), UpdateSpec(cooldown="2d"), "cycle", "Update"),
+        (situation(alerts=(DRIFT,), last_cycle=LATER), SPEC, "cycle", "Update"),
+        (
+            situation(alerts=(DRIFT,), last_cycle=LATER),
+            UpdateSpec(cooldown="1d"),
+            "cycle",
+            "Update",
+        ),
         (situation(alerts=(DRIFT,)), UpdateSpec(when=()), "none", "triggers (nothing)"),
         (situation(windows=(BAD,), alerts=(QUALITY,)), SPEC, "refuse", FAULT),
         (situation(windows=(BAD,)), UpdateSpec(when=("every 1d",)), "refuse", "in quarantine"),

@@ -172,9 +172,10 @@ def _may_wait(causes: list[Cause], spec: UpdateSpec) -> bool:
 
 
 def _cooling(situation: Situation, spec: UpdateSpec) -> bool:
+    """A clock that was put back by more than the cool-down holds nothing back."""
     last = situation.last_cycle
     rest = milliseconds(spec.cooldown, "update.cooldown")
-    return last is not None and situation.now - last.at < rest
+    return last is not None and abs(situation.now - last.at) < rest
 
 
 def _refusal(newest: Seen) -> str:

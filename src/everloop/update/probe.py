@@ -174,11 +174,7 @@ def grounds_of(
         and those beside it in a rollout. Where it cannot be asked, they are left out. None: all
         answers of the log count as its own.
     """
-    new = [
-        (window.start, window.end)
-        for window in situation.windows
-        if window.start >= trained_until and not window.quarantined
-    ]
+    new = _new_spans(situation, trained_until)
     spans, before = new[-WINDOWS:], new[:-WINDOWS]
 
     def scored(span: tuple[int, int]) -> ScoredRows:
@@ -191,6 +187,20 @@ def grounds_of(
     divided = divide(rows)
     examples = encode_batches(_let_go(rows), sum(batch.height for batch in rows), schema)
     return Grounds(History(examples.X, examples.y, divided), judge, learn, times)
+
+
+def judging_spans(situation: Situation, trained_until: int) -> list[tuple[int, int]]:
+    """Start and end (event time, ms) of the newest sound windows that the champion knows nothing
+    of."""
+    return _new_spans(situation, trained_until)[-WINDOWS:]
+
+
+def _new_spans(situation: Situation, trained_until: int) -> list[tuple[int, int]]:
+    return [
+        (window.start, window.end)
+        for window in situation.windows
+        if window.start >= trained_until and not window.quarantined
+    ]
 
 
 def _as_own(rows: ScoredRows, own: Own | None) -> ScoredRows:

@@ -23,11 +23,12 @@ from everloop.loop.steps._learning_on import learned_on
 from everloop.loop.steps._method import about
 from everloop.loop.steps._seen import champion_from, stored_versions
 from everloop.registry.models import ModelVersion
-from everloop.update.auto import Chosen, choose
+from everloop.update.auto import Chosen, Contender, choose
 from everloop.update.contenders import Probed, QuickFit, contenders
 from everloop.update.decide import decide
 from everloop.update.methods import Choice
-from everloop.update.probe import History, Own, grounds_of, quick_fit
+from everloop.update.probe import ALL, History, Own, grounds_of, quick_fit
+from everloop.update.rewarded import rewarded_grounds, told_off_policy
 from everloop.update.situation import Situation
 from everloop.update.spec import UpdateSpec
 from everloop.update.windows import Window
@@ -49,12 +50,16 @@ class Probe:
         cause = context.cycle.cause
         if not (cause.get("probe") or cause.get("choose")):
             return Outcome({"why": "asked for by a person or a rule; the gates decide"})
-        if context.declaration.data.task == "bandit":
-            return Outcome({"why": "a policy is judged off policy, by its gates"})
         if context.declaration.data.task == "ranking":
             return Outcome({"why": "a ranking's rows are judged by group; the gates decide"})
         situation = msgspec.convert(cause["situation"], Situation)
-        chosen = _probe(context, situation)
+        if context.declaration.data.task == "bandit":
+            chosen = _policy_probe(context, situation)
+            if not chosen.worth.enough:
+                note = chosen.worth.note
+                return Outcome({"why": f"nothing is told off policy ({note}); the gates decide"})
+        else:
+            chosen = _probe(context, situation)
         result: dict[str, Any] = {
             "worth": msgspec.to_builtins(chosen.worth),
             "tried": msgspec.to_builtins(chosen.tried),
@@ -121,6 +126,31 @@ def _probe(context: StepContext, situation: Situation) -> Chosen:
         learned_on=partial(learned_on, context, champion, schema, metric, policy.forget),
     )
     return choose(grounds, contenders(probed, method), metric.score, metric.name, policy.min_gain)
+
+
+def _policy_probe(context: StepContext, situation: Situation) -> Chosen:
+    """A new fit of a bandit, its only method, and what it would earn."""
+    project, declaration = context.project, context.declaration
+    champion = project.champion(declaration.name)
+    assert champion is not None, "an update has a champion to compare with"
+    found = PackagedModel(*project.package(champion))
+    schema, policy = found.package.schema, policy_of(context)
+    metric = metric_of(declaration.evaluate, schema)
+    source, _ = bounded(declaration.data, project.dir, declaration.loop.seed)
+    grounds = rewarded_grounds(
+        project.log,
+        declaration.endpoint,
+        schema,
+        situation,
+        _kept(source, schema, declaration),
+        trained_until(project, champion),
+        project.windows.quarantined(declaration.endpoint),
+        partial(found.answers, schema=schema),
+        declaration.monitor.log.hidden,
+    )
+    choice = Choice("retrain", policy.window, policy.search, champion.version)
+    fit = told_off_policy(_quick(context, champion, schema)(ALL, None), grounds.judge, metric)
+    return choose(grounds, [Contender(choice, fit)], metric.score, metric.name, policy.min_gain)
 
 
 def _own(context: StepContext, champion: ModelVersion, schema: Schema) -> Own:
