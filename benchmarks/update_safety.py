@@ -37,7 +37,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -382,9 +382,10 @@ def agree(folder: Path) -> bool:
 def books(folder: Path, cycles: int) -> dict[str, int]:
     """Cycles lost and doubled, and versions without exactly one cycle, by what is recorded."""
     with Project.open(folder) as project:
-        known = [c for page in pages(project) for c in page]
+        known = list(newest_first(lambda n: project.cycles.page("safe", before=n, limit=200)))
         unfinished = sum(cycle.finished is None for cycle in known)
-        made = collections.Counter(v.cycle for v in project.registry.versions("safe"))
+        versions = newest_first(lambda n: project.registry.versions("safe", before=n))
+        made = collections.Counter(v.cycle for v in versions)
         registered = [c.id for c in known if done(project, c.id, "register")]
         ends: collections.Counter[str] = collections.Counter()
         after = 0
@@ -400,11 +401,12 @@ def books(folder: Path, cycles: int) -> dict[str, int]:
     }
 
 
-def pages(project: Project) -> Iterator[list[Any]]:
+def newest_first(page: Callable[[int | None], list[Any]]) -> Iterator[Any]:
+    """All cycles, or all versions, by pages."""
     before: int | None = None
-    while page := project.cycles.page("safe", before=before, limit=200):
-        before = page[-1].number
-        yield page
+    while found := page(before):
+        yield from found
+        before = getattr(found[-1], "number", None) or found[-1].version
 
 
 def done(project: Project, cycle: str, step: str) -> bool:
