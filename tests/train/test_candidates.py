@@ -15,6 +15,8 @@ from sklearn.svm import SVR
 
 from everloop.data.schema import Feature, Schema
 from everloop.extensions import candidates
+from everloop.train.candidates.lightgbm import FEW_ROWS
+from everloop.train.cores import cores
 from everloop.train.fitting import Fitting
 from everloop.train.predictions import predict
 
@@ -40,6 +42,15 @@ def test_regression_in_any_unit_beats_the_mean(name, unit):
     pred, _ = predict(learnt, X[300:], numbers(10, "regression"))
     left = np.mean((pred - y[300:] * unit) ** 2) / np.var(y[300:] * unit)
     assert left < 0.8
+
+
+def test_few_rows_are_boosted_by_one_thread_and_many_by_all():
+    X, y = load_diabetes(return_X_y=True)
+    schema = numbers(10, "regression")
+    many = np.tile(X, (FEW_ROWS // len(X) + 1, 1)), np.tile(y, FEW_ROWS // len(X) + 1)
+    for (rows, target), threads in (((X, y), 1), (many, cores())):
+        learnt = fitted("lightgbm", rows, target, schema, n_estimators=3)
+        assert learnt[-1].n_jobs == threads
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if "boost" not in n])
