@@ -146,7 +146,7 @@ def report_candidate(report: Report, fitted: Fitted) -> None:
 
 
 def failed(report: Report, name: str, error: Exception) -> str:
-    why = f"{type(error).__name__}: {error}"
+    why = f"{type(error).__name__}: {' '.join(str(error).split())}"  # libraries write paragraphs
     report("failed", {"candidate": name, "error": why})
     return f"{name}: {why}"
 
