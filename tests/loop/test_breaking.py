@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -171,13 +170,11 @@ class Dies(LogisticRegression):
 def test_a_trainer_that_crashes_is_tried_again_and_given_up_with_an_alert(
     project: Project,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Also when the controller was restarted in between: what failed is recorded."""
-    (tmp_path / "own_dies.py").write_text(DIES)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
+    (project.dir / "own_dies.py").write_text(DIES)  # where the process that trains finds it
+    monkeypatch.syspath_prepend(str(project.dir))
     limits = {"attempts": 2}
     loop = again(project, train={"candidates": ["own_dies:Dies"], "limits": limits})
     cycle = loop.train(wait=False)

@@ -40,7 +40,9 @@ def main() -> int:
     parser.add_argument("--ahead", choices=AHEAD, default="steps", help="what to import ahead")
     parser.add_argument("--early", action="store_true", help="wait to be told where to log")
     options = parser.parse_args()
-    folder = options.dir
+    folder = options.dir.resolve()
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))  # where algorithms of one's own lie, wherever it was started
     # Libraries print to standard output; keep it for the protocol alone.
     channel = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
