@@ -98,6 +98,20 @@ def test_a_unit_an_infinite_and_a_constant_column() -> None:
     assert found(seen, "same").verdict in ("no drift", "not enough evidence")
 
 
+def test_spans_and_times_of_day_are_compared() -> None:
+    rng = np.random.default_rng(0)
+    hours = pl.Series(rng.integers(0, 24, 500))
+    before = pl.DataFrame({"took": pl.Series(rng.integers(1, 99, 500)), "at": hours}).with_columns(
+        took=pl.duration(minutes="took"), at=pl.time(pl.col("at"))
+    )
+    now = before.with_columns(took=pl.col("took") + pl.duration(hours=9))
+    assert el.compare(before, now).drifted == ["took"]
+    assert el.compare(before, now.with_columns(at=pl.time(3), took=before["took"])).drifted == [
+        "at"
+    ]
+    assert el.profile(before).sketches().features["took"].mean > 60  # type: ignore[union-attr]
+
+
 def test_a_pandas_column_of_mixed_objects_is_text() -> None:
     mixed = pd.DataFrame({"m": [1, "x", None] * 50})
     assert el.compare(mixed, mixed).verdict == "no drift"

@@ -66,6 +66,14 @@ def current(log: PredictionLog) -> dict[str, Any]:
     return dict(log.labels("e").select("id", "label").sort("id").iter_rows())
 
 
+def test_a_label_in_another_spelling_is_no_correction(log: PredictionLog) -> None:
+    assert counts(feed(log, ["a", "b"], ["true", "false"], [100, 100])) == {"new": 2}
+    assert counts(feed(log, ["a", "b"], [True, True], [200, 200])) == {
+        "repeated": 1,
+        "corrected": 1,
+    }
+
+
 def test_each_row_is_counted_by_what_it_is(log: PredictionLog) -> None:
     assert counts(feed(log, ["a", "b"], [True, False], [100, 100])) == {"new": 2}
     assert counts(feed(log, ["a", "b"], [True, False], [100, 100])) == {"repeated": 2}

@@ -109,6 +109,15 @@ def test_rows_come_back_by_time_with_their_answers(log: PredictionLog, plane: Pl
     }
 
 
+def test_values_that_are_no_finite_numbers_are_counted(log: PredictionLog, plane: Plane) -> None:
+    plane.predict(["a", "b", "c"], [10, 20, 90], columns={"distance": [2, float("inf"), -1e999]})
+    plane.predict(["d", "e", "f"], [30, 40, 50], columns={"distance": ["7", "far", "-inf"]})
+    plane.predict(["g"], [60], columns={"distance": [8]})
+    log.ship()
+    found = log.misfits("flights", 0, 90, SCHEMA)
+    assert found == {"distance": (3, ["-inf", "far", "inf"])}
+
+
 def test_a_request_without_times_happens_when_it_came(log: PredictionLog, plane: Plane) -> None:
     plane.predict(["a"], None, at=77)
     plane.predict(["b", "c"], [5, None], at=88)

@@ -103,7 +103,7 @@ def test_each_fault_is_named() -> None:
     assert look(again)["(rows)"].check == "duplicates"
     assert look(rows, ids=["1"] * 400)["(ids)"].evidence["repeated"] == 399
     odd = look(rows, misfits={"low": (300, ["n/a"])})["low"]
-    assert odd.quarantine and "no number but text in 75.0%" in odd.summary
+    assert odd.quarantine and "no finite number in 75.0% of the rows: 'n/a'" in odd.summary
     unseen = look(rows, strays={"age": 400, "typo": 2})["(columns)"]
     assert unseen.evidence["columns"] == {"age": 1.0} and "'age' in 100%" in unseen.summary
 

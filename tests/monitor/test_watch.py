@@ -183,7 +183,8 @@ def test_few_rows_are_not_enough_evidence(stream: Stream) -> None:
     for day, n in few.items():
         if n:
             window = stream.windows.get("e", T0 + day * DAY)
-            assert f"not enough evidence: {n} rows" in window.checks["note"]
+            said = "1 row," if n == 1 else f"{n} rows,"
+            assert f"not enough evidence: {said}" in window.checks["note"]
             assert not window.quarantined
     assert len(stream.windows.page("e")) == 3  # none for a day without rows
 

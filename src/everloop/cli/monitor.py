@@ -151,7 +151,8 @@ def _show_attribution(cause: Cause) -> None:
 def _row(window: Window) -> tuple[Any, ...]:
     performance = window.performance or {}
     day = datetime.fromtimestamp(window.start / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-    state = "quarantined" if window.quarantined else ("worse" if window.worse else "")
+    broken = ", ".join(list(window.checks.get("faults", {}))[:3])
+    state = f"quarantined: {broken}" if window.quarantined else ("worse" if window.worse else "")
     state = state or ("expected worse" if window.expected_worse else "")
     return (
         day.removesuffix(" 00:00"), f"{window.rows:,}", f"{window.labelled:,}",

@@ -14,7 +14,7 @@ import polars as pl
 
 from everloop.data.schema import Schema
 from everloop.monitor.importing import Importer
-from everloop.monitor.labels import label_codes, present
+from everloop.monitor.labels import label_codes, meanings, present
 from everloop.monitor.log import PredictionLog
 from everloop.store.clock import now_ms
 
@@ -134,11 +134,12 @@ class Intake:
                 sound.with_columns(old=pl.lit(False)),
             ]
         ).sort("at", maintain_order=True)
+        both = both.with_columns(means=meanings(both["label"], self.schema))
         told = both.with_columns(
-            previous=pl.col("label").shift().over("id"),
-            again=~pl.struct("id", "at", "label").is_first_distinct(),
+            previous=pl.col("means").shift().over("id"),
+            again=~pl.struct("id", "at", "means").is_first_distinct(),
         )
-        again = told["again"] | (told["label"] == told["previous"]).fill_null(False)
+        again = told["again"] | (told["means"] == told["previous"]).fill_null(False)
         repeated = ~told["old"] & again
         news = told.filter(~repeated).with_columns(
             last=pl.int_range(pl.len()).over("id") == pl.len().over("id") - 1

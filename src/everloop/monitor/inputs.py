@@ -94,10 +94,11 @@ def inspect(
     the rows together, only those of any number of rows when it is told so.
     """
     if rows.height < spec.min_rows:
-        note = f"not enough evidence: {rows.height} rows, {spec.min_rows} needed"
+        few = "1 row" if rows.height == 1 else f"{rows.height} rows"
+        note = f"not enough evidence: {few}, {spec.min_rows} needed"
         return _too_small(endpoint, start, note, chain, of_rows(True) if spec.quality else {})
     window = profile_rows(rows, schema, reference)
-    faults = of_rows(False) | find_faults(reference, window, recent) if spec.quality else {}
+    faults = _faults(of_rows(False), reference, window, recent) if spec.quality else {}
     broken, new_faults = follow(chain.quality, dict.fromkeys(faults, 1.0), start)
     alerts = [fault_alert(endpoint, start, name, faults[name]) for name in new_faults]
     checks: dict[str, Any] = {"faults": msgspec.to_builtins(faults), "drift": {}}
@@ -227,6 +228,17 @@ def _says_less(rows: pl.DataFrame, schema: Schema, reference: Profile) -> bool:
     if schema.task != "binary" or not isinstance(before, NumberSketch):
         return False
     return not {0.0, 1.0}.issuperset(before.points) and rows["p"].null_count() == rows.height
+
+
+def _faults(
+    of_rows: dict[str, Fault],
+    reference: Profile,
+    window: Profile,
+    recent: Callable[[], Profile | None],
+) -> dict[str, Fault]:
+    """Of rows and of features; values of another kind count as missing, but are told as such."""
+    retyped = {name: fault for name, fault in of_rows.items() if fault.check == "type_change"}
+    return of_rows | find_faults(reference, window, recent) | retyped
 
 
 def feature_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:

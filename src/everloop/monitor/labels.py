@@ -33,6 +33,19 @@ def label_codes(labels: pl.Series, schema: Schema) -> NDArray[np.float64]:
     )
 
 
+def meanings(labels: pl.Series, schema: Schema | None) -> pl.Series:
+    """JSON texts, those alike that stand for one label of the task, as ``true`` and ``"true"``."""
+    if schema is None:
+        return labels
+    texts = labels.drop_nulls().unique()
+    codes = label_codes(texts, schema)
+    meant = [
+        str(code) if known else text
+        for text, code, known in zip(texts.to_list(), codes.tolist(), present(codes), strict=True)
+    ]
+    return labels.replace_strict(texts, meant, default=None, return_dtype=pl.String)
+
+
 def target_column(labels: pl.Series, schema: Schema) -> pl.Series:
     """JSON texts as the target column of a training frame; null where it is no label."""
     codes = label_codes(labels, schema)

@@ -49,6 +49,7 @@ from everloop.store.database import Database
 from everloop.store.tables import log_parts
 
 FEW = 50_000  # the labels of fewer ids are looked for, newest first; else all are read at once
+_MISFITTING = (pl.String, pl.Float64, pl.Float32)  # columns that may hold what is no number
 _TARGET = "label"  # beside features, whose names are prefixed until the end
 
 
@@ -192,24 +193,22 @@ class PredictionLog(LogParts):
     def misfits(
         self, endpoint: str, start: int, end: int, schema: Schema
     ) -> dict[str, tuple[int, list[str]]]:
-        """Features that are numbers -> how many values were sent as text that is none, and some.
-
-        Only parts that hold text for a number are read.
-        """
+        """Features that are numbers -> how many values are infinite or text that is no number,
+        and some of them."""
         numbers = [FEATURE + f.name for f in schema.features if f.kind == "number" and not f.shape]
         found: dict[str, tuple[int, list[str]]] = {}
         for part in self._overlapping(endpoint, Selection(start, end)):
             rows = pl.scan_parquet(io.BytesIO(self._read(part)))
             types = rows.collect_schema()
-            for name in (n for n in numbers if types.get(n) == pl.String):
-                text = pl.col(name).str.strip_chars()
-                odd = text.is_not_null() & text.cast(pl.Float64, strict=False).is_null()
-                inside = pl.col("time").is_between(start, end, closed="left")
-                values = rows.filter(inside & odd).select(name).collect()[name]
+            odd = {n: _odd(n, types[n]) for n in numbers if types.get(n) in _MISFITTING}
+            inside = pl.col("time").is_between(start, end, closed="left")
+            values = rows.filter(inside).select(one.implode() for one in odd.values())
+            for name, column in zip(odd, values.collect() if odd else (), strict=True):
                 count, some = found.get(name[len(FEATURE) :], (0, []))
-                some = [*some, *values.unique().sort().head(3).to_list()][:3]
-                if count + len(values):
-                    found[name[len(FEATURE) :]] = count + len(values), some
+                texts = column.explode(empty_as_null=False).cast(pl.String)
+                some = [*some, *texts.unique().sort().head(3).to_list()][:3]
+                if count + len(texts):
+                    found[name[len(FEATURE) :]] = count + len(texts), some
         return found
 
     def known_ids(self, endpoint: str, ids: pl.Series) -> pl.Series:
@@ -358,3 +357,12 @@ def _training_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
 def _nothing(selection: Selection) -> pl.DataFrame:
     """No rows, with the columns that some would have."""
     return in_order([selection.read(to_parquet(prediction_frame([])))])[0]
+
+
+def _odd(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The values of a number's column, of floats or of text, that are no finite numbers."""
+    column = pl.col(name)
+    if dtype != pl.String:
+        return column.filter(column.is_infinite())
+    number = column.str.strip_chars().cast(pl.Float64, strict=False)
+    return column.filter(column.is_not_null() & number.is_finite().not_().fill_null(True))

@@ -63,7 +63,8 @@ def test_out_of_range() -> None:
     assert fault is not None and fault.quarantine
     assert "-999" in fault.summary
     infinite = np.where(RNG.random(2_000) < 0.05, np.inf, RNG.normal(50, 10, 2_000))
-    assert check("out_of_range", before, sketch_number(infinite)) is not None
+    found = check("out_of_range", before, sketch_number(infinite))
+    assert found is not None and "is infinite in" in found.summary
     assert check("out_of_range", before, sketch_number(np.full(50, np.inf))) is not None
     assert check("out_of_range", before, sketch_number(RNG.normal(120, 20, 2_000))) is None
 

@@ -40,11 +40,15 @@ class OutOfRangeCheck(QualityCheck):
         share = far / window.rows
         if far < MIN_ROWS or share < SHARE:
             return None
-        ends = f"{window.points[0]:.4g} … {window.points[-1]:.4g}" if window.n else "infinite"
+        if 2 * window.infinite > far:
+            summary = f"{feature} is infinite in {window.infinite / window.rows:.1%} of the rows"
+        else:
+            ends = f"{window.points[0]:.4g} … {window.points[-1]:.4g}"
+            outside = f"lies far outside {low:.4g} … {high:.4g}"
+            summary = f"{feature} {outside} in {share:.1%} of the rows ({ends})"
         return Fault(
             check="out_of_range",
-            summary=f"{feature} lies far outside {low:.4g} … {high:.4g} in {share:.1%} of the rows"
-            f" ({ends})",
+            summary=summary,
             quarantine=True,
             evidence={
                 "low": low,

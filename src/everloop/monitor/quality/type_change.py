@@ -1,4 +1,4 @@
-"""Numbers that come as text."""
+"""Numbers that come as text, or infinite."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ GONE = 0.5  # more than this share cannot be learned from
 
 @quality_checks.register("type_change")
 class TypeChangeCheck(RowsCheck):
-    """One value in a hundred or more of a number is text that is no number."""
+    """One value in a hundred or more of a number is infinite, or text that is no number."""
 
     def look(self, rows: WindowRows) -> dict[str, Fault]:
         n = len(rows.ids)
         return {
             name: Fault(
                 check="type_change",
-                summary=f"{name} is no number but text in {count / n:.1%} of the rows: "
+                summary=f"{name} is no finite number in {count / n:.1%} of the rows: "
                 + ", ".join(map(repr, some)),
                 quarantine=count >= GONE * n,
                 evidence={"share": round(count / n, 4), "examples": some},

@@ -185,11 +185,11 @@ def kind_of_column(column: pl.Series) -> ColumnKind:
     dtype = column.dtype
     if dtype == pl.Boolean:
         return "boolean"
-    if dtype.is_numeric():
+    if dtype.is_numeric() or dtype == pl.Duration:
         return "number"
     if is_text(column):
         return "datetime" if _is_date(column) else "category"
-    if dtype.is_temporal() and dtype not in (pl.Duration, pl.Time):
+    if dtype.is_temporal():
         return "datetime"
     if dtype == pl.Binary:
         return "image" if _is_image(column) else "bytes"
@@ -213,7 +213,10 @@ def _is_date(column: pl.Series) -> bool:
 
 
 def measure(column: pl.Series, kind: ColumnKind) -> pl.Series:
-    """What the numbers of a column of ``kind`` are, see :class:`ColumnSummary`."""
+    """What the numbers of a column of ``kind`` are, see :class:`ColumnSummary`; of a duration its
+    seconds."""
+    if column.dtype == pl.Duration:
+        return column.dt.total_microseconds() / 1e6
     if kind == "datetime":
         column = parse_iso(column.cast(pl.String)) if is_text(column) else column
         return column.dt.weekday() if column.dtype == pl.Date else column.dt.hour()
