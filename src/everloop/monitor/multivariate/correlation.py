@@ -56,7 +56,7 @@ class Correlation(MultivariateTest):
         moving = window.values.std(axis=0) > 0 if window.rows >= FEW else np.zeros(0, dtype=bool)
         if reference.rows < FEW or moving.sum() < 2:
             return None
-        old, new = _known(reference.values, moving), _correlations(window.values[:, moving])
+        old, new = _known(reference, moving), _correlations(window.values[:, moving])
         names = [name for name, kept in zip(reference.features, moving, strict=True) if kept]
         first, second = _pairs(tuple(names))
         if not len(first):
@@ -88,15 +88,18 @@ def _pairs(names: tuple[str, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return first[apart], second[apart]
 
 
-_newest: list[tuple[Floats, bytes, Floats]] = []
-
-
-def _known(values: Floats, moving: NDArray[np.bool_]) -> Floats:
-    """The correlations of a reference; those of the same array are found once."""
+def _known(reference: Matrix, moving: NDArray[np.bool_]) -> Floats:
+    """The correlations of a reference; of one that comes again those of its last columns are
+    kept."""
+    if reference.kept is None:
+        return _correlations(reference.values[:, moving])
     mark = moving.tobytes()
-    if not _newest or _newest[0][0] is not values or _newest[0][1] != mark:
-        _newest[:] = [(values, mark, _correlations(values[:, moving]))]
-    return _newest[0][2]
+    found = reference.kept.get(mark)
+    if found is None:
+        found = _correlations(reference.values[:, moving])
+        reference.kept.clear()
+        reference.kept[mark] = found
+    return found
 
 
 def _correlations(values: Floats) -> Floats:

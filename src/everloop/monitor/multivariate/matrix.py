@@ -33,13 +33,15 @@ class Matrix(NamedTuple):
     """``values`` are n rows in time order by d columns; ``features`` says whose each column is.
 
     ``stretch`` is, for each column, how many consecutive rows of its stream are worth one
-    independent row. The ``n`` rows were drawn evenly from ``total`` such rows.
+    independent row. The ``n`` rows were drawn evenly from ``total`` such rows. ``kept`` is what was
+    found of a reference that comes again with the next window.
     """
 
     values: Floats
     features: tuple[str, ...]
     stretch: Floats
     total: int
+    kept: dict[bytes, Floats] | None = None
 
     @property
     def rows(self) -> int:
@@ -87,7 +89,8 @@ def matrices(
     names, old = known.values(tuple(told))
     stretch = np.array([profile.features[name].rows_per_draw for name in names])
     new = np.column_stack(columns) if columns else np.empty((now.height, 0))
-    return Matrix(old, names, stretch, profile.rows), Matrix(new, names, stretch, window.height)
+    before = Matrix(old, names, stretch, profile.rows, known.kept)
+    return before, Matrix(new, names, stretch, window.height)
 
 
 class _Level(NamedTuple):
@@ -125,6 +128,7 @@ class _Known:
         self._scales: dict[Feature, list[_Level | _Ranks]] = {}
         self._columns: dict[str, list[Floats]] = {}
         self._values: tuple[tuple[str, ...], tuple[tuple[str, ...], Floats]] | None = None
+        self.kept: dict[bytes, Floats] = {}
 
     def scales(self, feature: Feature) -> list[_Level | _Ranks]:
         """Of each column of a feature; raises InvalidInput for values of another kind."""
@@ -143,7 +147,7 @@ class _Known:
             stacked = np.column_stack([one for _, one in columns]) if columns else None
             none = np.empty((self.rows.height, 0))
             names = tuple(name for name, _ in columns)
-            self._values = told, (names, none if stacked is None else stacked)
+            self._values, self.kept = (told, (names, none if stacked is None else stacked)), {}
         return self._values[1]
 
 
