@@ -5,7 +5,8 @@ Run: python benchmarks/quality.py [--seconds 120] [--splits 5] [--sets wine,digi
 
 At 120 seconds the whole table takes about 40 minutes for each hold-out. What is done is kept after
 each set and hold-out in the user's cache folder, by the version of the code and the seconds: the
-same command goes on with those that are missing. --again begins anew.
+same command goes on with those that are missing, and FLAML may be left for later. --again begins
+anew.
 
 Eight public sets of numbers that lie inside scikit-learn and river, and three of
 ``everloop.datasets`` with categories and missing values, two of them large. A quarter of the rows
@@ -31,13 +32,12 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from contest.judging import interval, score
-from contest.sets import SETS
+from contest.sets import SETS, Data
 from contest.sides import WANTED, by_everloop, by_flaml, defaults
-from contest.tables import best_of, one_hold_out, several
+from contest.tables import Row, best_of, one_hold_out, several
 from peers.environments import CACHE, python_of
 from rich.console import Console
 from sklearn.model_selection import train_test_split
@@ -46,17 +46,23 @@ import everloop as el
 
 HELD_OUT = 0.25
 TESTED = 0.2  # of the rows that it is given, which everloop tests by
+ANSWERS = "answers"  # of everloop, kept for sides that are measured later
 
 
-def compare(name: str, split: int, seconds: float, python: Path | None) -> dict[str, Any]:
-    """One hold-out of one set: the scores and intervals of every side."""
+def divided(name: str, split: int) -> tuple[str, Data, Data]:
+    """The task, the rows that every side sees, and those that are held out."""
     task, load = SETS[name]
     X, y = load()
     stratify = y if task == "classification" else None
     known, held = train_test_split(
         np.arange(len(y)), test_size=HELD_OUT, random_state=split, stratify=stratify
     )
-    X, test, y, truth = X[known], X[held], y[known], y[held]
+    return task, (X[known], y[known]), (X[held], y[held])
+
+
+def compare(name: str, split: int, seconds: float) -> Row:
+    """One hold-out of one set: everloop beside the defaults."""
+    task, (X, y), (test, truth) = divided(name, split)
     models = defaults(task, X)
     single: dict[str, np.ndarray] = {k: m.fit(X, y).predict(test) for k, m in models.items()}
     ours = len(y) - round(len(y) * TESTED)  # the rows that everloop fits
@@ -64,7 +70,7 @@ def compare(name: str, split: int, seconds: float, python: Path | None) -> dict[
     scores = {k: score(task, truth, pred) for k, pred in single.items()}
     began = time.perf_counter()
     pred, algorithm = by_everloop(task, X, y, test, seconds)
-    row: dict[str, Any] = {
+    return {
         "set": name,
         "split": split,
         "rows": len(y),
@@ -75,12 +81,16 @@ def compare(name: str, split: int, seconds: float, python: Path | None) -> dict[
         "algorithm": algorithm,
         "above": interval(task, truth, pred, single[best_of(scores)]),
         "seconds": time.perf_counter() - began,
+        ANSWERS: pred.tolist(),
     }
-    if python is not None:
-        other = by_flaml(python, task, X, y, test, seconds)
-        row["flaml"] = score(task, truth, other)
-        row["above_flaml"] = interval(task, truth, pred, other)
-    return row
+
+
+def with_flaml(row: Row, seconds: float, python: Path) -> Row:
+    """The same with FLAML beside it."""
+    task, (X, y), (test, truth) = divided(row["set"], row["split"])
+    other = by_flaml(python, task, X, y, test, seconds)
+    above = interval(task, truth, np.array(row[ANSWERS]), other)
+    return row | {"flaml": score(task, truth, other), "above_flaml": above}
 
 
 def main() -> None:
@@ -95,23 +105,33 @@ def main() -> None:
     python = None if options.without_flaml else python_of("flaml", WANTED)
     place = kept_in(options.seconds)
     known = {} if options.again or not place.exists() else json.loads(place.read_text())
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     # One hold-out of every set before the next, so that what is cut off is a table all the same.
     for split in range(options.splits):
         for name in options.sets.split(","):
             key = f"{name}/{split}"
-            if key not in known or (python is not None and "flaml" not in known[key]):
-                known[key] = compare(name, split, options.seconds, python)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(json.dumps(known, indent=2))
-            rows.append(known[key])
-            print(json.dumps(known[key]), file=sys.stderr, flush=True)
+            if key not in known:
+                known[key] = compare(name, split, options.seconds)
+                keep(place, known)
+            if python is not None and "flaml" not in known[key]:
+                known[key] = with_flaml(known[key], options.seconds, python)
+                keep(place, known)
+            rows.append({k: v for k, v in known[key].items() if k != ANSWERS})
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2))
     show(rows, options.seconds, options.splits)
 
 
-def show(rows: list[dict[str, Any]], seconds: float, splits: int) -> None:
+def keep(place: Path, known: dict[str, Row]) -> None:
+    """Write it beside and put it in place, so that a cut leaves the file of before."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_suffix(".part")
+    fresh.write_text(json.dumps(known))
+    fresh.replace(place)
+
+
+def show(rows: list[Row], seconds: float, splits: int) -> None:
     title = f"held-out accuracy or R2 after {seconds:.0f} s, everloop {el.__version__}"
     console = Console(width=170)
     if splits == 1:

@@ -72,12 +72,13 @@ def means(found: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def counted(kind: str, found: Sequence[tuple[float, tuple[float, float]]]) -> str:
-    """On how many sets everloop is better, and on how many it is surely so."""
+    """On how many sets everloop is better or equal, and on how many it is surely so."""
     better = sum(middle > 0 for middle, _ in found)
     surely = sum(low > 0 for _, (low, _) in found)
     worse = sum(high < 0 for _, (_, high) in found)
-    said = f"better on {better} of {len(found)} (surely on {surely}), surely worse on {worse}"
-    return f"against {kind.replace('_', ' ')}: {said}"
+    equal = sum(middle == 0 for middle, _ in found)
+    said = f"better on {better} of {len(found)} (surely on {surely}), equal on {equal}"
+    return f"against {kind.replace('_', ' ')}: {said}, surely worse on {worse}"
 
 
 def span(found: Any, digits: int = 3) -> str:
