@@ -62,13 +62,13 @@ class Coverage(msgspec.Struct, frozen=True):
 
 
 def look_at_labels(
-    log: PredictionLog, window: Window, before: list[Window], min_rows: int
+    log: PredictionLog, window: Window, asked: pl.DataFrame, before: list[Window], min_rows: int
 ) -> tuple[Coverage, list[Alert]]:
     """The labels of a window, and what is news about them.
 
-    ``before`` are the windows before it, newest first.
+    ``asked`` are its rows, as :meth:`PredictionLog.asked` gives them; ``before`` the windows before
+    it, newest first.
     """
-    asked = log.asked(window.endpoint, window.start, window.end)
     history = log.label_history(window.endpoint, asked["id"])
     first = history.group_by("id", maintain_order=True).agg(
         pl.col("at").first().alias("came"),

@@ -331,13 +331,14 @@ class _Look:
             if self.spec.sequential and performance["state"] == "done" and not window.quarantined:
                 performance["sequential"], seen = self._errors(window)
                 alerts = [*alerts, *seen]
-            labels, late = self._labels(window)
+            asked = self.log.asked(self.endpoint, window.start, window.end)
+            labels, late = self._labels(window, asked)
             performance["labels"] = labels
             fresh = msgspec.structs.replace(
                 window, performance=performance, labelled=labelled, updated=now_ms()
             )
             fresh, suspected = self._suspected(fresh)
-            fresh, moved = self._moved(fresh)
+            fresh, moved = self._moved(fresh, asked)
             new += self._save(fresh, [*alerts, *late, *suspected, *moved], window)
         return new
 
@@ -356,7 +357,7 @@ class _Look:
         doubted = msgspec.structs.replace(window, checks=checks, quarantined=True)
         return doubted, [fault_alert(self.endpoint, window.start, LABELS, fault)]
 
-    def _moved(self, window: Window) -> tuple[Window, list[Alert]]:
+    def _moved(self, window: Window, asked: pl.DataFrame) -> tuple[Window, list[Alert]]:
         """The window with the drift of its labels, of sound ones that came from this champion."""
         mine = window.checks["reference"] == self.reference.digest
         done = (window.performance or {})["state"] == "done"
@@ -366,15 +367,14 @@ class _Look:
         known = self.past.labels(window.start, window.end, None if held is None else held.y)
         if known is None:
             return window, []
-        ids = self.log.asked(self.endpoint, window.start, window.end)["id"]
-        labels = self.log.codes(self.endpoint, ids, self.schema)
+        labels = self.log.codes(self.endpoint, asked["id"], self.schema)
         earlier = self.windows.page(self.endpoint, before=window.start, limit=BEFORE)
         return look_at_label_drift(window, labels, known, self.schema, self.spec, earlier)
 
-    def _labels(self, window: Window) -> tuple[dict[str, Any], list[Alert]]:
+    def _labels(self, window: Window, asked: pl.DataFrame) -> tuple[dict[str, Any], list[Alert]]:
         """How many of its labels came, and how late, beside the windows before."""
         earlier = self.windows.page(self.endpoint, before=window.start, limit=BEFORE)
-        found, alerts = look_at_labels(self.log, window, earlier, self.spec.min_rows)
+        found, alerts = look_at_labels(self.log, window, asked, earlier, self.spec.min_rows)
         return msgspec.to_builtins(found), alerts
 
     def _trickle(self) -> None:
