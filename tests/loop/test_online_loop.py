@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from loop_stream import Traffic, carry_out, declaration
 
+from everloop.loop.checking import check
 from everloop.loop.cycles import Cycle
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
@@ -77,6 +79,13 @@ def test_it_learns_the_new_events_is_explained_and_made_again(
     assert one.base + sum(one.contributions.values()) == pytest.approx(one.answer)
     again = carry_out(project, loop.reproduce(trained["run"], wait=False))
     assert again.verdict == "reproduced", again.reason
+
+
+def test_it_is_said_where_nothing_tells_the_order(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(40)))
+    said = '[data]\nsource = "a.csv"\ntarget = "y"\n[train]\ncandidates = ["hoeffding_tree"]\n'
+    (tmp_path / "everloop.toml").write_text('[loop]\nname = "a"\n' + said)
+    assert any("no data.time says in which order" in note for note in check(tmp_path).notes)
 
 
 def test_what_a_tree_would_forget_is_held_against_it(project: Project, traffic: Traffic) -> None:

@@ -12,7 +12,7 @@ file of its own and name it in :data:`everloop.train.state.events.MODELS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -32,7 +32,10 @@ class Online:
     Attributes
     ----------
     learner_ : river's. n_features_in_ : columns. events_ : how many were learned.
+    forgets : whether the order of the rows matters.
     """
+
+    forgets: ClassVar[bool] = True
 
     learner_: Any
     n_features_in_: int

@@ -43,6 +43,8 @@ class OnlineBayes(Online, GraphClassifier):
     alpha : added to each count of a level. numbers : how many of the first columns are numbers.
     """
 
+    forgets = False
+
     def __init__(self, alpha: float = 1.0, numbers: int = 0) -> None:
         self.alpha, self.numbers = alpha, numbers
 

@@ -16,13 +16,14 @@ def continue_fit(part: Refit) -> tuple[Any | None, str]:
     """One pass of ``partial_fit``.
 
     A model that learns step by step (it has ``warm_start``) goes on from where the sample has
-    brought it; others, which add up, begin anew. The former forget what they saw first, so where
-    the rows are sorted by the target they are left as the sample, a mixed one, made them. After
+    brought it; others, which add up, begin anew. The former, and those that say so (``forgets``),
+    forget what they saw first, so where the rows are sorted by the target they are left as the
+    sample, a mixed one, made them. After
     a crash the pass goes on from the last checkpoint, where the model is made of what
     :mod:`.plain` can write.
     """
     stepwise = "warm_start" in part.model.get_params()
-    if stepwise and part.rows.ordered:
+    if (stepwise or getattr(part.model, "forgets", False)) and part.rows.ordered:
         return None, "its rows are sorted by the target, and it would forget the first of them"
     middle, spread = _unit(part)
     progress = Progress(part)
