@@ -218,7 +218,8 @@ def _described(name: str, thing: object, level: str) -> list[str]:
 def _methods(name: str, cls: type) -> Iterator[tuple[str, object]]:
     if issubclass(cls, (Exception, msgspec.Struct)):
         return
-    for key, value in vars(cls).items():
+    ours = [base for base in cls.__mro__ if base.__module__.partition(".")[0] == "everloop"]
+    for key, value in {k: v for base in reversed(ours) for k, v in vars(base).items()}.items():
         if not key.startswith("_") and (callable(value) or isinstance(value, classmethod)):
             yield f"{name.rpartition('.')[2]}.{key}", getattr(cls, key)
 
