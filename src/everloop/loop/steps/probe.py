@@ -136,7 +136,8 @@ def _policy_probe(context: StepContext, situation: Situation) -> Chosen:
     found = PackagedModel(*project.package(champion))
     schema, policy = found.package.schema, policy_of(context)
     metric = metric_of(declaration.evaluate, schema)
-    source, _ = bounded(declaration.data, project.dir, declaration.loop.seed)
+    memory = project.settings.memory_bytes
+    source, _ = bounded(declaration.data, project.dir, declaration.loop.seed, memory)
     grounds = rewarded_grounds(
         project.log,
         declaration.endpoint,
