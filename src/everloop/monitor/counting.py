@@ -12,7 +12,7 @@ import polars as pl
 
 from everloop.data.columns import is_text
 from everloop.monitor.cuts import Counts, Cuts
-from everloop.monitor.encoding import level_codes, tally
+from everloop.monitor.encoding import count_levels, level_codes
 from everloop.monitor.profile import (
     CategorySketch,
     NumberSketch,
@@ -97,15 +97,14 @@ class Counting:
 
 def _counted(column: pl.Series, before: CategorySketch) -> CategorySketch:
     """How often each level of ``before`` comes; what else comes is unseen."""
-    codes = level_codes(column, before.levels)
-    missing, unseen, counts = tally(codes, len(before.levels))
+    missing, unseen, counts = count_levels(column, before.levels)
     return CategorySketch(
         n=len(column) - missing,
         missing=missing,
         levels=before.levels,
         counts=counts,
         unseen=unseen,
-        examples=unseen_examples(column, codes) if unseen else (),
+        examples=unseen_examples(column, level_codes(column, before.levels)) if unseen else (),
         rows_per_draw=before.rows_per_draw,
         missing_per_draw=before.missing_per_draw,
     )

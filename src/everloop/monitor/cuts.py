@@ -23,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from everloop.data.schema import Schema
+from everloop.monitor.compiled import Loops, loops
 from everloop.monitor.profile import (
     Floats,
     Ints,
@@ -87,6 +88,7 @@ class _Seen:
         self.others = np.zeros(CELLS, dtype=np.int64)  # of them, what does not equal a first point
         self.apart: list[Floats] = []  # what shares a cell with a point
         self.total = self.squares = 0.0  # of the places in cells
+        self.ends: tuple[float, float] | None = None  # of the values between the outer cells
         self.missing = False
         self._room = np.empty(size), np.empty(size, np.int64), np.empty(size, np.bool_)
 
@@ -131,6 +133,7 @@ class Cuts:
         self._shared[[*OUTER]] = True
         # The first point of each cell: where it is among the points, and which it is.
         self._lead = np.unique(self._cell, return_index=True)[1]
+        self._far = self._lead[np.isin(self._cell[self._lead], OUTER)]
         self._led = np.full(CELLS, np.nan)
         self._led[self._cell[self._lead]] = points[self._lead]
 
@@ -143,8 +146,11 @@ class Cuts:
     def count(self, values: Floats) -> Counts:
         """The counts of ``values``; NaN is missing, infinities are set apart."""
         found, seen = self.empty(), _Seen(min(CHUNK, len(values)))
-        for first in range(0, len(values), CHUNK):
-            self._look(values[first : first + CHUNK], seen)
+        if compiled := loops(len(values)):
+            self._look_compiled(values, seen, compiled)
+        else:
+            for first in range(0, len(values), CHUNK):
+                self._look(values[first : first + CHUNK], seen)
         found.missing, seen.cells[0] = int(seen.cells[0]), 0
         if found.missing < len(values):
             self._tell(values, seen, found)
@@ -176,6 +182,23 @@ class Cuts:
         seen.others += np.bincount(of[near], minlength=CELLS)
         seen.apart.append(others[near])
 
+    def _look_compiled(self, values: Floats, seen: _Seen, compiled: Loops) -> None:
+        """As :meth:`_look` at all chunks."""
+        apart = np.empty(len(values) + 1)
+        near, seen.total, seen.squares, *ends = compiled.by_place(
+            np.require(values, np.float64, ["C", "ALIGNED"]),
+            self._base,
+            self._scale,
+            self._shared,
+            self._led,
+            self.reference.exact,
+            seen.cells,
+            seen.others,
+            apart,
+        )
+        seen.ends = ends[0], ends[1]
+        seen.apart.append(apart[:near])
+
     def _places(self, values: Floats, out: Floats) -> Floats:
         """Where values lie among the cells, in their order; NaN stays what it is."""
         np.subtract(values, self._base, out=out)
@@ -194,17 +217,16 @@ class Cuts:
         self._moments(seen, beside, hits, found)
         seen.cells[[*OUTER]] -= low, len(beside) - high
         if seen.cells.any():
-            self._ends(values, seen.cells, hits, beside[low:high], found)
+            self._ends(values, seen, hits, beside[low:high], found)
         self._settle(seen.cells, hits, beside[low:high], found)
 
     def _moments(self, seen: _Seen, beside: Floats, hits: Ints, found: Counts) -> None:
         """From places to distances from the middle; of what lies outside, from the values."""
-        first = self._lead[np.isin(self._cell[self._lead], OUTER)]
-        values = np.concatenate([beside, self._points[first]])
-        times = np.concatenate([np.ones(len(beside)), hits[first]])
+        place = self._places(beside, np.empty(len(beside)))
+        low, high = np.searchsorted(place, [OUTER[0] + 1, OUTER[1]])
+        values = np.concatenate([beside[:low], beside[high:], self._points[self._far]])
+        times = np.concatenate([np.ones(len(values) - len(self._far)), hits[self._far]])
         place = self._places(values, np.empty(len(values)))
-        outside = (place < OUTER[0] + 1) | (place >= OUTER[1])
-        values, times, place = values[outside], times[outside], place[outside]
         n = seen.cells.sum() - times.sum()
         total = seen.total - float(times @ place)
         squares = seen.squares - float(times @ place**2)
@@ -217,12 +239,14 @@ class Cuts:
         found.total += float(times @ apart)
         found.squares += float(times @ apart**2)
 
-    def _ends(self, values: Floats, cells: Ints, hits: Ints, beside: Floats, found: Counts) -> None:
+    def _ends(self, values: Floats, seen: _Seen, hits: Ints, beside: Floats, found: Counts) -> None:
         """Least and largest value; those at and beside points are known, and often hold both."""
-        filled = np.flatnonzero(cells)
-        if self._shared[filled[0]] and self._shared[filled[-1]]:
-            ends = np.concatenate([beside[:1], beside[-1:], self._points[hits > 0]])
-            found.low, found.high = float(ends.min()), float(ends.max())
+        filled = np.flatnonzero(seen.cells)
+        if seen.ends or (self._shared[filled[0]] and self._shared[filled[-1]]):
+            known = np.concatenate([beside[:1], beside[-1:], self._points[hits > 0]])
+            least, largest = seen.ends or (np.inf, -np.inf)
+            found.low = float(known.min(initial=least))
+            found.high = float(known.max(initial=largest))
             return
         kept = values[np.isfinite(values)] if found.missing or found.infinite else values
         found.low, found.high = float(kept.min()), float(kept.max())

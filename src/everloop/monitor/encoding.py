@@ -17,6 +17,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from everloop.monitor.compiled import loops
+
 Codes = NDArray[np.int32]
 
 UNSEEN, MISSING = -1, -2  # codes of what is no level, and of nothing
@@ -53,6 +55,25 @@ def level_codes(column: pl.Series, levels: tuple[str, ...]) -> Codes:
     if column.null_count():
         codes[column.is_null().to_numpy()] = MISSING
     return codes
+
+
+def count_levels(column: pl.Series, levels: tuple[str, ...]) -> tuple[int, int, tuple[int, ...]]:
+    """As :func:`tally` of :func:`level_codes`, and without them where the table tells all."""
+    encoded = isinstance(column.dtype, pl.Categorical | pl.Enum)
+    table = _table(levels) if len(column) > FEW and not encoded else None
+    if table is None:
+        return tally(level_codes(column, levels), len(levels))
+    hashes = column.hash(table.seed).to_numpy()
+    cells = np.zeros(1 << BITS, dtype=np.int64)
+    if compiled := loops(len(hashes)):
+        compiled.by_hash(hashes, _SHIFT, table.hashes, cells)
+    else:
+        _by_hash(hashes, table, cells)
+    counts = np.zeros(len(levels), dtype=np.int64)
+    filled = np.flatnonzero(table.codes >= 0)
+    counts[table.codes[filled]] = cells[filled]
+    missing = column.null_count()
+    return missing, len(column) - missing - int(counts.sum()), tuple(counts.tolist())
 
 
 def tally(codes: NDArray[np.signedinteger[Any]], levels: int) -> tuple[int, int, tuple[int, ...]]:
@@ -118,6 +139,21 @@ def _hashed(hashes: NDArray[np.uint64], table: _Table) -> Codes:
         if np.not_equal(want, part, out=wrong).any():
             codes[wrong] = UNSEEN
     return found
+
+
+def _by_hash(hashes: NDArray[np.uint64], table: _Table, cells: NDArray[np.int64]) -> None:
+    """How often the hash of each cell comes."""
+    size = min(_CHUNK, len(hashes))
+    places, expected = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.uint64)
+    same = np.empty(size, dtype=np.bool_)
+    for first in range(0, len(hashes), _CHUNK):
+        part = hashes[first : first + _CHUNK]
+        cell, want, right = (each[: len(part)] for each in (places, expected, same))
+        np.right_shift(part, _SHIFT, out=cell)
+        at = cell.view(np.int64)
+        table.hashes.take(at, mode="clip", out=want)
+        known = at if np.equal(want, part, out=right).all() else at[right]
+        cells += np.bincount(known, minlength=len(cells))
 
 
 @lru_cache(256)
