@@ -22,6 +22,7 @@ from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore
 from everloop.store.events import EventLog
 from everloop.store.tables import rollouts
+from everloop.store.texts import json_text
 
 Do = Literal["pause", "resume", "promote", "rollback"]
 UNDER_WAY = ("running", "paused")
@@ -115,8 +116,9 @@ class RolloutStore:
         now = now_ms()
         row = {
             "id": uuid.uuid4().hex, "cycle": cycle, "endpoint": endpoint, "model": model,
-            "spec": _text(spec), "champion": champion, "versions": _text(versions), "stage": -1,
-            "state": "running", "evidence": _text(Seen()), "actor": actor, "began": now,
+            "spec": json_text(spec), "champion": champion, "versions": json_text(versions),
+            "stage": -1,
+            "state": "running", "evidence": json_text(Seen()), "actor": actor, "began": now,
             "stage_began": now, "updated": now,
         }  # fmt: skip
         with self.events.transaction() as conn:
@@ -178,7 +180,7 @@ class RolloutStore:
     def save(self, rollout: str, evidence: Seen) -> None:
         """Keep what was seen."""
         with self.db.write() as conn:
-            self._update(conn, rollout, {"evidence": _text(evidence)})
+            self._update(conn, rollout, {"evidence": json_text(evidence)})
 
     def decide(
         self,
@@ -190,7 +192,7 @@ class RolloutStore:
         **changed: Any,
     ) -> None:
         """Change a rollout with the event that says why, in the caller's transaction."""
-        values = {k: _text(v) if k == "evidence" else v for k, v in changed.items()}
+        values = {k: json_text(v) if k == "evidence" else v for k, v in changed.items()}
         self._update(conn, rollout.id, values)
         said = {"rollout": rollout.id, "versions": rollout.versions, **payload}
         self._event(conn, f"rollout.{kind}", rollout.endpoint, actor, said)
@@ -206,7 +208,7 @@ class RolloutStore:
             changed = conn.execute(
                 rollouts.update()
                 .where(rollouts.c.id == rollout, under_way)
-                .values(wish=_text(wish), updated=now_ms())
+                .values(wish=json_text(wish), updated=now_ms())
             ).rowcount
             if changed:
                 payload = {"rollout": rollout, **msgspec.to_builtins(wish)}
@@ -225,7 +227,7 @@ class RolloutStore:
         """Forget a wish that was done; one that came meanwhile stays."""
         conn.execute(
             rollouts.update()
-            .where(rollouts.c.id == rollout, rollouts.c.wish == _text(wish))
+            .where(rollouts.c.id == rollout, rollouts.c.wish == json_text(wish))
             .values(wish=None)
         )
 
@@ -251,10 +253,6 @@ def no_rollout(endpoint: str) -> NotFound:
         f"endpoint {endpoint}: has had no rollout yet.", code="rollout_not_found", path="endpoint",
         fix="everloop rollout start VERSION begins one while the data plane runs.",
     )  # fmt: skip
-
-
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def _rollout(row: Any) -> Rollout:

@@ -23,7 +23,7 @@ from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.store.people import PeopleStore
 from everloop.store.tables import cycle_steps, cycle_words, cycles, decisions
-from everloop.store.texts import check_long
+from everloop.store.texts import check_long, json_text
 from everloop.update.approval import (
     Kind,
     Missing,
@@ -89,7 +89,7 @@ class DecisionStore:
         now, within = now_ms(), rule.timeout_ms
         values = {
             "cycle": cycle,
-            "rule": _encode(rule),
+            "rule": json_text(rule),
             "asked": now,
             "due": None if within is None else now + within,
             "reminders": 0,
@@ -153,7 +153,7 @@ class DecisionStore:
         count = sa.select(sa.func.count()).where(cycle_words.c.cycle == cycle)
         if (conn.scalar(count) or 0) >= MOST_WORDS:
             raise Conflict(f"cycle: has {MOST_WORDS} words already.", code="too_many_words")
-        values = msgspec.structs.asdict(word) | {"cycle": cycle, "roles": _encode(word.roles)}
+        values = msgspec.structs.asdict(word) | {"cycle": cycle, "roles": json_text(word.roles)}
         conn.execute(cycle_words.insert().values(values))
         said = {"word": word.kind, "person": word.person, "comment": word.comment}
         self._tell(conn, cycle, "cycle.said", word.actor, {**said, "roles": list(word.roles)})
@@ -225,7 +225,7 @@ class DecisionStore:
         conn.execute(
             cycle_steps.update()
             .where(cycle_steps.c.cycle == row.id, cycle_steps.c.step == "approve")
-            .values(state="done", finished=now, result=_encode({**said, "end": end}))
+            .values(state="done", finished=now, result=json_text({**said, "end": end}))
         )
         self._tell(conn, row.id, "cycle.decided", reached.by, said)
 
@@ -382,7 +382,3 @@ def _word(row: sa.Row[Any]) -> Word:
 
 def _rule(row: sa.Row[Any]) -> Rule:
     return Rule() if row.rule is None else msgspec.json.decode(row.rule, type=Rule)
-
-
-def _encode(value: Any) -> str:
-    return msgspec.json.encode(value, order="sorted").decode()

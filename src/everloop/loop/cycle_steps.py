@@ -17,6 +17,7 @@ from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import insert_or_ignore
 from everloop.store.tables import cycle_steps
+from everloop.store.texts import json_text
 
 HEAVY = ("probe", "snapshot", "train", "evaluate", "register")  # steps that compute
 
@@ -121,11 +122,11 @@ class StepStore:
             cycle_steps.update()
             .where(cycle_steps.c.cycle == cycle, cycle_steps.c.step == step)
             .where(cycle_steps.c.state != "done")
-            .values(result=_encode(result))
+            .values(result=json_text(result))
         )
 
     def finish_step(self, cycle: str, step: str, result: dict[str, Any]) -> None:
-        self._end_step(cycle, step, state="done", result=_encode(result))
+        self._end_step(cycle, step, state="done", result=json_text(result))
 
     def fail_step(self, cycle: str, step: str, error: str) -> None:
         self._end_step(cycle, step, state="failed", error=error)
@@ -165,7 +166,3 @@ def _step(row: sa.Row[Any]) -> Step:
         failures=row.failures,
         due=row.due,
     )
-
-
-def _encode(result: dict[str, Any]) -> str:
-    return msgspec.json.encode(result, order="sorted").decode()

@@ -16,6 +16,7 @@ from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.store.tables import cycle_steps, cycles
+from everloop.store.texts import json_text
 
 
 class Cycle(msgspec.Struct, frozen=True):
@@ -115,8 +116,8 @@ class CycleStore(DeclarationStore, StepStore):
                 loop=loop,
                 number=number,
                 state="running",
-                cause=_encode(cause),
-                plan=_encode(plan),
+                cause=json_text(cause),
+                plan=json_text(plan),
                 started=now_ms(),
             )
         )
@@ -219,7 +220,7 @@ class CycleStore(DeclarationStore, StepStore):
                 verdict=verdict,
                 reason=reason,
                 version=version,
-                evidence=_encode(evidence or {}),
+                evidence=json_text(evidence or {}),
                 finished=now_ms(),
             )
         ).rowcount
@@ -240,10 +241,6 @@ def numbered(found: Sequence[Cycle], number: int, loop: str) -> Cycle:
         if cycle.number == number:
             return cycle
     raise NotFound(f"cycle: got {number}, which {loop} does not have.", path="cycle", got=number)
-
-
-def _encode(value: Any) -> str:
-    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def _cycle(row: sa.Row[Any]) -> Cycle:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from everloop.store.chain import Signer
 from everloop.store.tables import cycle_steps, cycles, model_versions
+from everloop.store.texts import json_text
 from everloop.update.approval import Rule, Word
 
 FORMAT = 1
@@ -85,7 +86,7 @@ def sign(
         version,
         package,
     )
-    text = msgspec.json.encode(record, order="sorted").decode()
+    text = json_text(record)
     return text, signer.sign(_PREFIX + text.encode())
 
 

@@ -12,6 +12,7 @@ from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.store.tables import loops
+from everloop.store.texts import json_text
 
 
 class DeclarationStore:
@@ -23,7 +24,7 @@ class DeclarationStore:
 
     def save_loop(self, declaration: Declaration, actor: str) -> None:
         """Record a loop's declaration; an event only when it is new or changed."""
-        text = msgspec.json.encode(to_dict(declaration), order="sorted").decode()
+        text = json_text(to_dict(declaration))
         now = now_ms()
         wanted = sa.select(loops.c.declaration).where(loops.c.name == declaration.name)
         with self._db.read() as conn:

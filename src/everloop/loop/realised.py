@@ -17,6 +17,7 @@ from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.monitor.windows import Window
 from everloop.store.tables import cycles
+from everloop.store.texts import json_text
 from everloop.update.realised import Expected, MeasuredWindow, Realised, with_window
 
 PROMOTIONS = 3  # of the newest, whose rows may still get labels
@@ -98,7 +99,7 @@ def keep(
             return record
         record = with_window(record, start, found, note)
         record = msgspec.structs.replace(record, over=record.over or over)
-        written = msgspec.json.encode(record, order="sorted").decode()
+        written = json_text(record)
         conn.execute(sa.update(cycles).where(mine).values(realised=written))
         if found is not None:
             project.events.append(

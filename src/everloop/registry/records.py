@@ -10,7 +10,7 @@ import msgspec
 
 from everloop.errors import Conflict, invalid
 from everloop.registry.names import check_model_name
-from everloop.store.texts import check_long, check_short
+from everloop.store.texts import check_long, check_short, json_text
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -124,8 +124,8 @@ def to_row(version: ModelVersion) -> dict[str, Any]:
         _digest("digest", version.digest)
     kept = set(version.__struct_fields__) - {"tags", "aliases"}
     row = {name: getattr(version, name) for name in kept}
-    row["metrics"] = msgspec.json.encode(version.metrics, order="sorted").decode()
-    row["files"] = msgspec.json.encode(_files(version.files), order="sorted").decode()
+    row["metrics"] = json_text(version.metrics)
+    row["files"] = json_text(_files(version.files))
     return row
 
 

@@ -148,8 +148,8 @@ class Database:
         if self.dialect == "sqlite":
             Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
         found = self.revision()
-        if found is None and self.dialect == "sqlite" and fill(self):
-            return
+        if found is None and self.dialect == "sqlite":
+            found = REVISION if fill(self) else self.revision()
         if found != REVISION:
             # Alembic takes longer to import than most verbs of the command line take to run.
             from everloop.store.migrate import migrate  # noqa: PLC0415

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from everloop.errors import TooLarge, invalid
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON whose keys are in order, so that equal values are equal texts."""
+    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def check_short(field: str, value: Any, limit: int) -> str:

@@ -169,7 +169,7 @@ def _played(folder: Path, begun: Begun, clock: SimulatedClock, tell: Tell) -> Ba
 
     def told() -> None:
         done[0] += 1
-        replace_file(folder / DONE, str(done[0]).encode())
+        replace_file(folder / DONE, str(done[0]).encode(), lasting=False)
         tell("windows", done[0], total)
 
     for policy in begun.policies:

@@ -16,7 +16,6 @@ from everloop.evaluate.answers import Answers
 from everloop.evaluate.costs import costs_of, metric_of
 from everloop.loop.answers import PackagedModel
 from everloop.loop.considered import found_params, trained_until
-from everloop.loop.declaration import Declaration
 from everloop.loop.dividing import known_of
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._learning_on import learned_on
@@ -95,14 +94,12 @@ def _probe(context: StepContext, situation: Situation) -> Chosen:
     package = project.package(champion)[1]
     schema, policy = package.schema, policy_of(context)
     metric = metric_of(declaration.evaluate, schema)
-    memory = project.settings.memory_bytes
-    source, _ = bounded(declaration.data, project.dir, declaration.loop.seed, memory)
     grounds = grounds_of(
         project.log,
         declaration.endpoint,
         schema,
         situation,
-        _kept(source, schema, declaration),
+        _known(context, schema),
         trained_until(project, champion),
         project.windows.quarantined(declaration.endpoint),
         lambda frames: known_of(frames, schema, declaration),
@@ -136,14 +133,12 @@ def _policy_probe(context: StepContext, situation: Situation) -> Chosen:
     found = PackagedModel(*project.package(champion))
     schema, policy = found.package.schema, policy_of(context)
     metric = metric_of(declaration.evaluate, schema)
-    memory = project.settings.memory_bytes
-    source, _ = bounded(declaration.data, project.dir, declaration.loop.seed, memory)
     grounds = rewarded_grounds(
         project.log,
         declaration.endpoint,
         schema,
         situation,
-        _kept(source, schema, declaration),
+        _known(context, schema),
         trained_until(project, champion),
         project.windows.quarantined(declaration.endpoint),
         partial(found.answers, schema=schema),
@@ -205,8 +200,11 @@ def _stored(
             yield known.version, known.served, partial(model.answers, schema=schema)
 
 
-def _kept(source: pl.DataFrame, schema: Schema, declaration: Declaration) -> pl.DataFrame:
-    """The columns of the schema, and the one that rows are divided by."""
+def _known(context: StepContext, schema: Schema) -> pl.DataFrame:
+    """The declared rows: the columns of the schema, and the one that rows are divided by."""
+    project, declaration = context.project, context.declaration
+    memory = project.settings.memory_bytes
+    source, _ = bounded(declaration.data, project.dir, declaration.loop.seed, memory)
     kept = conform(source, schema, training=True, ignore=declaration.data.ignore)
     group_by = declaration.evaluate.group_by
     if group_by is None or group_by in kept.columns or group_by not in source.columns:

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from everloop.registry.aliases import MANAGED
@@ -37,6 +36,7 @@ from everloop.store.tables import (
     run_tags,
     runs,
 )
+from everloop.store.texts import json_text
 from everloop.tracking.moving.reading import (
     count_points,
     read_experiments,
@@ -260,7 +260,7 @@ def _keep_datasets(conn: sa.Connection, run: MovedRun, experiment: int, number: 
         query = sa.select(t.id).where(
             t.experiment == experiment, t.name == use.name, t.digest == use.digest
         )
-        tags = msgspec.json.encode(use.tags, order="sorted").decode()
+        tags = json_text(use.tags)
         link = {"run": number, "dataset": conn.execute(query).scalar_one(), "tags": tags}
         conn.execute(upsert(run_inputs, ["run", "dataset"], ["tags"]), link)
 
