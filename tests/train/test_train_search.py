@@ -19,8 +19,10 @@ from everloop.train.fitting import Fitting, Pruned
 from everloop.train.search.allocation import next_candidate
 from everloop.train.search.journal import Journal
 from everloop.train.search.records import Trial
-from everloop.train.search.study import read_trials
+from everloop.train.search.study import best_of, read_trials
 from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.train.training import Training
+from everloop.train.tried import Fitted
 from waiting import wait_for
 
 
@@ -252,6 +254,29 @@ def test_lightgbm_stops_early_and_the_refit_takes_what_it_settled_on():
     (found,) = fit_candidates(X, y, schema, wanted, accuracy, 0, silent)
     assert 1 <= found.params["n_estimators"] < 500
     assert found.estimator[-1].booster_.num_trees() == found.params["n_estimators"]
+
+
+def test_lightgbm_is_judged_by_the_rounds_that_its_refit_takes():
+    X, y, schema = mixed("binary", rows=300)
+    training, lightgbm = Training(X, y, schema, accuracy, 0), candidates.get("lightgbm")()
+    assert len(training.folds) > 1
+    params = {"n_estimators": 200, "learning_rate": 0.1, "num_leaves": 7}
+    found = training.validate(lightgbm, params, early_stopping=True)
+    again = training.validate(lightgbm, params | found.settled)
+    assert found.settled["n_estimators"] < 200
+    assert found.answers == pytest.approx(again.answers)
+    assert (found.score, found.loss) == pytest.approx((again.score, again.loss))
+
+
+def test_the_loss_decides_between_equal_scores():
+    losses = [None, 0.5, 0.3, 0.3, float("nan")]
+    trials = [
+        Trial(n, "knn", "complete", {}, score=0.9, loss=loss) for n, loss in enumerate(losses)
+    ]
+    worse = Trial(9, "knn", "complete", {}, score=0.8, loss=0.1)
+    assert best_of([worse, *trials]).number == 2
+    pair = [Fitted(name, {}, None, 0.0, 0.9, loss=loss) for name, loss in (("a", 0.4), ("b", 0.2))]
+    assert max(pair, key=lambda fitted: fitted.worth).name == "b"
 
 
 # -- workers ---------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import numpy as np
 from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
 
+BLENDED = ("regression", "binary", "multiclass")  # tasks whose answers have a mean and a loss
+
 
 def predict(estimator: Any, X: np.ndarray, schema: Schema) -> tuple[np.ndarray, np.ndarray | None]:
     """Answers of ``estimator`` on ``X`` (n rows by ``schema.width``, float64).
@@ -34,3 +36,14 @@ def predict(estimator: Any, X: np.ndarray, schema: Schema) -> tuple[np.ndarray, 
     decide = getattr(estimator, "decide", None)
     chosen = known.argmax(axis=1) if decide is None else decide(known)
     return seen[chosen], probabilities
+
+
+def mean_loss(answers: np.ndarray, y: np.ndarray) -> float:
+    """Squares of n numbers, or minus the logarithm of the probability (n by k) of what was true.
+
+    Each row tells more of it than of whether an answer was right, and less of luck.
+    """
+    if answers.ndim == 1:
+        return float(np.mean((answers - y) ** 2))
+    true = answers[np.arange(len(y)), y.astype(np.int64)]
+    return -float(np.log(np.maximum(true, 1e-7)).mean())

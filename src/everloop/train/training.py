@@ -14,7 +14,7 @@ import numpy as np
 from everloop.data.schema import Schema
 from everloop.train.candidates._base import Candidate
 from everloop.train.fitting import TIME_ONLY, Fitting, Pruned, Report, never, silent
-from everloop.train.predictions import predict
+from everloop.train.predictions import BLENDED, mean_loss, predict
 from everloop.train.prepared import Prepared
 from everloop.train.spec import PrepareSpec, ValidationSpec
 from everloop.train.validation import Known, folds
@@ -43,11 +43,14 @@ class Validated:
     score : the mean over the parts.
     settled : the parameters that fitting settled itself.
     answers : to the rows of all parts, one part after another: m numbers, or probabilities m by k.
+    loss : of these answers (see :func:`~everloop.train.predictions.mean_loss`), which decides
+        between equal scores; None where they have none.
     """
 
     score: float
     settled: dict[str, Any]
     answers: np.ndarray
+    loss: float | None = None
 
 
 class Training:
@@ -133,31 +136,64 @@ class Training:
         values: list[float] = []
         answers: list[np.ndarray] = []
         settled: list[dict[str, Any]] = []
+        stopped: list[Any] = []
         several = len(self.folds) > 1
         within: Prune = (lambda _step, value: prune(TIME_ONLY, value)) if several else prune
         for number, (fit_rows, rows) in enumerate(self.folds):
-            together = None if self.groups is None else self.groups[rows]
-            around = Fitting(
-                validation=(self.X[rows], self.y[rows]) if early_stopping else None,
-                groups=None if self.groups is None else self.groups[fit_rows],
-                validation_groups=together if early_stopping else None,
-                weights=self._weights(fit_rows),
-                explore=self.explore,
-                device=self.device,
-                report=report,
-                prune=within,
-            )
+            around = self._judged(fit_rows, rows, early_stopping, report, within)
             if number not in self._prepared:
                 self._prepared[number] = self.prepared(fit_rows)
             estimator, _ = self.fit(candidate, params, self._prepared[number], around)
             settled.append(candidate.settled(estimator) if early_stopping else {})
-            pred, proba = predict(estimator, self.X[rows], self.schema)
-            extra = () if together is None else (together,)
-            values.append(self.score(self.y[rows], pred, proba, *extra))
-            answers.append(pred if proba is None else proba)
+            stopped.append(estimator if settled[-1] else None)
+            value, answered = self._scored(estimator, rows)
+            values.append(value)
+            answers.append(answered)
             if several and number + 1 < len(self.folds) and prune(number, mean_score(values)):
                 raise Pruned
-        return Validated(mean_score(values), _middle(settled), np.concatenate(answers))
+        middle = _middle(settled)
+        if several and middle:
+            # Each part stopped where its own rows liked it best, which flatters it; the model that
+            # is fitted on all rows has one number of rounds, and so have these.
+            for number, (_, rows) in enumerate(self.folds):
+                candidate.settle(stopped[number], middle)
+                values[number], answers[number] = self._scored(stopped[number], rows)
+        return Validated(mean_score(values), middle, np.concatenate(answers), self._loss(answers))
+
+    def _judged(
+        self,
+        fit_rows: np.ndarray,
+        rows: np.ndarray,
+        early_stopping: bool,
+        report: Report,
+        prune: Prune,
+    ) -> Fitting:
+        """What surrounds a fit on ``fit_rows`` that is judged by ``rows``."""
+        together = None if self.groups is None else self.groups[rows]
+        return Fitting(
+            validation=(self.X[rows], self.y[rows]) if early_stopping else None,
+            groups=None if self.groups is None else self.groups[fit_rows],
+            validation_groups=together if early_stopping else None,
+            weights=self._weights(fit_rows),
+            explore=self.explore,
+            device=self.device,
+            report=report,
+            prune=prune,
+        )
+
+    def _scored(self, estimator: Any, rows: np.ndarray) -> tuple[float, np.ndarray]:
+        """The score of these rows, and the answers: probabilities where there are any."""
+        pred, proba = predict(estimator, self.X[rows], self.schema)
+        extra = () if self.groups is None else (self.groups[rows],)
+        value = self.score(self.y[rows], pred, proba, *extra)
+        return value, pred if proba is None else proba
+
+    def _loss(self, answers: list[np.ndarray]) -> float | None:
+        """Of the answers to all parts; None for tasks that have none."""
+        if self.schema.task not in BLENDED:
+            return None
+        rows = np.concatenate([rows for _, rows in self.folds])
+        return mean_loss(np.concatenate(answers), self.y[rows])
 
     def fit(
         self,

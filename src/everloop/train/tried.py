@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from everloop.errors import EverloopError, InvalidInput, invalid
 from everloop.train.candidates._base import Candidate
 from everloop.train.fitting import Report
+from everloop.train.predictions import BLENDED
+from everloop.train.search.records import worth
 from everloop.train.search.space import fixed
 from everloop.train.spec import ENSEMBLE, TrainSpec
 from everloop.train.training import Training
@@ -20,8 +20,6 @@ from everloop.train.training import Training
 if TYPE_CHECKING:
     from everloop.train.search.answers import AnswerStore
     from everloop.train.search.records import Trial
-
-BLENDED = ("regression", "binary", "multiclass")  # tasks whose answers have a mean
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Fitted:
     notes : warnings that fitting raised.
     prepared : what preparation did on all rows, and how probabilities and threshold were chosen;
         None when nothing was asked for.
+    loss : of its answers to the validation parts, which decides between equal scores.
     """
 
     name: str
@@ -46,6 +45,12 @@ class Fitted:
     score: float | None
     notes: tuple[str, ...] = ()
     prepared: dict[str, Any] | None = None
+    loss: float | None = None
+
+    @property
+    def worth(self) -> tuple[float, float]:
+        """Greater is better; one without a score comes last."""
+        return worth(self.score, self.loss)
 
 
 def searched(
@@ -99,7 +104,7 @@ def _best_of_each(
         best: Trial | None = study.best_of(own)
         spent = sum(trial.seconds for trial in own)
         if best is not None:
-            tried.append(Fitted(name, best.params, None, spent, best.score))
+            tried.append(Fitted(name, best.params, None, spent, best.score, loss=best.loss))
             report_candidate(report, tried[-1])
         elif own:
             error = next((t.error for t in own if t.error), "no trial was scored")
@@ -117,13 +122,14 @@ def compared(
         started = time.perf_counter()
         try:
             params = default_params(training, name, candidate, spec)
-            value = training.validate(candidate, params).score
+            found = training.validate(candidate, params)
         except EverloopError:
             raise
         except Exception as error:
             failures.append(failed(report, name, error))
             continue
-        tried.append(Fitted(name, params, None, time.perf_counter() - started, value))
+        spent = time.perf_counter() - started
+        tried.append(Fitted(name, params, None, spent, found.score, loss=found.loss))
         report_candidate(report, tried[-1])
     return _ranked(chosen, tried, failures)
 
@@ -137,7 +143,7 @@ def default_params(
 def _ranked(chosen: dict[str, Candidate], tried: list[Fitted], failures: list[str]) -> list[Fitted]:
     if not tried:
         raise none_fitted(list(chosen), failures)
-    return sorted(tried, key=_rank, reverse=True)
+    return sorted(tried, key=lambda fitted: fitted.worth, reverse=True)
 
 
 def report_candidate(report: Report, fitted: Fitted) -> None:
@@ -149,10 +155,6 @@ def failed(report: Report, name: str, error: Exception) -> str:
     why = f"{type(error).__name__}: {' '.join(str(error).split())}"  # libraries write paragraphs
     report("failed", {"candidate": name, "error": why})
     return f"{name}: {why}"
-
-
-def _rank(fitted: Fitted) -> float:
-    return -np.inf if fitted.score is None or np.isnan(fitted.score) else fitted.score
 
 
 def none_fitted(names: list[str], failures: list[str]) -> InvalidInput:

@@ -86,6 +86,9 @@ class Candidate:
         averaged over the validation parts and used when the model is fitted on all rows."""
         return {}
 
+    def settle(self, estimator: Any, params: dict[str, Any]) -> None:
+        """Let a fitted pipeline answer as one with ``params``, the mean of what was settled."""
+
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         """Arguments that are not searched; ``params`` override them."""
         return {}

@@ -67,19 +67,34 @@ class LightGBM(ByReward, ByQuantile, ByLabel):
                 if around.prune(env.iteration + 1, value if greater_is_better else -value):
                     raise Pruned
 
+        best = [0]
+        stop = lightgbm.early_stopping(PATIENCE, verbose=False)
+
+        def stopping(env: Any) -> None:
+            try:
+                stop(env)
+            except lightgbm.callback.EarlyStopException as end:
+                best[0] = end.best_iteration + 1
+                # The trees after the best are kept, see settle.
+                raise type(end)(env.iteration, end.best_score) from None
+
         rows = front.fit_transform(X, y)
         model.fit(
             rows,
             y,
             sample_weight=around.weights,
             eval_set=[(front.transform(Xv), yv)],
-            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False), prune],
+            callbacks=[stopping, prune],
         )
+        model.booster_.best_iteration = best[0]
 
     def settled(self, estimator: Any) -> dict[str, Any]:
-        model = estimator[-1] if hasattr(estimator, "steps") else None
-        rounds = getattr(model, "best_iteration_", None)
-        return {} if rounds is None else {"n_estimators": max(1, int(rounds))}
+        if not hasattr(estimator, "steps") or not getattr(estimator[-1], "best_iteration_", None):
+            return {}
+        return {"n_estimators": estimator[-1].booster_.best_iteration}
+
+    def settle(self, estimator: Any, params: dict[str, Any]) -> None:
+        estimator[-1].booster_.best_iteration = params["n_estimators"]
 
     def fixed(self, schema: Schema, params: dict[str, Any]) -> dict[str, Any]:
         return {

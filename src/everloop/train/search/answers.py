@@ -20,8 +20,8 @@ MOST_BYTES = 256_000_000  # of all answers together
 
 
 def best_of_each(trials: Sequence[Trial]) -> list[Trial]:
-    """The best trial of each candidate, the best of all first; the earlier of two alike."""
-    ranked = sorted((t for t in trials if t.usable), key=lambda t: (-(t.score or 0.0), t.number))
+    """The best trial of each candidate, the best of all first."""
+    ranked = sorted((t for t in trials if t.usable), key=lambda t: t.worth, reverse=True)
     found: dict[str, Trial] = {}
     for trial in ranked:
         found.setdefault(trial.candidate, trial)

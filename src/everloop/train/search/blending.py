@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from everloop.train.predictions import mean_loss
 from everloop.train.search.answers import AnswerStore, best_of_each
 from everloop.train.search.records import Trial
 from everloop.train.training import Training, mean_score
@@ -136,10 +137,7 @@ class Blender:
         return (-np.inf if np.isnan(value) else value), -self._loss(answers, rows)
 
     def _loss(self, answers: np.ndarray, rows: np.ndarray) -> float:
-        y = self.y[rows]
-        if answers.ndim == 1:
-            return float(np.mean((answers - y) ** 2))
-        return -float(np.log(np.maximum(answers[np.arange(len(y)), y], 1e-7)).mean())
+        return mean_loss(answers, self.y[rows])
 
     def _score(self, answers: np.ndarray, rows: np.ndarray) -> float:
         if answers.ndim == 1:

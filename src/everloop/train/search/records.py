@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
@@ -32,8 +33,21 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
     steps: tuple[tuple[int, float], ...] = ()
     default: bool = False  # the candidate's defaults, its first trial
     at: int = 0  # when it ended, ms
+    loss: float | None = None  # of its answers to the validation rows; decides between equal scores
 
     @property
     def usable(self) -> bool:
         """Whether a model may be chosen by it."""
         return self.state == "complete" and self.score is not None
+
+    @property
+    def worth(self) -> tuple[float, float, int]:
+        """Greater is better: the score, then the loss, then who came first."""
+        return *worth(self.score, self.loss), -self.number
+
+
+def worth(score: float | None, loss: float | None) -> tuple[float, float]:
+    """To compare by: the score, and what decides between equal ones; unknown is less than any."""
+    gained = [score, None if loss is None else -loss]
+    first, second = (-math.inf if v is None or math.isnan(v) else v for v in gained)
+    return first, second

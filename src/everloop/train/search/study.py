@@ -155,6 +155,7 @@ class Study:
             steps=tuple(self.steps.pop(done.number, ())),
             default=asked.trial is None,
             at=now_ms(),
+            loss=done.loss,
         )
         self.journal.ended(trial)
         self.arms[name].tell(asked, trial)
@@ -193,9 +194,8 @@ class Study:
 
 
 def best_of(trials: list[Trial]) -> Trial | None:
-    """The best that may be chosen; the earlier one of two alike."""
-    usable = [t for t in trials if t.usable]
-    return max(usable, key=lambda t: (t.score or 0.0, -t.number), default=None)
+    """The best that may be chosen."""
+    return max((t for t in trials if t.usable), key=lambda t: t.worth, default=None)
 
 
 def facts(trial: Trial) -> dict[str, Any]:

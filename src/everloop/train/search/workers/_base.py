@@ -47,6 +47,7 @@ class Done:
     settled: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     answers: np.ndarray | None = None
+    loss: float | None = None
 
 
 class Workers(ABC):
@@ -76,7 +77,7 @@ def run_job(training: Training, job: Job, prune: Prune, report: Report) -> Done:
     """One trial to its end, in this process."""
     began = time.perf_counter()
     state: State = "failed"
-    score, settled, error, answers = None, {}, None, None
+    score, settled, error, answers, loss = None, {}, None, None, None
     try:
         found = training.validate(
             find_candidate(job.candidate),
@@ -87,7 +88,7 @@ def run_job(training: Training, job: Job, prune: Prune, report: Report) -> Done:
         )
         if np.isfinite(found.score):
             state, score, settled = "complete", float(found.score), found.settled
-            answers = found.answers if job.answers else None
+            answers, loss = found.answers if job.answers else None, found.loss
         else:
             error = "the validation rows could not be scored"
     except Pruned:
@@ -95,4 +96,4 @@ def run_job(training: Training, job: Job, prune: Prune, report: Report) -> Done:
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}".rstrip(": ")
     spent = time.perf_counter() - began
-    return Done(job.number, state, spent, score, settled, error, answers)
+    return Done(job.number, state, spent, score, settled, error, answers, loss)
