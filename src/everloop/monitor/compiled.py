@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 PAYS = 200_000_000  # values counted by NumPy that cost as much more as loading does
 BLOCK = 1 << 10  # values whose places are kept at hand
+MARK = -(1 << 31)  # in the count of a cell that is shared: that it is, at no look elsewhere
 LANES = 1 << 5  # sums that are added to in turns, as one waits for the addition before
 
 _counted = 0  # values so far, of this process
@@ -52,6 +53,9 @@ def by_place(
     the largest value between the outer cells.
     """
     last, outer, inner = len(cells) - 1.0, np.int32(len(cells) - 1), np.int32(1)
+    counts = np.zeros(len(cells), np.int32)  # of fewer than 2^31 values
+    for cell in range(len(cells)):
+        counts[cell] = MARK if shared[cell] and not exact else 0
     places, at = np.empty(BLOCK), np.empty(BLOCK, np.int32)
     far, sums, squares = 0, np.zeros(LANES), np.zeros(LANES)
     lowest, highest, least, largest = outer, inner, np.inf, -np.inf
@@ -86,16 +90,19 @@ def by_place(
         if exact:
             for i in range(size):
                 cell, value = at[i], part[i]
-                cells[cell] += 1
+                counts[cell] += 1
                 if shared[cell] and first[cell] != value:
                     others[cell] += 1
                     apart[far] = value
                     far += 1
         else:
             for i in range(size):
-                cells[at[i]] += 1
+                count = counts[at[i]] + np.int32(1)
+                counts[at[i]] = count
                 apart[far] = part[i]
-                far += shared[at[i]]
+                far += count < 0
+    for cell in range(len(cells)):
+        cells[cell] += counts[cell] - (MARK if shared[cell] and not exact else 0)
     return far, sums.sum(), squares.sum(), least, largest
 
 

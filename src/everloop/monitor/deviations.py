@@ -168,16 +168,23 @@ def deviations(reference: Sketch, window: Sketch) -> Deviations | None:
 
 def _waves(reference: NumberSketch, window: NumberSketch) -> tuple[Wave, ...]:
     """The mean of each polynomial over the window, a cell between two points at a time."""
-    points, *steps = reference.steps
-    edges = np.concatenate([[0.0], np.ravel(steps, order="F"), [1.0]])
-    seen = np.ravel(window.cdf(points), order="F")
-    mass = np.diff(seen, prepend=0.0, append=1.0)
+    seen = np.ravel(window.cdf(reference.steps[0]), order="F")
+    mass = np.diff(np.concatenate([[0.0], seen, [1.0]]))
+    away = _means(reference) @ mass
+    found = zip(NAMES, WEIGHTS, away.tolist(), range(1, 5), strict=True)
+    return tuple(Wave(*each) for each in found)
+
+
+@lru_cache(256)
+def _means(reference: NumberSketch) -> Floats:
+    """Of each polynomial within the cells between the reference's points, a row each."""
+    edges = np.concatenate([[0.0], np.ravel(reference.steps[1:], order="F"), [1.0]])
     wide = np.diff(edges)
     inside = wide > 1e-12
     wave, area = _at(edges)
-    mean = np.where(inside, np.diff(area) / np.where(inside, wide, 1.0), wave[:, 1:])
-    found = zip(NAMES, WEIGHTS, mean @ mass, range(1, 5), strict=True)
-    return tuple(Wave(name, weight, float(away), degree) for name, weight, away, degree in found)
+    found: Floats = np.where(inside, np.diff(area) / np.where(inside, wide, 1.0), wave[:, 1:])
+    found.setflags(write=False)  # others get the same
+    return found
 
 
 def _at(x: Floats) -> tuple[Floats, Floats]:

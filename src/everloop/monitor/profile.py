@@ -45,7 +45,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class NumberSketch(msgspec.Struct, tag="number", tag_field="kind", frozen=True, dict=True):
+class NumberSketch(
+    msgspec.Struct, tag="number", tag_field="kind", frozen=True, dict=True, cache_hash=True
+):
     """A number's distribution: ``below[i]`` values are < ``points[i]``, ``upto[i]`` are <= it."""
 
     n: int  # finite values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -66,15 +67,26 @@ def cells(reference: Sketch, window: Sketch) -> Cells | None:
 
 def _deciles(reference: NumberSketch, window: NumberSketch) -> tuple[Floats, Floats, list[str]]:
     """Counts up to each decile of the reference, and above the last."""
+    edges, before, names = _decile_cells(reference)
+    return before, _between(edges, window), names
+
+
+def _between(edges: Floats, sketch: NumberSketch) -> Floats:
+    upto = sketch.cdf(edges)[1] * sketch.n
+    return np.diff(np.concatenate([[0.0], upto, [float(sketch.n)]]))
+
+
+@lru_cache(256)
+def _decile_cells(reference: NumberSketch) -> tuple[Floats, Floats, list[str]]:
+    """The deciles, the reference's own counts between them, and their names."""
     edges = np.unique(reference.quantile(np.arange(1, CELLS) / CELLS))
-    counts = []
-    for sketch in (reference, window):
-        upto = sketch.cdf(edges)[1] * sketch.n
-        counts.append(np.diff(np.concatenate([[0.0], upto, [float(sketch.n)]])))
     bounds = [f"{edge:.4g}" for edge in edges]
     names = [f"up to {bounds[0]}"]
     names += [f"{low} to {high}" for low, high in pairwise(bounds)]
-    return counts[0], counts[1], [*names, f"above {bounds[-1]}"]
+    before = _between(edges, reference)
+    for each in (edges, before):
+        each.setflags(write=False)  # others get the same
+    return edges, before, [*names, f"above {bounds[-1]}"]
 
 
 def _together(before: Floats, now: Floats, names: list[str]) -> tuple[Floats, Floats, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import scipy
@@ -60,6 +61,15 @@ def distance_between(a: NumberSketch, b: NumberSketch) -> float:
 
 def _p_value(reference: NumberSketch, value: float) -> float:
     """P(integral of |B(F)| > value) with F the reference's distribution function."""
+    mean, variance = _moments(reference)
+    if mean <= 0:
+        return float(value <= 0)
+    return float(scipy.special.gammaincc(mean**2 / variance, value * mean / variance))
+
+
+@lru_cache(256)
+def _moments(reference: NumberSketch) -> tuple[float, float]:
+    """Mean and variance of the integral of |B(F)|; a reference meets many windows."""
     x, _, share = reference.steps
     wide, f = np.diff(x), share[:-1]
     if len(f) > STEPS:  # the work is the square of them, and the variance needs no more
@@ -70,11 +80,10 @@ def _p_value(reference: NumberSketch, value: float) -> float:
     sd = np.sqrt(np.maximum(f * (1 - f), 0.0))
     mean = math.sqrt(2 / math.pi) * float((sd * wide).sum())
     if mean <= 0:
-        return float(value <= 0)
+        return 0.0, 0.0
     low, high = np.minimum.outer(f, f), np.maximum.outer(f, f)
     both = np.outer(sd, sd)
     related = np.clip(low * (1 - high) / np.where(both > 0, both, 1.0), 0.0, 1.0)
     # Covariance of |X| and |Y| of two normals with this correlation.
     spread = np.sqrt(1 - related**2) + related * np.arcsin(related) - 1
-    variance = 2 / math.pi * float(wide @ (both * spread) @ wide)
-    return float(scipy.special.gammaincc(mean**2 / variance, value * mean / variance))
+    return mean, 2 / math.pi * float(wide @ (both * spread) @ wide)
