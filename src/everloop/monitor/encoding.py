@@ -10,6 +10,7 @@ chance of 1 in 10^19 for each pair of them.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -126,23 +127,25 @@ def _of_encoded(column: pl.Series, levels: tuple[str, ...]) -> Codes:
 
 def _hashed(hashes: NDArray[np.uint64], table: _Table) -> Codes:
     found = np.empty(len(hashes), dtype=np.int32)
-    size = min(_CHUNK, len(hashes))
-    cells, expected = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.uint64)
-    other = np.empty(size, dtype=np.bool_)
-    for first in range(0, len(hashes), _CHUNK):
-        part, codes = hashes[first : first + _CHUNK], found[first : first + _CHUNK]
-        cell, want, wrong = (each[: len(part)] for each in (cells, expected, other))
-        np.right_shift(part, _SHIFT, out=cell)
-        at = cell.view(np.int64)
-        table.codes.take(at, mode="clip", out=codes)
-        table.hashes.take(at, mode="clip", out=want)
-        if np.not_equal(want, part, out=wrong).any():
-            codes[wrong] = UNSEEN
+    for first, cells, right in _chunks(hashes, table):
+        codes = found[first : first + len(cells)]
+        table.codes.take(cells, mode="clip", out=codes)
+        if not right.all():
+            codes[~right] = UNSEEN
     return found
 
 
-def _by_hash(hashes: NDArray[np.uint64], table: _Table, cells: NDArray[np.int64]) -> None:
+def _by_hash(hashes: NDArray[np.uint64], table: _Table, counts: NDArray[np.int64]) -> None:
     """How often the hash of each cell comes."""
+    for _, cells, right in _chunks(hashes, table):
+        counts += np.bincount(cells if right.all() else cells[right], minlength=len(counts))
+
+
+def _chunks(
+    hashes: NDArray[np.uint64], table: _Table
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.bool_]]]:
+    """Where each chunk begins, the cells of its hashes, and which are those of their cells; both
+    are overwritten by the next."""
     size = min(_CHUNK, len(hashes))
     places, expected = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.uint64)
     same = np.empty(size, dtype=np.bool_)
@@ -150,10 +153,9 @@ def _by_hash(hashes: NDArray[np.uint64], table: _Table, cells: NDArray[np.int64]
         part = hashes[first : first + _CHUNK]
         cell, want, right = (each[: len(part)] for each in (places, expected, same))
         np.right_shift(part, _SHIFT, out=cell)
-        at = cell.view(np.int64)
-        table.hashes.take(at, mode="clip", out=want)
-        known = at if np.equal(want, part, out=right).all() else at[right]
-        cells += np.bincount(known, minlength=len(cells))
+        cells = cell.view(np.int64)
+        table.hashes.take(cells, mode="clip", out=want)
+        yield first, cells, np.equal(want, part, out=right)
 
 
 @lru_cache(256)
