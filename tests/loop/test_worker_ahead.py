@@ -27,6 +27,12 @@ sys.path.remove(str(here))
 del sys.modules["pandas"]
 import pandas
 """
+# The same for what is imported ahead, as if that brought pandas along.
+FIRST = """
+import pandas, sys
+del sys.modules["lightgbm"]
+import lightgbm
+"""
 
 
 @pytest.fixture
@@ -93,8 +99,9 @@ def test_nothing_is_fitted_while_a_library_is_half_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """scikit-learn asks pandas for its tables as soon as its name is among what is imported."""
-    (tmp_path / "slow" / "pandas").mkdir(parents=True)
-    (tmp_path / "slow" / "pandas" / "__init__.py").write_text(SLOWLY)
+    for name, code in (("pandas", SLOWLY), ("lightgbm", FIRST)):
+        (tmp_path / "slow" / name).mkdir(parents=True)
+        (tmp_path / "slow" / name / "__init__.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "slow"), prepend=os.pathsep)
     x = np.random.default_rng(0).normal(size=(400, 3))
     rows = {f"x{i}": x[:, i] for i in range(3)} | {"y": (x.sum(axis=1) > 0).astype(int)}

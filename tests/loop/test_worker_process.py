@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,3 +48,43 @@ def test_only_those_who_can_do_without_a_library_do(monkeypatch: pytest.MonkeyPa
         exec("import colorsys", {"__name__": "some.module"})
     exec("import colorsys", {"__name__": "another.module"})
     assert "colorsys" in sys.modules
+
+
+# Prints what LightGBM makes of a table with a column of categories, by an array beside it.
+TABLE = """
+import subprocess
+import sys
+if sys.argv[1] == "lean":
+    from everloop.loop.lean_imports import lean_imports
+    lean_imports()
+import numpy as np
+import lightgbm
+first = "pandas" in sys.modules
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(200, 2)), rng.integers(2, size=200)
+told = {"n_estimators": 5, "min_child_samples": 3, "verbosity": -1}
+by_array = lightgbm.LGBMClassifier(**told).fit(X, y)
+second = "pandas" in sys.modules
+import pandas as pd
+table = pd.DataFrame({"a": X[:, 0], "b": pd.Categorical(rng.choice(list("uvw"), 200))})
+by_table = lightgbm.LGBMClassifier(**told).fit(table, pd.Series(y), sample_weight=pd.Series(y + 1))
+print(first, second)
+print(by_table.booster_.pandas_categorical, by_table.feature_name_)
+print(by_array.predict_proba(X)[:3].tolist(), by_table.predict_proba(table)[:3].tolist())
+print(by_table.booster_.trees_to_dataframe().shape)
+one, two = (lightgbm.Dataset(t, free_raw_data=False).construct() for t in (table[["a"]], X))
+print(type(one.add_features_from(two).get_data()).__name__)
+"""
+
+
+def test_lightgbm_takes_a_table_as_well_where_pandas_came_later() -> None:
+    told = {}
+    for how in ("lean", "whole"):
+        ran = subprocess.run(
+            [sys.executable, "-c", TABLE, how], capture_output=True, text=True, check=True
+        )
+        told[how] = ran.stdout.splitlines()
+    assert told["lean"][0] == "False False"
+    assert told["whole"][0] == "True True"
+    assert told["lean"][1].startswith("[['u', 'v', 'w']]")
+    assert told["lean"][1:] == told["whole"][1:]
