@@ -21,6 +21,7 @@ Hashes = NDArray[np.uint64]
 _GOLDEN = 0x9E3779B97F4A7C15
 _CHUNK = 1 << 15  # rows mixed at a time, which stay in the processor's cache
 _THREADS = 2  # NumPy mixes without holding the interpreter
+_MANY = 8 * _CHUNK  # rows from which on it pays to begin threads
 
 
 def row_hash(df: pl.DataFrame, schema: Schema, seed: int, group_by: str | None = None) -> Hashes:
@@ -45,8 +46,9 @@ def hash_columns(columns: Sequence[pl.Series], rows: int, seed: int) -> Hashes:
             state = _mix(state ^ _bits(column[span]))
         out[span] = state
 
-    if rows <= _CHUNK:
-        mix(0)
+    if rows < _MANY:
+        for first in range(0, rows, _CHUNK):
+            mix(first)
         return out
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(mix, range(0, rows, _CHUNK)))

@@ -13,6 +13,7 @@ from datasketches import kll_doubles_sketch
 from everloop.data.splits.hashing import hash_columns
 from everloop.data.streams.distinct import KEPT, Distinct
 from everloop.monitor.profile import EXACT, POINTS, Floats, NumberSketch, per_draw
+from everloop.monitor.summaries.quantiles import add_values
 
 
 class Size(NamedTuple):
@@ -92,7 +93,7 @@ class NumberSummary:
         away = kept - mean
         self._moments(len(kept), mean, float(away @ away))
         self.low, self.high = min(self.low, float(kept.min())), max(self.high, float(kept.max()))
-        self.quantiles.update(np.require(kept, np.float64, ["C", "W"]))
+        add_values(self.quantiles, kept)
         self._keep(kept)
 
     def _keep(self, kept: Floats) -> None:
