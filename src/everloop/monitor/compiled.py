@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 PAYS = 200_000_000  # values counted by NumPy that cost as much more as loading does
 BLOCK = 1 << 10  # values whose places are kept at hand
-MARK = -(1 << 31)  # in the count of a cell that is shared: that it is, at no look elsewhere
+MARK = -(1 << 31)  # what the count of a shared cell begins at, so that its sign tells
 LANES = 1 << 5  # sums that are added to in turns, as one waits for the addition before
 
 _counted = 0  # values so far, of this process
