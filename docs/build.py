@@ -151,17 +151,23 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def field_comments(cls: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    """The comment behind each field in the source, or in the line above it."""
+    """The comment behind each field in the source, or in the lines above it."""
     lines, _ = inspect.getsourcelines(cls)
     tree = ast.parse(textwrap.dedent("".join(lines)))
     assert isinstance(tree.body[0], ast.ClassDef)
     for node in tree.body[0].body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             comment = lines[(node.end_lineno or 1) - 1].partition("  # ")[2].strip()
-            above = lines[node.lineno - 2].strip()
-            if not comment and above.startswith("# "):
-                comment = above.removeprefix("# ")
-            yield node.target.id, comment.replace("|", "\\|")
+            yield node.target.id, (comment or _above(lines, node.lineno - 2)).replace("|", "\\|")
+
+
+def _above(lines: list[str], last: int) -> str:
+    """The lines of comment that end with line ``last``, as one."""
+    said: list[str] = []
+    while lines[last].strip().startswith("# "):
+        said.insert(0, lines[last].strip().removeprefix("# "))
+        last -= 1
+    return " ".join(said)
 
 
 def settings_page() -> str:
