@@ -105,6 +105,22 @@ def test_rows_of_another_kind_and_absent_columns_are_missing_never_an_error() ->
     assert all(sketch.rows == 0 for sketch in empty.features.values())
 
 
+def test_dates_of_any_type_come_to_the_hour_in_utc() -> None:
+    """A request writes its zone as text, and training rows may have had another one."""
+    summer = datetime(2024, 7, 1, 8)
+    zoned = pl.Series([summer]).dt.replace_time_zone("Europe/Berlin")
+    told = {
+        6.0: [zoned, pl.Series([datetime(2024, 7, 1, 6)]), pl.Series(["2024-07-01T08:00+02:00"])],
+        0.0: [pl.Series([summer.date()]), pl.Series(["2024-07-01"])],
+    }
+    for hour, columns in told.items():
+        for column in columns:
+            sketch = profile(pl.DataFrame({"d": column}), SCHEMA).features["d"]
+            assert isinstance(sketch, NumberSketch) and sketch.points == (hour,)
+    for column in (pl.Series([summer - summer]), pl.Series([summer.time()]), pl.Series([b"x"])):
+        assert profile(pl.DataFrame({"d": column}), SCHEMA).features["d"].missing == 1
+
+
 def test_rows_are_taken_by_time() -> None:
     rng = np.random.default_rng(1)
     slow = np.repeat(rng.normal(size=60), 100)  # neighbours in time are alike

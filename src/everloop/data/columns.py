@@ -193,6 +193,22 @@ def parse_iso(text: pl.Series) -> pl.Series:
     return local.rename(text.name)
 
 
+def hours(series: pl.Series) -> pl.Series:
+    """The hour in UTC of dates and times of any type; of a date 0, of what is neither null.
+
+    Monitors compare dates by it, so rows of training and those of requests, whose zones may be
+    written in another way, must come to the same number.
+    """
+    series = parse_iso(as_text(series)) if is_text(series) else series
+    if isinstance(series.dtype, pl.Datetime | pl.Date):
+        return as_datetime(series).dt.hour()
+    return series.cast(pl.Float64, strict=False) if series.dtype.is_numeric() else _none(series)
+
+
+def _none(series: pl.Series) -> pl.Series:
+    return pl.Series(series.name, [None] * len(series), dtype=pl.Float64)
+
+
 def refuse(series: pl.Series, wrong: pl.Series, expected: str, *, fix: str | None = None) -> None:
     """Raise for the first row in which ``wrong`` is true; do nothing when there is none."""
     row = wrong.fill_null(False).arg_max()

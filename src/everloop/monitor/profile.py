@@ -23,7 +23,7 @@ import polars as pl
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from everloop.data.columns import as_text, is_text, parse_iso
+from everloop.data.columns import as_text, hours, is_text
 from everloop.data.merge import by_time
 from everloop.data.schema import Feature, Schema
 from everloop.errors import Integrity
@@ -373,6 +373,5 @@ def _sketch(frame: pl.DataFrame, numbers: Numbers, feature: Feature) -> Sketch:
         sketch = numbers(feature.name, signal(column, feature))
         return replace(sketch, of=MEANT.get(feature.kind, ""))
     if feature.kind == "datetime":
-        column = parse_iso(column) if column.dtype == pl.String else column
-        column = column.dt.hour() if column.dtype.is_temporal() else column
+        column = hours(column)
     return numbers(feature.name, column.cast(pl.Float64, strict=False).to_numpy())

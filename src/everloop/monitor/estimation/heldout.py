@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from everloop.data.columns import as_text, parse_iso
+from everloop.data.columns import as_text, hours
 from everloop.data.schema import Feature, Schema
 from everloop.errors import Integrity
 from everloop.monitor.signals import signal
@@ -203,6 +203,5 @@ def _numbers(column: pl.Series, feature: Feature) -> Floats:
     if feature.shape:
         return signal(column, feature)
     if feature.kind == "datetime":
-        column = parse_iso(column) if column.dtype == pl.String else column
-        column = column.dt.hour() if column.dtype.is_temporal() else column
+        column = hours(column)
     return column.cast(pl.Float64, strict=False).to_numpy()
