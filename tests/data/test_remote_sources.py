@@ -22,6 +22,24 @@ from everloop.loop.declaration import from_dict
 ROWS = pl.DataFrame({"id": [1, 2, 3], "name": ["a", None, "c"], "x": [0.5, 1.5, None]})
 
 
+@pytest.mark.parametrize(
+    ("query", "part"),
+    [
+        ("drop table t", "readonly database"),
+        ("delete from t", "readonly database"),
+        ("pragma foreign_keys = 1", "expected a query that answers rows"),
+    ],
+)
+def test_a_query_changes_nothing_in_sqlite(tmp_path: Path, query: str, part: str) -> None:
+    """Its driver would end the transaction before a DROP, and nothing could be rolled back."""
+    with sqlite3.connect(tmp_path / "d.db") as db:
+        db.execute("create table t (id integer)")
+        db.execute("insert into t values (1)")
+    with pytest.raises(InvalidInput, match=part):
+        read_table("sqlite:///d.db", tmp_path, query=query)
+    assert read_table("sqlite:///d.db", tmp_path, query="select * from t").rows() == [(1,)]
+
+
 def test_sqlite_beside_the_loop_file(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "d.db") as db:
         db.execute("create table t (id integer, name text, x real)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import polars as pl
@@ -19,6 +20,7 @@ from everloop.passwords import without_passwords
 def read_database(address: str, query: str, base: Path) -> pl.DataFrame:
     """The answer to ``query``; what the query changes, if anything, is rolled back."""
     with _connected(address, base) as connection:
+        sa.event.listen(connection, "after_cursor_execute", _answers)
         frame = pl.read_database(sa.text(query), connection=connection, infer_schema_length=None)
     return not_empty(frame, query)
 
@@ -45,6 +47,12 @@ def not_empty(frame: pl.DataFrame, query: str) -> pl.DataFrame:
     return frame
 
 
+def _answers(_: object, cursor: Any, query: str, *__: object) -> None:
+    """Refuse what answers no table, such as an UPDATE; all that is changed is rolled back."""
+    if cursor.description is None:
+        raise invalid("data.query", query, "a query that answers rows", code="unreadable_source")
+
+
 @contextmanager
 def _connected(address: str, base: Path) -> Iterator[sa.Connection]:
     try:
@@ -53,6 +61,8 @@ def _connected(address: str, base: Path) -> Iterator[sa.Connection]:
         raise _unreadable(address, error) from None
     try:
         with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":  # its driver ends the transaction at a DROP
+                connection.exec_driver_sql("PRAGMA query_only = ON")
             yield connection
             connection.rollback()
     except DBAPIError as error:
