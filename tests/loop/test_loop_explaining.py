@@ -8,11 +8,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from loop_stream import carry_out, declaration, write_rows
 
 from everloop.cli.explain import command
 from everloop.cli.fairness import command as fairness
 from everloop.errors import InvalidInput
-from everloop.loop.loop import Loop
+from everloop.loop.loop import Loop, declare
 
 ROW = {"x": 2.0, "z": 0.0}
 
@@ -64,3 +65,15 @@ def test_a_fairer_version_is_measured_and_not_applied(folder: Path, loop: Loop) 
     assert shown.exit_code == 0 and "threshold optimiser" in shown.output
     with pytest.raises(InvalidInput, match="group"):
         loop.mitigate(["y2"])
+
+
+def test_a_change_turns_the_answer_by_the_models_own_threshold(tmp_path: Path) -> None:
+    write_rows(tmp_path)
+    loop = declare(tmp_path, declaration(train={"threshold": 0.9}, evaluate={"gates": []}))
+    with loop.project:
+        assert carry_out(loop.project, loop.run(wait=False)).verdict == "promoted"
+        row = {"x": -0.5, "z": 0.0}
+        found = loop.counterfactual(row)
+        assert found.found and found.after > 0.9
+        changed = row | {change.feature: change.after for change in found.changes}
+        assert loop.predict([row, changed])["y_pred"].to_list() == [False, True]

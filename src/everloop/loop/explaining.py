@@ -79,14 +79,14 @@ def counterfactual_of(
         upwards = bool(output(X)[0] < wanted)
         bound = float(wanted)
         return counterfactual(
-            output, lambda v: v >= bound if upwards else v <= bound, X[0], context, schema,
+            output, lambda _, v: v >= bound if upwards else v <= bound, X[0], context, schema,
             upwards=upwards, fixed=fixed,
         )  # fmt: skip
     code = _wanted_class(schema, model, X, wanted)
     output = _output(model, schema, code)
 
-    def reached(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return values > 0.5
+    def reached(rows: NDArray[np.float64], _: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.asarray(model.ask(rows).pred == code)  # by the model's own threshold
 
     return counterfactual(output, reached, X[0], context, schema, upwards=True, fixed=fixed)
 

@@ -59,7 +59,7 @@ def test_what_has_no_axis_is_refused(name: str) -> None:
 
 def test_a_counterfactual_changes_as_few_features_as_it_can() -> None:
     row = np.array([-0.5, 1, 1, 1, 0.0, 0.0])
-    found = counterfactual(answer, lambda v: v > 0, row, X, SCHEMA, upwards=True)
+    found = counterfactual(answer, lambda _, v: v > 0, row, X, SCHEMA, upwards=True)
     assert found.found and found.before == -1.5 and found.after > 0
     assert [c.feature for c in found.changes] == ["kind"] or found.changes[0].feature == "a"
     assert len(found.changes) == 1
@@ -67,7 +67,7 @@ def test_a_counterfactual_changes_as_few_features_as_it_can() -> None:
 
 def test_a_fixed_feature_stays_and_an_impossible_wish_is_said() -> None:
     row = np.array([-0.5, 1, 1, 1, 0.0, 0.0])
-    found = counterfactual(answer, lambda v: v > 0, row, X, SCHEMA, upwards=True, fixed=("a",))
+    found = counterfactual(answer, lambda _, v: v > 0, row, X, SCHEMA, upwards=True, fixed=("a",))
     assert [(c.feature, c.before, c.after) for c in found.changes] == [("kind", "low", "high")]
-    never = counterfactual(answer, lambda v: v > 1e9, row, X, SCHEMA, upwards=True)
+    never = counterfactual(answer, lambda _, v: v > 1e9, row, X, SCHEMA, upwards=True)
     assert not never.found and never.after > never.before

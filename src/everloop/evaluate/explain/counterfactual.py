@@ -14,7 +14,8 @@ from everloop.evaluate.explain.dependence import DRAWN, Output, raw_value
 
 STEPS = 24  # values of a number that are tried
 BEAM = 6  # partial changes that are carried on
-Reached = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+# Of rows of X and of what ``output`` says of them: which are answered as wished.
+Reached = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -47,7 +48,7 @@ def counterfactual(
     most: int = 3,
     fixed: Collection[str] = (),
 ) -> Counterfactual:
-    """Change at most ``most`` features of ``row`` until ``reached(output)`` holds.
+    """Change at most ``most`` features of ``row`` until ``reached`` holds.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def counterfactual(
         rows = np.unique(rows, axis=0)
         answers = output(rows)
         far = np.array([_distance(r, row, scale, schema, kinds) for r in rows])
-        good = np.flatnonzero(reached(answers))
+        good = np.flatnonzero(reached(rows, answers))
         if len(good):
             best = rows[good[np.argmin(far[good])]]
             return _said(output, best, row, before, scale, schema, kinds, found=True)
