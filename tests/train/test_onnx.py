@@ -5,6 +5,9 @@ import onnxruntime
 import pytest
 from mixed import mixed, with_holes
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -121,6 +124,31 @@ class Opaque(RegressorMixin, BaseEstimator):
 
     def predict(self, X):
         return np.full(len(X), self.mean_)
+
+
+def test_missing_values_may_be_filled_by_scikit_learns_own_imputer():
+    """In double precision, which skl2onnx and onnxruntime do not agree about."""
+    X, y, schema = mixed("binary")
+    X = with_holes(X)
+    X[:, 0] = np.nan  # a column without any value is dropped
+    for imputer in (
+        SimpleImputer(),
+        SimpleImputer(strategy="median", add_indicator=True),
+        SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True),
+    ):
+        branches = ColumnTransformer([("all", imputer, list(range(X.shape[1])))])
+        for front in (imputer, branches):
+            model = make_pipeline(front, LogisticRegression(max_iter=50)).fit(X, y)
+            answers = answer(export.to_onnx(model, schema, X), X)
+            np.testing.assert_allclose(answers["probabilities"], model.predict_proba(X), atol=1e-9)
+
+
+def test_a_converted_model_of_another_shape_is_refused():
+    """skl2onnx answers with one row for all, of quadratic discriminants."""
+    X, y, schema = mixed("binary")
+    numbers = make_pipeline(SimpleImputer(), QuadraticDiscriminantAnalysis(reg_param=0.5))
+    with pytest.raises(InvalidInput, match="answers in another shape"):
+        export.to_onnx(numbers.fit(X, y), schema, X)
 
 
 def test_what_cannot_be_converted_is_named_with_the_way_out():

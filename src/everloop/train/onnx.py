@@ -9,6 +9,7 @@ leaves in single precision.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -201,14 +202,25 @@ def register_converters(estimator: Any) -> None:
             _convert_transform,
             parser=_parse_transform,
         )
-    steps = (
-        [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
-    )
     load("everloop.train.estimators._base:register")()
+    steps = list(_parts(estimator))
     if any(type(s).__module__.startswith("sklearn.ensemble._hist") for s in steps):
         load("everloop.train.hist_onnx:register")()
     if any(base.__module__.startswith("lightgbm.") for s in steps for base in type(s).__mro__):
         load("everloop.train.lightgbm_onnx:register")()
+    if any(type(s).__name__ == "SimpleImputer" for s in steps):
+        load("everloop.train.imputer_onnx:register")()
+
+
+def _parts(whole: Any) -> Iterator[Any]:
+    """An estimator and all that is inside it: steps, branches, members."""
+    yield whole
+    for name in ("steps", "transformers", "transformer_list", "estimators"):
+        held = getattr(whole, name, None)
+        for entry in held if isinstance(held, list) else ():
+            yield from _parts(entry[1] if isinstance(entry, tuple) else entry)
+    if hasattr(whole, "estimator"):
+        yield from _parts(whole.estimator)
 
 
 def _subclasses(cls: type[Any]) -> list[type[Any]]:
@@ -276,6 +288,8 @@ def _compare(name: str, estimator: Any, session: Any, rows: np.ndarray, schema: 
         worst = max(float(np.abs(a - b).max()) for a, b in zip(answers, told, strict=False)) / scale
     else:
         assert proba is not None
+        if answers[1].shape != proba.shape or answers[0].shape != pred.shape:
+            raise _refused(name, "the converted model answers in another shape")
         same = _compared(answers[0], pred, schema)
         if np.mean(same) < 1.0 - OTHER_ACTIONS:
             raise _refused(name, "the converted model prefers other actions")
