@@ -13,7 +13,7 @@ from everloop.train.candidates._base import Candidate
 from everloop.train.fitting import Report
 from everloop.train.predictions import BLENDED
 from everloop.train.search.records import worth
-from everloop.train.search.space import fixed
+from everloop.train.search.space import within
 from everloop.train.spec import ENSEMBLE, TrainSpec
 from everloop.train.training import Training
 
@@ -137,7 +137,7 @@ def compared(
 def default_params(
     training: Training, name: str, candidate: Candidate, spec: TrainSpec
 ) -> dict[str, Any]:
-    return candidate.defaults(len(training.X)) | fixed(spec.space.get(name, {}))
+    return within(spec.space.get(name, {}), candidate.defaults(len(training.X)))
 
 
 def _ranked(chosen: dict[str, Candidate], tried: list[Fitted], failures: list[str]) -> list[Fitted]:

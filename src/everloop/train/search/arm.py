@@ -17,7 +17,7 @@ from everloop.train.search.buildable import check_buildable
 from everloop.train.search.probing import Probe
 from everloop.train.search.records import Trial
 from everloop.train.search.samplers._base import Exhausted
-from everloop.train.search.space import check_declared, draw, fixed
+from everloop.train.search.space import check_declared, draw, within
 from everloop.train.spec import TrainSpec
 
 REDRAWS = 20  # of parameters that were tried before, until the space counts as used up
@@ -50,7 +50,7 @@ class Arm:
         self.name, self.candidate = name, candidate
         self.declared = spec.space.get(name, {})
         check_declared(name, self.declared)
-        self.defaults = defaults | fixed(self.declared)
+        self.defaults = within(self.declared, defaults)
         self.make = samplers.get(spec.search.sampler, "train.search.sampler")
         probe = Probe(name)
         self._drawn(probe)

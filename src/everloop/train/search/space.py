@@ -12,7 +12,7 @@ A declared parameter takes the place of the candidate's own of that name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from everloop.errors import invalid
@@ -23,6 +23,43 @@ RANGE = frozenset({"low", "high", "log", "step"})
 def fixed(declared: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that have one value."""
     return {k: v for k, v in declared.items() if not isinstance(v, list | tuple | dict)}
+
+
+def within(declared: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """``params`` with those that are declared brought into what is declared.
+
+    A number outside a range becomes its nearer end, one that is not in a list the nearest number of
+    it; what is no number gets the first of the list, or the middle of the range.
+    """
+    found = {**params, **fixed(declared)}
+    for name, choice in declared.items():
+        if isinstance(choice, list | tuple) and (name not in params or params[name] not in choice):
+            found[name] = _nearest(choice, params.get(name))
+        elif isinstance(choice, dict):
+            found[name] = _inside(choice, params.get(name))
+    return found
+
+
+def _nearest(choice: Sequence[Any], value: Any) -> Any:
+    numbers = [one for one in choice if _number(one)]
+    if len(numbers) < len(choice) or not _number(value):
+        return choice[0]
+    return min(numbers, key=lambda one: abs(one - value))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _inside(choice: Mapping[str, Any], value: Any) -> Any:
+    low, high, step = choice["low"], choice["high"], choice.get("step")
+    if not _number(value):
+        value = (low * high) ** 0.5 if choice.get("log") else (low + high) / 2
+    value = min(max(value, low), high)
+    if step:
+        value = low + step * int((value - low) / step)
+    whole = all(isinstance(end, int) for end in (low, high))
+    return round(value) if whole else value
 
 
 def first_of(declared: Mapping[str, Any]) -> dict[str, Any]:
