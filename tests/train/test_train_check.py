@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
-from everloop.train.check import check_spec
+from everloop.train.check import check_spec, find_candidate
 from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
 
 
@@ -21,6 +22,7 @@ from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
         ),
         (TrainSpec(("ridge", "ridge")), None, "each candidate once"),
         (TrainSpec(("my module:Thing",)), None, 'a plain name or "module:Class"'),
+        (TrainSpec(calibrate="platt"), "regression", "train.calibrate: got 'platt'.*regression"),
         (TrainSpec(search=SearchSpec(trials=-1)), None, "search.trials: got -1"),
         (TrainSpec(search=SearchSpec(timeout="soon")), None, "search.timeout: got 'soon'"),
         (TrainSpec(search=SearchSpec(timeout="0s")), None, "a duration above 0"),
@@ -31,6 +33,24 @@ from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
 def test_a_bad_section_gets_one_sentence(spec, task, sentence):
     with pytest.raises(InvalidInput, match=sentence):
         check_spec(spec, task)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("cnn", "got 'cnn', expected a feature of the kind image"),
+        ("lstm", "expected a feature of the kind sequence or text"),
+        ("matrix_factorisation", "got '0 categories', expected two of them"),
+        ("ridge", None),
+    ],
+)
+def test_what_an_algorithm_cannot_read_is_refused_before_it_is_fitted(name, sentence):
+    schema = Schema((Feature("x", "number"),), "y", "regression")
+    if sentence is None:
+        find_candidate(name).suits(schema)
+        return
+    with pytest.raises(InvalidInput, match=sentence):
+        find_candidate(name).suits(schema)
 
 
 def test_checking_imports_no_library_of_models():

@@ -59,6 +59,9 @@ def check(folder: Path) -> Checked:
     metric_of(declaration.evaluate, inferred.schema)
     check_columns(declaration.monitor.log, inferred.schema)
     check_segments(declaration.monitor.segments, inferred.schema)
+    for name in declaration.train.candidates:
+        if ":" not in name:
+            find_candidate(name).suits(inferred.schema)
     parts, note = divide(frame, inferred.schema, declaration)
     if declaration.train.space:
         # Building an algorithm imports its library, which only a declared space is worth.

@@ -138,6 +138,9 @@ def check_fits(spec: TrainSpec, task: Task) -> None:
         raise invalid("train.threshold", spec.threshold, f"none for the task {task}")
     if spec.threshold == "cost" and task == "multilabel":
         raise invalid("train.threshold", "cost", 'a probability, or "metric", for several labels')
+    if spec.calibrate != "none" and task not in ("binary", "multiclass"):
+        expected = f'"none" for the task {task}'
+        raise invalid("train.calibrate", spec.calibrate, expected, code="contradiction")
     if task == "bandit" and (spec.prepare.select or spec.prepare.categories == "target"):
         expected = "no selection and no target encoding, which know no rewards"
         raise invalid("train.prepare", "<columns by the target>", expected)

@@ -70,6 +70,12 @@ class Candidate:
         """The tasks it can do."""
         return frozenset(self.estimators)
 
+    def suits(self, schema: Schema) -> None:
+        """Refuse rows that have nothing the algorithm reads, before anything is fitted.
+
+        Raises :class:`~everloop.errors.InvalidInput`.
+        """
+
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
         """An unfitted pipeline: preparation, then the estimator with ``params``."""
         estimator = load(self.estimators[task])

@@ -42,6 +42,17 @@ class TorchCandidate(Candidate):
         "multilabel": MODEL,
     }
 
+    def suits(self, schema: Schema) -> None:
+        """Refuse rows without a feature of the kinds that this network reads."""
+        if self.reads and not any(f.kind in self.reads for f in schema.features):
+            raise invalid(
+                "train.candidates",
+                self.kind,
+                f"a feature of the kind {' or '.join(self.reads)}",
+                code="wrong_features",
+                fix='Use "torch_mlp" or "lightgbm" for a table.',
+            )
+
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
         """An untrained network with its own preparation.
 
@@ -57,14 +68,7 @@ class TorchCandidate(Candidate):
                     code="missing_package",
                     fix='Run: pip install "everloop[torch]".',
                 )
-        if self.reads and not any(f.kind in self.reads for f in schema.features):
-            raise invalid(
-                "train.candidates",
-                self.kind,
-                f"a feature of the kind {' or '.join(self.reads)}",
-                code="wrong_features",
-                fix='Use "torch_mlp" or "lightgbm" for a table.',
-            )
+        self.suits(schema)
         # As for LightGBM: read when OpenMP loads; threads that wait by spinning made a small
         # network 10 times slower as soon as another process wanted a core.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

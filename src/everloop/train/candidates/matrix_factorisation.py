@@ -21,6 +21,10 @@ class MatrixFactorisation(Candidate):
         "regression": "everloop.train.recommend.factors:MatrixFactorisation"
     }
 
+    def suits(self, schema: Schema) -> None:
+        """Refuse rows without a user and an item."""
+        load("everloop.train.recommend._base:find_columns")(schema)
+
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
         return load(self.estimators[task])(schema, random_state=seed, **params)
 
