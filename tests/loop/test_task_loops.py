@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -94,4 +95,35 @@ def test_a_function_of_ones_own_goes_round_the_loop(tmp_path: Path, monkeypatch:
     loop, _ = gone_round(tmp_path, frame, declared)
     answers = loop.predict(pl.DataFrame({"a": [3.0, -3.0], "b": [None, 0.0], "c": [0.0, 0.0]}))
     assert answers["y_pred"].to_list() == [True, False]
+    loop.project.close()
+
+
+def test_what_failed_while_others_went_on_is_said(tmp_path: Path, monkeypatch: Any) -> None:
+    """A candidate that a person named does not vanish from the table without a word."""
+    (tmp_path / "hungry.py").write_text(
+        "class Hungry:\n"
+        "    def fit(self, X, y):\n"
+        "        raise MemoryError('no room\\nfor it')\n\n"
+        "    def predict(self, X):\n"
+        "        return X[:, 0]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rng, frame = rows(200)
+    frame = frame.with_columns(y=pl.col("a") + rng.normal(size=200))
+    declared = {
+        "data": {"target": "y"},
+        "train": {
+            "candidates": ["hungry:Hungry", "decision_tree"],
+            "search": {"trials": 5},
+            "ensemble": False,
+            "space": {"decision_tree": {"max_depth": [3, -4]}},
+        },
+        "evaluate": {"gates": ["rmse <= 5"]},
+    }
+    loop, _ = gone_round(tmp_path, frame, declared)
+    trained = loop.project.cycles.step(loop.history()[0].id, "train").result
+    gone, tree = trained["notes"]
+    assert gone == "hungry:Hungry could not be fitted: MemoryError: no room for it."
+    assert " trials of decision_tree failed, the last one by InvalidParameterError: " in tree
+    assert json.loads(loop.report())["training"]["notes"] == [gone, tree]
     loop.project.close()

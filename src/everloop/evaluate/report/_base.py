@@ -74,6 +74,7 @@ class TrainingPart(msgspec.Struct, frozen=True):
     bytes: int | None = None
     validation: str | None = None  # which training rows chose
     nested: dict[str, Any] | None = None  # value, low, high, scores, chosen: of choosing itself
+    notes: list[str] = []  # what failed while others went on
 
 
 class Confusion(msgspec.Struct, frozen=True):

@@ -161,6 +161,7 @@ def _training(facts: Facts) -> TrainingPart | None:
         bytes=told.get("bytes"),
         validation=(told.get("validation") or {}).get("rows"),
         nested=told.get("nested"),
+        notes=[str(note) for note in told.get("notes") or []],
     )
 
 

@@ -123,7 +123,9 @@ def _rows(context: StepContext, schema: Schema) -> Outcome:
         explained |= stability(context, data, spec, made.fitted[0])
     method_facts = _told(context, choice, made)
     facts = method_facts | ({"stateless": stateless} if stateless else {})
-    return Outcome(outcome.result | studied | streamed | validated | explained | facts)
+    notes = [*report.notes, *facts.get("notes", [])]
+    said = {"notes": notes} if notes else {}
+    return Outcome(outcome.result | studied | streamed | validated | explained | facts | said)
 
 
 def _model(

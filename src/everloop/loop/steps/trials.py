@@ -58,11 +58,18 @@ class TrialRuns:
         self.sign = 1.0 if metric.greater_is_better else -1.0
         self.validation: dict[str, Any] | None = None
         self.baseline: dict[str, Any] | None = None
+        self._failed: dict[str, str] = {}  # candidates, and why
+        self._ended: dict[str, list[str | None]] = {}  # of each one's trials: why it failed
 
     def __call__(self, stage: str, facts: dict[str, Any]) -> None:
         recalled = stage == "recalled" and not self._there(self._id(facts))
+        if stage in ("trial", "recalled"):
+            error = facts.get("error") if facts["state"] == "failed" else None
+            self._ended.setdefault(facts["candidate"], []).append(error)
         if stage == "trial" or recalled:
             self._write(facts)
+        elif stage == "failed":
+            self._failed[facts["candidate"]] = facts["error"]
         elif stage == "baseline":
             self.baseline = facts
         elif stage == "validation":
@@ -71,6 +78,18 @@ class TrialRuns:
             self._curve(stage, facts)
         if stage != "recalled":
             self.context.report(stage, facts)
+
+    @property
+    def notes(self) -> list[str]:
+        """What failed while others went on: candidates, and of the others their trials."""
+        gone = [f"{name} could not be fitted: {why}" for name, why in self._failed.items()]
+        for name, errors in self._ended.items():
+            wrong = [error for error in errors if error]
+            if wrong and name not in self._failed:
+                trials = f"{len(wrong)} of {len(errors)} trials of {name} failed"
+                gone.append(f"{trials}, the last one by {wrong[-1]}")
+        # libraries write paragraphs
+        return [f"{' '.join(said.split()).rstrip('.')}." for said in gone]
 
     def _curve(self, stage: str, facts: dict[str, Any]) -> None:
         """The fit on all rows, epoch for epoch, in the candidate's own run."""
