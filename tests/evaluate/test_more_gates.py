@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.evaluate.gates import Answers, Evidence, check_spec, parse_gate, peculiarities
+from everloop.evaluate.gates._base import shown
 from everloop.evaluate.spec import EvaluateSpec
 
 SCHEMA = Schema(
@@ -105,6 +108,18 @@ def test_a_group_of_three_rows_is_left_out_and_said() -> None:
     assert found.verdict == "not_enough_evidence" and "'west' has 3" in found.detail
 
 
+def test_a_gap_is_between_two_groups_and_nothing_is_minus_nothing() -> None:
+    given = evidence(3_000)
+    right = replace(given, challenger=Answers(given.y, np.eye(2)[given.y]))
+    detail = parse_gate("accuracy gap by region <= 0.5").check(right).detail
+    named = re.findall(r"for ('\w+')", detail)
+    assert len(set(named)) == 2, detail
+    found = parse_gate("roc_auc drops by at most 0.1 with region swapped")
+    same = replace(right, ask=lambda _: right.challenger)
+    assert "drops by 0 (95 % 0 to 0," in found.check(same).detail
+    assert (shown(-0.0), shown(-0.25)) == ("0", "-0.25")
+
+
 def test_leaks_that_are_proven_fail_and_suspected_ones_ask() -> None:
     gate, given = parse_gate("no leaks"), evidence()
     for level, verdict in (("leak", "fail"), ("suspect", "not_enough_evidence")):
@@ -122,6 +137,14 @@ def test_a_constant_model_and_a_missing_class_are_said() -> None:
         "The model answers the same to all 200 rows.",
     ]
     assert peculiarities(given) == []
+    many = msgspec.structs.replace(
+        given.schema, task="multiclass", classes=tuple(f"c{i}" for i in range(2_000))
+    )
+    said = peculiarities(replace(given, schema=many))
+    assert said[0] == (
+        "No row of class 'c2', 'c3', 'c4', 'c5', 'c6' and of 1,993 others is held out; "
+        "nothing is known about it."
+    )
     found = parse_gate("roc_auc in worst 2 slices >= 0.6").check(replace(given, challenger=same))
     assert found.verdict in ("fail", "not_enough_evidence")
 

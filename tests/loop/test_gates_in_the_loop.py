@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from loop_stream import carry_out, declaration, write_rows
 
-from everloop.errors import InvalidInput
+from everloop.errors import Conflict, InvalidInput
 from everloop.loop.answers import PackagedModel
 from everloop.loop.checking import check
 from everloop.loop.cycles import Cycle
@@ -63,8 +63,12 @@ def test_what_a_failed_gate_does_is_the_users_word(
         assert markers(project, train.result["run"]) == [marker]
         if verdict is None:
             assert "accuracy" in result["asks"][0]
+            with pytest.raises(Conflict, match=f"cycle {cycle.number} waits for a person's word"):
+                loop.train(wait=False)
             loop.decide(cycle.id, approved=True, by="a person")
             assert carry_out(project, cycle).verdict == "promoted"
+            tested = carry_out(project, loop.test(wait=False))
+            assert tested.verdict == "failed_gates" and tested.reason == result["asks"][0]
 
 
 def test_latency_is_that_of_a_server_process(folder: Path) -> None:
@@ -83,6 +87,7 @@ def test_latency_is_that_of_a_server_process(folder: Path) -> None:
     ("evaluate", "answer"),
     [
         ('gates = ["accuracy gap by sit <= 0.1"]', 'Did you mean "site"'),
+        ('sensitive = ["sit"]', r'sensitive\[0\].*Did you mean "site"'),
         ("[evaluate.cost]\nmatrix = [[0.0, 1.0]]", "2 rows of 2 numbers"),
     ],
 )

@@ -70,12 +70,16 @@ class CycleStore(DeclarationStore, StepStore):
             with self._events.transaction() as conn:
                 cycle_id = self._insert(conn, loop, cause, plan, actor, after)
         except sa.exc.IntegrityError:
-            raise Conflict(
-                f"loop {loop}: a cycle is under way already.",
-                code="cycle_under_way",
-                fix="everloop run follows it to its end, and everloop history shows it.",
-            ) from None
+            raise self._under_way(loop) from None
         return self.get(cycle_id)
+
+    def _under_way(self, loop: str) -> Conflict:
+        waiting = [cycle.number for cycle in self.unfinished("waiting") if cycle.loop == loop]
+        said, fix = "a cycle is under way already.", "everloop history shows it."
+        if waiting:
+            said = f"cycle {waiting[0]} waits for a person's word."
+            fix = f"everloop decision {waiting[0]} shows what for; approve or reject it first."
+        return Conflict(f"loop {loop}: {said}", code="cycle_under_way", fix=fix)
 
     def refuse(
         self,

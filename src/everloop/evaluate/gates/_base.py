@@ -275,4 +275,4 @@ def matched(pattern: str, text: str) -> re.Match[str] | None:
 
 def shown(value: float) -> str:
     """A number for a sentence."""
-    return f"{value:.4g}"
+    return f"{value + 0.0:.4g}"  # never -0

@@ -47,7 +47,7 @@ def check_spec(
     Parameters
     ----------
     task : when known, metrics and gates must fit it.
-    columns : of the data, when known; gates may only read these.
+    columns : of the data, when known; gates and groups may only read these.
 
     Raises :class:`~everloop.errors.InvalidInput`.
     """
@@ -61,17 +61,26 @@ def check_spec(
         chosen_gates(spec, task)
     if spec.cost is None and spec.metric == "cost":
         raise invalid("evaluate.metric", "cost", "a section [evaluate.cost] beside it")
-    for gate in gates if columns is not None else []:
+    if columns is None:
+        return
+    for gate in gates:
         for column in gate.columns:
-            if column not in (columns or ()):
-                guess = nearest(column, columns or ())
-                raise invalid(
-                    FIELD,
-                    gate.text,
-                    f"columns of the data, which have no {column}",
-                    code="unknown_column",
-                    fix=f'Did you mean "{guess}"?' if guess else None,
-                )
+            _check_column(FIELD, gate.text, column, columns)
+    for i, column in enumerate(spec.sensitive):
+        _check_column(f"evaluate.sensitive[{i}]", column, column, columns)
+
+
+def _check_column(field: str, got: str, column: str, columns: Sequence[str]) -> None:
+    if column in columns:
+        return
+    guess = nearest(column, columns)
+    raise invalid(
+        field,
+        got,
+        f"columns of the data, which have no {column}",
+        code="unknown_column",
+        fix=f'Did you mean "{guess}"?' if guess else None,
+    )
 
 
 def _check_holdout(holdout: str | float) -> None:

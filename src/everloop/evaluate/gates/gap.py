@@ -77,7 +77,8 @@ class Gap(Gate):
         return self._compared(found, by, left_out)
 
     def _compared(self, found: list[Judged], by: str, left_out: int) -> GateResult:
-        top, bottom = (pick(found, key=lambda f: f.value) for pick in (max, min))
+        top = max(found, key=lambda f: f.value)
+        bottom = min((f for f in found if f is not top), key=lambda f: f.value)
         value = top.value - bottom.value
         half = math.hypot(top.high - top.value, bottom.high - bottom.value)
         low, high = max(value - half, 0.0), value + half

@@ -8,6 +8,8 @@ from everloop.data.rewards import REWARD
 from everloop.evaluate.gates._base import Evidence
 from everloop.evaluate.metrics._off_policy import overlap
 
+NAMED = 5  # classes; a column of thousands of them is no sentence
+
 
 def peculiarities(evidence: Evidence) -> list[str]:
     """Classes that are missing from the rows, and a model that always answers the same."""
@@ -17,9 +19,9 @@ def peculiarities(evidence: Evidence) -> list[str]:
         counts = np.bincount(evidence.y[evidence.y >= 0], minlength=len(schema.classes))
         missing = [repr(c) for c, k in zip(schema.classes, counts, strict=False) if not k]
         if missing:
-            notes.append(
-                f"No row of class {', '.join(missing)} is held out; nothing is known about it."
-            )
+            more = f" and of {len(missing) - NAMED:,} others" if len(missing) > NAMED else ""
+            named = ", ".join(missing[:NAMED])
+            notes.append(f"No row of class {named}{more} is held out; nothing is known about it.")
     if schema.task == "bandit" and answers.proba is not None and n:
         found = overlap(evidence.y, answers.proba)
         earned = f"What was done there earned {evidence.y[:, REWARD].mean():.4g} a row."

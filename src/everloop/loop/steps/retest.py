@@ -29,6 +29,8 @@ class Retest:
         outcome = judge(context, model, holdout, judged)
         if outcome.end is not None:
             return Outcome(outcome.result, End("failed_gates", outcome.end.reason))
+        if outcome.result["asks"]:  # a version that is only tested waits for nobody
+            return Outcome(outcome.result, End("failed_gates", " ".join(outcome.result["asks"])))
         return Outcome(
             outcome.result, End("passed", f"Version {version.version} passes its gates.")
         )
