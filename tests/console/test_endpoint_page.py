@@ -103,7 +103,7 @@ def test_a_button_asks_for_what_it_says(project: Project, ask) -> None:
     assert "Asked for: rollback" in ask.get("/endpoints/flights").text
     assert "waits for a person and has to end first" in ask.get("/endpoints/flights").text
     back = ask.post("/endpoints/flights", data={"do": "rollback", "version": "1"})
-    assert back.status_code == 409 and "a cycle is under way already" in back.text
+    assert back.status_code == 409 and "waits for a person's word" in back.text
     assert "&lt;b&gt; über" in ask.get("/endpoints/flights").text
 
 
