@@ -22,11 +22,18 @@ _LOOKED_AT = 1000
 
 
 def is_prose(text: pl.Series, distinct: int) -> bool:
-    """Whether the values are sentences rather than names: long, and mostly different."""
+    """Whether the values are sentences rather than names: long, and mostly different.
+
+    What is written without a space, as an address or a UUID, is one word, unless it is of a script
+    that may need none.
+    """
     present = text.drop_nulls()
     if distinct <= PROSE_SHARE * len(present):
         return False
-    counts = [len(words(value)) for value in islice(present, _LOOKED_AT)]
+    counts = [
+        len(words(value)) if " " in value or not value.isascii() else 1
+        for value in islice(present, _LOOKED_AT)
+    ]
     return sum(counts) >= PROSE_WORDS * len(counts)
 
 

@@ -102,6 +102,8 @@ class Share(NamedTuple):
 
     @property
     def away(self) -> float:
+        if not self.sd:  # all values are rare ones, before and now
+            return 0.0
         away = (self.now - self.before) / self.sd
         return max(0.0, away) if self.up else away
 

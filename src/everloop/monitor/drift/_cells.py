@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 CELLS = 10  # of a number; as many as the population stability index is usually taken over
 RARE = 5.0  # cells expected less often than this in either sample are counted together
+UNSEEN = "unseen values"
 TOLERANCE = 0.02  # root of the chi-square distance that no real stream is without
 
 
@@ -57,11 +58,11 @@ def cells(reference: Sketch, window: Sketch) -> Cells | None:
             return None
         before = np.array([*reference.counts, reference.unseen], dtype=np.float64)
         now = np.array([*window.counts, window.unseen], dtype=np.float64)
-        names = [*map(str, reference.levels), "unseen values"]
+        names = [*map(str, reference.levels), UNSEEN]
     else:
         return None
     rows = reference.n * window.n / (reference.n + window.n)
-    before, now, names = _together(before, now, names)
+    before, now, names = _together(before, now, names, kept=names[-1] != UNSEEN)
     return Cells(before / reference.n, now / window.n, names, rows / reference.rows_per_draw)
 
 
@@ -89,17 +90,25 @@ def _decile_cells(reference: NumberSketch) -> tuple[Floats, Floats, list[str]]:
     return edges, before, [*names, f"above {bounds[-1]}"]
 
 
-def _together(before: Floats, now: Floats, names: list[str]) -> tuple[Floats, Floats, list[str]]:
-    """The same with the rare cells as one; cells that are empty in both are left out."""
+def _together(
+    before: Floats, now: Floats, names: list[str], kept: bool
+) -> tuple[Floats, Floats, list[str]]:
+    """The same with the rare cells as one; cells that are empty in both are left out.
+
+    The last one is rare unless ``kept``: a value that is rare on both sides is a level when the
+    reference happened to hold it and unseen when only the window did, so that each by itself
+    differs where nothing changed.
+    """
     total = before + now
     share = min(before.sum(), now.sum()) / total.sum()
     rare = total * share < RARE
+    rare[-1] |= not kept
     if rare.sum() > 1:
         keep = ~rare
         before = np.append(before[keep], before[rare].sum())
         now = np.append(now[keep], now[rare].sum())
-        names = [name for name, kept in zip(names, keep, strict=True) if kept]
-        names.append("rare values")
+        names = [name for name, stays in zip(names, keep, strict=True) if stays]
+        names.append("rare values" if kept else "rare and unseen values")
     present = before + now > 0
     names = [name for name, kept in zip(names, present, strict=True) if kept]
     return before[present], now[present], names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from everloop.extensions import quality_checks
 from everloop.monitor.profile import CategorySketch, Sketch
 from everloop.monitor.quality._base import Fault, QualityCheck, Recent
@@ -25,7 +27,7 @@ class NewCategoriesCheck(QualityCheck):
         if not reference.n or window.unseen < MIN_ROWS:
             return None
         before, now = reference.unseen / reference.n, window.unseen / window.n
-        if now - before < RISE:
+        if now - max(before, _beyond(reference)) < RISE:
             return None
         some = ", ".join(repr(value) for value in window.examples)
         return Fault(
@@ -38,3 +40,18 @@ class NewCategoriesCheck(QualityCheck):
                 "examples": list(window.examples),
             },
         )
+
+
+def _beyond(reference: CategorySketch) -> float:
+    """The largest share of other rows from the same source that may be none of the levels.
+
+    Where the levels are all that the reference held, it is the share of those that came once (Good,
+    Biometrika 1953) and three standard errors (Robbins 1968). Where others were left out, the
+    levels are the luckiest ones: one row of each may be chance (absolute discounting, Ney, Essen &
+    Kneser 1994).
+    """
+    once = sum(count == 1 for count in reference.counts)
+    twice = sum(count == 2 for count in reference.counts)
+    if reference.unseen:
+        once = sum(count > 0 for count in reference.counts)
+    return (reference.unseen + once + 3 * math.sqrt(once + 2 * twice)) / reference.n
