@@ -66,7 +66,7 @@ def look(rows: pl.DataFrame, expected: Expectations = LEARNED, **more: Any) -> d
     window = WindowRows(
         ids=pl.Series(ids), features=rows, schema=SCHEMA, expected=expected, start=0, end=DAY,
         before=more.pop("before", []), misfits=lambda: more.get("misfits", {}),
-        strays=lambda: more.get("strays", {}),
+        strays=lambda: more.get("strays", {}), repeated=more.get("repeated", ()),
     )  # fmt: skip
     found: dict[str, Fault] = {}
     for _, kind in quality_checks:
@@ -102,6 +102,12 @@ def test_each_fault_is_named() -> None:
     again = pl.concat([rows[:100]] * 4)
     assert look(again)["(rows)"].check == "duplicates"
     assert look(rows, ids=["1"] * 400)["(ids)"].evidence["repeated"] == 399
+    usual = [0.01, 0.0, 0.02]
+    some = [str(i) for i in range(310)] + ["0"] * 90
+    assert "(ids)" not in look(rows, ids=some) and "(ids)" not in look(
+        rows, ids=some, repeated=[0.2] * 3
+    )
+    assert look(rows, ids=some, repeated=usual)["(ids)"].evidence["expected"] == pytest.approx(0.09)
     odd = look(rows, misfits={"low": (300, ["n/a"])})["low"]
     assert odd.quarantine and "no finite number in 75.0% of the rows: 'n/a'" in odd.summary
     unseen = look(rows, strays={"age": 400, "typo": 2})["(columns)"]

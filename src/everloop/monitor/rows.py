@@ -12,11 +12,13 @@ from everloop.monitor.inputs import feature_frame
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.quality._base import Fault
 from everloop.monitor.quality._rows import RowsCheck, WindowRows
+from everloop.monitor.quality.duplicates import share_repeated
 from everloop.monitor.quality.expectations import Expectations
 from everloop.monitor.quality.volume import NEWEST
 from everloop.monitor.windows import Window, WindowStore
 
 BEFORE = 1000  # windows whose numbers of rows are compared
+REPEATED = "repeated_ids"  # of a window's checks: the share of its ids that came again
 
 
 def row_faults(
@@ -42,6 +44,7 @@ def row_faults(
             start=span[0],
             end=span[1],
             before=_counts(alike),
+            repeated=_repeated([w for w in before if not w.quarantined]),
             misfits=lambda: log.misfits(endpoint, *span, schema),
             strays=lambda: log.strays(endpoint, *span),
         )
@@ -54,11 +57,27 @@ def row_faults(
     return find
 
 
-def _counts(windows: list[Window]) -> list[tuple[int, int]]:
-    """Starts and rows, without windows that were told to have too few or too many.
+def repeated(rows: pl.DataFrame) -> dict[str, float]:
+    """What a window's checks keep of ids that came again; nothing where none did."""
+    share = share_repeated(rows["id"])
+    return {REPEATED: round(share, 4)} if share else {}
 
-    When these are the most of the newest, they are what is usual now.
+
+def _counts(windows: list[Window]) -> list[tuple[int, int]]:
+    """Starts and rows, without windows that were told to have too few or too many."""
+    return [(w.start, w.rows) for w in _without(windows, "(volume)")]
+
+
+def _repeated(windows: list[Window]) -> list[float]:
+    """The shares of ids that came again, without windows that were told to have too many."""
+    return [float(w.checks.get(REPEATED, 0.0)) for w in _without(windows, "(ids)")]
+
+
+def _without(windows: list[Window], fault: str) -> list[Window]:
+    """The windows that were not told to have the fault.
+
+    When those that were are the most of the newest, they are what is usual now.
     """
-    told = ["(volume)" in w.checks.get("faults", {}) for w in windows]
+    told = [fault in w.checks.get("faults", {}) for w in windows]
     drop = sum(told[:NEWEST]) < len(told[:NEWEST]) / 2
-    return [(w.start, w.rows) for w, odd in zip(windows, told, strict=True) if not (odd and drop)]
+    return [w for w, odd in zip(windows, told, strict=True) if not (odd and drop)]

@@ -28,7 +28,7 @@ from everloop.monitor.past import Past
 from everloop.monitor.performance import Baseline, Score
 from everloop.monitor.profile import Profile
 from everloop.monitor.quality.expectations import Expectations, learn
-from everloop.monitor.rows import row_faults
+from everloop.monitor.rows import repeated, row_faults
 from everloop.monitor.sequence import PAST, changes
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.suspicion import LABELS, suspicion
@@ -227,6 +227,7 @@ class _Look:
         )  # fmt: skip
         checks = found.checks | {"reference": self.reference.digest, "part": self.extent.parts}
         checks["profile"] = self._keep(rows)
+        checks |= repeated(rows)
         checks = with_label_drift(checks, before)
         doubted = before.checks.get("faults", {}).get(LABELS) if before else None
         if doubted is not None:  # by labels, of which the rows say nothing

@@ -8,7 +8,7 @@ only where training on the rows would do harm.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -31,6 +31,7 @@ class WindowRows(NamedTuple):
     features : the schema's features under their own names, typed.
     start, end : of the window, in ms.
     before : ``(start, rows)`` of sound windows before it, newest first.
+    repeated : the shares of ids that came again in sound windows before it, newest first.
     misfits : on demand, feature -> how many values are of another kind, and some of them.
     strays : on demand, column that is no feature -> how many rows came with it.
     """
@@ -44,6 +45,7 @@ class WindowRows(NamedTuple):
     before: list[tuple[int, int]]
     misfits: Callable[[], dict[str, tuple[int, list[str]]]]
     strays: Callable[[], dict[str, int]] = dict
+    repeated: Sequence[float] = ()
 
 
 class RowsCheck(QualityCheck):

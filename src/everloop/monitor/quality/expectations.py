@@ -40,13 +40,13 @@ class Expectations(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     rows : fewest and most rows of a window; None compares with the windows before.
     silence : the longest time without a row, as ``2h``; empty compares with what was usual.
     repeated_rows : largest share of rows that may repeat another one in all features.
-    repeated_ids : the same of ids.
+    repeated_ids : the same of ids; None compares with the windows before.
     """
 
     rows: tuple[int, int] | None = None
     silence: str = ""
     repeated_rows: float | None = None
-    repeated_ids: float = 0.5
+    repeated_ids: float | None = None
     features: dict[str, Expected] = {}
     rules: tuple[Rule, ...] = ()
 
@@ -111,7 +111,10 @@ def to_toml(found: Expectations) -> str:
         ("rows", "fewest and most rows of a window; without it: as the windows before"),
         ("silence", 'longest time without a row, as "2h"; without it: as usual'),
         ("repeated_rows", "largest share of rows that repeat another one in all features"),
-        ("repeated_ids", "largest share of rows whose id came before"),
+        (
+            "repeated_ids",
+            "largest share of rows whose id came before; without it: as the windows before",
+        ),
     ):
         value = getattr(found, name)
         shown = "#" if value in (None, "") else f"{name} = {_toml(value)}  #"
