@@ -70,6 +70,9 @@ def show(alert: str, folder: Path, as_json: bool) -> None:
             f"until {_moment(silence['until'])} by {silence['actor']}: {silence['comment']}",
             "silence",
         )
+    for raised in found["alerts"]:
+        if raised["summary"] != one["summary"]:
+            detail(f"{_moment(raised['window'])} {raised['summary']}", "before")
     for cycle in one["cycles"]:
         detail(cycle, "cycle")
     for sent in found["deliveries"]:

@@ -10,8 +10,10 @@ from alert_helpers import DAY, T0, Office
 
 from everloop.errors import Conflict, InvalidInput, NotFound
 from everloop.loop.declaration import parse
+from everloop.monitor.alerting.notice import Item, Notice
 from everloop.monitor.alerting.standing import stand
 from everloop.monitor.spec import MonitorSpec, RuleSpec
+from everloop.monitor.windows import Window
 from everloop.store.clock import now_ms
 from everloop.store.tables import alert_deliveries
 
@@ -207,3 +209,39 @@ def test_a_loop_file_that_cannot_work_is_refused(change: tuple[str, str], senten
         parse(FILE.replace(*change))
     assert sentence in refused.value.message
     assert "xoxb" not in refused.value.message
+
+
+def test_an_incident_says_what_its_newest_window_says(office: Office) -> None:
+    faults = [
+        {"check": "missing", "summary": "x is missing in 12 %", "quarantine": False},
+        {"check": "unit_change", "summary": "x looks multiplied by 1000", "quarantine": True},
+    ]
+    rules = spec(group=("feature",))
+    for day, fault in enumerate(faults):
+        start = T0 + day * DAY
+        window = Window(
+            endpoint="e", start=start, end=start + DAY, rows=500, labelled=0, performance=None,
+            checks={"faults": {"x": {**fault, "evidence": {}}}}, quarantined=False, updated=start,
+        )  # fmt: skip
+        first = [office.alert(start, "x", "warning", "quality")] if not day else []
+        with office.events.transaction() as conn:
+            office.windows.save(conn, window, first)
+        assert office.route(rules) == 1  # it got worse, so it is told again
+    (line,) = office.desk.page()
+    assert line.incident.summary == "x looks multiplied by 1000"
+    assert line.incident.severity == "critical"
+    assert [a.summary for a in office.desk.get(line.incident.id).alerts] == ["x drifted"]
+
+
+def test_the_title_of_a_group_is_of_its_worst() -> None:
+    items = [
+        Item(
+            id=str(severity), kind="quality", feature="x", segment=None, severity=severity,
+            summary=f"a {severity} thing", since=T0, last=T0,
+        )
+        for severity in ("warning", "critical", "info")
+    ]  # fmt: skip
+    notice = Notice(
+        key="k", state="firing", endpoint="e", rule="r", severity="critical", at=T0, items=items
+    )
+    assert notice.title == "[critical] e: a critical thing (and 2 more)"

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 Severity = Literal["info", "warning", "critical"]
+RANK: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         if self.ended is not None:
             word = self.ended.verdict.replace("_", " ")
             return f"[{word}] {self.endpoint}, cycle {self.ended.number}: {self.ended.sentence}"
-        first = self.items[0].summary
+        first = max(self.items, key=lambda item: RANK[item.severity]).summary
         more = f" (and {len(self.items) - 1} more)" if len(self.items) > 1 else ""
         word = self.severity if self.state == "firing" else "resolved"
         return f"[{word}] {self.endpoint}: {first}{more}"

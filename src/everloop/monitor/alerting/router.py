@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from everloop.monitor.alerting.deliveries import DeliveryStore
 from everloop.monitor.alerting.incidents import Incident, IncidentStore, Telling, cycles_of
-from everloop.monitor.alerting.notice import Notice
-from everloop.monitor.alerting.rules import RANK, concerns, key_of, named
+from everloop.monitor.alerting.notice import RANK, Notice, Severity
+from everloop.monitor.alerting.rules import concerns, key_of, named
 from everloop.monitor.alerting.silences import Silence, SilenceStore
 from everloop.monitor.alerting.standing import stand, there
 from everloop.monitor.episodes import QUIET
@@ -157,9 +157,27 @@ def _stood(
         one.kind in CLOCKED and not lasts and now >= found.last + _patience(one, spec)
     )
     return msgspec.structs.replace(
-        one, last=found.last, windows=max(found.windows, one.windows),
+        _now_said(one, windows), last=found.last, windows=max(found.windows, one.windows),
         state="resolved" if over else "open", resolved=now if over else None,
     )  # fmt: skip
+
+
+def _now_said(one: Incident, windows: Sequence[Window]) -> Incident:
+    """As the newest of the windows (oldest first) that has the fault puts it, since what is wrong
+    with a feature may become something else, and worse; its first alert keeps the first sentence.
+    """
+    if one.kind != "quality":
+        return one
+    faults = [w.checks.get("faults", {}).get(one.feature) for w in windows if w.start >= one.since]
+    last = next((fault for fault in reversed(faults) if fault is not None), None)
+    if last is None:
+        return one
+    told: Severity = "critical" if last["quarantine"] else "warning"
+    return msgspec.structs.replace(
+        one,
+        summary=last["summary"],
+        severity=max(one.severity, told, key=RANK.__getitem__),
+    )
 
 
 def _over(one: Incident, now: int) -> Incident:

@@ -9,6 +9,7 @@ from typing import get_args
 from everloop.errors import invalid, nearest
 from everloop.monitor.alerting.channels._base import channel_of
 from everloop.monitor.alerting.incidents import Incident
+from everloop.monitor.alerting.notice import RANK
 from everloop.monitor.spec import MonitorSpec, RuleSpec
 from everloop.monitor.windows import AlertKind
 
@@ -16,7 +17,6 @@ VERDICTS = (
     "all", "promoted", "registered", "not_worth_it", "rejected", "refused", "rolled_back",
     "declined", "failed", "waiting",
 )  # fmt: skip
-RANK = {"info": 0, "warning": 1, "critical": 2}
 
 
 def named(rules: tuple[RuleSpec, ...]) -> list[tuple[str, RuleSpec]]:
