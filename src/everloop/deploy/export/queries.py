@@ -32,10 +32,11 @@ P50, P99 = _quantile(0.5), _quantile(0.99)
 STATUS = f"sum by (code) (rate(everloop_http_responses_total{_OF}[$window]))"
 ACTIVE = f"sum(everloop_requests_active{_OF})"
 WAITING = f"sum(everloop_requests_waiting{_OF})"
-LOG_LOST = f"sum by (reason) (rate(everloop_prediction_log_shed_total{_OF}[$window]))"
+_SHED_ROWS = f"sum by (reason) (rate(everloop_prediction_log_shed_total{_OF}[$window]))"
+LOG_LOST = f"{_SHED_ROWS} or on() vector(0)"  # the counter begins with the first row
 CPU = "sum(rate(everloop_cpu_seconds_total[$window]))"
 MODELS = "sum(everloop_models_resident_bytes)"
-ALERTS = f"sum by (kind, severity) (everloop_alerts_open{_OF})"
+ALERTS = f"sum by (kind, severity) (everloop_alerts_open{_OF}) or on() vector(0)"
 # The endpoint's share of the time spent on answers is its share of the cores.
 _SPENT = f"sum(rate(everloop_prediction_seconds_sum{_OF}[$window]))"
 _ALL_SPENT = "sum(rate(everloop_prediction_seconds_sum[$window]))"
