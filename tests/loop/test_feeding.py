@@ -93,7 +93,7 @@ def test_a_folder_is_watched(project: Project) -> None:
 
 def test_what_is_wrong_is_one_sentence(project: Project) -> None:
     frame = pl.DataFrame({"id": [1], "lable": [1.5]})
-    with pytest.raises(EverloopError, match=r'--label: got .label., .* Did you mean "lable"'):
+    with pytest.raises(EverloopError, match=r'label: got .label., .* Did you mean "lable"'):
         el.feedback(frame, dir=project.dir)
     with pytest.raises(EverloopError, match=r'endpoint: got .sum., .* Did you mean "sums"'):
         el.feedback(frame, endpoint="sum", dir=project.dir)

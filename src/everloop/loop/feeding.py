@@ -80,8 +80,8 @@ class Feeder:
         self.project = project
         self.endpoint, declared = endpoint_of(project, endpoint)
         data = declared.data if declared else None
-        self._id = (id, "--id", [data.id if data else None, "id"])
-        self._label = (label, "--label", ["label", data.target if data else None])
+        self._id = (id, "id", [data.id if data else None, "id"])
+        self._label = (label, "label", ["label", data.target if data else None])
         self.id_names = [id] if id else [guess for guess in self._id[2] if guess]
         self._time = time
         self._secret = None
@@ -137,7 +137,7 @@ class Feeder:
             ids = ids.replace_strict(names, hashed, default=None, return_dtype=pl.String)
         at = None
         if self._time is not None:
-            at = times_of(column_of(rows, self._time, "--time", []))
+            at = times_of(column_of(rows, self._time, "time", []))
         intake.take(ids, column_of(rows, *self._label), at)
 
 
@@ -200,7 +200,8 @@ def column_of(
             return rows[one]
     guess = nearest(wanted[0], rows.columns)
     raise invalid(
-        option, wanted[0], "one of the columns " + ", ".join(rows.columns[:20]),
+        option, wanted[0],
+        "one of the columns " + ", ".join(rows.columns[:20]) if rows.columns else "a table of rows",
         code="unknown_column", fix=f'Did you mean "{guess}"?' if guess else None,
     )  # fmt: skip
 
