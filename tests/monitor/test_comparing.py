@@ -6,11 +6,13 @@ import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import everloop as el
 from everloop.errors import InvalidInput
 from everloop.monitor.comparing import Change, Comparison
+from everloop.monitor.summaries.table import read_table_profile
 
 N = 4_000
 
@@ -139,3 +141,67 @@ def test_settings_are_checked() -> None:
         el.compare(rows(0, 30), rows(1, 30), level=5)
     with pytest.raises(InvalidInput, match="kolmogorov"):
         el.compare(rows(0), rows(2), tests=["kolmogorov"])
+
+
+@pytest.mark.parametrize("levels", [50, 2_000])
+@pytest.mark.parametrize("n", [100, 500, 3_000])
+def test_a_long_tail_of_levels_is_no_change(levels: int, n: int) -> None:
+    rng = np.random.default_rng(levels + n)
+    share = 1 / np.arange(1, levels + 1)
+    share /= share.sum()
+
+    def draw() -> pl.DataFrame:
+        return pl.DataFrame({"c": [f"v{i}" for i in rng.choice(levels, n, p=share)]})
+
+    told = [el.compare(draw(), draw()).verdict for _ in range(10)]
+    told += [el.compare(el.profile(draw()), el.profile(draw())).verdict for _ in range(5)]
+    assert sum(verdict in ("drift", "broken") for verdict in told) <= 2
+    if n == 3_000:
+        other = draw().with_columns(pl.when(pl.int_range(n) % 2 == 0).then(pl.lit("w"))
+                                    .otherwise("c").alias("c"))  # fmt: skip
+        assert el.compare(draw(), other).verdict == "broken"
+
+
+def test_a_column_of_unlike_ids_is_left_out() -> None:
+    ids = [[f"{i:08x}-0000-4000-8000-{i * side:012x}" for i in range(500)] for side in (7, 9)]
+    seen = el.compare(*(pl.DataFrame({"u": side}) for side in ids))
+    assert (seen.verdict, len(seen.notes)) == ("not enough evidence", 1)
+
+
+def test_records_maps_and_extension_types_are_compared() -> None:
+    maps = pa.map_(pa.string(), pa.int64())
+
+    def table(share: float) -> pa.Table:
+        chosen = np.arange(400) < 400 * share
+        return pa.table(
+            {
+                "record": pa.array([{"a": int(x), "b": None} for x in chosen]),
+                "map": pa.array([[("k", int(x))] for x in chosen], maps),
+            }
+        )
+
+    seen = el.compare(table(0.1), table(0.9))
+    assert sorted(seen.drifted) == ["map", "record"]
+    assert found(seen, "record").summary == '{"a":0,"b":null} 90.0% → 10.0%'
+    saved = el.profile(pl.DataFrame(table(0.1))).columns
+    assert [saved[name].summary.missing for name in ("record", "map")] == [0, 0]
+    days = pd.DataFrame({"day": pd.period_range("2025", periods=400), "n": range(400)})
+    assert el.compare(days, days).verdict == "no drift"
+
+
+def test_what_a_database_cannot_give_is_refused() -> None:
+    spans = duckdb.sql("select interval (range) seconds as x from range(30)")
+    with pytest.raises(InvalidInput, match=r"reference: got <DuckDBPyRelation: could not import"):
+        el.compare(spans, spans)
+    failing = duckdb.sql("select cast(range as utinyint) as x from range(300)")
+    with pytest.raises(InvalidInput, match=r"reference: got <DuckDBPyRelation: Conversion Error"):
+        el.compare(failing, failing)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_at_the_edge_of_floats_raise_no_warning() -> None:
+    wide = pl.DataFrame({"x": [1e308, -1e308, 1.7e308, 0.0] * 20})
+    seen = el.compare(wide, wide)
+    assert seen.verdict == "no drift" and "nan" not in seen.to_html()
+    profiles = [el.profile(wide), read_table_profile(el.profile(wide).to_json())]
+    assert el.compare(*profiles).verdict == "no drift"

@@ -110,8 +110,17 @@ def _wrong_encoding(path: Path, byte: int, offset: int, line: int) -> InvalidInp
 def header_of(path: Path, separator: str | None = None) -> tuple[list[str], str]:
     """The names in the first line that is not blank, and the separator between them.
 
-    Raises :class:`~everloop.errors.InvalidInput` for an empty or a duplicate name.
+    Raises :class:`~everloop.errors.InvalidInput` for an empty or a duplicate name, and for another
+    encoding than UTF-8.
     """
+    try:
+        return _header_of(path, separator)
+    except UnicodeDecodeError:
+        check_encoding(path)  # names the place
+        raise
+
+
+def _header_of(path: Path, separator: str | None) -> tuple[list[str], str]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = next((line for line in file if line.strip()), "")
         file.seek(0)

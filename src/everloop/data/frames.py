@@ -17,19 +17,27 @@ def as_frame(table: Any, name: str = "table") -> pl.DataFrame:
     error. Raises :class:`~everloop.errors.InvalidInput` for what is no table.
     """
     if isinstance(table, pl.DataFrame):
-        return table
+        return stored(table)
     if isinstance(table, pl.LazyFrame):
-        return table.collect()
+        return stored(table.collect())
     try:
         if hasattr(table, "columns") and hasattr(table, "iloc"):  # pandas
-            return _of_pandas(table)
+            return stored(_of_pandas(table))
         if hasattr(table, "__arrow_c_stream__") or isinstance(table, Mapping):
-            return pl.DataFrame(table)
+            return stored(pl.DataFrame(table))
         if hasattr(table, "to_arrow_table"):
-            return pl.DataFrame(table.to_arrow_table())
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+            return stored(pl.DataFrame(table.to_arrow_table()))
+    except Exception as error:  # of Polars, of Arrow, or DuckDB's of a query that fails
         raise _refused(table, name, str(error)) from None
+    except pl.exceptions.PanicException as error:  # of a type such as Arrow's month_day_nano
+        raise _refused(table, name, str(error).partition('ErrString("')[2]) from None
     raise _refused(table, name, "")
+
+
+def stored(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame without extension types (pandas' periods and intervals): as they are stored."""
+    own = [n for n, t in frame.schema.items() if isinstance(t, pl.BaseExtension)]
+    return frame.with_columns(frame[name].ext.storage() for name in own) if own else frame
 
 
 def _of_pandas(table: Any) -> pl.DataFrame:

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from everloop.data.columns import is_text
 from everloop.monitor.compiled import loops
 
 Codes = NDArray[np.int32]
@@ -87,6 +88,20 @@ def tally(codes: NDArray[np.signedinteger[Any]], levels: int) -> tuple[int, int,
         counts += np.bincount(place, minlength=len(counts))
     missing, unseen, *known = counts.tolist()
     return missing, unseen, tuple(known)
+
+
+def spelled(column: pl.Series) -> pl.Series:
+    """The column as text, whatever it holds: records as JSON, maps as Python writes them."""
+    if is_text(column):
+        return column
+    if column.dtype == pl.Struct:
+        text = column.struct.json_encode()
+        return text.set(column.is_null(), None)
+    try:
+        return column.cast(pl.String, strict=False)
+    except pl.exceptions.PolarsError:  # of maps and of Python's objects
+        values = [None if value is None else str(value) for value in column.to_list()]
+        return pl.Series(column.name, values, dtype=pl.String)
 
 
 def count_values(column: pl.Series) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from everloop.extensions import drift_tests, multivariate_tests, quality_checks
 from everloop.monitor.aspects.naming import column_of, in_words
@@ -61,6 +62,7 @@ class Within(NamedTuple):
     looked: int
 
 
+@np.errstate(over="ignore")  # differences of values as large as 1e308
 def find_faults(
     reference: Profile, window: Profile, recent: Callable[[], Profile | None]
 ) -> dict[str, Fault]:
@@ -96,6 +98,7 @@ def _feature_of(last: Callable[[], Profile | None], feature: str) -> Sketch | No
     return None if profile is None else profile.features.get(feature)
 
 
+@np.errstate(over="ignore")
 def compare_features(
     reference: Profile, window: Profile, spec: MonitorSpec, skip: frozenset[str] = frozenset()
 ) -> dict[str, Compared]:

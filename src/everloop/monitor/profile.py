@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -79,8 +80,8 @@ class NumberSketch(
         right = points.searchsorted(x, side="right")
         i, j = np.maximum(right - 1, 0), np.minimum(right, len(points) - 1)
         here, floor = points[i], upto[i]
-        gap = points[j] - here
-        share = (x - here) / np.where(gap > 0, gap, 1.0)
+        gap = points[j] / 2 - here / 2  # halves, whose difference is always a float
+        share = (x / 2 - here / 2) / np.where(gap > 0, gap, 1.0)
         between = floor + share.clip(0.0, 1.0) * np.maximum(below[j] - floor, 0.0)
         between[right == 0] = 0.0
         between[right == len(points)] = 1.0
@@ -249,7 +250,7 @@ def sketch_number(values: Floats) -> NumberSketch:
     below = np.searchsorted(ordered, points, side="left")
     upto = np.searchsorted(ordered, points, side="right")
     kept = values[np.isfinite(values)] if missing or infinite else values
-    mean = float(ordered.mean())
+    mean = mean_of(ordered)
     return NumberSketch(
         n=len(ordered),
         missing=missing,
@@ -265,14 +266,22 @@ def sketch_number(values: Floats) -> NumberSketch:
     )
 
 
+def mean_of(values: Floats) -> float:
+    """The mean, also of values whose sum is beyond the largest float."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(values.mean())
+    return mean if math.isfinite(mean) else float((values / len(values)).sum())
+
+
 def _spread(values: Floats, mean: float) -> float:
-    """The standard deviation around ``mean``."""
+    """The standard deviation around ``mean``; squares end at the largest float."""
     squares, away = 0.0, np.empty(min(_CHUNK, len(values)))
     for first in range(0, len(values), _CHUNK):
         part = values[first : first + _CHUNK]
-        apart = np.subtract(part, mean, out=away[: len(part)])
-        squares += float(apart @ apart)
-    return math.sqrt(squares / len(values))
+        with np.errstate(over="ignore"):
+            apart = np.subtract(part, mean, out=away[: len(part)])
+            squares += float(apart @ apart)
+    return math.sqrt(min(squares, sys.float_info.max) / len(values))
 
 
 def per_draw(values: Floats) -> tuple[float, float]:

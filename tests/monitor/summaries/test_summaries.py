@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -181,3 +184,20 @@ def test_dates_lists_and_sentences_are_measured() -> None:
     assert found["v"].sketch().points == (2.0, 6.0)  # type: ignore[union-attr]
     assert found["said"].shown_kind == "text"
     assert "<table" in profile_table(frame)._repr_html_()
+
+
+def test_days_are_told_by_their_weekday() -> None:
+    days = pl.DataFrame({"d": [date(2025, 1, 6), date(2025, 1, 12)], "s": ["a", "b"]})
+    column = profile_table(days).columns["d"]
+    assert column.measured == "weekday"
+    assert column.sketch().points == (1.0, 7.0)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("first", [1, 60_000])
+def test_a_file_in_another_encoding_is_refused_with_the_place(tmp_path: Path, first: int) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes(b"a,b\n" + b"1,x\n" * first + "2,café\n".encode("latin1"))
+    with pytest.raises(
+        InvalidInput, match=rf"byte 0xe9 at offset {4 * first + 9}, line {first + 2}"
+    ):
+        profile_table(path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from everloop.data.delimited import MISSING, header_of
+from everloop.data.delimited import MISSING, check_encoding, header_of
 from everloop.data.sources.files import KINDS, check_content
 from everloop.errors import InvalidInput, invalid
 
@@ -81,6 +81,8 @@ def _scanned(path: Path, kind: str, types: dict[str, pl.DataType]) -> pl.LazyFra
 
 def _unreadable(path: Path, kind: str, error: Exception) -> InvalidInput:
     first = str(error).strip().split("\n", 1)[0]
+    if kind in ("CSV", "TSV") and "utf-8" in first:
+        check_encoding(path)  # names the place
     retype = "could not parse" in first
     return invalid(
         path.name,

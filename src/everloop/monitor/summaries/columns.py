@@ -14,6 +14,7 @@ from everloop.data.columns import is_text, parse_iso
 from everloop.data.unstructured import is_image
 from everloop.errors import InvalidInput
 from everloop.monitor.aspects.naming import aspect_name
+from everloop.monitor.encoding import spelled
 from everloop.monitor.profile import Floats, NumberSketch, Sketch
 from everloop.monitor.summaries.beside import Beside, Embed, PartState, part_of
 from everloop.monitor.summaries.levels import LevelState, LevelSummary
@@ -38,10 +39,11 @@ class ColumnState(msgspec.Struct, frozen=True):
 class ColumnSummary:
     """A column whose kind is that of its first values; others count as mistyped and missing.
 
-    Numbers, and what is measured of dates (the hour), lists (the mean of their numbers), images
-    (their brightness) and bytes (how many), are summarised as numbers; text and booleans by their
-    values. ``beside`` are the aspects of sentences, images and lists; ``embed`` turns sentences
-    into vectors, of which only a sample is ever made.
+    Numbers, and what is measured of dates (the hour, of days without one the weekday), lists (the
+    mean of their numbers), images (their brightness) and bytes (how many), are summarised as
+    numbers; text and booleans by their values, records and maps by their text. ``beside`` are the
+    aspects of sentences, images and lists; ``embed`` turns sentences into vectors, of which only a
+    sample is ever made.
     """
 
     def __init__(self, kind: ColumnKind, embed: Embed | None = None, size: Size = FULL) -> None:
@@ -59,6 +61,8 @@ class ColumnSummary:
     @property
     def measured(self) -> str | None:
         """What of a value the numbers tell, where it is not the value itself."""
+        if self.kind == "datetime" and set(self.types) - {"Null"} == {"Date"}:
+            return "weekday"  # a day has no hour
         return _MEASURED.get(self.kind)
 
     @property
@@ -87,10 +91,10 @@ class ColumnSummary:
     def _add_levels(self, column: pl.Series, summary: LevelSummary) -> None:
         if self.kind == "boolean" and column.dtype.is_numeric():
             column = column != 0
-        if column.dtype.is_nested() or column.dtype == pl.Binary:
+        if column.dtype in (pl.List, pl.Array, pl.Binary):
             self.mistyped += len(column) - column.null_count()
             column = pl.repeat(None, len(column), dtype=pl.String, eager=True)
-        text = column.cast(pl.String)
+        text = spelled(column).cast(pl.String)
         if self.kind == "category" and column.dtype.is_numeric():
             self.mistyped += len(column) - column.null_count()
         summary.add(text.str.to_lowercase() if self.kind == "boolean" else text)

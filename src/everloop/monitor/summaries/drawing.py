@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from everloop.monitor.summaries.columns import ColumnSummary
 
 BARS = 12
+FARTHEST = 4e307  # that is drawn: differences stay floats
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _STYLE = (
     "border-collapse:collapse;font:13px/1.5 system-ui,sans-serif;font-variant-numeric:tabular-nums"
@@ -40,7 +41,8 @@ def shares(sketch: Sketch, span: tuple[float, float] | None = None) -> list[floa
 
 def reach(sketch: NumberSketch) -> tuple[float, float]:
     """From where to where most values lie: without the tails, where they are long."""
-    low, first, last, high = sketch.quantile(np.array([0.0, 0.01, 0.99, 1.0]))
+    found = sketch.quantile(np.array([0.0, 0.01, 0.99, 1.0]))
+    low, first, last, high = found.clip(-FARTHEST, FARTHEST)
     slack = (last - first) or abs(high - low)
     return float(max(low, first - slack)), float(min(high, last + slack))
 

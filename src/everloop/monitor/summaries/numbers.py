@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +13,7 @@ from datasketches import kll_doubles_sketch
 
 from everloop.data.splits.hashing import hash_columns
 from everloop.data.streams.distinct import KEPT, Distinct
-from everloop.monitor.profile import EXACT, POINTS, Floats, NumberSketch, per_draw
+from everloop.monitor.profile import EXACT, POINTS, Floats, NumberSketch, mean_of, per_draw
 from everloop.monitor.summaries.quantiles import add_values
 
 
@@ -89,9 +90,10 @@ class NumberSummary:
         self.infinite += len(values) - len(kept) - missing
         if not len(kept):
             return
-        mean = float(kept.mean())
-        away = kept - mean
-        self._moments(len(kept), mean, float(away @ away))
+        mean = mean_of(kept)
+        with np.errstate(over="ignore"):  # squares of values as large as 1e308
+            away = kept - mean
+            self._moments(len(kept), mean, float(away @ away))
         self.low, self.high = min(self.low, float(kept.min())), max(self.high, float(kept.max()))
         add_values(self.quantiles, kept)
         self._keep(kept)
@@ -123,8 +125,10 @@ class NumberSummary:
     def _moments(self, n: int, mean: float, squares: float) -> None:
         total = self.n + n
         apart = mean - self.mean
-        self.mean += apart * n / total
-        self.squares += squares + apart * apart * self.n * n / total
+        self.mean += apart * (n / total)
+        if self.n:
+            squares += self.squares + apart * apart * self.n * n / total
+        self.squares = min(squares, sys.float_info.max)
         self.n = total
 
     def merge(self, other: NumberSummary) -> None:

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 import polars as pl
 from msgspec.structs import replace
 
-from everloop.data.columns import is_text
 from everloop.data.frames import as_frame
 from everloop.data.unstructured import is_prose
 from everloop.monitor.aspects.images import looks
 from everloop.monitor.aspects.naming import aspect_name
 from everloop.monitor.cuts import near
-from everloop.monitor.encoding import count_values
+from everloop.monitor.encoding import count_values, spelled
 from everloop.monitor.profile import (
     THREADS,
     CategorySketch,
@@ -113,10 +112,10 @@ def _of_frames(
     for column in before:
         kind = kind_of_column(column)
         if kind == "category":
-            values = count_values(_text(column))["value"]
+            values = count_values(spelled(column))["value"]
             levels[column.name] = tuple(values.head(LEVELS).to_list())
             distinct = len(values)
-            if is_prose(column.cast(pl.String), distinct):
+            if is_prose(spelled(column).cast(pl.String), distinct):
                 kind = "text"
             elif distinct > max(UNIQUE * (len(column) - column.null_count()), 2) > 20:
                 notes.append(_names_rows(column.name, distinct))
@@ -179,7 +178,7 @@ def sketch_column(
     ``levels`` are those of a category by itself, its most frequent ones by default.
     """
     if kind in ("category", "boolean"):
-        text = _text(column)
+        text = spelled(column)
         if kind == "boolean":
             levels = ("false", "true")
         elif isinstance(like, CategorySketch):
@@ -200,7 +199,3 @@ def _numbers(column: pl.Series, kind: ColumnKind) -> Floats:
     else:
         measured = measure(column, kind)
     return measured.cast(pl.Float64, strict=False).to_numpy()
-
-
-def _text(column: pl.Series) -> pl.Series:
-    return column if is_text(column) else column.cast(pl.String, strict=False)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from everloop.data.frames import as_frame
+from everloop.data.frames import as_frame, stored
 from everloop.data.streams import stream
 from everloop.errors import InvalidInput, invalid
 from everloop.monitor.aspects.naming import aspect_name
@@ -51,6 +51,7 @@ class TableProfile:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Look at the next rows; a column that is not there is missing in them."""
+        frame = stored(frame)
         for name in frame.columns:
             known = self.columns.get(name)
             if known is None or (not known.summary.rows > known.summary.missing):
