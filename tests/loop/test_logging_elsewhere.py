@@ -13,7 +13,7 @@ from loop_stream import T0, rows
 
 import everloop as el
 from everloop.data.schema import Feature, Schema
-from everloop.errors import EverloopError
+from everloop.errors import EverloopError, InvalidInput
 from everloop.loop.loop import Loop
 from everloop.monitor.answers import ScoredRows, Scoring, as_told
 from everloop.monitor.foreign import Columns, from_inference_table, log_rows
@@ -138,3 +138,29 @@ def test_a_score_that_needs_probabilities_gives_way_to_one_that_does_not() -> No
     assert score(y, 1 - y, None) == 0.0
     assert np.isnan(gauges[0].value(y, y, None))
     assert as_told(scoring, tested, bare._replace(proba=np.ones((4, 2))))[0] is tested
+
+
+def test_an_inference_table_may_name_its_id_and_time() -> None:
+    table = pl.DataFrame(
+        {
+            "request": ['{"dataframe_records": [{"x": 1.0}]}'],
+            "response": ['{"predictions": ["no"]}'],
+            "call": ["c-1"],
+            "when": [T0],
+        }
+    )
+    found, columns = from_inference_table(table, SCHEMA, Columns(id="call", time="when"))
+    assert (found["(id)"][0], found["(time)"][0]) == ("c-1", T0)
+    assert columns.id == "(id)"
+    for wrong in (table.drop("response"), table.rename({"when": "then"})):
+        with pytest.raises(InvalidInput, match=r"expected one of the columns request"):
+            from_inference_table(wrong, SCHEMA, Columns(time="when"))
+
+
+@pytest.mark.parametrize("wrong", [50.0, -1.0, float("inf"), [0.5], [0.5, 7.0]])
+def test_what_is_no_probability_is_refused(wrong: Any) -> None:
+    table = pl.DataFrame(
+        {"id": ["a"], "time": [T0], "x": [1.0], "prediction": ["no"], "p": [wrong]}
+    )
+    with pytest.raises(InvalidInput, match=r"probability: got .*from 0 to 1"):
+        log_rows(table, Columns(id="id", time="time", probability="p"), SCHEMA, 1, T0)

@@ -102,7 +102,7 @@ class Bringing:
         """The rows of a table; with ``unknown`` only those that the log does not have already."""
         rows, use = table, self.columns
         if self.layout == "mlflow":
-            rows, use = from_inference_table(table, self.schema)
+            rows, use = from_inference_table(table, self.schema, self.columns)
         part, counted = log_rows(rows, use, self.schema, self.version, now_ms())
         if self._log.hidden:
             part = rows_as_logged(part, self._log, self._id, self._key)

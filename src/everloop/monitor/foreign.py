@@ -21,6 +21,7 @@ from everloop.monitor.parts import FEATURE, prediction_frame
 from everloop.monitor.payloads import ID, TIME, UNSEEN, answered, asked
 
 Layout = Literal["table", "mlflow"]
+ROUNDING = 1e-6  # of probabilities that were kept with few digits
 
 
 class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,12 +88,25 @@ def times_of(column: pl.Series) -> pl.Series:
     return as_instant(column).dt.timestamp("ms")
 
 
-def from_inference_table(table: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, Columns]:
+def from_inference_table(
+    table: pl.DataFrame, schema: Schema, named: Columns | None = None
+) -> tuple[pl.DataFrame, Columns]:
     """MLflow's layout as a table with a row for each predicted row; failed requests are left out.
 
     Rows are named by the schema's id where the request has it, else by the request's id, with the
-    row's number behind it when there are several; of their time it is alike.
+    row's number behind it when there are several; of their time it is alike. ``named`` may say
+    which columns hold the request's id and time.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a column that is not there.
     """
+    named = named or Columns()
+    for field, column in (
+        ("layout", "request"), ("layout", "response"), ("id", named.id), ("time", named.time),
+    ):  # fmt: skip
+        if column and column not in table.columns:
+            raise _unknown(field, column, table.columns)
+    ids = [named.id] if named.id else ["client_request_id", "databricks_request_id"]
+    times = [named.time] if named.time else ["timestamp_ms", "request_time", "timestamp"]
     made: list[dict[str, Any]] = []
     for row in table.iter_rows(named=True):
         if row.get("status_code") not in (None, 200):
@@ -101,8 +115,8 @@ def from_inference_table(table: pl.DataFrame, schema: Schema) -> tuple[pl.DataFr
         answers = answered(row.get("response"), schema)
         if len(sent) != len(answers):
             continue
-        name = row.get("client_request_id") or row.get("databricks_request_id")
-        at = row.get("timestamp_ms") or row.get("request_time") or row.get("timestamp")
+        name = next((row[n] for n in ids if row.get(n)), None)
+        at = next((row[n] for n in times if row.get(n)), None)
         for number, (features, answer) in enumerate(zip(sent, answers, strict=True)):
             given = name if len(sent) == 1 else f"{name}-{number}"
             id, time = features.pop(ID, given), features.pop(TIME, at)
@@ -121,12 +135,30 @@ def _probabilities(table: pl.DataFrame, columns: Columns, schema: Schema) -> pl.
         return none
     given = _column(table, "probability", columns.probability, "")
     if given.dtype == pl.List:
-        return given.cast(pl.List(pl.Float64))
+        shares = given.cast(pl.List(pl.Float64))
+        lengths = shares.list.len()
+        _check_shares(given, shares.explode(), (lengths != len(schema.classes)).any(), schema)
+        return shares
     if given.dtype == pl.Null or len(schema.classes) != 2:
         return none
+    _check_shares(given, given.cast(pl.Float64, strict=False), False, schema)
     last = pl.col("p").cast(pl.Float64, strict=False)
     both = given.alias("p").to_frame().select(pl.concat_list(1 - last, last).alias("p"))["p"]
     return both.set(given.is_null(), None)
+
+
+def _check_shares(given: pl.Series, shares: pl.Series, uneven: bool, schema: Schema) -> None:
+    """Refuse what is no probability: an odds, a score, a share of another number of classes."""
+    far = shares.is_not_null() & ~(shares.is_nan() | shares.is_between(-ROUNDING, 1 + ROUNDING))
+    if not uneven and not far.any():
+        return
+    if given.dtype != pl.List:
+        raise invalid("probability", shares.filter(far)[0], "a probability, from 0 to 1")
+    wrong = given.filter(given.list.len() != len(schema.classes)) if uneven else given.head(1)
+    raise invalid(
+        "probability", wrong[0].to_list(),
+        f"the probability of each of {len(schema.classes)} classes, from 0 to 1",
+    )  # fmt: skip
 
 
 def _features(table: pl.DataFrame, columns: Columns, schema: Schema) -> list[tuple[str, str]]:
