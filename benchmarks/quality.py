@@ -17,7 +17,8 @@ single default (paired, the same rows): "no worse" means that this interval reac
 default is picked by the held-out rows themselves, which flatters it. With --splits the rows are
 held out anew, by other seeds, for all sides alike; the best default is the best on average, and the
 interval of the mean difference is that of the corrected resampled t-test (see
-``contest.judging.corrected``).
+``contest.judging.corrected``). That default is found by the rows that judge it, so each default
+kept for all sets stands below too.
 
 Defaults are fitted on all training rows. Of the rows that it is given everloop sets a fifth aside,
 to test what it serves; "same rows" is the best default fitted without those. FLAML runs for the
@@ -37,7 +38,7 @@ import numpy as np
 from contest.judging import interval, score
 from contest.sets import SETS, Data
 from contest.sides import WANTED, by_everloop, by_flaml, defaults
-from contest.tables import Row, best_of, one_hold_out, several
+from contest.tables import Row, best_of, each_default, one_hold_out, several
 from peers.environments import CACHE, python_of
 from rich.console import Console
 from sklearn.model_selection import train_test_split
@@ -140,6 +141,7 @@ def show(rows: list[Row], seconds: float, splits: int) -> None:
     table, said = several(rows, f"{title}, mean of {splits} hold-outs", HELD_OUT)
     console.print(table)
     console.print(said)
+    console.print(each_default(rows, HELD_OUT))
 
 
 def kept_in(seconds: float) -> Path:

@@ -67,6 +67,35 @@ def several(rows: Sequence[Row], title: str, held_out: float) -> tuple[Table, st
     return table, "\n".join(counted(kind, found) for kind, found in above.items())
 
 
+LINEAR = ("logistic", "ridge")  # one side, by the task
+
+
+def each_default(rows: Sequence[Row], held_out: float) -> Table:
+    """Beside each default kept for all sets, as one without hindsight would have it."""
+    names = "always this default|better on|surely|surely worse on|mean above|above same rows"
+    table = Table(*names.split("|"), box=None)
+    sets = [[r for r in rows if r["set"] == name] for name in dict.fromkeys(r["set"] for r in rows)]
+    common = [n for n in sets[0][0]["defaults"] if n not in LINEAR]
+    for name in ("linear", *(n for n in common if all(n in own[0]["defaults"] for own in sets))):
+        above = [[row["everloop"] - _of(row["defaults"], name) for row in own] for own in sets]
+        same = [[row["everloop"] - _of(row["same_rows"], name) for row in own] for own in sets]
+        bounds = [corrected(differences, held_out) for differences in above]
+        table.add_row(
+            name,
+            f"{sum(np.mean(d) > 0 for d in above)} of {len(sets)}",
+            f"{sum(low > 0 for low, _ in bounds)}",
+            f"{sum(high < 0 for _, high in bounds)}",
+            f"{np.mean([np.mean(d) for d in above]):+.4f}",
+            f"{np.mean([np.mean(d) for d in same]):+.4f}",
+        )
+    return table
+
+
+def _of(scores: dict[str, float], name: str) -> float:
+    """Of a default; the linear one is called by the task."""
+    return scores[name] if name in scores else next(scores[n] for n in LINEAR if n in scores)
+
+
 def means(found: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([scores[name] for scores in found])) for name in found[0]}
 
