@@ -120,7 +120,7 @@ def test_other_modes_and_protocols(kserve: tuple[Project, Client]) -> None:
     ]
     kind = {"content-type": "application/cloudevents-batch+json"}
     said = client.post(PATH, content=json.dumps(batch), headers=kind).json()
-    assert said == {"events": 3, "new": 1, "repeated": 0, "ignored": 2}
+    assert said == {"events": 3, "new": 1, "repeated": 0, "ignored": 2, "refused": 0, "why": ""}
     assert [(row["a"], row["b"], row["y"]) for row in rows_of(project, "s")] == [
         (1.0, 2.0, 3.0),
         (3.0, 4.0, 7.0),
@@ -248,3 +248,23 @@ def test_requests_of_every_form(body: dict[str, Any]) -> None:
 def test_responses_of_every_form(body: dict[str, Any], y: str, p: list[float] | None) -> None:
     for form in (body, json.dumps(body)):
         assert answered(form, BINARY) == [(y, p)]
+
+
+def test_of_a_batch_the_sound_events_are_kept(kserve: tuple[Project, Client]) -> None:
+    project, client = kserve
+    event = {"type": REQUEST, "specversion": "1.0", "source": "x", "time": AT}
+    asked = {"instances": [[1.0, 2.0]]}
+    batch = [
+        event | {"id": "b1", "data": asked},
+        event | {"id": "b1", "type": RESPONSE, "data": {"predictions": [3.0]}},
+        event | {"id": "b2", "data": asked},
+        event | {"id": "b2", "type": RESPONSE, "data": {"error": "it broke"}},
+    ]
+    kind = {"content-type": "application/cloudevents-batch+json"}
+    sent = client.post(PATH, content=json.dumps(batch), headers=kind)
+    said = sent.json()
+    assert (sent.status_code, said["events"], said["new"], said["refused"]) == (200, 4, 3, 1)
+    assert "expected JSON with predictions or outputs" in said["why"]
+    assert [row["y"] for row in rows_of(project, "b")] == [3.0]
+    refused = client.post(PATH, content=json.dumps(batch[3:]), headers=kind)
+    assert (refused.status_code, refused.json()["error"]["path"]) == (422, "data")

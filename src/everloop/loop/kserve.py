@@ -24,6 +24,7 @@ from everloop.loop.feeding import endpoint_of, schema_of
 from everloop.loop.hiding import rules_of
 from everloop.loop.logging import no_champion
 from everloop.loop.project import Project
+from everloop.monitor.foreign import ROUNDING
 from everloop.monitor.halves import Answers, Asked, Half
 from everloop.monitor.payloads import ID, TIME, answered, asked, names_of
 from everloop.store.clock import now_ms
@@ -51,12 +52,15 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What became of events; ``ignored`` are of another type or component."""
+    """What became of events; ``ignored`` are of another type or component, and ``why`` says what
+    is wrong with the first one that was ``refused``."""
 
     events: int = 0
     new: int = 0
     repeated: int = 0
     ignored: int = 0
+    refused: int = 0
+    why: str = ""
 
 
 def take(
@@ -64,9 +68,10 @@ def take(
 ) -> Taken:
     """Keep the halves of predictions in ``events``; the log has them once both are there.
 
-    What ``[monitor.log]`` hides is hidden before anything is kept. Raises
-    :class:`~everloop.errors.InvalidInput` for a body that holds no rows, and
-    :class:`~everloop.errors.NotFound` while the endpoint's loop has no champion.
+    What ``[monitor.log]`` hides is hidden before anything is kept. Of a batch, which its sender
+    sends once, the sound events are kept. Raises :class:`~everloop.errors.InvalidInput` where no
+    body holds rows, and :class:`~everloop.errors.NotFound` while the endpoint's loop has no
+    champion.
     """
     taker = _taker(project, endpoint)
     wanted = [
@@ -74,9 +79,20 @@ def take(
         for one in events
         if one.type in (REQUEST, RESPONSE) and (one.component or component) == component
     ]
-    halves = [taker.half(one) for one in wanted]
+    halves: list[Half] = []
+    wrong: list[InvalidInput] = []
+    for one in wanted:
+        try:
+            halves.append(taker.half(one))
+        except InvalidInput as error:
+            wrong.append(error)
+    if wrong and not halves:
+        raise wrong[0]
     new = project.log.halves.add(taker.endpoint, halves) if halves else 0
-    return Taken(len(events), new, len(halves) - new, len(events) - len(halves))
+    return Taken(
+        events=len(events), new=new, repeated=len(halves) - new,
+        ignored=len(events) - len(wanted), refused=len(wrong), why=str(wrong[0]) if wrong else "",
+    )  # fmt: skip
 
 
 def _taker(project: Project, endpoint: str) -> _Taker:
@@ -141,6 +157,10 @@ class _Taker:
             raise _nothing("predictions or outputs", event.data)
         shares = [one.p for one in said]
         p = [share for share in shares if share is not None]
+        for share in p:
+            if not all(-ROUNDING <= one <= 1 + ROUNDING for one in share):
+                count = len(self.schema.classes)
+                raise invalid("data", share, f"the probability of each of {count} classes, 0 to 1")
         return Answers(at, [one.y for one in said], p if len(p) == len(said) else None)
 
 
