@@ -52,7 +52,8 @@ def onnx_file(tmp_path):
 
 def test_a_file_becomes_a_version_that_answers(tmp_path, onnx_file) -> None:
     folder = tmp_path / "project"
-    FRAME.to_csv(tmp_path / "rows.csv", index=False)
+    # Training rows have ids, times and more, of which the model's schema says nothing.
+    FRAME.assign(id=range(len(FRAME)), made="2024-05-01").to_csv(tmp_path / "rows.csv", index=False)
     how = {"features": ["a", "b", "c"], "target": "late", "data": str(tmp_path / "rows.csv")}
     version = el.register(onnx_file, "trips", dir=folder, **how)
     assert el.register(onnx_file, "trips", dir=folder, **how).version == version.version == 1

@@ -169,7 +169,9 @@ def _background(
         return {}
     if fence is not None:
         fence.check("data", how.data)
-    rows = conform(read_table(how.data, project.dir), schema)
+    table = read_table(how.data, project.dir)
+    # The model says what it reads; what else its training rows had is not of this schema.
+    rows = conform(table, schema, ignore=table.columns)
     return {
         BACKGROUND: background_rows(encode(rows, schema)),
         REFERENCE: profile(rows, schema).to_json(),
