@@ -140,6 +140,8 @@ def test_a_silence_needs_a_reason_and_an_end(office: Office) -> None:
     ):
         with pytest.raises(InvalidInput, match=field):
             office.desk.silences.add(actor="a", **arguments)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r'kind: got .drfit., .* Did you mean "drift"'):
+        office.desk.silences.add(now_ms() + 1_000, actor="a", comment="why", kind="drfit")
     with pytest.raises(NotFound):
         office.desk.silences.end("%", "a")
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import fnmatch
 import uuid
-from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import Conflict, NotFound, invalid
+from everloop.errors import Conflict, NotFound, invalid, nearest
 from everloop.monitor.alerting.incidents import Incident
+from everloop.monitor.windows import AlertKind
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.store.tables import alert_silences
 from everloop.store.texts import check_short
 
+KINDS: tuple[str, ...] = get_args(AlertKind)
 LONGEST_MS = 366 * 86_400_000
 COMMENT = 2000  # characters
 _S = alert_silences.c
@@ -44,9 +46,9 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     def covers(self, incident: Incident) -> bool:
         """Whether it is about an incident."""
         return (
-            fnmatchcase(incident.endpoint, self.endpoint)
-            and fnmatchcase(incident.kind, self.kind)
-            and fnmatchcase(incident.feature or "", self.feature)
+            fnmatch.fnmatchcase(incident.endpoint, self.endpoint)
+            and fnmatch.fnmatchcase(incident.kind, self.kind)
+            and fnmatch.fnmatchcase(incident.feature or "", self.feature)
         )
 
 
@@ -77,6 +79,12 @@ class SilenceStore:
             check_short(name, text, 255 if name != "kind" else 32)
             if not text:
                 raise invalid(name, text, 'a pattern such as "*"')
+        if not fnmatch.filter(KINDS, kind):
+            guess = nearest(kind, KINDS)
+            raise invalid(
+                "kind", kind, "a pattern of " + ", ".join(KINDS),
+                fix=f'Did you mean "{guess}"?' if guess else None,
+            )  # fmt: skip
         made = Silence(
             id=uuid.uuid4().hex, endpoint=endpoint, kind=kind, feature=feature, until=until,
             actor=actor, comment=comment.strip(), created=now,
