@@ -197,6 +197,20 @@ def test_gaps_are_stepped_over(stream: Stream) -> None:
     assert starts == [400, 1, 0]
 
 
+def test_rows_that_come_late_for_a_gap_have_their_windows(stream: Stream) -> None:
+    for day in (0, 1, 5, 6):
+        stream.day(day)
+    stream.tick()
+    for day in (3, 2, 7):
+        stream.day(day, change=shift if day == 3 else None)
+    drifted = {(a.feature, (a.window - T0) // DAY) for a in stream.tick() if a.kind == "drift"}
+    starts = [(w.start - T0) // DAY for w in stream.windows.page("e")]
+    assert starts == [6, 5, 3, 2, 1, 0]
+    assert drifted == {("x0", 3)}
+    assert stream.tick() == []
+    assert not stream.watch.waits("e", SPEC, stream.reference.digest, True)
+
+
 def test_events_from_the_future_do_not_close_the_present(stream: Stream) -> None:
     today = (int(time.time() * 1_000) - T0) // DAY
     stream.day(today, n=200)

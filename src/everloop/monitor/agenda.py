@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.log_parts import Extent
@@ -40,7 +41,10 @@ class Agenda:
 
     def anything(self) -> bool:
         """Whether there is any of it."""
-        return bool(next(self.over(), None) or next(self.late(), None) or self.due())
+        return bool(
+            next(self.over(), None) or next(self.late(), None) or next(self.missed(), None)
+            or self.due()
+        )  # fmt: skip
 
     def over(self) -> Iterator[tuple[int, int]]:
         """Windows that are over and were never looked at, oldest first."""
@@ -60,6 +64,22 @@ class Agenda:
             newest = self.log.newest_part(self.endpoint, window.start, window.end)
             if window.checks["reference"] == self.digest and newest > window.checks["part"]:
                 yield window
+
+    def missed(self) -> Iterator[tuple[int, int]]:
+        """Windows between recent ones that had no rows when their time was over, and have now."""
+        if self.latest is None or self.latest.checks["part"] >= self.extent.parts:
+            return
+        known = self.windows.page(self.endpoint, limit=LATE_WINDOWS)[::-1]
+        for before, after in pairwise(known):
+            start = before.end
+            if start >= after.start:
+                continue
+            newest = self.log.newest_part(self.endpoint, start, after.start)
+            if newest <= after.checks["part"]:
+                continue  # what lies there was there before, such as requests that failed
+            while (span := self.spans.next(start, after.start)) is not None:
+                yield span
+                start = span[1]
 
     def due(self) -> list[int]:
         """Starts of windows whose labels are due, oldest first."""

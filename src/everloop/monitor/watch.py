@@ -199,8 +199,11 @@ class _Look:
         return new
 
     def late(self) -> list[Alert]:
-        """Look again at recent windows that got rows after they were closed."""
+        """Look again at recent windows that got rows after they were closed, and at those that had
+        none before."""
         new: list[Alert] = []
+        for start, end in self.agenda.missed():
+            new += self._evaluate(start, end) or []
         for window in self.agenda.late():
             new += self._evaluate(window.start, window.end, window) or []
         return new
