@@ -12,7 +12,7 @@ import pytest
 import everloop as el
 from everloop.errors import InvalidInput
 from everloop.monitor.comparing import Change, Comparison
-from everloop.monitor.summaries.table import read_table_profile
+from everloop.monitor.summaries.table import profile_table, read_table_profile
 
 N = 4_000
 
@@ -205,3 +205,39 @@ def test_numbers_at_the_edge_of_floats_raise_no_warning() -> None:
     assert seen.verdict == "no drift" and "nan" not in seen.to_html()
     profiles = [el.profile(wide), read_table_profile(el.profile(wide).to_json())]
     assert el.compare(*profiles).verdict == "no drift"
+
+
+@pytest.mark.parametrize("side", ["reference", "current", "both"])
+def test_what_a_private_profile_does_not_name_is_not_compared(side: str) -> None:
+    prose = ["the house is red and old", "a dog ran over the wide field", "she is at home today"]
+    table = pl.DataFrame(
+        {
+            "x": range(600),
+            "c": ["a", "b", "cc"] * 200,
+            "b": [True, False] * 300,
+            "t": [f"{text} and then {i} more came" for i, text in enumerate(prose * 200)],
+        }
+    )
+    plain = profile_table(table)
+    private = read_table_profile(plain.to_json(private=True))
+    before = plain if side == "current" else private
+    now = table if side == "reference" else private
+    seen = el.compare(before, now)
+    assert (seen.verdict, seen.drifted) == ("no drift", [])
+    names = {change.name for change in seen.columns}
+    assert "x" in names and not names & {"c", "b", "t (language)", "t (words)"}
+    told = " ".join(seen.notes)
+    for name in ("c", "b", "t (language)", "t (words)"):
+        assert f"{name} is left out: its profile keeps no names." in told
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_only_columns_that_are_there_can_be_ignored(lazy: bool) -> None:
+    before, now = rows(0, 200), rows(1, 200).with_columns(new=1)
+    sides = (before.lazy(), now.lazy()) if lazy else (before, now)
+    with pytest.raises(InvalidInput, match=r"ignore: got 'nwe', .*Did you mean \"new\""):
+        el.compare(*sides, ignore=["nwe"])
+    kept = {change.name for change in el.compare(*sides, ignore=["x", "new"]).columns}
+    assert kept == {"z", "c", "b"}
+    one = el.compare(before.rename({"x": "xz"}), now.rename({"x": "xz"}), ignore="xz")
+    assert {change.name for change in one.columns} == {"z", "c", "b"}

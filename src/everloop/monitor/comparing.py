@@ -87,8 +87,8 @@ def compare(
     *,
     level: float = 0.05,
     min_effect: float = 0.1,
-    tests: Sequence[str] = (),
-    ignore: Sequence[str] = (),
+    tests: str | Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     embed: Embed | None = None,
 ) -> Comparison:
     """Compare two tables by the checks and tests that monitoring uses, without a loop.
@@ -106,7 +106,8 @@ def compare(
     embed : turns a list of texts into vectors, such as ``el.embed_texts``: then sentences are
         also compared by what they mean.
 
-    Raises :class:`~everloop.errors.InvalidInput` for what is no table, and for a bad setting.
+    Raises :class:`~everloop.errors.InvalidInput` for what is no table, a bad setting, and a column
+    to ignore that neither side has.
 
     >>> import polars as pl
     >>> before = pl.DataFrame({"x": range(1000), "y": ["a", "b"] * 500})
@@ -118,9 +119,14 @@ def compare(
             raise invalid(name, value, "a number between 0 and 1")
     spec = MonitorSpec(false_alarm_rate=level, min_effect=min_effect)
     if tests:
-        spec = msgspec.structs.replace(spec, tests=tuple(tests))
-    before, now, retyped = both_sides(reference, current, frozenset(ignore), embed)
+        spec = msgspec.structs.replace(spec, tests=_names(tests))
+    before, now, retyped = both_sides(reference, current, frozenset(_names(ignore)), embed)
     return _judged(before, now, retyped, spec)
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    """A single name counts as itself, not as its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _judged(before: Side, now: Side, retyped: dict[str, str], spec: MonitorSpec) -> Comparison:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -152,6 +153,30 @@ def test_a_private_profile_names_no_value() -> None:
 def test_what_is_no_profile_is_refused_in_a_sentence(data: bytes) -> None:
     with pytest.raises(InvalidInput, match=r"old\.json.*a profile that everloop saved"):
         read_table_profile(data, "old.json")
+
+
+@pytest.mark.parametrize("format", ["everloop.profile/2", "everloop.profile/0", ""])
+def test_a_profile_of_another_format_is_refused(format: str) -> None:
+    state = msgspec.json.decode(profile_table(rows(30)).to_json())
+    for changed in ({"format": format}, {"format": format, "columns": "in another way"}):
+        data = msgspec.json.encode(state | changed)
+        with pytest.raises(InvalidInput, match=r"old\.json: format: got .* everloop\.profile/1"):
+            read_table_profile(data, "old.json")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_part_where_a_column_is_all_missing_decides_no_kind(first: bool) -> None:
+    nothing = pl.DataFrame({"x": [None] * 40, "c": [None] * 40})
+    values = rows(100).select("x", "c")
+    parts = [nothing, values] if first else [values, nothing]
+    merged = profile_table(parts[0]).merge(profile_table(parts[1]))
+    whole = TableProfile()
+    for part in parts:
+        whole.add(part)
+    assert merged.sketches() == whole.sketches()
+    for name, column in merged.columns.items():
+        assert column.types == whole.columns[name].types
+        assert (column.mistyped, column.summary.missing, column.summary.n) == (0, 40, 100)
 
 
 def test_a_column_of_another_type_counts_as_mistyped_and_missing() -> None:

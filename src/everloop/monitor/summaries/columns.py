@@ -59,6 +59,11 @@ class ColumnSummary:
         self.last: str | None = None
 
     @property
+    def empty(self) -> bool:
+        """Whether no value was there yet, which leaves the kind open."""
+        return self.summary.rows <= self.summary.missing
+
+    @property
     def measured(self) -> str | None:
         """What of a value the numbers tell, where it is not the value itself."""
         if self.kind == "datetime" and set(self.types) - {"Null"} == {"Date"}:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from everloop.data.frames import as_frame
 from everloop.data.unstructured import is_prose
+from everloop.errors import invalid, nearest
 from everloop.monitor.aspects.images import looks
 from everloop.monitor.aspects.naming import aspect_name
 from everloop.monitor.cuts import near
@@ -26,8 +27,8 @@ from everloop.monitor.profile import (
     sketch_number,
 )
 from everloop.monitor.summaries.beside import Embed
-from everloop.monitor.summaries.columns import ColumnKind, kind_of_column, measure
-from everloop.monitor.summaries.levels import LEVELS
+from everloop.monitor.summaries.columns import ColumnKind, ColumnSummary, kind_of_column, measure
+from everloop.monitor.summaries.levels import LEVELS, LevelSummary
 from everloop.monitor.summaries.table import TableProfile, profile_table
 
 _RICH = ("text", "image", "list")  # kinds that have aspects
@@ -49,9 +50,12 @@ def both_sides(
     if any(
         isinstance(side, str | Path | TableProfile | pl.LazyFrame) for side in (reference, current)
     ):
-        return _of_profiles(profile_table(reference, embed), profile_table(current, embed), ignore)
+        old, new = profile_table(reference, embed), profile_table(current, embed)
+        _check_ignored(ignore, [*old.columns, *new.columns])
+        return _of_profiles(old, new, ignore)
     before = as_frame(reference, "reference")
     now = as_frame(current, "current")
+    _check_ignored(ignore, [*before.columns, *now.columns])
     return _of_frames(
         before.select(c for c in before.columns if c not in ignore),
         now.select(c for c in now.columns if c not in ignore),
@@ -68,13 +72,24 @@ def _of_profiles(
         if name in ignore:
             continue
         summary = column.summary
-        if column.shown_kind == "category" and getattr(summary, "items", "") is None:
+        if _nameless(summary) or _nameless(_alike(column, now.columns.get(name))):
             notes.append(f"{name} is left out: its profile keeps no names.")
         elif column.shown_kind == "category" and summary.distinct > UNIQUE * _present(summary):
             notes.append(_names_rows(name, summary.distinct))
         else:
             sketches[name] = column.sketch()
             aspects |= _named(name, column.aspects({}, name))
+    nameless = {
+        aspect_name(name, aspect)
+        for side in (before, now)
+        for name, column in side.columns.items()
+        for aspect, part in column.beside.parts.items()
+        if _nameless(part)
+    }
+    notes += [
+        f"{name} is left out: its profile keeps no names." for name in aspects if name in nameless
+    ]
+    aspects = {name: sketch for name, sketch in aspects.items() if name not in nameless}
     after = {}
     beside: dict[str, Sketch] = {}
     left_out = {note.split(" is left out")[0] for note in notes}
@@ -93,6 +108,26 @@ def _of_profiles(
         Side(Profile(now.rows, after, aspects=beside), []),
         retyped,
     )
+
+
+def _check_ignored(ignore: frozenset[str], columns: Sequence[str]) -> None:
+    """Refuse a name that neither side has, which would leave out nothing."""
+    for name in sorted(ignore - set(columns)):
+        guess = nearest(name, columns)
+        raise invalid(
+            "ignore", name, "one of the columns " + ", ".join(list(dict.fromkeys(columns))[:20]),
+            code="unknown_column", fix=f'Did you mean "{guess}"?' if guess else None,
+        )  # fmt: skip
+
+
+def _nameless(summary: Any) -> bool:
+    """Whether the names of the values were left out, without which shares tell nothing."""
+    return isinstance(summary, LevelSummary) and summary.items is None and not summary.prose
+
+
+def _alike(column: ColumnSummary, other: ColumnSummary | None) -> Any:
+    """The other side's summary, if it holds the same kind: another kind needs no names."""
+    return other.summary if other is not None and other.kind == column.kind else None
 
 
 def _named(name: str, aspects: Mapping[str, Sketch]) -> dict[str, Sketch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import polars as pl
@@ -23,9 +23,12 @@ BATCH = 1 << 17  # rows looked at together
 FORMAT = "everloop.profile/1"
 
 
-class _State(msgspec.Struct, frozen=True):
+class _Head(msgspec.Struct, frozen=True):
     format: str
-    rows: int
+
+
+class _State(_Head, frozen=True):
+    rows: Annotated[int, msgspec.Meta(ge=0)]
     columns: dict[str, ColumnState]
     private: bool = False
 
@@ -54,7 +57,7 @@ class TableProfile:
         frame = stored(frame)
         for name in frame.columns:
             known = self.columns.get(name)
-            if known is None or (not known.summary.rows > known.summary.missing):
+            if known is None or known.empty:
                 self._begin(frame[name], known)
             self.columns[name].add(frame[name])
         for name in self.columns.keys() - set(frame.columns):
@@ -76,11 +79,14 @@ class TableProfile:
         """A profile of the rows of both; neither is changed."""
         whole = read_table_profile(self.to_json())
         for name, column in other.columns.items():
-            if name in whole.columns:
-                whole.columns[name].merge(column)
-            else:
-                whole.columns[name] = ColumnSummary.of(column.state())
-                whole.columns[name].summary.missing += self.rows
+            known = whole.columns.get(name)
+            if known is not None and not (known.empty and not column.empty):
+                known.merge(column)
+                continue
+            whole.columns[name] = made = ColumnSummary.of(column.state())
+            made.summary.missing += self.rows
+            for kind, rows in (known.types if known is not None else {}).items():
+                made.types[kind] = made.types.get(kind, 0) + rows
         for name in whole.columns.keys() - other.columns.keys():
             whole.columns[name].summary.missing += other.rows
         whole.rows += other.rows
@@ -119,10 +125,11 @@ class TableProfile:
 def read_table_profile(data: bytes, name: str = "profile") -> TableProfile:
     """What :meth:`TableProfile.to_json` wrote; ``name`` stands in the error.
 
-    Raises :class:`~everloop.errors.InvalidInput` for anything else.
+    Raises :class:`~everloop.errors.InvalidInput` for anything else, and for another format.
     """
     made = TableProfile()
     try:
+        _check_format(msgspec.json.decode(data, type=_Head).format, name)
         state = msgspec.json.decode(data, type=_State)
         made.columns = {n: ColumnSummary.of(column) for n, column in state.columns.items()}
     except (msgspec.DecodeError, RuntimeError, ValueError, IndexError) as error:
@@ -135,6 +142,15 @@ def read_table_profile(data: bytes, name: str = "profile") -> TableProfile:
         ) from None
     made.rows, made.private = state.rows, state.private
     return made
+
+
+def _check_format(found: str, name: str) -> None:
+    """Refuse what another everloop wrote, whose numbers may mean something else."""
+    if found != FORMAT:
+        raise invalid(
+            f"{name}: format", found, f"{FORMAT}, as of a profile that everloop saved",
+            code="not_a_profile", fix="Make it anew with everloop profile FILE --save F.",
+        )  # fmt: skip
 
 
 def profile_table(source: Any, embed: Embed | None = None) -> TableProfile:
