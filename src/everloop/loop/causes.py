@@ -64,9 +64,9 @@ def _outcome(project: Project, id: str) -> Outcome | None:
 
 
 def changes_near(project: Project, declaration: Declaration, clock: int) -> list[Upstream]:
-    """Deployments, versions and changes of the loop file, and the data they came from."""
+    """Deployments, versions, changes of the loop file, what the loop was told, and its data."""
     name = declaration.name
-    mine = {f"endpoint:{declaration.endpoint}", f"loop/{name}", f"model:{name}"}
+    mine = {f"endpoint:{declaration.endpoint}", f"loop/{name}", f"model:{name}", f"upstream/{name}"}
     near = project.events.between(clock - NEAR, clock + NEAR)
     data = [
         Upstream(f"data version {one.digest[:12]}", one.created, one.created - clock)

@@ -11,7 +11,10 @@ from everloop.store.events import Event
 
 MOST = 8
 # Events that can change what a model is asked or answers.
-KINDS = ("endpoint.rollout", "loop.declared", "model.alias", "model.imported", "model.registered")
+KINDS = (
+    "endpoint.rollout", "loop.declared", "loop.told", "model.alias", "model.imported",
+    "model.registered",
+)  # fmt: skip
 
 
 class Upstream(msgspec.Struct, frozen=True):
@@ -38,7 +41,7 @@ def of_events(events: Sequence[Event], clock: int) -> list[Upstream]:
     return [
         Upstream(_said(event), event.at, event.at - clock, event.actor)
         for event in events
-        if event.kind.startswith(KINDS)
+        if event.kind.startswith(KINDS) and not _first(event)
     ]
 
 
@@ -55,8 +58,15 @@ def of_versions(rows: Rows, at: int) -> list[Upstream]:
     return found
 
 
+def _first(event: Event) -> bool:
+    """Whether a loop was only written down for the first time, which changes nothing."""
+    return event.kind == "loop.declared" and event.payload.get("changed") is False
+
+
 def _said(event: Event) -> str:
     """``endpoint.rollout of endpoint:flights``, with what it set."""
+    if event.kind == "loop.told":
+        return f"{event.payload['name']}: {event.payload['message']}".removesuffix(": ")[:200]
     told = [f"{k} {v}" for k, v in event.payload.items() if isinstance(v, str | int | float)]
     more = f" ({', '.join(told[:3])})" if told else ""
     return f"{event.kind} of {event.subject}{more}"[:200]
