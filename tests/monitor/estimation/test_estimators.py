@@ -168,6 +168,14 @@ def test_certain_answers_one_class_and_few_rows_are_no_error(n: int) -> None:
             assert all(np.isfinite(m.value) for m in found.metrics.values() if m.value is not None)
 
 
+def test_answers_of_a_class_that_no_held_out_row_has_are_doubted() -> None:
+    made = binary(0, 3_000)
+    none = made._replace(y=np.zeros(3_000, np.int64))
+    for held, doubted in ((none, True), (made, False)):
+        found = estimated("cbpe", "binary", held_of(held, "binary"), binary(1, 1_000), "accuracy")
+        assert any("classes that no held-out row has" in w for w in found.warnings) == doubted
+
+
 def test_inputs_unlike_any_before_are_doubted() -> None:
     held, window = held_of(binary(0, 3_000), "binary"), binary(1, 1_000, shift=6.0)
     found = estimated("pape", "binary", held, window, "accuracy")

@@ -13,8 +13,13 @@ MOST_MISSING = 0.1  # of values, more than were missing before
 
 
 def outside(held: HeldOut, rows: Rows) -> list[str]:
-    """One sentence for each feature that left what the champion was tested on."""
+    """One sentence for each feature that left what the champion was tested on, and one for answers
+    of classes of which no calibration knows anything."""
     found = []
+    if held.y.ndim == 1 and held.y.dtype.kind in "iu":
+        strange = _share(~np.isin(rows.pred, held.y))
+        if strange > MOST_OUTSIDE:
+            found.append(f"{strange:.0%} of the answers are classes that no held-out row has.")
     for i, scale in enumerate(held.scales):
         beyond, before = (_share(scale.outside(side.codes[:, i])) for side in (rows, held))
         if beyond > MOST_OUTSIDE + before:
