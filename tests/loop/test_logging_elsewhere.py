@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -59,6 +60,24 @@ def test_a_table_becomes_rows_of_the_log() -> None:
     assert (row["p"], row["x.x"], row["x.z"]) == ([0.25, 0.75], 0.5, 1.5)
     with pytest.raises(EverloopError, match="prediction: got 'sad'"):
         log_rows(given, Columns(id="row", prediction="sad"), SCHEMA, 3, T0)
+
+
+def test_who_sent_a_row_is_kept_where_it_is_named() -> None:
+    given = table().with_columns(client=pl.Series([1, 2, None, 2]), other=pl.lit("secret"))
+    named = msgspec.structs.replace(COLUMNS, senders=("client", "zed", "x"))
+    part, _ = log_rows(given, named, SCHEMA, 3, T0 + 10)
+    assert part["x.client"].to_list() == ["1", "2", None, "2"]
+    assert part["x.x"].to_list() == [0.5] * 4  # a feature stays as it is
+    assert "x.other" not in part.columns
+    with pytest.raises(EverloopError, match=r'senders: got .clint., .* Did you mean "client"'):
+        log_rows(given, msgspec.structs.replace(named, senders=("clint",)), SCHEMA, 3, T0)
+    answered = {
+        "request": ['{"instances": [[1, 2]]}'], "response": ['{"predictions": [true]}'],
+        "timestamp_ms": [T0], "client_request_id": ["a"], "client": ["web"],
+    }  # fmt: skip
+    rows = from_inference_table(pl.DataFrame(answered), SCHEMA, Columns(senders=("client",)))
+    part, _ = log_rows(*rows, SCHEMA, 3, T0 + 10)
+    assert part["x.client"].to_list() == ["web"]
 
 
 def test_an_inference_table_becomes_the_same() -> None:

@@ -33,6 +33,7 @@ from everloop.monitor.foreign import Layout, Logged
 @click.option("--probability", metavar="COL", help="Of the last class, or a list.")
 @click.option("--version", metavar="COL", help="Of the version.  [default: the champion]")
 @click.option("--feature", "renamed", metavar="NAME=COL", multiple=True, help="Another name.")
+@click.option("--sender", "senders", metavar="COL", multiple=True, help="Who sent it: client.")
 @options.folder
 @options.as_json
 def command(

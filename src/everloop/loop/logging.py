@@ -35,7 +35,8 @@ def log_predictions(
     endpoint : whose log; not needed while there is one.
     layout : "table", or "mlflow" for an inference table with requests and responses as JSON.
     columns : ``id``, ``time``, ``prediction``, ``probability`` and ``version`` name columns, and
-        ``features`` those whose feature has another name.
+        ``features`` those whose feature has another name; ``senders`` are columns that say who
+        sent a row, by which causes of alerts are looked for.
 
     A table that comes again brings nothing. Raises :class:`~everloop.errors.InvalidInput` for a
     column that is not there, and :class:`~everloop.errors.NotFound` while the endpoint's loop has

@@ -120,7 +120,8 @@ def send_predictions(
     server: Server, source: str | Path | pl.DataFrame, endpoint: str, columns: dict[str, Any]
 ) -> Logged:
     """Send predictions that something else made, as a table of this machine."""
-    params = {name: value for name, value in columns.items() if name != "features"}
+    params = {name: value for name, value in columns.items() if name not in ("features", "senders")}
+    params["sender"] = list(columns.get("senders", ()))
     renamed = columns.get("features", {})
     params["feature"] = [f"{name}={column}" for name, column in renamed.items()]
     total = Logged()

@@ -33,6 +33,7 @@ class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     probability: str = ""  # of the last class, or a list with that of every class
     version: str = ""
     features: dict[str, str] = {}
+    senders: tuple[str, ...] = ()  # that say who sent a row, such as client; kept as text
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -69,7 +70,12 @@ def log_rows(
         }
     )  # fmt: skip
     features = {FEATURE + name: table[column] for name, column in _features(table, columns, schema)}
-    frame = frame.with_columns(**features).with_columns(
+    senders = [
+        _column(table, "senders", name, "").cast(pl.String, strict=False).alias(FEATURE + name)
+        for name in columns.senders
+        if FEATURE + name not in features
+    ]
+    frame = frame.with_columns(*senders, **features).with_columns(
         request=pl.format("import:{}@{}/{}", "id", "time", "version"),
         arm=pl.lit("champion"), rate=pl.lit(1.0), latency=pl.lit(0.0),
     )  # fmt: skip
@@ -102,6 +108,7 @@ def from_inference_table(
     named = named or Columns()
     for field, column in (
         ("layout", "request"), ("layout", "response"), ("id", named.id), ("time", named.time),
+        *(("senders", name) for name in named.senders),
     ):  # fmt: skip
         if column and column not in table.columns:
             raise _unknown(field, column, table.columns)
@@ -117,13 +124,16 @@ def from_inference_table(
             continue
         name = next((row[n] for n in ids if row.get(n)), None)
         at = next((row[n] for n in times if row.get(n)), None)
+        senders = {n: row[n] for n in named.senders if n not in schema.names}
         for number, (features, answer) in enumerate(zip(sent, answers, strict=True)):
             given = name if len(sent) == 1 else f"{name}-{number}"
             id, time = features.pop(ID, given), features.pop(TIME, at)
             meta = {"(id)": None if id is None else str(id), "(time)": time}
-            made.append(features | meta | {"(y)": answer.y, "(p)": answer.p})
-    columns = Columns(id="(id)", time="(time)", prediction="(y)", probability="(p)")
-    names = [*schema.names, "(id)", "(time)", "(y)", "(p)"]
+            made.append(senders | features | meta | {"(y)": answer.y, "(p)": answer.p})
+    columns = Columns(
+        id="(id)", time="(time)", prediction="(y)", probability="(p)", senders=named.senders
+    )
+    names = [*schema.names, *named.senders, "(id)", "(time)", "(y)", "(p)"]
     found = pl.DataFrame(made, infer_schema_length=None, strict=False) if made else pl.DataFrame()
     lacking = [pl.lit(None).alias(n) for n in names if n not in found.columns]
     return found.with_columns(lacking) if made else pl.DataFrame({n: [] for n in names}), columns

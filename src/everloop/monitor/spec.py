@@ -67,6 +67,7 @@ class SourceSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     probability: str = ""  # of the last class, or a list with that of every class
     version: str = ""  # the column of the model's version; the champion's unless given
     features: dict[str, str] = {}  # feature = column, where their names differ
+    senders: tuple[str, ...] = ()  # columns that say who sent a row, such as client
     every: str = "1m"  # time between two looks
     late: str = "1h"  # how much later than newer ones rows of a known file or a database may come
     labels: LabelSourceSpec | None = None  # where labels come

@@ -18,7 +18,7 @@ from everloop.monitor.foreign import Logged
 from everloop.server.call import Call
 
 COLUMNS = ("id", "label", "time")
-LOG = ("layout", "id", "time", "prediction", "probability", "version", "feature")
+LOG = ("layout", "id", "time", "prediction", "probability", "version", "feature", "sender")
 
 
 def feedback(call: Call) -> Fed:
@@ -30,11 +30,16 @@ def feedback(call: Call) -> Fed:
 
 
 def log(call: Call) -> Logged:
-    """The predictions in the body; ``feature=NAME=COLUMN``, more than once, gives other names."""
+    """The predictions in the body; ``feature=NAME=COLUMN`` gives other names and ``sender=COLUMN``
+    says who sent a row, both more than once if need be."""
     given: dict[str, Any] = {
-        name: call.query[name] for name in LOG if name in call.query and name != "feature"
+        name: call.query[name]
+        for name in LOG
+        if name in call.query and name not in ("feature", "sender")
     }
-    pairs = (pair.partition("=")[::2] for pair in call.request.query_params.getlist("feature"))
+    params = call.request.query_params
+    pairs = (pair.partition("=")[::2] for pair in params.getlist("feature"))
+    given["senders"] = params.getlist("sender")
     text = [name for name in (given.get("id"), "id") if name]
     rows = table_of(bytes(call.body), text)
     return bring(call.project, rows, endpoint=call.path["endpoint"], features=dict(pairs), **given)
