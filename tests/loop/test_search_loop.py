@@ -13,11 +13,14 @@ import everloop as el
 from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 from everloop.loop.recipe import changes, read_recipe
+from everloop.loop.steps._again import found_trial
 from everloop.loop.steps.reproduce import end_of
 from everloop.train.search import blending
 
 
-def searched(folder: Path, trials: int, ensemble: bool = False) -> tuple[Project, dict]:
+def searched(
+    folder: Path, trials: int, ensemble: bool = False, **train: object
+) -> tuple[Project, dict]:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 3))
     frame = pl.DataFrame({f"x{i}": X[:, i] for i in range(3)})
@@ -30,6 +33,7 @@ def searched(folder: Path, trials: int, ensemble: bool = False) -> tuple[Project
             "candidates": ["decision_tree", "logistic_regression"],
             "search": {"trials": trials},
             "ensemble": ensemble,
+            **train,
         },
         "evaluate": {"gates": []},
     }
@@ -73,6 +77,21 @@ def test_a_run_is_reproduced_and_what_has_changed_is_named(tmp_path):
         ]
         diff = "diff --git a/mine.py b/mine.py\n+x = 1\n"
         assert changes(msgspec.structs.replace(made, diff=diff), made)[0].endswith(": mine.py")
+
+
+def test_a_trial_that_was_stopped_early_is_reproduced_as_far(tmp_path, monkeypatch):
+    def stopped_early(context, number):
+        trial = found_trial(context, number)
+        return msgspec.structs.replace(trial, state="pruned", steps=trial.steps[:2])
+
+    project, _ = searched(tmp_path, 1, candidates=["lightgbm"], validation={"kind": "holdout"})
+    monkeypatch.setattr("everloop.loop.steps.reproduce.found_trial", stopped_early)
+    with project:
+        (trial,) = project.runs.search(None, "tags.trial IS NOT NULL", [], limit=50).items
+        again = carry_out(project, loop_of(project, "xor").reproduce(trial.id, wait=False))
+        assert again.verdict == "reproduced", again.reason
+        # What it was stopped by is no value of the metric that decides.
+        assert "lightgbm had step_score -0." in again.reason
 
 
 def test_each_candidate_and_each_trial_is_reproduced_by_its_scores(tmp_path, monkeypatch):

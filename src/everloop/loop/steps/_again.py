@@ -37,12 +37,16 @@ from everloop.update.methods.rows import TrainingRows
 
 @dataclass(frozen=True)
 class Scored:
-    """A validation score then and now, by the metric's own sign; steps are those of a trial."""
+    """A validation score then and now, by the metric's own sign; steps are those of a trial.
+
+    One that was stopped has only those: the last is compared, as its run has it, named by ``of``.
+    """
 
     then: float | None
     now: float | None
     steps: float = 0.0  # the largest difference of a score on the way
     error: str | None = None
+    of: str | None = None  # what the scores are of, where that is not the metric
 
 
 def model_again(then: StepContext) -> bytes:
@@ -110,13 +114,13 @@ def trial_again(
     seen: dict[int, float] = {}
 
     def stop(step: int, score: float) -> bool:
-        seen[step] = score
+        seen[step] = float(score)  # numpy's own would not go into a record
         return trial.state == "pruned" and step == last
 
     done = run_job(training, job, stop, silent)
     apart = max((abs(seen.get(step, np.inf) - value) for step, value in known.items()), default=0.0)
     if trial.state == "pruned" and last is not None:
-        return Scored(sign * known[last], sign * seen.get(last, np.nan), float(apart), done.error)
+        return Scored(known[last], seen.get(last), float(apart), done.error, "step_score")
     then_, now = (None if s is None else sign * s for s in (trial.score, done.score))
     error = None if done.error == trial.error else done.error
     return Scored(then_, now, float(apart), error)

@@ -117,7 +117,8 @@ def _scored(then: StepContext, run: Run, metric: Metric) -> dict[str, Any]:
         name = str(entry["algorithm"])
     else:
         raise invalid("run", run.id, "the model, a candidate or a trial of its cycle")
-    return {"kind": kind, "algorithm": name, "metric": metric.name, "then": found.then} | {
+    return {"kind": kind, "algorithm": name, "metric": found.of or metric.name} | {
+        "then": found.then,
         "now": found.now,
         "steps_difference": found.steps,
         "error": found.error,
