@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+import polars as pl
 import pytest
 from loop_stream import carry_out, declaration, write_rows
 
@@ -100,3 +102,43 @@ def test_check_holds_gates_and_costs_against_the_data(
     (tmp_path / "everloop.toml").write_text(f'[data]\nsource = "d.csv"\ntarget = "y"\n{section}\n')
     with pytest.raises(InvalidInput, match=answer):
         check(tmp_path)
+
+
+def test_groups_that_the_model_ignores_are_looked_at_all_the_same(tmp_path: Path) -> None:
+    write_rows(tmp_path)
+    rows = pl.read_csv(tmp_path / "rows.csv").with_row_index("n")
+    rows.with_columns(site=pl.col("n") % 2).drop("n").write_csv(tmp_path / "rows.csv")
+    told = declaration(
+        data={"ignore": ["site"]}, evaluate={"gates": ["size_mb <= 5"], "sensitive": ["site"]}
+    )
+    loop = declare(tmp_path, told)
+    with loop.project as project:
+        cycle = carry_out(project, loop.run(wait=False))
+        assert cycle.verdict == "promoted", cycle.reason
+        made = evaluation(loop, cycle)
+        report = msgspec.json.decode(project.blobs.get(made["report"]["report.json"]))
+        assert [one["columns"] for one in report["fairness"]] == [["site"]]
+        # What is served is as large before it is packaged as after.
+        again = carry_out(project, loop.test(wait=False))
+        retested = project.cycles.step(again.id, "retest")
+        assert retested is not None and retested.result is not None
+        assert retested.result["gates"][0]["value"] == made["gates"][0]["value"]
+
+
+def test_groups_that_are_not_in_the_data_are_refused_before_training(tmp_path: Path) -> None:
+    loop, cycle = cycle_with(tmp_path, gates=(), sensitive=("site",))
+    with loop.project as project:
+        assert cycle.verdict == "refused" and cycle.reason is not None
+        assert "evaluate.sensitive[0]: got 'site', expected columns of the data" in cycle.reason
+        assert project.cycles.step(cycle.id, "train") is None
+
+
+def test_the_champion_that_is_tested_has_no_other_to_beat(tmp_path: Path) -> None:
+    loop, cycle = cycle_with(tmp_path, gates=("accuracy beats champion",))
+    with loop.project as project:
+        assert evaluation(loop, cycle)["gates"][0]["detail"] == "There is no champion yet."
+        again = carry_out(project, loop.test(wait=False))
+        step = project.cycles.step(again.id, "retest")
+        assert step is not None and step.result is not None
+        (gate,) = step.result["gates"]
+        assert gate["verdict"] == "pass" and "This version is the champion" in gate["detail"]

@@ -13,7 +13,7 @@ import polars as pl
 from everloop.data.encode import encode
 from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
-from everloop.deploy.package import Package
+from everloop.deploy.package import MODEL, ONNX, Package
 from everloop.deploy.predictor import ModelFailure
 from everloop.deploy.runtimes import load_runtime
 from everloop.evaluate.answers import Answers
@@ -55,7 +55,12 @@ class PackagedModel:
 
     @property
     def size(self) -> int:
-        """Bytes of the files that are served; what the model goes on from is not."""
+        """Bytes of what is loaded to answer, the same before it is a package and after.
+
+        Of ONNX it is the graph: report, profile and what training goes on from answer nothing.
+        """
+        if self.package.runtime == ONNX:
+            return (self.folder / MODEL).stat().st_size
         files = [p for p in self.folder.rglob("*") if p.is_file()]
         return sum(p.stat().st_size for p in files if p.parent.name != FOLDER)
 

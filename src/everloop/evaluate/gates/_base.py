@@ -63,6 +63,7 @@ class Evidence:
         looked.
     costs : of each answer, true classes by answered ones. groups : codes of rows ranked together.
     seed : of resampling. unit : what the rows are, in words.
+    unopposed : what is said where there is no champion to be compared with.
     """
 
     schema: Schema
@@ -78,6 +79,7 @@ class Evidence:
     groups: np.ndarray | None = None
     seed: int = 0
     unit: str = "rows"
+    unopposed: str = "There is no champion yet."
 
     @property
     def labelled(self) -> Evidence:

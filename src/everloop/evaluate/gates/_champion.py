@@ -43,7 +43,7 @@ class ChampionGate(Gate):
 
     def check(self, evidence: Evidence) -> GateResult:
         if evidence.champion is None:
-            return self.result("pass", "There is no champion yet.", bound=self.bound)
+            return self.result("pass", evidence.unopposed, bound=self.bound)
         reason = too_little(self.metric, evidence)
         if reason:
             return self.result("not_enough_evidence", f"{reason}.", bound=self.bound)

@@ -50,7 +50,7 @@ class AgreesWithChampion(Gate):
 
     def check(self, evidence: Evidence) -> GateResult:
         if evidence.champion is None:
-            return self.result("pass", "There is no champion yet.", bound=self.bound)
+            return self.result("pass", evidence.unopposed, bound=self.bound)
         found = agreement(scores_of(evidence.challenger), scores_of(evidence.champion))
         if found is None or found.n < MIN_ROWS:
             detail = f"{len(evidence.y)} rows cannot tell how far both agree."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -30,7 +30,7 @@ def referred(
     context: StepContext,
     added: pl.DataFrame | None,
     origin: dict[str, Any],
-    judged: Callable[[Schema], list[str]],
+    judged: Callable[[Schema, Sequence[str]], list[str]],
 ) -> Outcome:
     """A dataset version by reference, and its sample divided into training and test rows.
 
@@ -40,7 +40,7 @@ def referred(
 
     Parameters
     ----------
-    judged : columns that gates look at, of a schema.
+    judged : columns that gates and the report look at, of a schema and the data's columns.
     """
     spec, seed = context.declaration.data, context.declaration.loop.seed
     table = declared_table(spec, context.project.dir)
@@ -55,11 +55,12 @@ def referred(
     columns = list(
         dict.fromkeys([*found.sample.columns, *(added.columns if added is not None else [])])
     )
+    wanted = _wanted(context, schema, judged(schema, columns))
     divided = divide_stream(
         with_added(table.batches(parts, found.whole), added, spec.id),
         schema,
         rule,
-        [c for c in columns if c in _wanted(context, schema, judged(schema))],
+        [c for c in columns if c in wanted],
         kept_train=spec.sample,
         kept_test=spec.sample // 2,
         seed=seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ from everloop.loop.steps._unlabelled import WITHOUT_LABELS, unlabelled_notes
 from everloop.loop.steps._verdict import blessed
 from everloop.registry.models import ModelVersion
 
+ITSELF = "This version is the champion: there is no other to compare it with."
 THREADS = 2  # NumPy sorts and multiplies without holding the interpreter
 
 
@@ -78,6 +80,8 @@ def judge(
     champion = _other_champion(context)
     answers, unanswered = _champions_answers(context, champion, holdout, schema)
     evidence = _evidence(context, model, holdout, judged, answers)
+    if champion is None and context.project.champion(context.declaration.name) is not None:
+        evidence = replace(evidence, unopposed=ITSELF)
     known = evidence.labelled
     gates = chosen_gates(spec, schema.task)
     results = [*check_gates(gates, evidence, spec, unanswered), *remembered(context, model)]

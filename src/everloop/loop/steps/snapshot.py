@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from everloop.data.spec import DataSpec
 from everloop.data.splits import Split, millis
 from everloop.data.streams.staying import stays
 from everloop.errors import invalid
+from everloop.evaluate.gates import check_spec as check_evaluate
 from everloop.evaluate.gates import chosen_gates
 from everloop.loop.declaration import Declaration
 from everloop.loop.dividing import as_known, divide, divide_new
@@ -58,7 +60,7 @@ class Snapshot:
         project, spec = context.project, context.declaration.data
         if stays(spec, project.dir, project.settings.memory_bytes):
             added, origin = _labelled(context, _origin(context))
-            return referred(context, added, origin, lambda schema: _judged(context, schema))
+            return referred(context, added, origin, lambda *known: _judged(context, *known))
         frame, origin = _gather(context)
         return _store(context, frame, origin)
 
@@ -112,6 +114,7 @@ def _store(context: StepContext, frame: pl.DataFrame, origin: dict[str, Any]) ->
     method, base = method_of(choice), base_of(context, choice)
     inferred = infer_declared(frame, declaration.data, context.project.dir, tokens)
     schema, window = inferred.schema, None
+    _judged(context, schema, frame.columns)  # refused before anything trains
     if method.keeps_schema and base is not None:
         schema = as_known(frame, context.project.package(base)[1].schema, schema)
     own = choice.name == "transfer" and choice.model in ("", declaration.name)
@@ -216,14 +219,21 @@ def _kept(context: StepContext, frame: pl.DataFrame, schema: Schema) -> list[str
         context.declaration.evaluate.group_by,
     )
     wanted = dict.fromkeys(
-        [*schema.names, *(key for key in keys if key), *_judged(context, schema)]
+        [*schema.names, *(key for key in keys if key), *_looked_at(context, schema)]
     )
     return [column for column in wanted if column in frame.columns]
 
 
-def _judged(context: StepContext, schema: Schema) -> list[str]:
-    gates = chosen_gates(context.declaration.evaluate, schema.task)
-    return [column for gate in gates for column in gate.columns]
+def _judged(context: StepContext, schema: Schema, columns: Sequence[str]) -> list[str]:
+    """What gates and the report judge by. Raises InvalidInput for what is not in the data."""
+    check_evaluate(context.declaration.evaluate, schema.task, columns)
+    return _looked_at(context, schema)
+
+
+def _looked_at(context: StepContext, schema: Schema) -> list[str]:
+    spec = context.declaration.evaluate
+    gates = chosen_gates(spec, schema.task)
+    return [*(column for gate in gates for column in gate.columns), *spec.sensitive]
 
 
 def _until(context: StepContext, frame: pl.DataFrame, schema: Schema) -> int:
