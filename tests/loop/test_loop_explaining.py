@@ -13,6 +13,7 @@ from loop_stream import carry_out, declaration, write_rows
 from everloop.cli.explain import command
 from everloop.cli.fairness import command as fairness
 from everloop.errors import InvalidInput
+from everloop.loop.declaration import from_dict
 from everloop.loop.loop import Loop, declare
 
 ROW = {"x": 2.0, "z": 0.0}
@@ -77,3 +78,23 @@ def test_a_change_turns_the_answer_by_the_models_own_threshold(tmp_path: Path) -
         assert found.found and found.after > 0.9
         changed = row | {change.feature: change.after for change in found.changes}
         assert loop.predict([row, changed])["y_pred"].to_list() == [False, True]
+
+
+def test_a_change_reaches_a_class_that_is_a_number(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": [i / 50 - 4 for i in range(400)]})
+    write = frame.with_columns(z=pl.col("x").sin(), y=(pl.col("x") > 0).cast(int))
+    write.sample(fraction=1, shuffle=True, seed=0).write_csv(tmp_path / "numbers.csv")
+    told = {"data": {"source": "numbers.csv", "target": "y"}, "evaluate": {"gates": []}}
+    loop = declare(tmp_path, from_dict({"loop": {"name": "numbers"}, **told}).declaration)
+    with loop.project:
+        assert carry_out(loop.project, loop.run(wait=False)).verdict == "promoted"
+        row = {"x": -2.0, "z": -0.9}
+        for one in (1, 1.0, "1"):  # as Python, JSON and a command line say it
+            found = loop.counterfactual(row, one)
+            assert found.found and found.changes
+        already = loop.counterfactual(row, 0)
+        assert already.found and already.changes == [] and already.distance == 0
+        with pytest.raises(InvalidInput, match=r"fixed: got 'xx', expected a feature"):
+            loop.counterfactual(row, 1, ["xx"])
+        with pytest.raises(InvalidInput, match="one of the classes"):
+            loop.counterfactual(row, 2)

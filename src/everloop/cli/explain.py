@@ -97,6 +97,9 @@ def _show_change(
     if as_json:
         print_json(found)
         return
+    if found.found and not found.changes:
+        say("The answer is so already: nothing has to change.")
+        return
     if not found.found:
         say("No change of up to three features gets there; the nearest one:")
     table(["feature", "is", "would be"], [(c.feature, c.before, c.after) for c in found.changes])

@@ -14,7 +14,7 @@ from everloop.data.encode import encode
 from everloop.data.schema import Schema
 from everloop.deploy.attribution import Explanation
 from everloop.deploy.explainer import background_of, check_task, explain
-from everloop.errors import Conflict, InvalidInput, invalid
+from everloop.errors import Conflict, InvalidInput, invalid, nearest
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.explain.counterfactual import Counterfactual, counterfactual
 from everloop.evaluate.explain.dependence import Dependence, dependence
@@ -70,6 +70,11 @@ def counterfactual_of(
     check_task(schema)
     if row.height != 1:
         raise invalid("rows", row.height, "one row for a counterfactual")
+    for name in fixed:
+        if name not in schema.names:
+            guess = nearest(name, schema.names)
+            fix = f'Did you mean "{guess}"?' if guess else None
+            raise invalid("fixed", name, "a feature of the model", fix=fix, code="unknown_name")
     X = encode(conform(row, schema), schema)
     context = _context(project, version, schema)
     if schema.numeric:
@@ -129,14 +134,20 @@ def rows_of(
 
 
 def _wanted_class(schema: Schema, model: PackagedModel, X: NDArray[np.float64], wanted: Any) -> int:
-    named = {str(label).lower(): code for code, label in enumerate(schema.classes)}
+    named = {_plain(label): code for code, label in enumerate(schema.classes)}
     if wanted is not None:
-        if str(wanted).lower() not in named:
+        if _plain(wanted) not in named:
             raise invalid("to", wanted, f"one of the classes {list(schema.classes)}")
-        return named[str(wanted).lower()]
+        return named[_plain(wanted)]
     if len(schema.classes) != 2:
         raise invalid("to", "<nothing>", f"one of the classes {list(schema.classes)}")
     return 1 - schema.classes.index(model.predictor.predict(X).y[0])
+
+
+def _plain(label: Any) -> str:
+    """A class as text; JSON and the command line make a float of the class 1."""
+    whole = isinstance(label, float) and label.is_integer()
+    return str(int(label) if whole else label).lower()
 
 
 def _output(model: PackagedModel, schema: Schema, code: int) -> Output:

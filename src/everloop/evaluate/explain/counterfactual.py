@@ -69,6 +69,8 @@ def counterfactual(
     kinds = {f.name: f for f in schema.features}
     before = float(output(row[None, :])[0])
     beam, best = [row], row
+    if reached(row[None, :], np.array([before]))[0]:  # there is nothing to change
+        return _said(output, row, row, before, scale, schema, kinds, found=True)
     for _ in range(most):
         rows = np.array([r for one in beam for r in _neighbours(one, row, tried, schema)])
         if not len(rows):
