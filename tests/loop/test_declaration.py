@@ -92,6 +92,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"update": {"cooldown": "never"}}, "update.cooldown", "7d"),
     ({"update": {"approval": "humn"}}, "update.approval", '"human"'),
     ({"updates": {}}, "updates", '"update"'),
+    ({"train": {"prepare": {"select": ["l2"]}}}, "train.prepare.select", "one of variance, corr"),
 ]
 
 
@@ -103,6 +104,13 @@ def test_a_refusal_names_the_key_and_the_way_out(
         from_dict({"loop": {"name": "a"}, "data": DATA, **wrong})
     assert refused.value.message.startswith(key), refused.value.message
     assert said in refused.value.message
+
+
+def test_a_task_that_is_none_is_answered_with_all_tasks() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        from_dict({"loop": {"name": "a"}, "data": {**DATA, "task": "forecast"}})
+    assert "expected one of regression, binary" in refused.value.message
+    assert "None" not in refused.value.message and "typing" not in refused.value.message
 
 
 def test_what_is_no_loop_file_is_refused(tmp_path: Path) -> None:

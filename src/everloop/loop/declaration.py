@@ -10,7 +10,7 @@ import functools
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -259,10 +259,14 @@ def _choices(cls: Any, path: str) -> str:
         if part not in fields:
             return ""
         cls = _nested_struct(fields[part].type) or fields[part].type
-    inner = getattr(cls, "__args__", ())
-    if getattr(cls, "__origin__", None) is tuple and inner:
-        inner = getattr(inner[0], "__args__", ())
-    return ", ".join(str(choice) for choice in inner)
+    return ", ".join(_words_of(cls))
+
+
+def _words_of(kind: Any) -> list[str]:
+    """Of a ``Literal``, also within a tuple or beside None."""
+    if get_origin(kind) is Literal:
+        return [str(word) for word in get_args(kind)]
+    return [word for inner in get_args(kind) for word in _words_of(inner)]
 
 
 def _check_values(d: Declaration) -> None:
