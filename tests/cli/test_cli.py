@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -253,3 +254,16 @@ def test_python_has_the_first_verbs_too(tmp_path: Path) -> None:
     assert el.check(tmp_path).loop == "data"
     with pytest.raises(el.EverloopError, match="no such file"):
         el.check(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(
+    say: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / ".everloop"))
+
+    write_data(tmp_path)
+    monkeypatch.setattr(Path, "mkdir", refused)
+    done = say("train", "data.csv")
+    assert done.code == 2 and "Traceback" not in done.err
+    assert f"{tmp_path / '.everloop'}: Read-only file system." in done.err

@@ -69,7 +69,7 @@ def test_a_person_says_yes(project: Project) -> None:
     status = loop.status()
     assert (status.waiting, status.step, status.stage) == (cycle.id, "approve", "deploy")
     assert status.challenger is not None and status.challenger.version == 2
-    with pytest.raises(Conflict, match="under way"):
+    with pytest.raises(Conflict, match="waits for a person"):
         loop.run()
     said = loop.decide(cycle.id, approved=True, by="ann")
     ended = carry_out(project, said)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import keyword
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import msgspec
 
-from everloop.errors import EverloopError, nearest
+from everloop.errors import EverloopError, Unavailable, nearest
 from everloop.memory import importing
 from everloop.verbs import VERBS as VERBS
+
+# Not to be written, or full: of the folder, not of the program.
+_OF_THE_PLACE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 
 
 def command_of(verb: str) -> click.Command:
@@ -75,11 +79,27 @@ def main() -> None:
         os._exit(130)
     except BrokenPipeError:
         os._exit(141)
+    except OSError as error:
+        if error.errno not in _OF_THE_PLACE or not error.filename:
+            _raise_on(error)
+        _say(
+            Unavailable(
+                f"{os.fsdecode(error.filename)}: {error.strerror}.",
+                code="file_unavailable",
+                fix="A project writes below its folder; --dir names another one.",
+            )
+        )
+        sys.exit(2)
     except Exception as error:
-        if _wants_json():
-            said = f"everloop failed: {error!r}; the traceback is on standard error."
-            _print_error({"code": "internal_error", "message": said})
-        raise
+        _raise_on(error)
+
+
+def _raise_on(error: Exception) -> NoReturn:
+    """A mistake of ours: Python shows where it was made."""
+    if _wants_json():
+        said = f"everloop failed: {error!r}; the traceback is on standard error."
+        _print_error({"code": "internal_error", "message": said})
+    raise error
 
 
 def _wants_json() -> bool:

@@ -16,8 +16,9 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from collections.abc import Iterator
 from concurrent import futures
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TextIO, cast
 
@@ -88,7 +89,8 @@ class Engine:
                 self.executor.warm()  # its imports overlap with the engine's own start
             self.project.step_soon = self.executor.warm
             engine = DBOS(config=_config(self.project))
-            DBOS.launch()
+            with _raised_alone(), self.project.db.translated():
+                DBOS.launch()
             _let_rest(engine)
             self._held.start()
             self.pick_up()
@@ -361,6 +363,21 @@ def _evidence(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "rollout": results.get("deploy", {}).get("steps"),
     }
     return {key: value for key, value in keep.items() if value is not None}
+
+
+@contextmanager
+def _raised_alone() -> Iterator[None]:
+    """DBOS also logs, with its traceback, the error that it then raises."""
+    log = logging.getLogger("dbos")
+    log.addFilter(_is_told)
+    try:
+        yield
+    finally:
+        log.removeFilter(_is_told)
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and "failed to launch" in record.getMessage())
 
 
 def _let_rest(engine: DBOS) -> None:

@@ -93,7 +93,7 @@ class Database:
             with instant.transaction(write=False) as quick:
                 yield cast("sa.Connection", quick)
             return
-        with self._translated(), self._reader.begin() as conn:
+        with self.translated(), self._reader.begin() as conn:
             yield conn
 
     @contextmanager
@@ -114,7 +114,7 @@ class Database:
         self._local.writing = True
         try:
             check = getattr(self._local, "check", None) or self._check
-            with self._turn, self._translated(), self._writer.begin() as conn:
+            with self._turn, self.translated(), self._writer.begin() as conn:
                 if check is not None:
                     check(conn)
                 yield conn
@@ -178,7 +178,8 @@ class Database:
         return f"Database({self._url.render_as_string(hide_password=True)!r})"
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """Raises what a driver raises in the block as errors of ours; other errors pass."""
         try:
             yield
         except sa.exc.TimeoutError as error:
