@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 
 from everloop.data.columns import (
     as_instant,
@@ -35,6 +38,7 @@ from everloop.errors import invalid, nearest
 
 MIN_ROWS = 10
 UNIQUE_SHARE = 0.9  # text with a larger share of distinct values identifies rows
+ENDLESS = (-math.inf, math.inf)
 _COUNTERS = re.compile(r"^(id|index|row|row_?(id|nr|number)|unnamed.*|_c0|level_0)$", re.IGNORECASE)
 
 
@@ -108,8 +112,10 @@ def _features(
     features = []
     keys = {spec.target, spec.time, spec.id, spec.group, spec.action, _propensity(spec)}
     keys |= set(spec.ignore)
-    for series in df.select([name for name in df.columns if name not in keys]):
-        found = _declared(series, spec, tokens) or _feature(series, spec, tokens)
+    read = df.select([name for name in df.columns if name not in keys])
+    spans = _spans(read)
+    for series in read:
+        found = _declared(series, spec, tokens) or _feature(series, spans, spec, tokens)
         if isinstance(found, Feature):
             features.append(found)
             notes += _level_note(series, found, spec.max_levels)
@@ -262,10 +268,45 @@ def _size(spec: DataSpec) -> tuple[int, ...]:
     return size
 
 
-def _feature(series: pl.Series, spec: DataSpec, tokens: Tokens) -> Feature | str:
+class _Span(NamedTuple):
+    """Of a column of numbers: how many are missing, the least and the largest of the others."""
+
+    missing: int
+    low: float | None
+    high: float | None
+
+
+def _spans(frame: pl.DataFrame) -> dict[str, _Span]:
+    """Of all floats and whole numbers, which are passed over together."""
+    numbers = frame.select(cs.float() | cs.integer())
+    if not numbers.width:
+        return {}
+    nans = next(frame.select(cs.float().is_nan().sum()).iter_rows(named=True), {})
+    ends = (numbers.select(end).row(0) for end in (pl.all().min(), pl.all().max()))
+    return {
+        series.name: _Span(series.null_count() + (nans.get(series.name) or 0), low, high)
+        for series, low, high in zip(numbers, *ends, strict=True)
+    }
+
+
+def _number_feature(series: pl.Series, span: _Span) -> Feature | str:
+    if span.missing == len(series):
+        return "it has no value"
+    if not span.missing and span.low == span.high:
+        return f"it has one value only, {series[0]!r}"
+    if span.low in ENDLESS or span.high in ENDLESS:
+        as_number(series)  # names the row
+    if _numbers_rows(series):
+        return "it numbers the rows"
+    return Feature(series.name, "number", nullable=span.missing > 0)
+
+
+def _feature(
+    series: pl.Series, spans: dict[str, _Span], spec: DataSpec, tokens: Tokens
+) -> Feature | str:
     """The feature that a column makes, or the reason why it makes none."""
-    if series.dtype.is_float():
-        series = series.fill_nan(None)
+    if series.name in spans:
+        return _number_feature(series, spans[series.name])
     nullable = series.null_count() > 0
     if series.null_count() == len(series):
         return "it has no value"

@@ -39,8 +39,10 @@ def is_prose(text: pl.Series, distinct: int) -> bool:
 
 def is_image(series: pl.Series) -> bool:
     """Whether the first value is the bytes of an image."""
+    if series.dtype != pl.Binary:
+        return False
     first = series.drop_nulls().head(1)
-    if series.dtype != pl.Binary or first.is_empty():
+    if first.is_empty():
         return False
     try:
         image_shape(first[0])
