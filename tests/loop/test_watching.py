@@ -108,7 +108,7 @@ def _is_explained(loop: Loop, alert: Alert) -> None:
     assert concept is not None and concept.share > 0.5, cause.sentence
     assert cause.since is not None and abs(cause.since.at - (T0 + DAY)) < DAY / 8
     near = [one.what for one in changes_near(loop.project, loop.declaration, now_ms())]
-    for what in ("loop.declared", "model.registered", "endpoint.rollout", "data version"):
+    for what in ("model.registered", "endpoint.rollout", "data version"):
         assert any(what in one for one in near), near
     assert loop.why(alert.id) == cause  # kept, its seconds too
     asked = ["why", alert.id[:12], "--dir", str(loop.project.dir)]
