@@ -20,7 +20,7 @@ import everloop as el
 from everloop.cli._api import Within
 from everloop.data.schema import Feature, Schema
 from everloop.errors import EverloopError
-from everloop.loop.kserve import REQUEST, RESPONSE
+from everloop.loop.kserve import REQUEST, RESPONSE, Event, _Taker
 from everloop.loop.loop import loop_of
 from everloop.loop.project import Project
 from everloop.loop.remote import Server
@@ -268,3 +268,12 @@ def test_of_a_batch_the_sound_events_are_kept(kserve: tuple[Project, Client]) ->
     assert [row["y"] for row in rows_of(project, "b")] == [3.0]
     refused = client.post(PATH, content=json.dumps(batch[3:]), headers=kind)
     assert (refused.status_code, refused.json()["error"]["path"]) == (422, "data")
+
+
+def test_scores_that_are_no_probabilities_are_refused(kserve: tuple[Project, Client]) -> None:
+    taker = _Taker(kserve[0], "sums")
+    taker.schema = BINARY
+    sound = taker.half(Event("e", RESPONSE, b'{"predictions": [[0.4, 0.6]]}'))
+    assert sound.half == "response"
+    with pytest.raises(EverloopError, match="the probability of each of 2 classes, 0 to 1"):
+        taker.half(Event("e", RESPONSE, b'{"predictions": [[0.5, 7.0]]}'))
