@@ -120,6 +120,19 @@ def test_a_folder_that_grows_is_read_once(project: Project) -> None:
     assert found.filter(found["id"] == "120")["y"].to_list() == [123.0]
 
 
+def test_who_sent_a_row_is_kept(project: Project) -> None:
+    (project.dir / "in").mkdir()
+    (project.dir / "labels").mkdir()
+    told = SOURCE.replace('every = "1ms"', 'every = "1ms"\nsenders = ["client"]')
+    spec = declared(project, told.format(address="in"))
+    sent = rows(0, 4).with_columns(client=pl.Series(["web", "mobile", None, "web"]))
+    sent.write_csv(project.dir / "in/1.csv")
+    pl.DataFrame({"id": ["1"], "y": [1.5]}).write_csv(project.dir / "labels/1.csv")
+    assert look(project, spec) == (4, 1)
+    found = project.log.predictions("sums").sort("id")
+    assert found["client"].to_list() == ["web", "mobile", None, "web"]
+
+
 @pytest.mark.parametrize("lost", ["mark", "part"])
 def test_a_look_that_is_killed_is_simply_begun_again(
     project: Project, monkeypatch: pytest.MonkeyPatch, lost: str
