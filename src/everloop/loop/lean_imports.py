@@ -43,7 +43,7 @@ class _Looked(type):
         return real is not None and isinstance(thing, real)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return getattr(import_module("pandas"), cls.__name__)(*args, **kwargs)
+        return _called(cls.__name__, *args, **kwargs)
 
 
 class _Named(Loader):

@@ -16,7 +16,6 @@ Floats = NDArray[np.float64]
 
 CELLS = 10  # of a number; as many as the population stability index is usually taken over
 RARE = 5.0  # cells expected less often than this in either sample are counted together
-UNSEEN = "unseen values"
 TOLERANCE = 0.02  # root of the chi-square distance that no real stream is without
 
 
@@ -58,11 +57,11 @@ def cells(reference: Sketch, window: Sketch) -> Cells | None:
             return None
         before = np.array([*reference.counts, reference.unseen], dtype=np.float64)
         now = np.array([*window.counts, window.unseen], dtype=np.float64)
-        names = [*map(str, reference.levels), UNSEEN]
+        names = [*map(str, reference.levels), "unseen values"]
     else:
         return None
     rows = reference.n * window.n / (reference.n + window.n)
-    before, now, names = _together(before, now, names, kept=names[-1] != UNSEEN)
+    before, now, names = _together(before, now, names, kept=isinstance(reference, NumberSketch))
     return Cells(before / reference.n, now / window.n, names, rows / reference.rows_per_draw)
 
 
