@@ -8,8 +8,10 @@ and in the data plane, never here.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+COLUMNS_SHOWN = 20  # of a table, in the refusal of one that it lacks
 
 
 class EverloopError(Exception):
@@ -139,6 +141,37 @@ def shorten(value: Any, limit: int = 80) -> str:
     """``repr`` of a value, cut so that a hostile input cannot fill a log line."""
     text = value if isinstance(value, str) and value.startswith("<") else repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def not_one_of(
+    field: str, got: Any, known: Iterable[str], *, code: str = "invalid_value"
+) -> InvalidInput:
+    """The refusal of a word that is none of ``known``, with the one that it is most like."""
+    known = list(known)
+    fix = did_you_mean(str(got), known)
+    return invalid(field, got, "one of " + ", ".join(known), code=code, fix=fix)
+
+
+def no_column(
+    field: str, name: str, columns: Sequence[str], *, code: str = "unknown_column"
+) -> InvalidInput:
+    """The refusal of a column that a table does not have, with the first that it has."""
+    shown = ", ".join(columns[:COLUMNS_SHOWN])
+    if len(columns) > COLUMNS_SHOWN:
+        shown += f" and {len(columns) - COLUMNS_SHOWN} more"
+    wanted = f"one of the columns {shown}"
+    return invalid(field, name, wanted, code=code, fix=did_you_mean(name, columns))
+
+
+def did_you_mean(
+    word: str, choices: Iterable[str], written: Callable[[str], str] = str
+) -> str | None:
+    """``Did you mean "X"?`` of the choice most like ``word``, or None when none is close.
+
+    ``written`` puts the choice as the user would write it, with a path before it, say.
+    """
+    guess = nearest(word, choices)
+    return None if guess is None else f'Did you mean "{written(guess)}"?'
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from everloop.errors import invalid, nearest
+from everloop.errors import not_one_of
 
 T = TypeVar("T")
 
@@ -48,14 +48,7 @@ class Registry(Generic[T]):
         """
         self._load()
         if name not in self._items:
-            guess = nearest(name, self._items)
-            raise invalid(
-                field or self.kind,
-                name,
-                f"one of {', '.join(sorted(self._items))}",
-                code="unknown_name",
-                fix=f'Did you mean "{guess}"?' if guess else None,
-            )
+            raise not_one_of(field or self.kind, name, sorted(self._items), code="unknown_name")
         return self._items[name]
 
     def names(self) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from everloop.durations import seconds
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, not_one_of
 from everloop.sizes import size
 
 PREFIX = "EVERLOOP_"
@@ -112,14 +112,7 @@ def load_settings(
     values: dict[str, Any] = {}
     for key, value in (section or {}).items():
         if key not in names:
-            guess = nearest(key, names)
-            raise invalid(
-                f"settings.{key}",
-                key,
-                "one of " + ", ".join(names),
-                code="unknown_key",
-                fix=f'Did you mean "{guess}"?' if guess else None,
-            )
+            raise not_one_of(f"settings.{key}", key, names, code="unknown_key")
         values[key] = value
     for name in names:
         if PREFIX + name.upper() in env:

@@ -26,6 +26,7 @@ from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
         (TrainSpec(search=SearchSpec(trials=-1)), None, "search.trials: got -1"),
         (TrainSpec(search=SearchSpec(timeout="soon")), None, "search.timeout: got 'soon'"),
         (TrainSpec(search=SearchSpec(timeout="0s")), None, "a duration above 0"),
+        (TrainSpec(space={"rigde": {}}), None, 'train.space: got .rigde., .*Did you mean "ridge"'),
         (TrainSpec(prepare=PrepareSpec(tail=0.5)), None, "prepare.tail: got 0.5"),
         (TrainSpec(prepare=PrepareSpec(rare=-1.0)), None, "prepare.rare: got -1.0"),
     ],

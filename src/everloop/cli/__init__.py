@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 import msgspec
 
-from everloop.errors import EverloopError, Unavailable, nearest
+from everloop.errors import EverloopError, Unavailable, did_you_mean
 from everloop.memory import importing
 from everloop.verbs import VERBS as VERBS
 
@@ -41,9 +41,8 @@ class Verbs(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in VERBS:
-            guess = nearest(args[0], VERBS)
-            hint = f' Did you mean "{guess}"?' if guess else ""
-            raise click.UsageError(f'No verb "{args[0]}".{hint}', ctx)
+            hint = did_you_mean(args[0], VERBS) or ""
+            raise click.UsageError(f'No verb "{args[0]}". {hint}'.rstrip(), ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

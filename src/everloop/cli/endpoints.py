@@ -13,7 +13,7 @@ from everloop.cli._target import connected, settings_of
 from everloop.console.endpoints.traffic import ArmTraffic, arms_with_traffic
 from everloop.console.words import ago
 from everloop.deploy.serving.standing import read_standing
-from everloop.errors import NotFound, nearest
+from everloop.errors import NotFound, did_you_mean
 from everloop.loop.project import Project
 from everloop.monitor.health import Health
 from everloop.server.api.serving import EndpointWithTraffic, with_traffic
@@ -39,11 +39,10 @@ def command(name: str | None, folder: Path, as_json: bool) -> None:
             _show(one, as_json)
             return
     known = [one.endpoint.name for one in found]
-    guess = nearest(name, known)
     raise NotFound(
         f"There is no endpoint {name!r}; the endpoints are: {', '.join(known) or 'none'}.",
         code="endpoint_not_found", path="NAME", got=name,
-        fix=f'Did you mean "{guess}"?' if guess else None,
+        fix=did_you_mean(name, known),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from everloop.errors import InvalidInput, invalid, nearest
+from everloop.errors import InvalidInput, did_you_mean, invalid
 from everloop.passwords import passwords, without_passwords
 
 OBJECTS = ("s3", "gs", "az")
@@ -70,9 +70,10 @@ def check_address(source: str, query: str | None) -> None:
             fix="Write ${PGPASSWORD}, say, in its place; the environment holds it.",
         )
     kind = scheme(source)
-    guess = nearest(kind, (*_DATABASES, *OBJECTS))
-    if kind in ("http", "https") or (kind not in _DATABASES and guess not in (None, kind)):
-        raise _unknown(source, guess)
+    known = (*_DATABASES, *OBJECTS)
+    hint = did_you_mean(kind, known, "{}://".format)
+    if kind in ("http", "https") or (kind not in known and hint):
+        raise _unknown(source, hint)
     if not query:
         raise invalid(
             "data.query",
@@ -83,13 +84,13 @@ def check_address(source: str, query: str | None) -> None:
         )
 
 
-def _unknown(source: str, guess: str | None) -> InvalidInput:
+def _unknown(source: str, hint: str | None) -> InvalidInput:
     return invalid(
         "data.source",
         without_passwords(source),
         "a path, a pattern, s3://, gs:// or az://, duckdb://, or SQLAlchemy's URL of a database",
         code="unknown_source",
-        fix=f'Did you mean "{guess}://"?' if guess else None,
+        fix=hint,
     )
 
 

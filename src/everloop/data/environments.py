@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from everloop.data.schema import Feature, Schema
-from everloop.errors import EverloopError, invalid, nearest
+from everloop.errors import EverloopError, did_you_mean, invalid
 
 ACTION = "action"
 MAX_STATES = 100_000  # levels of one category
@@ -57,12 +57,12 @@ class Environment:
         try:
             return self._gymnasium.make(self.name, **self.arguments)
         except error.Error as problem:
-            guess = nearest(self.name, list(self._gymnasium.registry))
             raise invalid(
                 FIELD,
                 self.name,
                 "an environment that gymnasium can make",
-                fix=f'Did you mean "{guess}"?' if guess else f"{str(problem).rstrip('.')}.",
+                fix=did_you_mean(self.name, self._gymnasium.registry)
+                or f"{str(problem).rstrip('.')}.",
                 code="unknown_name",
             ) from None
         except Exception as problem:

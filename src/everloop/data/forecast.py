@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from everloop.data.columns import as_number
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, no_column
 
 MOST_LAGS = 400
 FIELD = "data.forecast"
@@ -67,14 +67,7 @@ def lagged(frame: pl.DataFrame, target: str, time: str, spec: ForecastSpec) -> p
     wanted = [target, time] + ([spec.series] if spec.series else [])
     for name in wanted:
         if name not in frame.columns:
-            guess = nearest(name, frame.columns)
-            raise invalid(
-                FIELD,
-                name,
-                "a column of the data",
-                code="missing_column",
-                fix=f'Did you mean "{guess}"?' if guess else None,
-            )
+            raise no_column(FIELD, name, frame.columns, code="missing_column")
     ordered = frame.sort([spec.series, time] if spec.series else [time], maintain_order=True)
     ordered = ordered.with_columns(as_number(ordered[target]))
     value = pl.col(target)

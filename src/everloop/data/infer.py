@@ -34,7 +34,7 @@ from everloop.data.unstructured import (
     size_note,
     text_feature,
 )
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, no_column
 
 MIN_ROWS = 10
 UNIQUE_SHARE = 0.9  # text with a larger share of distinct values identifies rows
@@ -198,14 +198,7 @@ def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
     for key, names in named.items():
         for name in names:
             if name is not None and name not in df.columns:
-                guess = nearest(name, df.columns)
-                raise invalid(
-                    f"data.{key}",
-                    name,
-                    f"one of the columns {_listed(df.columns)}",
-                    code="missing_column",
-                    fix=f'Did you mean "{guess}"?' if guess else None,
-                )
+                raise no_column(f"data.{key}", name, df.columns, code="missing_column")
     roles = [
         ("target", spec.target),
         ("time", spec.time),
@@ -380,8 +373,3 @@ def _level_note(series: pl.Series, feature: Feature, limit: int) -> Iterable[str
                 f'Column "{feature.name}" keeps its {limit} most frequent values of '
                 f"{distinct:,}; the others count as unseen."
             )
-
-
-def _listed(names: list[str], limit: int = 12) -> str:
-    shown = ", ".join(names[:limit])
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from everloop.data.columns import as_text, is_text, refuse, wrong_value
 from everloop.data.schema import SEPARATOR
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, no_column
 
 COMBINED = "labels"  # the target's name where the loop file names columns of 0 and 1
 FEW = 10  # rows with the same labels; rarer combinations are one stratum
@@ -39,14 +39,7 @@ def combine(frame: pl.DataFrame, labels: Sequence[str], target: str) -> pl.DataF
     """
     for name in labels:
         if name not in frame.columns:
-            guess = nearest(name, frame.columns)
-            raise invalid(
-                "data.labels",
-                name,
-                "a column of the data",
-                code="missing_column",
-                fix=f'Did you mean "{guess}"?' if guess else None,
-            )
+            raise no_column("data.labels", name, frame.columns, code="missing_column")
         if SEPARATOR in name:
             raise invalid("data.labels", name, f'names without "{SEPARATOR}"')
     if target in frame.columns:

@@ -25,7 +25,7 @@ from everloop.deploy.state import (
     state_path,
     write_state,
 )
-from everloop.errors import Integrity, NotFound, nearest
+from everloop.errors import Integrity, NotFound, did_you_mean
 from everloop.registry.models import ModelStore
 from everloop.registry.names import check_name
 from everloop.store.blobs import Blobs
@@ -73,8 +73,7 @@ class EndpointStore:
             if found is not None:
                 return found
             known = list(conn.execute(sa.select(endpoints.c.name).limit(1000)).scalars())
-        guess = nearest(name, known)
-        fix = f'Did you mean "{guess}"?' if guess else None
+        fix = did_you_mean(name, known)
         raise NotFound(
             f"There is no endpoint {name!r}." + (f" {fix}" if fix else ""),
             code="endpoint_not_found", got=name, fix=fix,

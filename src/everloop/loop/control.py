@@ -22,7 +22,7 @@ from everloop.memory import importing
 with importing():
     import msgspec
 
-    from everloop.errors import EverloopError, NotFound, nearest
+    from everloop.errors import EverloopError, NotFound, did_you_mean
     from everloop.loop.controller import Controller
     from everloop.loop.executors._process import WorkerProcess
     from everloop.loop.project import Project
@@ -87,10 +87,9 @@ def check_loops(project: Project, loops: frozenset[str] | None) -> None:
     known = project.cycles.loop_names()
     for name in sorted(loops or ()):
         if name not in known:
-            guess = nearest(name, known)
             raise NotFound(
                 f"--loop: got {name!r}, expected one of {', '.join(known) or 'none'}.",
-                path="--loop", got=name, fix=f'Did you mean "{guess}"?' if guess else None,
+                path="--loop", got=name, fix=did_you_mean(name, known),
             )  # fmt: skip
 
 

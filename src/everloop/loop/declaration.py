@@ -23,7 +23,7 @@ from everloop.data.spec import DataSpec
 from everloop.deploy.checked import check_rollout
 from everloop.deploy.spec import DeploySpec, ServingSpec
 from everloop.durations import seconds
-from everloop.errors import InvalidInput, NotFound, invalid, nearest
+from everloop.errors import InvalidInput, NotFound, invalid, not_one_of
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.hiding import check_log
 from everloop.loop.monitored import check_monitor
@@ -122,7 +122,7 @@ def from_dict(raw: dict[str, Any], default_name: str = "loop") -> LoopFile:
     known = [*SECTIONS, "settings"]
     for key, value in raw.items():
         if key not in known:
-            raise _unknown(key, key, known)
+            raise not_one_of(key, key, known, code="unknown_key")
         if not isinstance(value, dict):
             raise invalid(key, value, f"a section [{key}]")
     if "data" not in raw:
@@ -190,7 +190,7 @@ def _check_keys(where: str, cls: type[msgspec.Struct], values: dict[str, Any]) -
     fields = _fields(cls)
     for key, value in values.items():
         if key not in fields:
-            raise _unknown(f"{where}.{key}", key, fields)
+            raise not_one_of(f"{where}.{key}", key, fields, code="unknown_key")
         nested = _nested_struct(fields[key].type)
         if nested is not None and isinstance(value, dict):
             _check_keys(f"{where}.{key}", nested, value)
@@ -216,12 +216,6 @@ def _nested_struct(kind: Any) -> type[msgspec.Struct] | None:
     return None
 
 
-def _unknown(path: str, key: str, known: Any) -> InvalidInput:
-    guess = nearest(key, known)
-    fix = f'Did you mean "{guess}"?' if guess else None
-    return invalid(path, key, "one of " + ", ".join(known), code="unknown_key", fix=fix)
-
-
 def _translated(name: str, cls: type, values: dict[str, Any], message: str) -> InvalidInput:
     """msgspec's message, as our sentence: ``Expected `int`, got `str` - at `$.seed` ``."""
     expected, _, at = message.partition(" - at `$.")
@@ -232,14 +226,7 @@ def _translated(name: str, cls: type, values: dict[str, Any], message: str) -> I
     choices = re.search(r"Invalid enum value", expected)
     wanted = expected.replace("`", "").partition(", got")[0].removeprefix("Expected ")
     if choices:
-        wanted = _choices(cls, path) or "another value"
-        guess = nearest(str(got), wanted.split(", "))
-        return invalid(
-            f"{name}.{path}",
-            got,
-            f"one of {wanted}",
-            fix=f'Did you mean "{guess}"?' if guess else None,
-        )
+        return not_one_of(f"{name}.{path}", got, _choices(cls, path) or ["another value"])
     words = {
         "str": "text",
         "int": "a whole number",
@@ -252,14 +239,14 @@ def _translated(name: str, cls: type, values: dict[str, Any], message: str) -> I
     return invalid(f"{name}.{path}" if path else name, got, wanted)
 
 
-def _choices(cls: Any, path: str) -> str:
+def _choices(cls: Any, path: str) -> list[str]:
     """The words a ``Literal`` field allows."""
     for part in re.sub(r"\[\d+\]", "", path).split("."):
         fields = _fields(cls)
         if part not in fields:
-            return ""
+            return []
         cls = _nested_struct(fields[part].type) or fields[part].type
-    return ", ".join(_words_of(cls))
+    return _words_of(cls)
 
 
 def _words_of(kind: Any) -> list[str]:

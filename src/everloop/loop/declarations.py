@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import Conflict, NotFound, nearest
+from everloop.errors import Conflict, NotFound, did_you_mean
 from everloop.loop.declaration import Declaration, from_dict, to_dict
 from everloop.loop.declared import changes
 from everloop.store.clock import now_ms
@@ -62,12 +62,11 @@ class DeclarationStore:
         with self._db.read() as conn:
             text = conn.scalar(sa.select(loops.c.declaration).where(loops.c.name == name))
         if text is None:
-            guess = nearest(name, self.loop_names())
             raise NotFound(
                 f"loop: got {name!r}, which does not exist.",
                 path="loop",
                 got=name,
-                fix=f'Did you mean "{guess}"?' if guess else "everloop init DATA.csv makes one.",
+                fix=did_you_mean(name, self.loop_names()) or "everloop init DATA.csv makes one.",
             )
         return from_dict(msgspec.json.decode(text)).declaration
 

@@ -14,7 +14,7 @@ from everloop.data.encode import encode
 from everloop.data.schema import Schema
 from everloop.deploy.attribution import Explanation
 from everloop.deploy.explainer import background_of, check_task, explain
-from everloop.errors import Conflict, InvalidInput, invalid, nearest
+from everloop.errors import Conflict, InvalidInput, did_you_mean, invalid
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.explain.counterfactual import Counterfactual, counterfactual
 from everloop.evaluate.explain.dependence import Dependence, dependence
@@ -72,8 +72,7 @@ def counterfactual_of(
         raise invalid("rows", row.height, "one row for a counterfactual")
     for name in fixed:
         if name not in schema.names:
-            guess = nearest(name, schema.names)
-            fix = f'Did you mean "{guess}"?' if guess else None
+            fix = did_you_mean(name, schema.names)
             raise invalid("fixed", name, "a feature of the model", fix=fix, code="unknown_name")
     X = encode(conform(row, schema), schema)
     context = _context(project, version, schema)

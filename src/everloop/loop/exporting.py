@@ -23,7 +23,7 @@ from everloop.deploy.export.prometheus import prometheus
 from everloop.deploy.export.queries import Watched
 from everloop.deploy.export.target import Served, Target, check_target, label_of
 from everloop.durations import seconds
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, not_one_of
 from everloop.loop.project import Project
 from everloop.monitor.spec import HealthSpec
 
@@ -100,9 +100,7 @@ def export(
 def exported(project: Project, kind: str, endpoint: str | None, how: How) -> Files:
     """The same as names and contents, for those who write them elsewhere."""
     if kind not in KINDS:
-        guess = nearest(kind, KINDS)
-        fix = f'Did you mean "{guess}"?' if guess else None
-        raise invalid("kind", kind, "one of " + ", ".join(KINDS), fix=fix)
+        raise not_one_of("kind", kind, KINDS)
     if kind in _WATCHED:
         return _WATCHED[kind](_watched(project, endpoint, how))
     served = _served(project, endpoint)

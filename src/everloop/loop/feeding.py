@@ -14,7 +14,7 @@ from everloop.data.pseudonyms import PURPOSE, pseudonym
 from everloop.data.schema import Schema
 from everloop.data.sources.folders import of_folder
 from everloop.data.streams import open_table
-from everloop.errors import Conflict, NotFound, invalid, nearest
+from everloop.errors import Conflict, NotFound, did_you_mean, invalid, no_column
 from everloop.loop.declaration import Declaration
 from everloop.loop.project import Project
 from everloop.monitor.feedback import Fed, Intake
@@ -155,10 +155,9 @@ def endpoint_of(project: Project, name: str | None) -> tuple[str, Declaration | 
             )  # fmt: skip
         name = known[0]
     if name not in known:
-        guess = nearest(name, known)
         raise invalid(
             "endpoint", name, f"one of {', '.join(known)}" if known else "an endpoint",
-            code="unknown_name", fix=f'Did you mean "{guess}"?' if guess else None,
+            code="unknown_name", fix=did_you_mean(name, known),
         )  # fmt: skip
     return name, found.get(name)
 
@@ -198,12 +197,9 @@ def column_of(
     for one in wanted:
         if one in rows.columns:
             return rows[one]
-    guess = nearest(wanted[0], rows.columns)
-    raise invalid(
-        option, wanted[0],
-        "one of the columns " + ", ".join(rows.columns[:20]) if rows.columns else "a table of rows",
-        code="unknown_column", fix=f'Did you mean "{guess}"?' if guess else None,
-    )  # fmt: skip
+    if not rows.columns:
+        raise invalid(option, wanted[0], "a table of rows", code="unknown_column")
+    raise no_column(option, wanted[0], rows.columns)
 
 
 def _files(source: str, base: Path) -> list[Path]:

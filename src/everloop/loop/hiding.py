@@ -10,7 +10,7 @@ from everloop.data.schema import Schema
 from everloop.data.spec import DataSpec
 from everloop.deploy.state import LogRules
 from everloop.durations import seconds
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 from everloop.monitor.aspects.naming import column_of
 from everloop.monitor.parts import FEATURE
 from everloop.monitor.profile import CategorySketch, Profile, Sketch
@@ -53,10 +53,9 @@ def check_columns(log: LogSpec, schema: Schema) -> None:
     for way in WAYS:
         for name in getattr(log, way):
             if name not in known:
-                guess = nearest(name, known)
                 raise invalid(
                     f"monitor.log.{way}", name, "a feature or the id of the data",
-                    code="unknown_column", fix=f'Did you mean "{guess}"?' if guess else None,
+                    code="unknown_column", fix=did_you_mean(name, known),
                 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from everloop.data.columns import as_instant
 from everloop.data.schema import Schema
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, no_column
 from everloop.monitor.feedback import SKEW_MS
 from everloop.monitor.parts import FEATURE, prediction_frame
 from everloop.monitor.payloads import ID, TIME, UNSEEN, answered, asked
@@ -111,7 +111,7 @@ def from_inference_table(
         *(("senders", name) for name in named.senders),
     ):  # fmt: skip
         if column and column not in table.columns:
-            raise _unknown(field, column, table.columns)
+            raise no_column(field, column, table.columns)
     ids = [named.id] if named.id else ["client_request_id", "databricks_request_id"]
     times = [named.time] if named.time else ["timestamp_ms", "request_time", "timestamp"]
     made: list[dict[str, Any]] = []
@@ -174,9 +174,9 @@ def _check_shares(given: pl.Series, shares: pl.Series, uneven: bool, schema: Sch
 def _features(table: pl.DataFrame, columns: Columns, schema: Schema) -> list[tuple[str, str]]:
     for name, column in columns.features.items():
         if name not in schema.names:
-            raise _unknown("features", name, schema.names)
+            raise no_column("features", name, schema.names)
         if column not in table.columns:
-            raise _unknown(f"features.{name}", column, table.columns)
+            raise no_column(f"features.{name}", column, table.columns)
     pairs = [(name, columns.features.get(name, name)) for name in schema.names]
     pairs += [(name, name) for name in table.columns if name.startswith(UNSEEN)]
     return [(name, column) for name, column in pairs if column in table.columns]
@@ -185,13 +185,5 @@ def _features(table: pl.DataFrame, columns: Columns, schema: Schema) -> list[tup
 def _column(table: pl.DataFrame, field: str, name: str, default: str) -> pl.Series:
     wanted = name or default
     if wanted not in table.columns:
-        raise _unknown(field, wanted, table.columns)
+        raise no_column(field, wanted, table.columns)
     return table[wanted]
-
-
-def _unknown(field: str, name: str, known: Any) -> Exception:
-    guess = nearest(name, known)
-    return invalid(
-        field, name, "one of the columns " + ", ".join(list(known)[:20]),
-        code="unknown_column", fix=f'Did you mean "{guess}"?' if guess else None,
-    )  # fmt: skip

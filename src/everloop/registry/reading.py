@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from everloop.errors import NotFound, nearest
+from everloop.errors import NotFound, did_you_mean
 from everloop.registry.names import LATEST
 from everloop.registry.records import Model, ModelVersion, from_row, is_prompt
 from everloop.store.tables import (
@@ -142,8 +142,7 @@ def missing(conn: sa.Connection, model: str, part: str, got: str = "") -> NotFou
         code = "alias_not_found" if part.startswith("alias") else "version_not_found"
         return NotFound(f"The model {model!r} has no {part}.", code=code, got=got)
     names = conn.execute(sa.select(models.c.name).order_by(models.c.name).limit(1000)).scalars()
-    guess = nearest(model, list(names))
-    fix = f'Did you mean "{guess}"?' if guess else None
+    fix = did_you_mean(model, list(names))
     return NotFound(
         f"There is no model {model!r}." + (f" {fix}" if fix else ""),
         code="model_not_found",

@@ -20,7 +20,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from everloop.errors import Forbidden, InvalidInput, invalid, nearest, shorten
+from everloop.errors import Forbidden, InvalidInput, did_you_mean, invalid, shorten
 from everloop.server.call import Answer, Call, Context
 from everloop.server.forms import without_token
 from everloop.server.middleware._base import PRINCIPAL, ROUTE
@@ -258,14 +258,13 @@ def check_query(route: Route, query: Mapping[str, str]) -> None:
     """Raises :class:`~everloop.errors.InvalidInput` for a parameter the route does not know."""
     for key in query:
         if key not in route.query:
-            guess = nearest(key, route.query)
             expected = "one of " + ", ".join(route.query) if route.query else "no parameters"
             raise invalid(
                 f"query.{shorten(key)}",
                 key,
                 expected,
                 code="unknown_key",
-                fix=f'Did you mean "{guess}"?' if guess else None,
+                fix=did_you_mean(key, route.query),
             )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import Conflict, NotFound, Unavailable, invalid, nearest
+from everloop.errors import Conflict, NotFound, Unavailable, did_you_mean, invalid
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.events import EventLog
@@ -97,10 +97,10 @@ class PeopleStore:
             if gone:
                 self._tell(conn, "person.removed", name, actor, {})
         if not gone:
-            guess = nearest(name, [one.name for one in self.all()])
             raise NotFound(
                 f"people: got {name!r}, which the list does not have.", path="name", got=name,
-                fix=f'Did you mean "{guess}"?' if guess else "everloop people list shows it.",
+                fix=did_you_mean(name, [one.name for one in self.all()])
+                or "everloop people list shows it.",
             )  # fmt: skip
 
     def all(self) -> list[Person]:

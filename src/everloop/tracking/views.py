@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import Conflict, Forbidden, NotFound, invalid, nearest
+from everloop.errors import Conflict, Forbidden, NotFound, did_you_mean, invalid
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.dialect import upsert
@@ -77,10 +77,9 @@ class ViewStore:
         with self._db.read() as conn:
             row = conn.execute(_named(name)).first()
         if row is None:
-            guess = nearest(name, [view.name for view in self.all()])
             raise NotFound(
                 f"view: got {name!r}, which was not saved.", code="view_not_found", path="view",
-                got=name, fix=f'Did you mean "{guess}"?' if guess else None,
+                got=name, fix=did_you_mean(name, [view.name for view in self.all()]),
             )  # fmt: skip
         return _view(row)
 

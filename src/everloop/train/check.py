@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from everloop.data.schema import Task
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 from everloop.extensions import candidates, pruners, samplers, trial_workers
 from everloop.train.bases import parse_base
 from everloop.train.bounds import check_search
@@ -120,11 +120,9 @@ def check_spec(spec: TrainSpec, task: Task | None = None) -> None:
     if task is not None:
         check_fits(spec, task)
     for name in spec.space:
-        if name not in (spec.candidates or candidates.names()):
-            expected = "a candidate of this loop"
-            guess = nearest(name, spec.candidates)
-            fix = f'Did you mean "{guess}"?' if guess else None
-            raise invalid("train.space", name, expected, fix=fix)
+        if name not in (known := spec.candidates or candidates.names()):
+            fix = did_you_mean(name, known)
+            raise invalid("train.space", name, "a candidate of this loop", fix=fix)
     if spec.search.asked:
         _check_words(spec.search)
 

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 from typing import Any
 
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 
 
 def is_reference(text: str) -> bool:
@@ -43,12 +43,11 @@ def load(reference: str, field: str = "train.candidates") -> Any:
             fix=f"Importing {module} says: {type(error).__name__}: {error}.",
         ) from error
     if not hasattr(found, name):
-        guess = nearest(name, dir(found))
         raise invalid(
             field,
             reference,
             f"a name in the module {module}",
             code="cannot_import",
-            fix=f'Did you mean "{module}:{guess}"?' if guess else None,
+            fix=did_you_mean(name, dir(found), lambda guess: f"{module}:{guess}"),
         )
     return getattr(found, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, not_one_of
 from everloop.extensions import update_methods
 from everloop.update.methods import About
 from everloop.update.spec import UpdateSpec
@@ -21,10 +21,7 @@ def check_method(spec: UpdateSpec) -> None:
         ("search", spec.search, SEARCHES),
     ):
         if value not in known:
-            guess = nearest(value, known)
-            fix = f'Did you mean "{guess}"?' if guess else None
-            wanted = "one of " + ", ".join(known)
-            raise invalid(f"update.{field}", value, wanted, code="unknown_name", fix=fix)
+            raise not_one_of(f"update.{field}", value, known, code="unknown_name")
     parse_window(spec.window)
     if spec.method == "auto" or update_methods.get(spec.method).fits:
         return

@@ -15,7 +15,7 @@ import polars as pl
 
 from everloop.data.delimited import check_encoding, read_delimited
 from everloop.data.image_folders import find_images, read_images
-from everloop.errors import InvalidInput, invalid, nearest
+from everloop.errors import InvalidInput, did_you_mean, invalid
 
 KINDS = {
     ".csv": "CSV",
@@ -101,13 +101,12 @@ def find_files(source: str, base: Path) -> list[Path]:
             fix=f'Write "{source.rstrip("/")}/*.csv", for example.',
         )
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    guess = nearest(path.name, beside)
     raise invalid(
         "data.source",
         path.name if path.is_absolute() else source,  # the folder is named behind it
         f"a file that exists in {path.parent.resolve()}",
         code="missing_file",
-        fix=f'Did you mean "{Path(source).with_name(guess)}"?' if guess else None,
+        fix=did_you_mean(path.name, beside, lambda name: str(Path(source).with_name(name))),
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from everloop.data.columns import as_instant
 from everloop.data.schema import Schema
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, no_column
 
 Rows = NDArray[np.int64]
 
@@ -46,14 +46,7 @@ def group_codes(groups: pl.Series) -> Rows:
 def groups_of(df: pl.DataFrame, group_by: str) -> Rows:
     """A number for each row's group; rows without a value are one group."""
     if group_by not in df.columns:
-        guess = nearest(group_by, df.columns)
-        raise invalid(
-            "evaluate.group_by",
-            group_by,
-            f"one of the columns {', '.join(df.columns[:12])}",
-            code="missing_column",
-            fix=f'Did you mean "{guess}"?' if guess else None,
-        )
+        raise no_column("evaluate.group_by", group_by, df.columns, code="missing_column")
     codes = group_codes(df[group_by])
     if len(np.unique(codes)) < 2:
         raise invalid(

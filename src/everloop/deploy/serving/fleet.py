@@ -36,7 +36,7 @@ from everloop.deploy.state import (
     LogRules,
     read_state,
 )
-from everloop.errors import EverloopError, NotFound, Unavailable, nearest
+from everloop.errors import EverloopError, NotFound, Unavailable, did_you_mean
 
 POLL_S = 0.1
 RETRY_S = 1.0
@@ -145,12 +145,12 @@ class Fleet:
                 f"Endpoint {name!r} is unloaded.", code="endpoint_not_loaded", path=name,
                 fix=f"POST /v2/repository/models/{name}/load takes it up again.",
             )  # fmt: skip
-        guess = nearest(name[:255], names := self.arms)
+        names = self.arms
         known = ", ".join(sorted(names)[:20]) or "none"
         raise NotFound(
             f"There is no endpoint {name[:255]!r}; the endpoints are: {known}.",
             code="endpoint_not_found", path=name[:255],
-            fix=f'Did you mean "{guess}"?' if guess else None,
+            fix=did_you_mean(name[:255], names),
         )  # fmt: skip
 
     def _alone(self) -> str:

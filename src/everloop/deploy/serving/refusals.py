@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from everloop.deploy.serving.features import FeatureReader, instant
-from everloop.errors import InvalidInput, invalid, nearest
+from everloop.errors import InvalidInput, did_you_mean, invalid, nearest
 
 Key = tuple[str, str]  # (role, column): role is id, time, target or group
 
@@ -231,11 +231,10 @@ class _Look:
             )  # fmt: skip
         if unknown:
             name = unknown[0][:100]
-            guess = nearest(name, known)
             return invalid(
                 f"{path}.{name}", name, "only the model's columns",
                 code="unknown_column",
-                fix=f'Did you mean "{guess}"?' if guess else "Leave it out.",
+                fix=did_you_mean(name, known) or "Leave it out.",
             )  # fmt: skip
         return None
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from everloop.deploy.serving.endpoint import LiveEndpoint
 from everloop.deploy.serving.http import Request, Response, Socket, error_response
-from everloop.errors import EverloopError, NotFound, nearest
+from everloop.errors import EverloopError, NotFound, did_you_mean
 
 Handler = Callable[[Request], Awaitable[Response]]
 SocketHandler = Callable[[Request, Socket], Awaitable[None]]
@@ -100,11 +100,10 @@ class Router:
             match = pattern.fullmatch(path)
             if match is not None:
                 return _found(methods, match.groupdict())
-        guess = nearest(path[:200], self.paths)
         raise NotFound(
             f"There is nothing at {path[:200]!r}.",
             code="route_not_found", path=path[:200],
-            fix=f"Did you mean {guess}?" if guess else "See /openapi.json.",
+            fix=did_you_mean(path[:200], self.paths) or "See /openapi.json.",
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everloop.data.schema import Feature, Schema
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 
 Output = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """A model as one number a row: the prediction, or the probability of a class."""
@@ -50,8 +50,7 @@ def dependence(
     """
     feature = next((f for f in schema.features if f.name == name), None)
     if feature is None:
-        guess = nearest(name, schema.names)
-        fix = f'Did you mean "{guess}"?' if guess else None
+        fix = did_you_mean(name, schema.names)
         raise invalid("feature", name, "a feature of the model", code="unknown_name", fix=fix)
     if feature.kind not in DRAWN:
         raise invalid("feature", name, "a number, a boolean or a category", code="wrong_kind")

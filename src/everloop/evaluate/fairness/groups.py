@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, no_column
 
 MIN_ROWS = 30  # of a group, below which its numbers are shown and not judged
 MOST_GROUPS = 50
@@ -105,9 +105,7 @@ def group_names(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
     parts = []
     for column in columns:
         if column not in frame.columns:
-            guess = nearest(column, frame.columns)
-            fix = f'Did you mean "{guess}"?' if guess else None
-            raise invalid("group", column, "a column of the data", code="unknown_column", fix=fix)
+            raise no_column("group", column, frame.columns)
         parts.append(_levels(frame[column]))
     names = np.array([" × ".join(values) for values in zip(*parts, strict=True)])
     if len(np.unique(names)) > MOST_GROUPS:

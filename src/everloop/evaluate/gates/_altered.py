@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.schema import Feature
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 from everloop.evaluate.gates._base import FIELD, Evidence, Gate
 
 NOISE = 0.1  # standard deviations of the column
@@ -29,13 +29,12 @@ def feature_of(gate: Gate, evidence: Evidence, name: str, kinds: tuple[str, ...]
     """The feature called ``name``, of one of ``kinds``. Raises InvalidInput."""
     known = {f.name: f for f in evidence.schema.features}
     if name not in known:
-        guess = nearest(name, known)
         raise invalid(
             FIELD,
             gate.text,
             f"a feature of the model, not {name}",
             code="unknown_column",
-            fix=f'Did you mean "{guess}"?' if guess else None,
+            fix=did_you_mean(name, known),
         )
     if kinds and known[name].kind not in kinds:
         raise invalid(FIELD, gate.text, f"a {' or '.join(kinds)}; {name} is a {known[name].kind}")

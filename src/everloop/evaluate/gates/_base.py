@@ -30,7 +30,7 @@ import msgspec
 import numpy as np
 
 from everloop.data.schema import Schema, Task
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.metrics import Metric, metric_names
 
@@ -260,13 +260,13 @@ def check_metric_task(metric: Metric, task: Task, field: str) -> None:
 
 def unknown_metric(name: str, text: str, others: tuple[str, ...]) -> Exception:
     """The refusal of a sentence that starts with a word nobody knows."""
-    guess = nearest(name, [*metric_names(), *others])
+    guess = did_you_mean(name, [*metric_names(), *others])
     return invalid(
         FIELD,
         text,
         f"a gate on one of {', '.join(metric_names())}",
         code="unknown_name",
-        fix=f'{name} is not known. Did you mean "{guess}"?' if guess else None,
+        fix=f"{name} is not known. {guess}" if guess else None,
     )
 
 

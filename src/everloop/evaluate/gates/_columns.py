@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 from everloop.evaluate.gates._base import FIELD, Gate
 
 MOST_GROUPS = 200
@@ -16,13 +16,12 @@ MOST_GROUPS = 200
 def column_of(gate: Gate, frame: pl.DataFrame, name: str) -> pl.Series:
     """A column of the data. Raises InvalidInput with the nearest name when it is not there."""
     if name not in frame.columns:
-        guess = nearest(name, frame.columns)
         raise invalid(
             FIELD,
             gate.text,
             f"columns of the data, which have no {name}",
             code="unknown_column",
-            fix=f'Did you mean "{guess}"?' if guess else None,
+            fix=did_you_mean(name, frame.columns),
         )
     return frame[name]
 

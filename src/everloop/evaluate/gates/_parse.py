@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from everloop.errors import InvalidInput, invalid, nearest
+from everloop.errors import InvalidInput, did_you_mean, invalid, nearest
 from everloop.evaluate.gates._base import FIELD, Gate
 from everloop.evaluate.metrics import metric_names
 from everloop.extensions import gates
@@ -39,11 +39,10 @@ def _no_such_form(text: str, field: str) -> InvalidInput:
     metric = nearest(first, metric_names()) or "METRIC"
     forms = [kind.form for _, kind in gates]
     sentences = [form.replace("METRIC", metric).replace("NUMBER", "0.5") for form in forms]
-    guess = nearest(text, sentences)
     return invalid(
         field,
         text,
         "one of the forms " + "; ".join(forms),
         code="unknown_gate",
-        fix=f'Did you mean "{guess}"?' if guess else None,
+        fix=did_you_mean(text, sentences),
     )

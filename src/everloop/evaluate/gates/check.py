@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from everloop.data.schema import Task
 from everloop.durations import seconds
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 from everloop.evaluate.gates._base import FIELD, Gate, check_metric_task
 from everloop.evaluate.gates._feasible import check_feasible
 from everloop.evaluate.gates._parse import parse_gate
@@ -73,13 +73,12 @@ def check_spec(
 def _check_column(field: str, got: str, column: str, columns: Sequence[str]) -> None:
     if column in columns:
         return
-    guess = nearest(column, columns)
     raise invalid(
         field,
         got,
         f"columns of the data, which have no {column}",
         code="unknown_column",
-        fix=f'Did you mean "{guess}"?' if guess else None,
+        fix=did_you_mean(column, columns),
     )
 
 

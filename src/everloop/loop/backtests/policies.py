@@ -13,7 +13,7 @@ import msgspec
 
 from everloop.data.schema import Schema
 from everloop.durations import milliseconds
-from everloop.errors import InvalidInput, NotFound, invalid, nearest
+from everloop.errors import InvalidInput, NotFound, did_you_mean, invalid
 from everloop.loop.backtests.records import Plan, Policy
 from everloop.loop.checking import check_words, method_notes
 from everloop.loop.declaration import Declaration, from_dict, to_dict
@@ -146,9 +146,8 @@ def _check_name(name: str) -> None:
 
 
 def _unknown(name: str, known: dict[str, Any]) -> InvalidInput:
-    guess = nearest(name, known)
     wanted = f"keys of [update], or one of the usual {', '.join(known)}"
-    fix = f'Did you mean "{guess}"?' if guess else None
+    fix = did_you_mean(name, known)
     return invalid(f"policies.{name}", "<nothing>", wanted, code="unknown_name", fix=fix)
 
 

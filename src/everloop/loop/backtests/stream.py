@@ -17,7 +17,7 @@ from everloop.data.declared import infer_declared, read_declared
 from everloop.data.encode import encode_target
 from everloop.data.schema import Schema
 from everloop.data.spec import DataSpec
-from everloop.errors import invalid, nearest
+from everloop.errors import invalid, no_column
 from everloop.loop.backtests.records import Begun, Plan, Span
 from everloop.loop.declaration import Declaration
 from everloop.monitor.foreign import times_of
@@ -57,10 +57,7 @@ def read_history(declaration: Declaration, folder: Path) -> History:
     frame = read_declared(data, folder, declaration.loop.seed)
     for role, column in (("time", time), ("target", data.target)):
         if column not in frame.columns:
-            guess = nearest(column, frame.columns)
-            fix = f'Did you mean "{guess}"?' if guess else None
-            wanted = "one of the columns " + ", ".join(frame.columns[:20])
-            raise invalid(f"data.{role}", column, wanted, code="unknown_column", fix=fix)
+            raise no_column(f"data.{role}", column, frame.columns)
     _check_labels(frame[data.target], data)
     frame, data = _with_ids(frame, data)
     instants = as_instant(frame[time])

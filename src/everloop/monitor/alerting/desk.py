@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from everloop.errors import NotFound, nearest
+from everloop.errors import NotFound, did_you_mean
 from everloop.monitor.alerting.channels._base import Surroundings
 from everloop.monitor.alerting.deliveries import (
     AlertCourier,
@@ -109,12 +109,11 @@ class AlertDesk:
         """Send a test to a channel now. Raises NotFound for one that is not declared."""
         declared = self.channels(endpoint)
         if channel not in declared:
-            guess = nearest(channel, declared)
             raise NotFound(
                 f"channel: got {channel[:64]!r}, expected one of "
                 f"{', '.join(declared) or 'those in [monitor.channels], where there is none'}.",
                 code="no_channel", path="channel", got=channel[:64],
-                fix=f'Did you mean "{guess}"?' if guess else None,
+                fix=did_you_mean(channel, declared),
             )  # fmt: skip
         outcome = tested(declared[channel], channel, endpoint, self.around)
         return ChannelTested(outcome.ok, outcome.status, outcome.error)

@@ -6,7 +6,7 @@ import hashlib
 from fnmatch import fnmatchcase
 from typing import get_args
 
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 from everloop.monitor.alerting.channels._base import channel_of
 from everloop.monitor.alerting.incidents import Incident
 from everloop.monitor.alerting.notice import RANK
@@ -70,10 +70,9 @@ def _check_rule(path: str, rule: RuleSpec, spec: MonitorSpec) -> None:
     ):
         for word in given:
             if word not in known:
-                guess = nearest(word, known)
                 raise invalid(
                     f"{path}.{field}", word, "one of " + (", ".join(known) or "[monitor.channels]"),
-                    fix=f'Did you mean "{guess}"?' if guess else None,
+                    fix=did_you_mean(word, known),
                 )  # fmt: skip
     if not rule.channels:
         raise invalid(f"{path}.channels", [], "the name of one of [monitor.channels] at least")

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import msgspec
 import sqlalchemy as sa
 
-from everloop.errors import Conflict, NotFound, invalid, nearest
+from everloop.errors import Conflict, NotFound, did_you_mean, invalid
 from everloop.monitor.alerting.incidents import Incident
 from everloop.monitor.windows import AlertKind
 from everloop.store.clock import now_ms
@@ -80,10 +80,9 @@ class SilenceStore:
             if not text:
                 raise invalid(name, text, 'a pattern such as "*"')
         if not fnmatch.filter(KINDS, kind):
-            guess = nearest(kind, KINDS)
             raise invalid(
                 "kind", kind, "a pattern of " + ", ".join(KINDS),
-                fix=f'Did you mean "{guess}"?' if guess else None,
+                fix=did_you_mean(kind, KINDS),
             )  # fmt: skip
         made = Silence(
             id=uuid.uuid4().hex, endpoint=endpoint, kind=kind, feature=feature, until=until,

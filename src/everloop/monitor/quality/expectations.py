@@ -16,7 +16,7 @@ import polars as pl
 
 from everloop.data.ranges import with_room
 from everloop.durations import seconds
-from everloop.errors import InvalidInput, invalid, nearest
+from everloop.errors import InvalidInput, did_you_mean, invalid
 from everloop.monitor.profile import CategorySketch, NumberSketch, Profile, Sketch
 from everloop.monitor.quality.rules import Rule, learn_rules
 
@@ -85,10 +85,9 @@ def checked(found: Expectations, names: tuple[str, ...], file: str) -> Expectati
     named = [*found.features, *(n for rule in found.rules for n in (rule.a, rule.b))]
     for name in named:
         if name not in names:
-            guess = nearest(name, names)
             raise invalid(
                 f"{file}: features", name, "a feature of the model", code="unknown_column",
-                fix=f'Did you mean "{guess}"?' if guess else None,
+                fix=did_you_mean(name, names),
             )  # fmt: skip
     for name, one in found.features.items():
         field = f"{file}: features.{name}"

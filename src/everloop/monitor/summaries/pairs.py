@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from everloop.data.frames import as_frame
 from everloop.data.unstructured import is_prose
-from everloop.errors import invalid, nearest
+from everloop.errors import no_column
 from everloop.monitor.aspects.images import looks
 from everloop.monitor.aspects.naming import aspect_name
 from everloop.monitor.cuts import near
@@ -113,11 +113,7 @@ def _of_profiles(
 def _check_ignored(ignore: frozenset[str], columns: Sequence[str]) -> None:
     """Refuse a name that neither side has, which would leave out nothing."""
     for name in sorted(ignore - set(columns)):
-        guess = nearest(name, columns)
-        raise invalid(
-            "ignore", name, "one of the columns " + ", ".join(list(dict.fromkeys(columns))[:20]),
-            code="unknown_column", fix=f'Did you mean "{guess}"?' if guess else None,
-        )  # fmt: skip
+        raise no_column("ignore", name, list(dict.fromkeys(columns)))
 
 
 def _nameless(summary: Any) -> bool:

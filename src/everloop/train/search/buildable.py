@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from everloop.data.schema import Schema
-from everloop.errors import InvalidInput, invalid, nearest
+from everloop.errors import InvalidInput, did_you_mean, invalid
 from everloop.extensions import candidates
 from everloop.train.candidates._base import Candidate
 from everloop.train.search.space import first_of
@@ -47,9 +47,9 @@ def check_buildable(
         raise _refused(name, sorted(declared), f"{error}.") from None
     known = _silent(built)
     for key in declared:
-        guess = nearest(key, known) if known and key not in known else None
+        guess = did_you_mean(key, known) if known and key not in known else None
         if guess is not None:
-            raise _refused(name, key, f'Did you mean "{guess}"?')
+            raise _refused(name, key, guess)
 
 
 def _refused(name: str, got: Any, fix: str) -> InvalidInput:

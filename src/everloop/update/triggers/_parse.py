@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from everloop.errors import invalid, nearest
+from everloop.errors import did_you_mean, invalid
 from everloop.extensions import triggers
 from everloop.update.triggers._base import Trigger
 
@@ -22,11 +22,10 @@ def parse_trigger(text: str) -> Trigger:
     if trigger is not None:
         return trigger
     forms = [kind.form for _, kind in triggers]
-    guess = nearest(text, forms)
     raise invalid(
         "update.when",
         text,
         "one of " + ", ".join(f'"{form}"' for form in forms),
         code="unknown_trigger",
-        fix=f'Did you mean "{guess}"?' if guess else None,
+        fix=did_you_mean(text, forms),
     )

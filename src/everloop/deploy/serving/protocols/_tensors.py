@@ -19,7 +19,7 @@ import numpy.typing as npt
 from everloop.data.schema import SEPARATOR, Feature, Schema
 from everloop.deploy.serving.core import Answer
 from everloop.deploy.serving.inputs import InputReader, Rows
-from everloop.errors import InvalidInput, invalid, nearest
+from everloop.errors import InvalidInput, invalid, not_one_of
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
@@ -65,10 +65,7 @@ class Tensor(NamedTuple):
 def check_shape(shape: Sequence[int], datatype: str, path: str) -> tuple[int, ...]:
     """The shape of an input, whose first dimension is that of the rows. Raises InvalidInput."""
     if datatype not in _LISTS:
-        expected = "one of " + ", ".join(_LISTS)
-        guess = nearest(datatype[:40], _LISTS)
-        fix = f'Did you mean "{guess}"?' if guess else None
-        raise invalid(f"{path}.datatype", datatype[:40], expected, fix=fix)
+        raise not_one_of(f"{path}.datatype", datatype[:40], _LISTS)
     if not 1 <= len(shape) <= MOST_DIMENSIONS or any(size < 0 for size in shape):
         expected = f"1 to {MOST_DIMENSIONS} dimensions of 0 or more"
         raise invalid(f"{path}.shape", list(shape[:20]), expected, code="wrong_shape")

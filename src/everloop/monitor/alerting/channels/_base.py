@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from everloop.errors import InvalidInput, Unavailable, invalid, nearest
+from everloop.errors import InvalidInput, Unavailable, invalid, not_one_of
 from everloop.extensions import alert_channels
 from everloop.monitor.alerting.notice import Notice
 from everloop.registry.webhooks.records import Outcome
@@ -107,11 +107,7 @@ def _check_keys(cls: type[Channel], values: Mapping[str, Any], path: str) -> Non
     fields = {field.name: field for field in msgspec.structs.fields(cls)}
     for key in values:
         if key not in fields:
-            guess = nearest(key, fields)
-            raise invalid(
-                f"{path}.{key}", key, "one of kind, " + ", ".join(fields), code="unknown_key",
-                fix=f'Did you mean "{guess}"?' if guess else None,
-            )  # fmt: skip
+            raise not_one_of(f"{path}.{key}", key, ("kind", *fields), code="unknown_key")
     for key, field in fields.items():
         if field.required and key not in values:
             raise invalid(f"{path}.{key}", "<nothing>", f"a value for {key}", code="missing_key")
