@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,15 @@ def test_classification_answers_labels_as_in_the_file(tmp_path: Path) -> None:
         answer = client.post("/predict?include=probabilities", json=records_of(rows)).json()
     assert answer["y_pred"] == list(wanted)
     np.testing.assert_allclose(np.sum(answer["probabilities"], axis=1), 1, atol=1e-6)
+
+
+def test_a_budget_of_time_is_spent_on_all_cores(tmp_path: Path) -> None:
+    load_iris(as_frame=True).frame.to_csv(tmp_path / "iris.csv", index=False)
+    made = everloop_json(tmp_path, "train", "iris.csv", "--budget", "8s")
+    assert made["cycle"]["verdict"] == "promoted", made["cycle"]["reason"]
+    (study,) = (tmp_path / ".everloop" / "studies").glob("*.jsonl")
+    running, most = 0, 0
+    for line in study.read_text().splitlines():
+        running += 1 if "started" in line else -1
+        most = max(most, running)
+    assert running == 0 and most >= min(2, len(os.sched_getaffinity(0)))

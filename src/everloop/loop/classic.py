@@ -42,10 +42,10 @@ def declare_classic(
     """Declare and record a loop over one file; what is not given is read off the data.
 
     ``search`` is a budget as in ``[train.search]``; with one, every usual algorithm is tried unless
-    ``candidates`` are named; ``validation`` is a kind as in ``[train.validation]``; ``ensemble``
-    says whether the best trials may be mixed. A new version replaces the champion when it is
-    better on the same held-out rows; a loop file can ask for more evidence with the gate
-    ``"METRIC beats champion"``.
+    ``candidates`` are named, and one of time is spent on all cores; ``validation`` is a
+    kind as in ``[train.validation]``; ``ensemble`` says whether the best trials may be mixed. A new
+    version replaces the champion when it is better on the same held-out rows; a loop file can ask
+    for more evidence with the gate ``"METRIC beats champion"``.
     """
     path = str(data.resolve())
     spec = DataSpec(source=path, target=target or "")
@@ -65,6 +65,8 @@ def declare_classic(
     if holdout is not None:
         evaluate["holdout"] = holdout
     asked = {key: value for key, value in (search or {}).items() if value is not None}
+    if "timeout" in asked:  # whoever counts trials instead gets the same ones again
+        asked.setdefault("workers", 0)
     usual = [] if asked else [DEFAULT_CANDIDATE[schema.task]]
     train: dict[str, Any] = {"candidates": list(candidates) or usual, "search": asked}
     train["ensemble"] = ensemble
