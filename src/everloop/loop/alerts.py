@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from everloop.durations import milliseconds
 from everloop.loop.declaration import Declaration
 from everloop.loop.feeding import Feeder
 from everloop.loop.logging import bring
@@ -25,7 +24,6 @@ from everloop.monitor.foreign import Logged
 from everloop.monitor.health import Health
 from everloop.monitor.spec import RuleSpec
 from everloop.monitor.windows import Window
-from everloop.store.clock import now_ms
 
 
 class LoopAlerts:
@@ -47,7 +45,7 @@ class LoopAlerts:
     ) -> Silence:
         """Tell nobody of what matches the patterns at this endpoint, for ``duration`` (``4h``)."""
         return self.project.alerts.silences.add(
-            now_ms() + milliseconds(duration, "duration"), actor=by, comment=comment,
+            duration, actor=by, comment=comment,
             endpoint=self.declaration.endpoint, kind=kind, feature=feature,
         )  # fmt: skip
 

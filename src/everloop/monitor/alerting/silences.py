@@ -9,6 +9,7 @@ from typing import Any, get_args
 import msgspec
 import sqlalchemy as sa
 
+from everloop.durations import milliseconds, seconds
 from everloop.errors import Conflict, NotFound, did_you_mean, invalid
 from everloop.monitor.alerting.incidents import Incident
 from everloop.monitor.windows import AlertKind
@@ -19,7 +20,7 @@ from everloop.store.tables import alert_silences
 from everloop.store.texts import check_short
 
 KINDS: tuple[str, ...] = get_args(AlertKind)
-LONGEST_MS = 366 * 86_400_000
+LONGEST = "366d"
 COMMENT = 2000  # characters
 _S = alert_silences.c
 
@@ -61,7 +62,7 @@ class SilenceStore:
 
     def add(
         self,
-        until: int,
+        duration: str,
         *,
         actor: str,
         comment: str,
@@ -69,10 +70,11 @@ class SilenceStore:
         kind: str = "*",
         feature: str = "*",
     ) -> Silence:
-        """Be silent from now on. Raises InvalidInput."""
+        """Be silent from now on for ``duration``, as ``4h``. Raises InvalidInput."""
+        # In seconds, as what is endless has no number of milliseconds.
+        if not 0 < seconds(duration, "duration") <= seconds(LONGEST):
+            raise invalid("duration", duration, f'a duration above 0 and up to {LONGEST}, as "4h"')
         now = now_ms()
-        if not now < until <= now + LONGEST_MS:
-            raise invalid("until", until, "a time from now on, within a year")
         if not comment.strip() or len(comment) > COMMENT:
             raise invalid("comment", comment, f"the reason, in 1 to {COMMENT} characters")
         for name, text in (("endpoint", endpoint), ("kind", kind), ("feature", feature)):
@@ -85,8 +87,8 @@ class SilenceStore:
                 fix=did_you_mean(kind, KINDS),
             )  # fmt: skip
         made = Silence(
-            id=uuid.uuid4().hex, endpoint=endpoint, kind=kind, feature=feature, until=until,
-            actor=actor, comment=comment.strip(), created=now,
+            id=uuid.uuid4().hex, endpoint=endpoint, kind=kind, feature=feature,
+            until=now + milliseconds(duration), actor=actor, comment=comment.strip(), created=now,
         )  # fmt: skip
         with self.events.transaction() as conn:
             conn.execute(sa.insert(alert_silences), msgspec.structs.asdict(made))

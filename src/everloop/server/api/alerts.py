@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from everloop.durations import milliseconds
 from everloop.errors import invalid
 from everloop.loop.loop import loop_at
 from everloop.loop.questions import Question, ask
@@ -16,7 +15,6 @@ from everloop.monitor.cause.found import Cause, standing_cause
 from everloop.monitor.windows import Alert
 from everloop.server.api.loops import loop_named
 from everloop.server.call import Answer, Call, Comment, Page, page
-from everloop.store.clock import now_ms
 
 STATES = ("open", "resolved")
 SENT = ("waiting", "sent", "failed")
@@ -76,8 +74,8 @@ def silence(call: Call) -> Answer:
 def silenced(call: Call, body: SilenceBody) -> Silence:
     """The silence that a body asks for, from now on."""
     return call.project.alerts.silences.add(
-        now_ms() + milliseconds(body.duration, "duration"), actor=call.actor,
-        comment=body.comment, endpoint=body.endpoint, kind=body.kind, feature=body.feature,
+        body.duration, actor=call.actor, comment=body.comment,
+        endpoint=body.endpoint, kind=body.kind, feature=body.feature,
     )  # fmt: skip
 
 
