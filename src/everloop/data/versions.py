@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, Any, cast
 
@@ -78,7 +79,9 @@ class DatasetStore:
         returned as it is. This process holds the rows until it has read them by :meth:`batches`,
         or makes the next snapshot.
         """
-        version = self._keep(df, name, df.height, schema, _statistics(df), origin)
+        with ThreadPoolExecutor(1) as beside:  # writing waits for the disk
+            counted = beside.submit(_statistics, df)
+            version = self._keep(df, name, df.height, schema, counted.result, origin)
         self._fresh = {version.digest: df} if df.estimated_size() <= _HELD_BYTES else {}
         return version
 
@@ -97,7 +100,7 @@ class DatasetStore:
         """
         told = {**origin, _REFERENCE: msgspec.to_builtins(reference)}
         footer = {"everloop.reference": reference.content.decode()}
-        return self._keep(sample, name, reference.rows, schema, statistics, told, footer)
+        return self._keep(sample, name, reference.rows, schema, lambda: statistics, told, footer)
 
     def _keep(
         self,
@@ -105,7 +108,7 @@ class DatasetStore:
         name: str,
         rows: int,
         schema: Schema,
-        statistics: dict[str, ColumnStatistics],
+        statistics: Callable[[], dict[str, ColumnStatistics]],
         origin: dict[str, Any],
         footer: dict[str, str] | None = None,
     ) -> DatasetVersion:
@@ -113,7 +116,6 @@ class DatasetStore:
             "name": name,
             "rows": rows,
             "schema": _text(schema),
-            "statistics": _text(statistics),
             "origin": _text(origin),
             "created": now_ms(),
         }
@@ -131,6 +133,7 @@ class DatasetStore:
                 row_group_size=_ROW_GROUP,
                 metadata=footer,
             )
+            row["statistics"] = _text(statistics())
             digest = refer(self._db, self._blobs, lambda: [self._blobs.keep(file)], write)
         return self.get(digest)
 
