@@ -134,6 +134,40 @@ def test_labels_that_come_late_are_measured_late(stream: Stream) -> None:
     assert performance is not None and performance["state"] == "done"
 
 
+def test_labels_are_counted_where_nothing_scores_answers(stream: Stream) -> None:
+    stream.day(0, label=False)
+    stream.day(1, label=False)
+    stream.tick(baseline=None)
+    window = stream.windows.get("e", T0)
+    assert (window.labelled, window.performance) == (0, None)
+    stream.label([f"0-{i}" for i in range(400)], [True] * 400)
+    assert stream.tick(baseline=None) == []
+    window = stream.windows.get("e", T0)
+    assert window.labelled == 400
+    assert window.performance is not None and "counted, not scored" in window.performance["note"]
+    assert not stream.watch.waits("e", SPEC, stream.reference.digest, scored=False)
+    stream.label([f"0-{i}" for i in range(400, 700)], [True] * 300)  # the others come later
+    stream.tick(baseline=None)
+    assert stream.windows.get("e", T0).labelled == 700
+    for day in range(2, 4):  # a champion that was tested here takes over
+        stream.day(day)
+    assert stream.tick() == []
+    last = stream.windows.get("e", T0 + 2 * DAY)
+    assert last.performance is not None and last.performance["state"] == "waiting"
+    assert stream.windows.get("e", T0).labelled == 700
+
+
+def test_late_rows_are_counted_where_nothing_scores_answers(stream: Stream) -> None:
+    stream.day(0)
+    stream.day(1)
+    stream.tick(baseline=None)
+    assert stream.windows.get("e", T0).labelled == 1_000
+    stream.day(0, n=1_500)
+    stream.tick(baseline=None)
+    window = stream.windows.get("e", T0)
+    assert (window.rows, window.labelled) == (2_500, 2_500)
+
+
 def test_a_window_keeps_the_baseline_it_was_closed_with(stream: Stream) -> None:
     stream.day(0, right=0.8)
     stream.day(1)

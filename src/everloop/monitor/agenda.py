@@ -43,7 +43,7 @@ class Agenda:
         """Whether there is any of it."""
         return bool(
             next(self.over(), None) or next(self.late(), None) or next(self.missed(), None)
-            or self.due()
+            or self.due() or self.uncounted()
         )  # fmt: skip
 
     def over(self) -> Iterator[tuple[int, int]]:
@@ -87,3 +87,9 @@ class Agenda:
             return []
         labels = self.extent.feedback_parts
         return self.windows.unmeasured(self.endpoint, self.seen, labels, AGAIN, FULL)
+
+    def uncounted(self) -> list[int]:
+        """Starts of windows that nothing scores, some of whose labels have come; oldest first."""
+        if self.scored or not self.extent.feedback_parts:
+            return []
+        return self.windows.uncounted(self.endpoint, self.extent.feedback_parts, AGAIN, FULL)

@@ -32,13 +32,14 @@ from everloop.monitor.rows import repeated, row_faults
 from everloop.monitor.sequence import PAST, changes
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.suspicion import LABELS, suspicion
-from everloop.monitor.windows import Alert, Window, WindowStore
+from everloop.monitor.windows import COUNTED, Alert, Window, WindowStore
 from everloop.store.clock import now_ms
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.store.texts import check_long
 
 LONGEST = 2000  # characters of a reason
+ONLY = "labels are counted, not scored: there is no score of a test to hold answers against"
 TRICKLE = 0.5  # with more of the labels than this they tell by themselves
 
 
@@ -96,7 +97,9 @@ class Watch:
                 self, claim, agenda, schema, reference, baseline, spec, score, judging, sample
             )
             look.expected = expected or self._learned(reference, sample)
-            return [*look.late(), *look.close(), *look.measure()]
+            new = [*look.late(), *look.close(), *look.measure()]
+            look.count()
+            return new
 
     def waits(
         self, endpoint: str, spec: MonitorSpec, digest: str, scored: bool, now: int | None = None
@@ -250,7 +253,7 @@ class _Look:
             rows=rows.height,
             labelled=before.labelled if before else 0,
             checks=checks,
-            performance=before.performance if before else self._waiting(end),
+            performance=self._performance(end, before),
             quarantined=quarantined and released is None,
             updated=now_ms(),
         )
@@ -307,6 +310,11 @@ class _Look:
             return profile_rows(rows, self.schema)
         return None
 
+    def _performance(self, end: int, before: Window | None) -> dict[str, Any] | None:
+        """What is known of the answers; labels that were only counted are counted anew."""
+        known = before.performance if before else None
+        return self._waiting(end) if known is None or known["state"] == COUNTED else known
+
     def _waiting(self, end: int) -> dict[str, Any] | None:
         if self.spec.performance is None or self.baseline is None or self.score is None:
             return None
@@ -345,6 +353,20 @@ class _Look:
             fresh, moved = self._moved(fresh, asked)
             new += self._save(fresh, [*alerts, *late, *suspected, *moved], window)
         return new
+
+    def count(self) -> None:
+        """Count the labels of windows that nothing scores, such as a model's from elsewhere."""
+        for start in self.agenda.uncounted():
+            window = self.windows.get(self.endpoint, start)
+            rows = self.log.predictions(self.endpoint, start, window.end, schema=self.schema)
+            labels = self.log.codes(self.endpoint, rows["id"], self.schema)
+            counted = msgspec.structs.replace(
+                window,
+                labelled=int(present(labels).sum()),
+                performance={"state": COUNTED, "part": self.extent.feedback_parts, "note": ONLY},
+                updated=now_ms(),
+            )
+            self._save(counted, [], window)
 
     def _suspected(self, window: Window) -> tuple[Window, list[Alert]]:
         """The window in quarantine when its labels look poisoned, unless a person released it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +16,7 @@ from everloop.store.dialect import insert_or_ignore, upsert
 from everloop.store.tables import alerts, windows
 
 MAX_PAGE = 1000
+COUNTED = "counted"  # the state of a window whose labels came where nothing scores answers
 
 AlertKind = Literal[
     "quality", "drift", "performance", "estimate", "labels", "log", "health", "cycle"
@@ -26,9 +27,10 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """One stretch of event time ``[start, end)`` of one endpoint, in milliseconds UTC.
 
     ``checks`` holds ``faults`` and ``drift`` by feature, how the level was spent, and the
-    reference's digest; ``performance`` is None until the window is closed, then a dictionary whose
-    ``state`` is ``waiting`` (for labels), ``done`` or ``too_few``. It holds ``expected``, what the
-    scores may be by an estimate that needs no labels, and keeps it beside the real ones.
+    reference's digest; ``performance`` is a dictionary whose ``state`` is ``waiting`` (for labels)
+    or ``done``. It holds ``expected``, what the scores may be by an estimate that needs no labels,
+    and keeps it beside the real ones. Where nothing scores the answers it is None, and of the state
+    ``counted`` once labels have come.
     """
 
     endpoint: str
@@ -214,20 +216,39 @@ class WindowStore:
         labels than the share ``full``; each only if feedback up to part number ``labels`` holds
         some that were not looked at.
         """
+        due: list[int] = []
+        for place, (start, share, said) in enumerate(self._newest_labels(endpoint)):
+            if said["state"] != COUNTED and said["part"] < labels and said["due"] <= seen:
+                late = place < again and share < full
+                due += [start] if said["state"] == "waiting" or late else []
+        return due[::-1]
+
+    def uncounted(self, endpoint: str, labels: int, again: int, full: float) -> list[int]:
+        """Starts of windows that nothing scores and whose labels are to be counted, oldest first.
+
+        Those that have none yet and, of the newest ``again``, those that have fewer than the share
+        ``full``; each only if feedback up to part number ``labels`` holds some that were not looked
+        at.
+        """
+        found: list[int] = []
+        for place, (start, share, said) in enumerate(self._newest_labels(endpoint)):
+            if said["state"] == COUNTED and said["part"] < labels:
+                found += [start] if not share or (place < again and share < full) else []
+        return found[::-1]
+
+    def _newest_labels(self, endpoint: str) -> Iterator[tuple[int, float, dict[str, Any]]]:
+        """Start, share of the rows with a label, and ``performance`` of the newest windows."""
         query = (
             sa.select(windows.c.start, windows.c.rows, windows.c.labelled, windows.c.performance)
-            .where(windows.c.endpoint == endpoint, windows.c.performance.is_not(None))
+            .where(windows.c.endpoint == endpoint)
             .order_by(windows.c.start.desc())
             .limit(MAX_PAGE)
         )
-        due: list[int] = []
         with self.db.read() as conn:
-            for place, row in enumerate(conn.execute(query)):
-                said = msgspec.json.decode(row.performance)
-                late = place < again and row.labelled < full * row.rows
-                if said["part"] < labels and said["due"] <= seen:
-                    due += [row.start] if said["state"] == "waiting" or late else []
-        return due[::-1]
+            known = conn.execute(query).all()
+        for start, rows, labelled, performance in known:
+            said = {"state": COUNTED, "part": 0}
+            yield start, labelled / rows, msgspec.json.decode(performance) if performance else said
 
     def measured_before(self, endpoint: str, start: int) -> dict[str, Any] | None:
         """``performance`` of the last scored window before ``start``, of the last thousand."""
