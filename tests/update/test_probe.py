@@ -25,7 +25,7 @@ from everloop.store.blobs import Blobs
 from everloop.store.database import Database
 from everloop.store.events import EventLog
 from everloop.update.decide import decide, needs_probe
-from everloop.update.probe import Grounds, History, Own, grounds_of, quick_fit
+from everloop.update.probe import Grounds, History, Own, Sources, grounds_of, quick_fit
 from everloop.update.situation import Considered, Situation, gather
 from everloop.update.spec import UpdateSpec
 from everloop.update.worth import Worth
@@ -117,16 +117,9 @@ class World:
         return found
 
     def grounds(self, situation: Situation, own: Own | None = None) -> Grounds:
-        return grounds_of(
-            self.log,
-            "e",
-            SCHEMA,
-            situation,
-            self.known,
-            T0,
-            self.watch.windows.quarantined("e"),
-            own=own,
-        )
+        exclude = self.watch.windows.quarantined("e")
+        sources = Sources(self.log, "e", SCHEMA, situation, self.known, T0, exclude)
+        return grounds_of(sources, own=own)
 
     def probe(self, situation: Situation) -> Worth:
         grounds = self.grounds(situation)

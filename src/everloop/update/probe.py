@@ -145,62 +145,80 @@ class Grounds:
         return worth_it(self.history, judge.frame, judge.y, champion, fit, score, metric, min_gain)
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where the labelled rows of a probe come from.
+
+    Attributes
+    ----------
+    known : labelled rows from elsewhere than the log (the first training data), with the
+        schema's columns; of a bandit also what was done and how probable it was.
+    trained_until : event time (ms) up to which the champion was trained or chosen; windows that
+        begin earlier would flatter it.
+    exclude : quarantined windows, which neither train nor judge.
+    hidden : features that the log does not tell.
+    """
+
+    log: PredictionLog
+    endpoint: str
+    schema: Schema
+    situation: Situation
+    known: pl.DataFrame
+    trained_until: int
+    exclude: list[tuple[int, int]]
+    hidden: frozenset[str] = frozenset()
+
+    def new_spans(self) -> list[tuple[int, int]]:
+        """Start and end (event time, ms) of the sound windows that the champion knows nothing of,
+        oldest first."""
+        return [
+            (window.start, window.end)
+            for window in self.situation.windows
+            if window.start >= self.trained_until and not window.quarantined
+        ]
+
+    def labelled(
+        self, until: int, since: int | None = None, newest: int | None = None
+    ) -> pl.DataFrame:
+        """The log's labelled rows, as :meth:`PredictionLog.labelled` has them."""
+        return self.log.labelled(
+            self.endpoint, self.schema, until=until, exclude=self.exclude, since=since,
+            newest=newest, hidden=self.hidden,
+        )  # fmt: skip
+
+
 def grounds_of(
-    log: PredictionLog,
-    endpoint: str,
-    schema: Schema,
-    situation: Situation,
-    known: pl.DataFrame,
-    trained_until: int,
-    exclude: list[tuple[int, int]],
+    sources: Sources,
     divide: Divide = _nothing,
     group_by: str | None = None,
-    hidden: frozenset[str] = frozenset(),
     own: Own | None = None,
 ) -> Grounds:
     """The rows of a probe; the newest sound windows judge.
 
     Parameters
     ----------
-    known : labelled rows from elsewhere than the log (the first training data), with the
-        schema's columns.
-    trained_until : event time (ms) up to which the champion was trained or chosen; windows that
-        begin earlier would flatter it.
-    exclude : quarantined windows, which neither train nor judge.
     divide, group_by : what the rows of the history are divided by for validation, and a column
         that it wants beside those of the schema.
-    hidden : features that the log does not tell.
     own : the champion, which is asked about rows that other versions answered: those before it,
         and those beside it in a rollout. Where it cannot be asked, they are left out. None: all
         answers of the log count as its own.
     """
-    new = _new_spans(situation, trained_until)
+    new = sources.new_spans()
     spans, before = new[-WINDOWS:], new[:-WINDOWS]
 
+    schema = sources.schema
+
     def scored(span: tuple[int, int]) -> ScoredRows:
-        return _as_own(scored_rows(log, endpoint, schema, *span, hidden), own)
+        rows = scored_rows(sources.log, sources.endpoint, schema, *span, sources.hidden)
+        return _as_own(rows, own)
 
     judge = _together([scored(span) for span in spans])
     learn, times = _learnt(scored, before)
-    until = spans[0][0] if spans else situation.now
-    rows = _history(log, endpoint, schema, known, until, exclude, group_by, hidden)
+    until = spans[0][0] if spans else sources.situation.now
+    rows = _history(sources, until, group_by)
     divided = divide(rows)
     examples = encode_batches(_let_go(rows), sum(batch.height for batch in rows), schema)
     return Grounds(History(examples.X, examples.y, divided), judge, learn, times)
-
-
-def judging_spans(situation: Situation, trained_until: int) -> list[tuple[int, int]]:
-    """Start and end (event time, ms) of the newest sound windows that the champion knows nothing
-    of."""
-    return _new_spans(situation, trained_until)[-WINDOWS:]
-
-
-def _new_spans(situation: Situation, trained_until: int) -> list[tuple[int, int]]:
-    return [
-        (window.start, window.end)
-        for window in situation.windows
-        if window.start >= trained_until and not window.quarantined
-    ]
 
 
 def _as_own(rows: ScoredRows, own: Own | None) -> ScoredRows:
@@ -245,25 +263,15 @@ def _learnt(
     return _together([rows for _, rows in parts]), times
 
 
-def _history(
-    log: PredictionLog,
-    endpoint: str,
-    schema: Schema,
-    known: pl.DataFrame,
-    until: int,
-    exclude: list[tuple[int, int]],
-    group_by: str | None,
-    hidden: frozenset[str],
-) -> list[pl.DataFrame]:
+def _history(sources: Sources, until: int, group_by: str | None) -> list[pl.DataFrame]:
     """The newest rows labelled before ``until``, typed alike; the log's word is the newer."""
+    schema, known = sources.schema, sources.known
     columns = [c for c in (schema.id, schema.time) if c] + [*schema.names, schema.target]
     present = [c for c in columns if c in known.columns]
     old = conform(known.select(present), schema)
     if group_by is not None and group_by in known.columns and group_by not in old.columns:
         old = old.with_columns(known[group_by])
-    new = log.labelled(
-        endpoint, schema, until=until, exclude=exclude, newest=MAX_ROWS, hidden=hidden
-    )
+    new = sources.labelled(until, newest=MAX_ROWS)
     rows = by_time(newer_over(old, new, schema.id), schema.time).tail(MAX_ROWS)
     return list(rows.iter_slices(BATCH))
 

@@ -21,39 +21,21 @@ from everloop.evaluate.answers import Answers
 from everloop.evaluate.metrics import Metric
 from everloop.evaluate.rewards import with_expected
 from everloop.monitor.answers import ScoredRows
-from everloop.monitor.log import PredictionLog
-from everloop.update.probe import MAX_ROWS, Grounds, History, judging_spans
-from everloop.update.situation import Situation
+from everloop.update.probe import MAX_ROWS, WINDOWS, Grounds, History, Sources
 from everloop.update.worth import Ask
 
 
-def rewarded_grounds(
-    log: PredictionLog,
-    endpoint: str,
-    schema: Schema,
-    situation: Situation,
-    known: pl.DataFrame,
-    trained_until: int,
-    exclude: list[tuple[int, int]],
-    champion: Ask,
-    hidden: frozenset[str] = frozenset(),
-) -> Grounds:
-    """The rows of a bandit's probe; parameters as for :func:`everloop.update.probe.grounds_of`.
-
-    ``known`` has what was done and how probable it was; ``champion`` answers with probabilities.
-    """
-    spans = judging_spans(situation, trained_until)
-    until = spans[0][0] if spans else situation.now
-    earlier = log.labelled(
-        endpoint, schema, until=until, exclude=exclude, newest=MAX_ROWS, hidden=hidden
-    )
-    rows = newer_over(known.select(earlier.columns), earlier, schema.id)
+def rewarded_grounds(sources: Sources, champion: Ask) -> Grounds:
+    """The rows of a bandit's probe; ``champion`` answers with probabilities."""
+    schema = sources.schema
+    spans = sources.new_spans()[-WINDOWS:]
+    until = spans[0][0] if spans else sources.situation.now
+    earlier = sources.labelled(until, newest=MAX_ROWS)
+    rows = newer_over(sources.known.select(earlier.columns), earlier, schema.id)
     X, y = _rewards(rows.tail(MAX_ROWS), schema)
     judge = None
     if spans:
-        newest = log.labelled(
-            endpoint, schema, until=spans[-1][1], exclude=exclude, since=until, hidden=hidden
-        )
+        newest = sources.labelled(spans[-1][1], since=until)
         if newest.height:
             said = champion(newest)
             judge = ScoredRows(newest, _rewards(newest, schema)[1], said.pred, said.proba)

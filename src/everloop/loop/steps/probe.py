@@ -26,7 +26,7 @@ from everloop.update.auto import Chosen, Contender, choose
 from everloop.update.contenders import Probed, QuickFit, contenders
 from everloop.update.decide import decide
 from everloop.update.methods import Choice
-from everloop.update.probe import ALL, History, Own, grounds_of, quick_fit
+from everloop.update.probe import ALL, History, Own, Sources, grounds_of, quick_fit
 from everloop.update.rewarded import rewarded_grounds, told_off_policy
 from everloop.update.situation import Situation
 from everloop.update.spec import UpdateSpec
@@ -95,16 +95,9 @@ def _probe(context: StepContext, situation: Situation) -> Chosen:
     schema, policy = package.schema, policy_of(context)
     metric = metric_of(declaration.evaluate, schema)
     grounds = grounds_of(
-        project.log,
-        declaration.endpoint,
-        schema,
-        situation,
-        _known(context, schema),
-        trained_until(project, champion),
-        project.windows.quarantined(declaration.endpoint),
+        _sources(context, champion, schema, situation),
         lambda frames: known_of(frames, schema, declaration),
         declaration.evaluate.group_by,
-        declaration.monitor.log.hidden,
         _own(context, champion, schema),
     )
     method = named(context, policy)
@@ -133,20 +126,27 @@ def _policy_probe(context: StepContext, situation: Situation) -> Chosen:
     found = PackagedModel(*project.package(champion))
     schema, policy = found.package.schema, policy_of(context)
     metric = metric_of(declaration.evaluate, schema)
-    grounds = rewarded_grounds(
-        project.log,
-        declaration.endpoint,
-        schema,
-        situation,
-        _known(context, schema),
-        trained_until(project, champion),
-        project.windows.quarantined(declaration.endpoint),
-        partial(found.answers, schema=schema),
-        declaration.monitor.log.hidden,
-    )
+    sources = _sources(context, champion, schema, situation)
+    grounds = rewarded_grounds(sources, partial(found.answers, schema=schema))
     choice = Choice("retrain", policy.window, policy.search, champion.version)
     fit = told_off_policy(_quick(context, champion, schema)(ALL, None), grounds.judge, metric)
     return choose(grounds, [Contender(choice, fit)], metric.score, metric.name, policy.min_gain)
+
+
+def _sources(
+    context: StepContext, champion: ModelVersion, schema: Schema, situation: Situation
+) -> Sources:
+    project, declaration = context.project, context.declaration
+    return Sources(
+        log=project.log,
+        endpoint=declaration.endpoint,
+        schema=schema,
+        situation=situation,
+        known=_known(context, schema),
+        trained_until=trained_until(project, champion),
+        exclude=project.windows.quarantined(declaration.endpoint),
+        hidden=declaration.monitor.log.hidden,
+    )
 
 
 def _own(context: StepContext, champion: ModelVersion, schema: Schema) -> Own:
