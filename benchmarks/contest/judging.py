@@ -11,9 +11,14 @@ RESAMPLES = 2_000
 
 
 def score(task: str, y: np.ndarray, pred: np.ndarray) -> float:
-    """Accuracy, or R2 of numbers."""
+    """Accuracy, for ``binary`` the area under the ROC curve of scores, or R2 of numbers."""
     if task == "classification":
         return float(np.mean(y == pred))
+    if task == "binary":
+        positive = y == 1
+        count = int(positive.sum())
+        ranks = float(stats.rankdata(pred)[positive].sum())
+        return (ranks - count * (count + 1) / 2) / (count * (len(y) - count))
     return float(1 - np.sum((y - pred) ** 2) / np.sum((y - y.mean()) ** 2))
 
 

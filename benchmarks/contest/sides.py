@@ -31,9 +31,12 @@ folder, task, seconds, words = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys
 kinds = {name: "category" for name in words}
 train, test = (pd.read_csv(f"{folder}/{name}.csv", dtype=kinds) for name in ("train", "test"))
 automl = AutoML()
-automl.fit(train.drop(columns="target"), train["target"], task=task, time_budget=seconds, seed=0,
-           verbose=0, metric="accuracy" if task == "classification" else "r2", n_jobs=-1)
-np.save(f"{folder}/flaml.npy", automl.predict(test))
+metric = {"binary": "roc_auc", "classification": "accuracy", "regression": "r2"}[task]
+kind = "regression" if task == "regression" else "classification"
+automl.fit(train.drop(columns="target"), train["target"], task=kind, time_budget=seconds, seed=0,
+           verbose=0, metric=metric, n_jobs=-1)
+found = automl.predict_proba(test)[:, 1] if task == "binary" else automl.predict(test)
+np.save(f"{folder}/flaml.npy", found)
 """
 
 
@@ -51,14 +54,15 @@ def prepared(X: pl.DataFrame, model: object, scaled: bool = False) -> object:
 
 def defaults(task: str, X: pl.DataFrame) -> dict[str, object]:
     """Single models with the defaults of their libraries, scaled where they need it."""
-    if task == "classification":
+    slow = len(X) > FEW
+    if task != "regression":
         return {
             "logistic": prepared(X, linear_model.LogisticRegression(), scaled=True),
             "forest": prepared(X, ensemble.RandomForestClassifier(random_state=0)),
             "extra trees": prepared(X, ensemble.ExtraTreesClassifier(random_state=0)),
             "hist boosting": prepared(X, ensemble.HistGradientBoostingClassifier(random_state=0)),
             "knn": prepared(X, neighbors.KNeighborsClassifier(), scaled=True),
-            **({} if len(X) > FEW else {"svm": prepared(X, svm.SVC(), scaled=True)}),
+            **({} if slow else {"svm": prepared(X, svm.SVC(), scaled=True)}),
             "lightgbm": prepared(X, LGBMClassifier(verbose=-1, random_state=0)),
         }
     return {
@@ -67,23 +71,33 @@ def defaults(task: str, X: pl.DataFrame) -> dict[str, object]:
         "extra trees": prepared(X, ensemble.ExtraTreesRegressor(random_state=0)),
         "hist boosting": prepared(X, ensemble.HistGradientBoostingRegressor(random_state=0)),
         "knn": prepared(X, neighbors.KNeighborsRegressor(), scaled=True),
-        "svm": prepared(X, svm.SVR(), scaled=True),
+        **({} if slow else {"svm": prepared(X, svm.SVR(), scaled=True)}),
         "lightgbm": prepared(X, LGBMRegressor(verbose=-1, random_state=0)),
     }
+
+
+def answered(task: str, model: object, X: pl.DataFrame) -> np.ndarray:
+    """What a fitted single model says: of two classes the score of the second, else its answer."""
+    if task != "binary":
+        return np.asarray(model.predict(X))  # type: ignore[attr-defined]
+    if hasattr(model, "predict_proba"):
+        return np.asarray(model.predict_proba(X)[:, 1])
+    return np.asarray(model.decision_function(X))  # type: ignore[attr-defined]
 
 
 def by_everloop(
     task: str, X: pl.DataFrame, y: np.ndarray, test: pl.DataFrame, seconds: float
 ) -> tuple[np.ndarray, str]:
-    """What `everloop train data.parquet --budget` makes of it: predictions, the model's kind.
+    """What `everloop train data.parquet --budget` makes of it: answers, the model's kind.
 
-    Raises RuntimeError with what the command wrote when it registers nothing.
+    It is told a metric where it may choose by another: accuracy, which two classes may be judged
+    by. Raises RuntimeError with what the command wrote when it registers nothing.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         X.with_columns(target=pl.Series(y)).write_parquet(folder / "data.parquet")
-        metric = "accuracy" if task == "classification" else "r2"
-        told = ["--target", "target", "--metric", metric, "--budget", f"{seconds:.0f}s", "--json"]
+        told = ["--target", "target", "--budget", f"{seconds:.0f}s", "--json"]
+        told += ["--metric", "accuracy"] if task == "classification" else []
         command = [str(Path(sys.executable).with_name("everloop")), "train", "data.parquet", *told]
         ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if ran.returncode:
@@ -92,7 +106,11 @@ def by_everloop(
             loop = loop_of(project)
             version, answers = loop.version(), loop.predict(test)
             cycle = json.loads(ran.stdout)["cycle"]["id"]
-            return answers["y_pred"].to_numpy(), told_of(loop, cycle, str(version.algorithm))
+            said = answers["y_pred"].to_numpy()
+            if task == "binary":
+                sure = answers["probability"].to_numpy()  # of the class that is answered
+                said = np.where(said == 1, sure, 1 - sure)
+            return said, told_of(loop, cycle, str(version.algorithm))
 
 
 def told_of(loop: Loop, cycle: str, algorithm: str) -> str:
