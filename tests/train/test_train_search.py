@@ -19,7 +19,9 @@ from everloop.train.fitting import Fitting, Pruned
 from everloop.train.search.allocation import next_candidate
 from everloop.train.search.journal import Journal
 from everloop.train.search.records import Trial
-from everloop.train.search.study import best_of, read_trials
+from everloop.train.search.study import best_of, make_workers, read_trials
+from everloop.train.search.workers.inline import InlineWorkers
+from everloop.train.search.workers.processes import ProcessWorkers
 from everloop.train.spec import SearchSpec, TrainSpec
 from everloop.train.training import Training
 from everloop.train.tried import Fitted
@@ -280,6 +282,16 @@ def test_the_loss_decides_between_equal_scores():
 
 
 # -- workers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("limit", "kind"), [("1", InlineWorkers), ("2", ProcessWorkers)])
+def test_workers_keep_to_the_cores_of_a_container(monkeypatch, limit, kind):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", limit)
+    X, y, schema = mixed("binary", rows=60)
+    training = Training(X, y, schema, accuracy, 0)
+    made = make_workers(training, SearchSpec(timeout="10s", workers=0), silent)
+    made.close()
+    assert type(made) is kind and made.capacity <= int(limit)
 
 
 def test_two_processes_try_what_one_would(tmp_path):

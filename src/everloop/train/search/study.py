@@ -13,6 +13,7 @@ import optuna
 from everloop.extensions import trial_workers
 from everloop.store.clock import now_ms
 from everloop.train.candidates._base import Candidate
+from everloop.train.cores import cores
 from everloop.train.fitting import TIME_ONLY, Report
 from everloop.train.search.allocation import next_candidate
 from everloop.train.search.answers import AnswerStore
@@ -64,8 +65,8 @@ def search(
 
 
 def make_workers(training: Training, spec: SearchSpec, report: Report) -> Workers:
-    """The workers that ``[train.search]`` asks for."""
-    kind = spec.executor or ("inline" if spec.workers == 1 else "processes")
+    """The workers that ``[train.search]`` asks for; one alone needs no process of its own."""
+    kind = spec.executor or ("inline" if (spec.workers or cores()) == 1 else "processes")
     made: Workers = trial_workers.get(kind, "train.search.executor")(training, spec.workers, report)
     return made
 

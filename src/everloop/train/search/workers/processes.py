@@ -22,6 +22,7 @@ import numpy as np
 
 from everloop.extensions import trial_workers
 from everloop.memory import available_bytes, frugal_environment
+from everloop.train.cores import cores
 from everloop.train.fitting import Report
 from everloop.train.search.workers._base import Decide, Done, Job, Workers
 from everloop.train.training import Training
@@ -36,10 +37,10 @@ class ProcessWorkers(Workers):
 
     def __init__(self, training: Training, count: int, report: Report) -> None:
         super().__init__(training, count, report)
-        cores = len(os.sched_getaffinity(0))
+        here = cores()
         room = available_bytes() // (OWN_BYTES + COPIES * training.X.nbytes)
-        self.capacity = max(1, min(count or cores, room))
-        self._threads = max(1, cores // self.capacity)
+        self.capacity = max(1, min(count or here, room))
+        self._threads = max(1, here // self.capacity)
         self._folder = Path(tempfile.mkdtemp(prefix="everloop-study-"))
         np.save(self._folder / "X.npy", training.X)
         np.save(self._folder / "y.npy", training.y)
