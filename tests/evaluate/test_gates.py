@@ -159,7 +159,7 @@ def test_a_bad_sentence_gets_one_answer(sentence, answer):
         (
             EvaluateSpec(gates=("selection_rate_ratio by x >= 0.8",)),
             "regression",
-            "a gate for regression",
+            "a binary target: regression has no class",
         ),
         (EvaluateSpec(holdout=1.5), None, "evaluate.holdout: got 1.5"),
         (EvaluateSpec(holdout="a week"), None, "evaluate.holdout: got 'a week'"),

@@ -99,9 +99,15 @@ def _show(case: Case) -> None:
         rows = [(s.name, s.rows, s.value, interval(s.low, s.high)) for s in case.slices.worst[:5]]
         table(("worst slices", "rows", case.slices.metric, "95 % interval"), rows)
     for fair in case.fairness:
+        by = " and ".join(fair.columns)
+        for two in fair.gaps:
+            apart = f"{two.metric} {number(two.value)} {interval(two.low, two.high)} apart"
+            detail(f"{by}: {apart}, {two.highest} and {two.lowest}", "fairness")
+        if fair.overall is not None:
+            continue
         within = interval(fair.ratio_low, fair.ratio_high)
         ratio = f"selection ratio {number(fair.demographic_parity_ratio)} {within}"
-        detail(f"{' and '.join(fair.columns)}: {ratio}", "fairness")
+        detail(f"{by}: {ratio}", "fairness")
     _show_data(case.data)
     money = "" if case.cost.money is None else f", {case.cost.money:,.2f} of money"
     detail(f"{span(case.cost.seconds)} of compute{money}", "cost")

@@ -13,7 +13,7 @@ from everloop.data.schema import Schema
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.costs import costs_of, metric_of
-from everloop.evaluate.fairness.groups import by_group
+from everloop.evaluate.fairness.by_metric import NO_MEASURE, Judged, fairness
 from everloop.evaluate.gates import Evidence, Gate, chosen_gates
 from everloop.evaluate.gates.gap import Gap
 from everloop.evaluate.gates.named_slice import NamedSlice
@@ -67,11 +67,11 @@ def _gauges(spec: EvaluateSpec, schema: Schema, tested: dict[str, Any]) -> tuple
 def _promises(
     spec: EvaluateSpec, schema: Schema, tested: list[dict[str, Any]]
 ) -> Callable[..., dict[str, Any]] | None:
-    """Gates that labelled rows answer again, and the groups of binary answers."""
+    """Gates that labelled rows answer again, and how groups are treated."""
     gates = [gate for gate in chosen_gates(spec, schema.task) if _asked_again(gate, schema)]
     sensitive = [name for name in spec.sensitive if name in schema.names]
-    if schema.task != "binary":
-        sensitive = []
+    if schema.task in NO_MEASURE or schema.group is not None:
+        sensitive = []  # of rankings the log does not keep what is ranked together
     if not gates and not sensitive:
         return None
     before = {found["gate"]: found for found in tested}
@@ -86,7 +86,8 @@ def _promises(
         if told:
             out["gates"] = [_kept(gate, evidence, before.get(gate.text)) for gate in told]
         if sensitive:
-            out["fairness"] = [_by_group(frame, name, y, pred) for name in sensitive]
+            judged = Judged(schema, frame, y, evidence.challenger, metric_of(spec, schema))
+            out["fairness"] = [_by_group(judged, name) for name in sensitive]
         return out
 
     return promises
@@ -118,9 +119,9 @@ def _kept(gate: Gate, evidence: Evidence, before: dict[str, Any] | None) -> dict
     }
 
 
-def _by_group(frame: pl.DataFrame, name: str, y: np.ndarray, pred: np.ndarray) -> dict[str, Any]:
+def _by_group(judged: Judged, name: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = msgspec.to_builtins(by_group(frame, [name], y, pred))
+        found: dict[str, Any] = msgspec.to_builtins(fairness(judged, [name]))
     except InvalidInput as error:  # more groups than can be judged
         found = {"columns": [name], "groups": [], "note": error.message}
     return found

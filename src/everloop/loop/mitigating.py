@@ -11,7 +11,9 @@ import polars as pl
 from everloop.data.encode import encode, encode_target
 from everloop.data.schema import Schema
 from everloop.errors import invalid
-from everloop.evaluate.fairness.groups import by_group, group_names
+from everloop.evaluate.costs import metric_of
+from everloop.evaluate.fairness.by_metric import NO_MEASURE, Judged, fairness
+from everloop.evaluate.fairness.groups import Fairness, by_group, group_names
 from everloop.evaluate.fairness.mitigation import (
     Mitigated,
     as_it_is,
@@ -22,9 +24,15 @@ from everloop.evaluate.fairness.mitigation import (
 )
 from everloop.loop.answers import PackagedModel
 from everloop.loop.explaining import rows_of
+from everloop.loop.playing import ranked_together, truth
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
 from everloop.train.check import find_candidate
+
+ONLY_BINARY = (
+    "threshold optimiser, reweighing: they even out how often groups are selected, which only a "
+    "binary target says"
+)
 
 
 def mitigate(
@@ -34,14 +42,18 @@ def mitigate(
 
     Thresholds are made on one random half of the held-out rows; every candidate is measured on
     the other half. Reweighing trains the version's algorithm again, weights its rows, and is left
-    out for one that takes no weights. Raises :class:`~everloop.errors.InvalidInput` for a target
-    that is not binary or a column that is not there.
+    out for one that takes no weights. Of a target that is not binary the groups are measured and
+    nothing is tried. Raises :class:`~everloop.errors.InvalidInput` for a task without groups and
+    for a column that is not there.
     """
     folder, package = project.package(version)
     schema = package.schema
-    if schema.task != "binary":
-        raise invalid("task", schema.task, "binary, to look at selection rates", code="wrong_task")
+    if why := NO_MEASURE.get(schema.task):
+        raise invalid("task", schema.task, f"a task whose rows have groups. {why}",
+                      code="wrong_task")  # fmt: skip
     train, test, told = rows_of(project, version)
+    if schema.task != "binary":
+        return Mitigated(_as_served(project, version, test, columns, seed), [], [ONLY_BINARY])
     answers = PackagedModel(folder, package).answers(test)
     if answers.proba is None:
         raise invalid("model", package.algorithm, "a model that says probabilities")
@@ -61,6 +73,25 @@ def mitigate(
     except (TypeError, ValueError) as error:
         left.append(f"reweighing: {package.algorithm} cannot be trained with weights ({error})")
     return Mitigated(by_group(test, columns, y, answers.pred), found, left)
+
+
+def _as_served(
+    project: Project, version: ModelVersion, test: pl.DataFrame, columns: Sequence[str], seed: int
+) -> Fairness:
+    """The metrics of each group, as the report measures them."""
+    folder, package = project.package(version)
+    schema, declaration = package.schema, project.cycles.declaration(version.model)
+    model = PackagedModel(folder, package)
+    judged = Judged(
+        schema,
+        test,
+        truth(test, schema, declaration),
+        model.answers(test),
+        metric_of(declaration.evaluate, schema),
+        ranked_together(test, schema),
+        seed,
+    )
+    return fairness(judged, columns)
 
 
 def _reweighed(

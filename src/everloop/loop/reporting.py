@@ -16,6 +16,7 @@ from everloop.data.encode import encode
 from everloop.errors import EverloopError
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.costs import metric_of
+from everloop.evaluate.gates._columns import listed
 from everloop.evaluate.metrics import get_metric
 from everloop.evaluate.report._base import Report
 from everloop.evaluate.report.build import Facts, build_report
@@ -65,7 +66,7 @@ def sensitive_columns(
     gates: list[str], declared: tuple[str, ...], frame: pl.DataFrame
 ) -> list[str]:
     """Columns whose groups matter: those declared, and those that a gate is about."""
-    named = [match[1].strip("\"'") for gate in gates for match in _BY.finditer(gate)]
+    named = [name for gate in gates for match in _BY.finditer(gate) for name in listed(match[1])]
     return [name for name in dict.fromkeys([*declared, *named]) if name in frame.columns]
 
 

@@ -206,7 +206,8 @@ def test_a_number_is_reported_with_its_residuals_and_its_worst_slices() -> None:
             metric=get_metric("rmse"),
         )
     )
-    assert report.left_out == [] and report.confusion is None and report.fairness == []
+    assert report.left_out == [] and report.confusion is None
+    assert [gap.highest for gap in report.fairness[0].gaps] == ["m", "m"]
     assert report.slices is not None
     assert report.slices.worst[0].name == "sex = m" and report.slices.worst[0].value == 50.0
 

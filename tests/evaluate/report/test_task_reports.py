@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from everloop.evaluate.answers import Answers
 from everloop.evaluate.explain.attributions import attributions, explained_number
 from everloop.evaluate.metrics import default_metric, estimate, get_metric
 from everloop.evaluate.report.build import Facts, build_report
+from everloop.evaluate.report.card import render_card
 from everloop.evaluate.report.html import read_report, render_html, render_json
 
 ROWS = 600
@@ -27,28 +29,28 @@ SECTIONS: dict[str, tuple[set[str], list[str]]] = {
         ["ROC", "Precision and recall", "Calibration"],
     ),
     "multiclass": (
-        ALWAYS | {"curves", "confusion", "slices"},
+        ALWAYS | {"curves", "confusion", "slices", "fairness"},
         ["ROC", "Precision and recall", "Calibration"],
     ),
     "anomaly": (
-        ALWAYS | {"curves", "confusion", "slices"},
+        ALWAYS | {"curves", "confusion", "slices", "fairness"},
         ["ROC", "Precision and recall", "Calibration"],
     ),
     "regression": (
-        ALWAYS | {"curves", "slices"},
+        ALWAYS | {"curves", "slices", "fairness"},
         ["Predicted and actual", "Residuals", "Spread of the residuals"],
     ),
     "forecast": (
-        ALWAYS | {"curves", "slices"},
+        ALWAYS | {"curves", "slices", "fairness"},
         ["Over time", "Predicted and actual", "Residuals", "Spread of the residuals"],
     ),
     "quantile": (
-        ALWAYS | {"curves", "slices"},
+        ALWAYS | {"curves", "slices", "fairness"},
         ["Quantiles that hold", "Width", "Predicted and actual", "Residuals",
          "Spread of the residuals"],
     ),
     "ranking": (ALWAYS | {"curves", "slices"}, ["Relevance by place"]),
-    "policy": (ALWAYS | {"curves"}, ["Returns"]),
+    "policy": (ALWAYS | {"curves", "fairness"}, ["Returns"]),
 }  # fmt: skip
 CLASSES: dict[str, tuple[Any, ...]] = {
     "binary": (False, True), "anomaly": (False, True), "multiclass": ("a", "b", "c"),
@@ -117,7 +119,7 @@ def made(kind: str) -> Facts:
         ask=lambda rows: asked(schema, rows), X=X, frame=frame, y=y, answers=answers,
         metric=metric, groups=groups, tested=tested, snapshot={"train_rows": 10},
         training={"metric": metric.name, "algorithm": "mine", "candidates": [], "params": {}},
-        sensitive=["sex"] if kind == "binary" else [],
+        sensitive=[] if kind in ("ranking", "policy") else ["sex"],
         shapley=lambda: attributions(values, X[:20], schema, **words),
     )  # fmt: skip
 
@@ -135,6 +137,35 @@ def test_each_task_has_its_sections(kind: str) -> None:
     assert read_report(render_json(report)) == report
     for name in re.findall(r'href="#(\w+)"', page):
         assert f'id="{name}"' in page, name
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "regression", "quantile", "anomaly"])
+def test_groups_of_any_target_are_in_the_page_its_twin_and_the_card(kind: str) -> None:
+    report = build_report(made(kind))
+    page, card = render_html(report), render_card(report)
+    gap = report.fairness[0].gaps[0]
+    assert f"{gap.metric.replace('_', ' ')} is furthest apart between" in page
+    assert "No groups were named" not in card and f"- {gap.metric} by sex: " in card
+    assert "<td>–</td>" not in page.split('id="fairness"')[1].split("</section>")[0]
+
+
+def test_a_column_of_too_many_groups_costs_the_others_nothing() -> None:
+    facts = made("regression")
+    frame = facts.frame.with_columns(city=pl.Series([f"c{i % 60}" for i in range(ROWS)]))
+    report = build_report(replace(facts, frame=frame, sensitive=["sex", "city"]))
+    assert [f.columns for f in report.fairness] == [["sex"]]
+    assert [line.split(":")[0] for line in report.left_out] == [
+        "fairness by city", "fairness by sex × city"
+    ]  # fmt: skip
+    assert "fairness by city: " in render_card(report)
+
+
+def test_a_policy_says_why_no_groups_are_compared() -> None:
+    report = build_report(made("policy"))
+    assert "belong to no group" in report.fairness_note
+    assert report.fairness_note in render_html(report) and report.fairness_note in render_card(
+        report
+    )
 
 
 def test_a_policy_is_told_in_its_own_words() -> None:

@@ -1,7 +1,9 @@
-"""What a classifier does to each group of people, and to each intersection of groups.
+"""What a model does to each group of people, and to each intersection of groups.
 
-The definitions are Fairlearn's (``MetricFrame`` and its differences and ratios); the tests compare
-every number with it. They are written out here so that a report needs no extra package.
+Here: the rates of a binary target, where being chosen is what people want or fear. Other targets
+are measured in :mod:`everloop.evaluate.fairness.by_metric`. The definitions are Fairlearn's
+(``MetricFrame`` and its differences and ratios); the tests compare every number with it. They are
+written out here so that a report needs no extra package.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ from everloop.errors import invalid, no_column
 
 MIN_ROWS = 30  # of a group, below which its numbers are shown and not judged
 MOST_GROUPS = 50
+MOST_VALUES = 12  # of a number, beyond which it is cut
 BINS = 4  # of a number with many values, such as an age
 FOUR_FIFTHS = 0.8
 Z = 1.959964
 
 
-class Share(msgspec.Struct, frozen=True):
-    """A share with its 95 % interval (Wilson, 1927); ``value`` is None of no rows."""
+class Measure(msgspec.Struct, frozen=True):
+    """A number of ``n`` rows with its 95 % interval, of a share Wilson's (1927); ``value`` is None
+    where there is none."""
 
     value: float | None
     low: float | None
@@ -33,15 +37,33 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """One group. ``judged`` is False for fewer than 30 rows."""
+    """One group. ``judged`` is False for fewer than 30 rows (lists, of a ranking).
+
+    The four rates are those of a binary target; ``metrics`` by name those of any other.
+    """
 
     name: str
     rows: int
     judged: bool
-    selection_rate: Share
-    accuracy: Share
-    true_positive_rate: Share
-    false_positive_rate: Share
+    selection_rate: Measure | None = None
+    accuracy: Measure | None = None
+    true_positive_rate: Measure | None = None
+    false_positive_rate: Measure | None = None
+    metrics: dict[str, Measure] = {}
+
+
+class GroupGap(msgspec.Struct, frozen=True):
+    """How far apart two groups are in ``metric``: the ``highest`` value less the ``lowest``.
+
+    The interval is wide enough for two groups that were picked among all that are judged.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    highest: str
+    lowest: str
 
 
 class Fairness(msgspec.Struct, frozen=True):
@@ -50,7 +72,8 @@ class Fairness(msgspec.Struct, frozen=True):
     ``four_fifths`` says whether the least selected group is selected at least 0.8 times as often
     as the most (US EEOC, 1978), which is the demographic parity ratio; ``ratio_low`` and
     ``ratio_high`` are its 95 % interval. Differences and ratios are over judged groups; None
-    below two.
+    below two. Of a target that is not binary they are all None: ``overall`` and the groups have
+    ``metrics``, and ``gaps`` are between judged groups.
     """
 
     columns: list[str]
@@ -64,6 +87,8 @@ class Fairness(msgspec.Struct, frozen=True):
     equal_opportunity_difference: float | None = None
     accuracy_difference: float | None = None
     four_fifths: bool | None = None
+    overall: Group | None = None
+    gaps: list[GroupGap] = []
 
 
 def by_group(
@@ -81,7 +106,7 @@ def by_group(
     judged = [g for g in groups if g.judged]
     selected = _values(judged, "selection_rate")
     tpr, fpr = _values(judged, "true_positive_rate"), _values(judged, "false_positive_rate")
-    chosen = [(round((g.selection_rate.value or 0.0) * g.rows), g.rows) for g in judged]
+    chosen = [(round(rate * g.rows), g.rows) for rate, g in zip(selected, judged, strict=True)]
     ratio, low, high = rates_ratio(chosen)
     odds = [d for d in (_difference(tpr), _difference(fpr)) if d is not None]
     ratios = [r for r in (_ratio(tpr), _ratio(fpr)) if r is not None]
@@ -106,7 +131,7 @@ def group_names(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
     for column in columns:
         if column not in frame.columns:
             raise no_column("group", column, frame.columns)
-        parts.append(_levels(frame[column]))
+        parts.append(levels(frame[column]))
     names = np.array([" × ".join(values) for values in zip(*parts, strict=True)])
     if len(np.unique(names)) > MOST_GROUPS:
         what = f"columns of at most {MOST_GROUPS} groups, not {len(np.unique(names))}"
@@ -114,14 +139,14 @@ def group_names(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
     return names
 
 
-def wilson(hits: int, n: int) -> Share:
+def wilson(hits: int, n: int) -> Measure:
     """A share with its 95 % interval, also sound at 0, at 1 and for few rows."""
     if n == 0:
-        return Share(None, None, None, 0)
+        return Measure(None, None, None, 0)
     p = hits / n
     middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
-    return Share(p, max(0.0, middle - half), min(1.0, middle + half), n)
+    return Measure(p, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
 def ratio_interval(worst: tuple[int, int], best: tuple[int, int]) -> tuple[float, float]:
@@ -157,8 +182,16 @@ def plain(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _levels(series: pl.Series) -> list[str]:
-    if series.dtype.is_numeric() and series.n_unique() > 12:
+def is_cut(series: pl.Series) -> bool:
+    """Whether it is a number of so many values that its groups are ranges of it."""
+    return series.dtype.is_numeric() and series.n_unique() > MOST_VALUES
+
+
+def levels(series: pl.Series) -> list[str]:
+    """The group of each row by one column: its value, or the quarter of the rows it lies in."""
+    if series.dtype.is_float():
+        series = series.fill_nan(None)
+    if is_cut(series):
         known = series.drop_nulls().cast(pl.Float64).to_numpy()
         cuts = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]))
         edges = [plain(cut) for cut in cuts]
@@ -186,8 +219,8 @@ def _group(name: str, y: np.ndarray, pred: np.ndarray) -> Group:
 
 
 def _values(groups: list[Group], name: str) -> list[float]:
-    shares: list[Share] = [getattr(group, name) for group in groups]
-    return [share.value for share in shares if share.value is not None]
+    shares: list[Measure | None] = [getattr(group, name) for group in groups]
+    return [share.value for share in shares if share is not None and share.value is not None]
 
 
 def _difference(values: list[float]) -> float | None:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from everloop.errors import did_you_mean, invalid
+from everloop.evaluate.fairness.groups import is_cut, levels
 from everloop.evaluate.gates._base import FIELD, Gate
 
 MOST_GROUPS = 200
@@ -37,10 +38,14 @@ def groups_of(
 ) -> tuple[list[Any], np.ndarray]:
     """Names of the groups (missing is one), and the group of each row as a code.
 
-    Of several columns the groups are their intersections.
+    Of several columns the groups are their intersections; a number of many values is cut at its
+    quartiles, as the report cuts it.
     """
-    parts = [column_of(gate, frame, name).to_list() for name in columns]
-    values = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
+    found = [column_of(gate, frame, name) for name in columns]
+    parts = [levels(series) if is_cut(series) else series.to_list() for series in found]
+    values = parts[0]
+    if len(parts) > 1:
+        values = [" × ".join(map(str, together)) for together in zip(*parts, strict=True)]
     names = list(dict.fromkeys(values))
     if len(names) > MOST_GROUPS:
         raise invalid(

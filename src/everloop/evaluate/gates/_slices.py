@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 
 import numpy as np
 import polars as pl
 
 from everloop.data.schema import Feature
 from everloop.evaluate.gates._base import MIN_ROWS, Evidence, too_little
-from everloop.evaluate.metrics import Metric
+from everloop.evaluate.metrics import Estimate, Metric, at_level
 
 PARTS = 4  # of a number's range, with as many rows each
 MOST_LEVELS = 30  # of a category; the rest are too rare or too many to look through
@@ -30,27 +29,10 @@ class Slice:
     rows: np.ndarray
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A metric on a slice, and its interval at the level asked for."""
-
-    part: Slice
-    value: float
-    low: float
-    high: float
-    n: int
-
-
-def judged(metric: Metric, evidence: Evidence, part: Slice, level: float) -> Judged:
+def judged(metric: Metric, evidence: Evidence, part: Slice, level: float) -> Estimate:
     """The metric on a slice, with a two-sided interval that is wrong with chance ``level``."""
     own = evidence.on(part.rows)
-    metric = own.bound(metric)
-    answers = own.challenger
-    value = metric.function(own.y, answers.pred, answers.proba)
-    drawn = metric.draws(own.y, [answers], np.random.default_rng(evidence.seed))[:, 0]
-    half = float(NormalDist().inv_cdf(1 - level / 2) * np.nanstd(drawn))
-    low, high = (float(np.clip(v, *metric.bounds)) for v in (value - half, value + half))
-    return Judged(part, value, low, high, len(own.y))
+    return at_level(own.bound(metric), own.y, own.challenger, level, evidence.seed)
 
 
 def value_on(metric: Metric, evidence: Evidence, part: Slice) -> float:

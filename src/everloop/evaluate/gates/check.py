@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from everloop.data.schema import Task
 from everloop.durations import seconds
 from everloop.errors import did_you_mean, invalid
+from everloop.evaluate.fairness.by_metric import NO_MEASURE
 from everloop.evaluate.gates._base import FIELD, Gate, check_metric_task
 from everloop.evaluate.gates._feasible import check_feasible
 from everloop.evaluate.gates._parse import parse_gate
@@ -59,6 +60,9 @@ def check_spec(
     if task is not None:
         chosen_metric(spec, task)
         chosen_gates(spec, task)
+        if spec.sensitive and (why := NO_MEASURE.get(task)):
+            got, expected = spec.sensitive[0], f"no columns for {task}. {why}"
+            raise invalid("evaluate.sensitive[0]", got, expected.rstrip("."), code="wrong_task")
     if spec.cost is None and spec.metric == "cost":
         raise invalid("evaluate.metric", "cost", "a section [evaluate.cost] beside it")
     if columns is None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from everloop.data.schema import Task
 from everloop.errors import invalid
+from everloop.evaluate.fairness.gaps import level_of, widest
 from everloop.evaluate.gates._base import (
     FIELD,
     NUMBER,
@@ -20,11 +19,9 @@ from everloop.evaluate.gates._base import (
 )
 from everloop.evaluate.gates._champion import metric_in
 from everloop.evaluate.gates._columns import groups_of, listed
-from everloop.evaluate.gates._slices import Judged, Slice, judged
-from everloop.evaluate.metrics import Metric
+from everloop.evaluate.gates._slices import Slice, judged
+from everloop.evaluate.metrics import Estimate, Metric
 from everloop.extensions import gates
-
-LEVEL = 0.05
 
 
 @gates.register("gap")
@@ -33,7 +30,8 @@ class Gap(Gate):
 
     ``recall gap by sex <= 0.05`` is equality of opportunity (Hardt, Price and Srebro, 2016). The
     interval is that of a difference of independent groups, at 5 % divided by the number of groups,
-    since the best and the worst were picked among them. Groups that are too small are left out.
+    since the best and the worst were picked among them. Groups that are too small are left out; a
+    number of more than 12 values is cut at its quartiles.
     """
 
     form = "METRIC gap by COLUMN <= NUMBER"
@@ -72,21 +70,20 @@ class Gap(Gate):
                 f" ({small.name} has {int(small.rows.sum())})." if small is not None else "."
             )
             return self.result("not_enough_evidence", detail, bound=self.bound)
-        found = [judged(self.metric, evidence, p, LEVEL / len(large)) for p in large]
-        left_out = len(parts) - len(large)
-        return self._compared(found, by, left_out)
+        level = level_of(len(large))
+        found = {p.name: judged(self.metric, evidence, p, level) for p in large}
+        return self._compared(found, by, left_out=len(parts) - len(large))
 
-    def _compared(self, found: list[Judged], by: str, left_out: int) -> GateResult:
-        top = max(found, key=lambda f: f.value)
-        bottom = min((f for f in found if f is not top), key=lambda f: f.value)
-        value = top.value - bottom.value
-        half = math.hypot(top.high - top.value, bottom.high - bottom.value)
-        low, high = max(value - half, 0.0), value + half
+    def _compared(self, found: dict[str, Estimate], by: str, left_out: int) -> GateResult:
+        gap = widest(self.metric.name, found)
+        top, bottom = found[gap.highest].value, found[gap.lowest].value
         detail = (
-            f"{self.metric.name} by {by} is {shown(top.value)} for {top.part.name} and "
-            f"{shown(bottom.value)} for {bottom.part.name}: a gap of {shown(value)} "
-            f"({shown(low)} to {shown(high)}), wanted {self.sign} {shown(self.bound)}"
+            f"{self.metric.name} by {by} is {shown(top)} for {gap.highest} and "
+            f"{shown(bottom)} for {gap.lowest}: a gap of {shown(gap.value)} "
+            f"({shown(gap.low)} to {shown(gap.high)}), wanted {self.sign} {shown(self.bound)}"
             + (f"; {left_out} groups with too few rows left out." if left_out else ".")
         )
-        verdict = bounded(value, low, high, self.sign, self.bound)
-        return self.result(verdict, detail, value=value, bound=self.bound, low=low, high=high)
+        verdict = bounded(gap.value, gap.low, gap.high, self.sign, self.bound)
+        return self.result(
+            verdict, detail, value=gap.value, bound=self.bound, low=gap.low, high=gap.high
+        )

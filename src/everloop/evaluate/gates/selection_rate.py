@@ -8,6 +8,7 @@ import numpy as np
 
 from everloop.data.schema import Task
 from everloop.errors import invalid
+from everloop.evaluate.fairness.by_metric import BY_TASK
 from everloop.evaluate.fairness.groups import ratio_interval
 from everloop.evaluate.gates._base import (
     FIELD,
@@ -56,7 +57,11 @@ class SelectionRateRatio(Gate):
 
     def check_task(self, task: Task) -> None:
         if task != "binary":
-            raise invalid(FIELD, self.text, f"a gate for {task}", code="wrong_task")
+            expected = f"a binary target: {task} has no class to be selected with"
+            fix = None
+            if task in BY_TASK:
+                fix = f'Bound a gap: "{BY_TASK[task][0]} gap by {self.column} <= NUMBER".'
+            raise invalid(FIELD, self.text, expected, code="wrong_task", fix=fix)
 
     def check(self, evidence: Evidence) -> GateResult:
         groups = self._groups(evidence)

@@ -83,8 +83,8 @@ class WorstSlices(Gate):
         elif not all(meets(h, self.sign, self.bound) for h in hopeful):
             verdict = "fail"
         told = "; ".join(
-            f"{f.part.name}: {shown(f.value)} ({shown(f.low)} to {shown(f.high)}, {f.n} rows)"
-            for f in found
+            f"{part.name}: {shown(f.value)} ({shown(f.low)} to {shown(f.high)}, {f.n} rows)"
+            for part, f in zip(worst, found, strict=True)
         )
         detail = (
             f"{self.metric.name} in the worst of {looked} slices: {told}; "

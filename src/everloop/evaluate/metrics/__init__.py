@@ -39,6 +39,7 @@ from everloop.evaluate.metrics import (
 from everloop.evaluate.metrics._base import Metric, MomentMetric
 from everloop.evaluate.metrics._estimate import (
     Estimate,
+    at_level,
     default_metric,
     estimate,
     get_metric,
@@ -50,6 +51,7 @@ __all__ = [
     "Metric",
     "MomentMetric",
     "accuracy",
+    "at_level",
     "average_precision",
     "balanced_accuracy",
     "brier",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import msgspec
 import numpy as np
 
@@ -75,13 +77,34 @@ def estimate(
     return Estimate(value, low, high, len(y))
 
 
-def _no_spread(metric: Metric, value: float, n: int) -> tuple[float, float]:
+def at_level(
+    metric: Metric, y: np.ndarray, answers: Answers, level: float, seed: int = 0
+) -> Estimate:
+    """The metric's value with an interval that is wrong with chance ``level``.
+
+    By the normal approximation of its resamples: for levels whose quantiles are too far out for
+    their number. All NaN where the metric has no value.
+    """
+    value = metric.function(y, answers.pred, answers.proba)
+    if not np.isfinite(value):
+        return Estimate(value, float("nan"), float("nan"), len(y))
+    drawn = metric.draws(y, [answers], np.random.default_rng(seed))[:, 0]
+    half = float(NormalDist().inv_cdf(1 - level / 2) * np.nanstd(drawn))
+    low, high = value - half, value + half
+    if low == high:
+        low, high = _no_spread(metric, value, len(y), level)
+    low, high = (float(np.clip(v, *metric.bounds)) for v in (low, high))
+    return Estimate(value, low, high, len(y))
+
+
+def _no_spread(metric: Metric, value: float, n: int, level: float = 0.05) -> tuple[float, float]:
     """Room for what n rows cannot have shown, when every resample says the same.
 
-    n successes of n are compatible with a rate of ``0.025^(1/n)`` (Clopper and Pearson, 1934).
+    n successes of n are compatible with a rate of ``(level / 2)^(1/n)`` (Clopper and Pearson,
+    1934).
     """
     lowest, highest = metric.bounds
     if lowest is None or highest is None:
         return value, value
-    room = (1.0 - TAILS[0] ** (1.0 / n)) * (highest - lowest)
+    room = (1.0 - (level / 2) ** (1.0 / n)) * (highest - lowest)
     return value - room, value + room

@@ -138,5 +138,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     shapley: Attributions | None = None
     dependence: list[Dependence] = []
     fairness: list[Fairness] = []
+    fairness_note: str = ""  # why none can be compared
     preparation: list[str] = []
     left_out: list[str] = []

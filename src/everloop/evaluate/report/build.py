@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from typing import Any, TypeVar
 
@@ -18,7 +19,8 @@ from everloop.evaluate.answers import Answers
 from everloop.evaluate.explain.attributions import Attributions
 from everloop.evaluate.explain.dependence import DRAWN, Dependence, dependence
 from everloop.evaluate.explain.importance import Ask, Importance, permutation_importance
-from everloop.evaluate.fairness.groups import Fairness, by_group
+from everloop.evaluate.fairness.by_metric import NO_MEASURE, Judged, fairness
+from everloop.evaluate.fairness.groups import Fairness
 from everloop.evaluate.metrics import Metric
 from everloop.evaluate.report._base import Chart, Confusion, Report, TrainingPart
 from everloop.evaluate.report.curves import curves
@@ -113,7 +115,12 @@ def build_report(facts: Facts) -> Report:
         importances=important,
         shapley=part("Shapley values", facts.shapley, None),
         dependence=part("dependence", lambda: _dependence(facts, important), []),
-        fairness=part("fairness", lambda: _fairness(facts), []),
+        fairness=[
+            found
+            for by in _fairness_by(whole)
+            if (found := part(f"fairness by {' × '.join(by)}", partial(_fairness, whole, by), None))
+        ],
+        fairness_note=NO_MEASURE.get(facts.schema.task, ""),
         preparation=[
             f"{str(name).replace('_', ' ')}: {_said(fact)}"
             for name, fact in dict(facts.training.get("prepared") or {}).items()
@@ -236,10 +243,16 @@ def _output(facts: Facts) -> Callable[[NDArray[np.float64]], NDArray[np.float64]
     return output
 
 
-def _fairness(facts: Facts) -> list[Fairness]:
-    """By each sensitive column, and by each two of them together."""
-    if facts.schema.task != "binary":
+def _fairness_by(facts: Facts) -> list[tuple[str, ...]]:
+    """Each sensitive column, and each two of them together."""
+    if facts.schema.task in NO_MEASURE or not len(facts.y):
         return []
     names = list(dict.fromkeys(facts.sensitive))
-    wanted = [(name,) for name in names] + list(combinations(names, 2))
-    return [by_group(facts.frame, columns, facts.y, facts.answers.pred) for columns in wanted]
+    return [*((name,) for name in names), *combinations(names, 2)]
+
+
+def _fairness(facts: Facts, columns: tuple[str, ...]) -> Fairness | None:
+    judged = Judged(
+        facts.schema, facts.frame, facts.y, facts.answers, facts.metric, facts.groups, facts.seed
+    )
+    return fairness(judged, columns)

@@ -61,9 +61,13 @@ def _training(report: Report) -> list[str]:
 
 
 def _factors(report: Report) -> list[str]:
-    if not report.fairness:
+    if report.fairness_note:
+        return [report.fairness_note]
+    missing = [f"- {line}" for line in report.left_out if line.startswith("fairness by ")]
+    if not report.fairness and not missing:
         return ["No groups were named for this model."]
-    return [f"- {' × '.join(f.columns)}: {len(f.groups)} groups" for f in report.fairness]
+    found = [f"- {' × '.join(f.columns)}: {len(f.groups)} groups" for f in report.fairness]
+    return found + missing
 
 
 def _metrics(report: Report) -> list[str]:
@@ -113,6 +117,11 @@ def _analyses(report: Report) -> list[str]:
                 f"- Selection rates by {' × '.join(f.columns)}: ratio "
                 f"{f.demographic_parity_ratio:.3g}, {word} four fifths"
             )
+        out += [
+            f"- {gap.metric} by {' × '.join(f.columns)}: {gap.highest} and {gap.lowest} are "
+            f"{gap.value:.3g} apart ({gap.low:.3g} to {gap.high:.3g})"
+            for gap in f.gaps
+        ]
     if report.importances:
         top = ", ".join(i.feature for i in report.importances[:5] if i.drop > 0)
         out.append(f"- It looks most at: {top or 'no feature'}")

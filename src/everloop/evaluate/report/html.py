@@ -59,7 +59,7 @@ def _charts(report: Report) -> dict[str, Any]:
         "shapley": Markup(drawing.bars(sizes, "Mean size of Shapley values")) if sizes else "",
         "swarm": Markup(drawing.swarms(found.swarms, "Shapley values")) if found else "",
         "slices": _slices(report),
-        "fairness": [_rates(report, i) for i in range(len(report.fairness))],
+        "fairness": [_by_group(report, i) for i in range(len(report.fairness))],
     }
 
 
@@ -70,13 +70,20 @@ def _slices(report: Report) -> Any:
     return Markup(drawing.bars(rows, "Worst slices", reference=report.slices.overall))
 
 
-def _rates(report: Report, index: int) -> Any:
+def _by_group(report: Report, index: int) -> Any:
+    """The selection rate of each judged group, or the first of its metrics."""
+    found = report.fairness[index]
+    name = next(iter(found.overall.metrics), None) if found.overall is not None else None
+    judged = [g for g in found.groups if g.judged]
+    of = {g.name: g.metrics.get(name) if name else g.selection_rate for g in judged}
     rows = [
-        (g.name, g.selection_rate.value or 0.0, g.selection_rate.low, g.selection_rate.high)
-        for g in report.fairness[index].groups
-        if g.judged
+        (group, m.value, m.low, m.high)
+        for group, m in of.items()
+        if m is not None and m.value is not None
     ]
-    return Markup(drawing.bars(rows, "Selection rate by group")) if rows else ""
+    title = f"{_plain(name or 'selection_rate').capitalize()} by group"
+    middle = found.overall.metrics[name].value if found.overall is not None and name else None
+    return Markup(drawing.bars(rows, title, reference=middle)) if rows else ""
 
 
 @functools.cache
