@@ -12,7 +12,9 @@ from loop_stream import carry_out
 
 from everloop.cli.decision import command as decision
 from everloop.cli.fairness import command as fairness
+from everloop.cli.report import command as report_verb
 from everloop.data.schema import Feature, Schema
+from everloop.errors import InvalidInput
 from everloop.evaluate.report.html import read_report
 from everloop.evaluate.spec import EvaluateSpec
 from everloop.loop.judging import judging_of
@@ -67,6 +69,11 @@ def test_a_cycle_compares_groups_of_numbers_and_the_verbs_show_them(tmp_path: Pa
     assert "only a binary target says" in shown.output
     told = json.loads(run.invoke(fairness, ["sex", *at, "--json"]).output)
     assert told["candidates"] == [] and told["fairness"]["gaps"][1]["metric"] == "mae"
+    page = tmp_path / "page.html"
+    shown = run.invoke(report_verb, ["--cycle", "1", "--out", str(page), *at])
+    assert "The report of cycle 1 is in" in shown.output and "furthest apart" in page.read_text()
+    shown = run.invoke(report_verb, ["1", "--cycle", "1", *at])
+    assert isinstance(shown.exception, InvalidInput) and "not both" in str(shown.exception)
     shown = run.invoke(decision, ["1", *at])
     assert shown.exit_code == 0 and "sex: mae" in shown.output
     assert "selection ratio" not in shown.output

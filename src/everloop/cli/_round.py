@@ -27,7 +27,9 @@ def go_round(folder: Path, loop_name: str | None, as_json: bool) -> None:
 
 def _show_next(project: Project | None, cycle: Cycle) -> None:
     """After a promotion what serves it, otherwise what tells why not."""
-    if cycle.verdict != "promoted":
+    if cycle.verdict == "rejected":
+        next_step(f"everloop report --cycle {cycle.number}", "writes all that was measured")
+    elif cycle.verdict != "promoted":
         next_step(f"everloop history {cycle.number}", "shows each step of it")
     elif project is not None and project.supervisor() is None:
         next_step("everloop up", "serves it, with the console and the controller")

@@ -52,6 +52,7 @@ def command(
             if as_json:
                 print_json(found)
             else:
+                say(f"the mean of {found.of} when {feature} alone is set to each value")
                 table([feature, "mean answer"], zip(found.values, found.mean, strict=True))
             return
         if data is None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from everloop.cli._deciding import the_cycle
 from everloop.cli._options import project_options
 from everloop.cli._output import say
 from everloop.cli._target import opened
+from everloop.errors import invalid
 
 
 @click.command("report")
 @click.argument("version", required=False, type=int)
+@click.option("--cycle", type=int, help="That of a cycle instead, whatever became of its model.")
 @click.option("--card", is_flag=True, help="The model card in Markdown instead of the page.")
 @click.option(
     "--out",
@@ -22,6 +26,7 @@ from everloop.cli._target import opened
 @project_options
 def command(
     version: int | None,
+    cycle: int | None,
     card: bool,
     out: Path | None,
     folder: Path,
@@ -32,13 +37,20 @@ def command(
 
     --json prints its twin. A browser prints the page to PDF.
     """
+    if cycle is not None and version is not None:
+        raise invalid("cycle", cycle, "a version or a cycle, not both")
+    kind: Literal["html", "json", "card"] = "json" if as_json else "card" if card else "html"
     with opened(folder, loop_name) as (loop, _):
-        number = loop.version(version).version
-        found = loop.report(number, "json" if as_json else "card" if card else "html")
+        if cycle is None:
+            number = loop.version(version).version
+            found, of = loop.report(number, kind), f"{number}"
+        else:
+            found, of = loop.cycle_report(the_cycle(loop, cycle).id, kind), f"cycle-{cycle}"
     if out is None and (as_json or card):
         click.echo(found.decode(), nl=False)
         return
-    path = out or Path(f"report-{loop.name}-{number}.html")
+    path = out or Path(f"report-{loop.name}-{of}.html")
     path.write_bytes(found)
     if not as_json:
-        say(f"The report of version {number} is in {path}")
+        what = f"version {of}" if cycle is None else f"cycle {cycle}"
+        say(f"The report of {what} is in {path}")

@@ -17,7 +17,12 @@ from everloop.deploy.explainer import background_of, check_task, explain
 from everloop.errors import Conflict, InvalidInput, did_you_mean, invalid
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.explain.counterfactual import Counterfactual, counterfactual
-from everloop.evaluate.explain.dependence import Dependence, dependence
+from everloop.evaluate.explain.dependence import (
+    Dependence,
+    dependence,
+    drawn_class,
+    drawn_number,
+)
 from everloop.evaluate.explain.importance import Importance, permutation_importance
 from everloop.evaluate.metrics import get_metric
 from everloop.loop.answers import PackagedModel
@@ -49,8 +54,13 @@ def dependence_of(project: Project, feature: str, version: ModelVersion) -> Depe
     """The mean answer of a version over the values of one of its features."""
     folder, package = project.package(version)
     check_task(package.schema)
-    output = _output(PackagedModel(folder, package), package.schema, -1)
-    return dependence(output, _context(project, version, package.schema), package.schema, feature)
+    model, schema = PackagedModel(folder, package), package.schema
+    context = _context(project, version, schema)
+    proba = None if schema.numeric else model.ask(context).proba
+    code = -1 if proba is None else drawn_class(schema, proba)
+    return dependence(
+        _output(model, schema, code), context, schema, feature, of=drawn_number(schema, code)
+    )
 
 
 def counterfactual_of(

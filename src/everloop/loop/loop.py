@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,6 +26,7 @@ from everloop.loop.lock import is_free
 from everloop.loop.models import LoopModels
 from everloop.loop.project import Project
 from everloop.loop.replaying import Replayed, replay
+from everloop.loop.reports import cycle_report
 from everloop.loop.running import needs_worker
 from everloop.loop.status import LoopStatus, read_status
 from everloop.loop.steps import PLANS
@@ -295,6 +296,13 @@ class Loop(LoopAlerts, LoopDecisions, LoopModels):
 
     def steps(self, cycle_id: str) -> list[Step]:
         return self.project.cycles.steps(cycle_id)
+
+    def cycle_report(self, cycle_id: str, kind: Literal["html", "json", "card"] = "json") -> bytes:
+        """The report that a cycle made, also where its model was refused.
+
+        Raises :class:`~everloop.errors.NotFound` for a cycle that made none.
+        """
+        return cycle_report(self.project, cycle_id, kind)
 
     def logs(self, cycle_id: str) -> dict[str, str]:
         """The end of what each step of a cycle said: its progress, and what it printed."""

@@ -42,7 +42,7 @@ class LoopModels:
             raise NotFound(
                 f"model {self.declaration.name}: has no champion yet.",
                 path="version",
-                fix="everloop run trains one.",
+                fix="everloop run trains one; everloop history says what became of those before.",
             )
         return champion
 
@@ -110,7 +110,8 @@ class LoopModels:
     def mitigate(self, columns: Sequence[str], version: int | None = None) -> Mitigated:
         """How the groups of ``columns`` are treated, and what evening that out would cost.
 
-        A binary target only. Nothing is changed: the candidates are measured, not applied.
+        Of a target that is not binary the groups' metrics alone. Nothing is changed: the candidates
+        are measured, not applied.
         """
         mitigating = importlib.import_module("everloop.loop.mitigating")
         seed = self.declaration.loop.seed

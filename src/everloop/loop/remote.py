@@ -339,6 +339,9 @@ class RemoteLoop(RemoteAlerts, RemoteDecisions):
     def steps(self, cycle_id: str) -> list[Step]:
         return self._with_steps(cycle_id)[1]
 
+    def cycle_report(self, cycle_id: str, kind: str = "json") -> bytes:
+        return self.server.read(f"/cycles/{cycle_id}/report", {"as": kind})
+
     def logs(self, cycle_id: str) -> dict[str, str]:
         found = self.server.call("GET", f"/cycles/{cycle_id}", dict[str, Any])
         return msgspec.convert(found.get("logs", {}), dict[str, str])

@@ -139,6 +139,20 @@ def test_each_task_has_its_sections(kind: str) -> None:
         assert f'id="{name}"' in page, name
 
 
+def test_the_class_that_is_drawn_is_the_most_probable_and_is_named() -> None:
+    facts = made("multiclass")
+    assert facts.answers.proba is not None
+    most = facts.answers.proba.mean(axis=0).argmax()
+    drawn = build_report(replace(facts, answers=replace(facts.answers, proba=facts.answers.proba)))
+    of = f"the probability of {facts.schema.classes[most]}"
+    assert drawn.dependence[0].of == of and f"The mean of {of} when" in render_html(drawn)
+    reversed_ = facts.answers.proba[:, ::-1]
+    other = build_report(replace(facts, answers=replace(facts.answers, proba=reversed_)))
+    assert other.dependence[0].of == f"the probability of {facts.schema.classes[2 - most]}"
+    assert made("binary").schema.classes[1] is True
+    assert build_report(made("binary")).dependence[0].of == "the probability of True"
+
+
 @pytest.mark.parametrize("kind", ["multiclass", "regression", "quantile", "anomaly"])
 def test_groups_of_any_target_are_in_the_page_its_twin_and_the_card(kind: str) -> None:
     report = build_report(made(kind))

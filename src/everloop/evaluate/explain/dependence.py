@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,13 +23,14 @@ DRAWN: frozenset[str] = frozenset({"number", "boolean", "category"})
 
 class Dependence(msgspec.Struct, frozen=True):
     """``values[i]`` is what the feature was set to, ``mean[i]`` the mean answer with it;
-    ``lines`` are some rows' own answers (ICE), a line a row."""
+    ``lines`` are some rows' own answers (ICE), a line a row; ``of`` says what the answer is."""
 
     feature: str
     kind: str
     values: list[float | str | bool]
     mean: list[float]
     lines: list[list[float]]
+    of: str = "the answer"
 
 
 def dependence(
@@ -37,6 +39,7 @@ def dependence(
     schema: Schema,
     name: str,
     *,
+    of: str = "the answer",
     points: int = POINTS,
     rows: int = ROWS,
     seed: int = 0,
@@ -70,7 +73,26 @@ def dependence(
         values=[raw_value(value, feature) for value in grid],
         mean=answers.mean(axis=1).tolist(),
         lines=answers[:, :LINES].T.tolist(),
+        of=of,
     )
+
+
+def drawn_class(schema: Schema, proba: NDArray[Any]) -> int:
+    """The class whose probability is drawn: the second of two; of more the one that is the most
+    probable on average over rows whose probabilities are ``proba``, n by k."""
+    if len(schema.classes) <= 2 or not len(proba):
+        return len(schema.classes) - 1
+    return int(proba.mean(axis=0).argmax())
+
+
+def drawn_number(schema: Schema, code: int) -> str:
+    """What is drawn, in words, when it is the probability of the class ``code``."""
+    if schema.task == "multilabel":
+        return "how many labels are expected"
+    if schema.numeric or not schema.classes:
+        return "the answer"
+    what = "how often the action is" if schema.task == "policy" else "the probability of"
+    return f"{what} {schema.classes[code]}"
 
 
 def raw_value(value: float, feature: Feature) -> float | str | bool:

@@ -58,7 +58,8 @@ class ChampionGate(Gate):
         detail = (
             f"{self.metric.name} is {ours}, the champion's {theirs}: "
             f"better by {shown(found.difference)} "
-            f"(95 % {shown(found.low)} to {shown(found.high)}, {found.n} rows; {found.test})."
+            f"(95 % {shown(found.low)} to {shown(found.high)}, "
+            f"{found.n} {evidence.unit}; {found.test})."
         )
         return self.result(
             self.judge(found),

@@ -63,7 +63,7 @@ class Threshold(Gate):
         verdict = bounded(found.value, found.low, found.high, self.sign, self.bound)
         detail = (
             f"{self.metric.name} is {shown(found.value)} "
-            f"(95 % {shown(found.low)} to {shown(found.high)}, {found.n} rows), "
+            f"(95 % {shown(found.low)} to {shown(found.high)}, {found.n} {evidence.unit}), "
             f"wanted {self.sign} {shown(self.bound)}."
         )
         return self.result(

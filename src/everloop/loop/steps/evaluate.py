@@ -141,6 +141,7 @@ def _evidence(
         costs=costs_of(spec, schema),
         groups=ranked_together(holdout, schema),
         seed=context.declaration.loop.seed,
+        unit="episodes" if schema.task == "policy" else "rows",
     )
 
 
