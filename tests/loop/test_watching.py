@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
@@ -19,6 +20,9 @@ from everloop.console.loops.cycle import read_cycle
 from everloop.console.monitor.endpoint import read_monitor
 from everloop.console.monitor.window import read_window
 from everloop.console.render import render
+from everloop.data.schema import Feature, Schema
+from everloop.evaluate.answers import Answers
+from everloop.evaluate.fairness.by_metric import Judged, fairness
 from everloop.loop.causes import changes_near
 from everloop.loop.considered import last_considered, trainable_rows, trained_until
 from everloop.loop.cycles import Cycle
@@ -88,8 +92,25 @@ def _is_told_whole(project: Project, window: Window) -> None:
     html = render("window.html", page=read_window(project, "flow", window.start))
     assert "calibration_error" in html and "concept shift" in html
     assert ">correlation<" in html and "<h2>Drift</h2>" in html
+    _shows_groups_of_any_target(project, window)
     html = render("endpoint.html", page=read_endpoint(project, "flow", {}))
     assert f"/endpoints/flow/windows/{window.start}" in html
+
+
+def _shows_groups_of_any_target(project: Project, window: Window) -> None:
+    page = read_window(project, "flow", window.start)
+    frame, y = pl.DataFrame({"sex": ["f", "m"] * 40}), np.arange(80) % 2
+    binary = Schema((Feature("x", "number"),), "y", "binary", (0, 1))
+    numbers = Schema((Feature("x", "number"),), "y", "regression")
+    told = [
+        msgspec.to_builtins(fairness(Judged(schema, frame, y, Answers(y)), ["sex"]))
+        for schema in (binary, numbers)
+    ]
+    many = {"columns": ["city"], "groups": [], "note": "Too many groups."}
+    assert page.window.performance is not None
+    page.window.performance["fairness"] = [*told, many]
+    html = render("window.html", page=page)
+    assert "found of the positive" in html and "mean error" in html and many["note"] in html
 
 
 def test_a_look_without_an_actor_changes_nothing(loop: Loop, traffic: Traffic) -> None:
