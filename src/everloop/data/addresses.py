@@ -9,6 +9,7 @@ import os
 import re
 from urllib.parse import urlsplit
 
+from everloop.data.queries import check_query
 from everloop.errors import InvalidInput, did_you_mean, invalid
 from everloop.passwords import passwords, without_passwords
 
@@ -48,10 +49,7 @@ def resolved(source: str) -> str:
 
 
 def check_address(source: str, query: str | None) -> None:
-    """Refuse an address that cannot be read, or that would put a password into records.
-
-    A loop file is kept with every cycle, so a password may only be named: ``${PGPASSWORD}``.
-    """
+    """Refuse an address that cannot be read, a query that does not read, a password in records."""
     if not is_database(source):
         if query is not None:
             raise invalid(
@@ -61,6 +59,23 @@ def check_address(source: str, query: str | None) -> None:
                 fix='A query reads a database: source = "duckdb://" asks DuckDB about files.',
             )
         return
+    check_database(source)
+    if not query:
+        raise invalid(
+            "data.query",
+            "<nothing>",
+            f"the query that reads {without_passwords(source)}",
+            code="missing_key",
+            fix='For example query = "select * from flights".',
+        )
+    check_query(query, duckdb=scheme(source) == "duckdb")
+
+
+def check_database(source: str) -> None:
+    """Refuse the address of a database that is unknown, or that would put a password into records.
+
+    A loop file is kept with every cycle, so a password may only be named: ``${PGPASSWORD}``.
+    """
     if _secret(source):
         raise invalid(
             "data.source",
@@ -74,14 +89,6 @@ def check_address(source: str, query: str | None) -> None:
     hint = did_you_mean(kind, known, "{}://".format)
     if kind in ("http", "https") or (kind not in known and hint):
         raise _unknown(source, hint)
-    if not query:
-        raise invalid(
-            "data.query",
-            "<nothing>",
-            f"the query that reads {without_passwords(source)}",
-            code="missing_key",
-            fix='For example query = "select * from flights".',
-        )
 
 
 def _unknown(source: str, hint: str | None) -> InvalidInput:

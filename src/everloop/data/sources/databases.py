@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,16 @@ from everloop.data.addresses import password
 from everloop.errors import InvalidInput, Unavailable, invalid
 from everloop.passwords import without_passwords
 
+# Beside the check of what a query says, where a database can be told to refuse a change itself.
+_READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
+_COLON = re.compile(r"(?<![:\w$\\]):(?=[\w$]+(?![:\w$]))")  # which SQLAlchemy takes for a parameter
+
 
 def read_database(address: str, query: str, base: Path) -> pl.DataFrame:
     """The answer to ``query``; what the query changes, if anything, is rolled back."""
     with _connected(address, base) as connection:
         sa.event.listen(connection, "after_cursor_execute", _answers)
-        frame = pl.read_database(sa.text(query), connection=connection, infer_schema_length=None)
+        frame = pl.read_database(_text(query), connection=connection, infer_schema_length=None)
     return not_empty(frame, query)
 
 
@@ -30,12 +35,17 @@ def answered(address: str, query: str, base: Path, rows: int) -> Iterator[pl.Dat
     with _connected(address, base) as connection:
         streaming = connection.execution_options(stream_results=True, yield_per=rows)
         yield from pl.read_database(
-            sa.text(query),
+            _text(query),
             connection=streaming,
             iter_batches=True,
             batch_size=rows,
             infer_schema_length=None,
         )
+
+
+def _text(query: str) -> sa.TextClause:
+    """The query as it is written: ``:name`` in it, as in a time or a JSON path, is no parameter."""
+    return sa.text(_COLON.sub(r"\:", query))
 
 
 def not_empty(frame: pl.DataFrame, query: str) -> pl.DataFrame:
@@ -61,8 +71,8 @@ def _connected(address: str, base: Path) -> Iterator[sa.Connection]:
         raise _unreadable(address, error) from None
     try:
         with engine.connect() as connection:
-            if engine.dialect.name == "sqlite":  # its driver ends the transaction at a DROP
-                connection.exec_driver_sql("PRAGMA query_only = ON")
+            if engine.dialect.name in _READ_ONLY:
+                connection.exec_driver_sql(_READ_ONLY[engine.dialect.name])
             yield connection
             connection.rollback()
     except DBAPIError as error:

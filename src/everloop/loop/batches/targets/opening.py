@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from everloop.data.addresses import OBJECTS, check_address, is_database, scheme
+from everloop.data.addresses import OBJECTS, check_database, is_database, scheme
 from everloop.errors import invalid
 from everloop.loop.batches.records import Batch
 from everloop.loop.batches.targets._base import Target
@@ -38,6 +38,6 @@ def open_target(batch: Batch, base: Path, state: Path) -> Target:
         raise invalid(
             "table", batch.table, f"the name of a new table in {without_passwords(batch.to)}"
         )
-    check_address(batch.to, "a password may only be named")
+    check_database(batch.to)
     name = hashlib.sha256(f"{batch.to} {batch.table}".encode()).hexdigest()[:16]
     return Database(batch.to, batch.table, state / "batches" / f"{name}.lock", base)
