@@ -75,7 +75,8 @@ class CycleStore(DeclarationStore, StepStore):
 
     def _under_way(self, loop: str) -> Conflict:
         waiting = [cycle.number for cycle in self.unfinished("waiting") if cycle.loop == loop]
-        said, fix = "a cycle is under way already.", "everloop history shows it."
+        said = "a cycle is under way already."
+        fix = "everloop history shows it; everloop run goes on with one that a crash has left."
         if waiting:
             said = f"cycle {waiting[0]} waits for a person's word."
             fix = f"everloop decision {waiting[0]} shows what for; approve or reject it first."
