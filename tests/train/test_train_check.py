@@ -23,6 +23,8 @@ from everloop.train.spec import PrepareSpec, SearchSpec, TrainSpec
         (TrainSpec(("ridge", "ridge")), None, "each candidate once"),
         (TrainSpec(("my module:Thing",)), None, 'a plain name or "module:Class"'),
         (TrainSpec(calibrate="platt"), "regression", "train.calibrate: got 'platt'.*regression"),
+        (TrainSpec(explore=0.0), "bandit", "train.explore: got 0.0, expected a share"),
+        (TrainSpec(explore=0.3), "binary", "train.explore: got 0.3, expected none for the task"),
         (TrainSpec(search=SearchSpec(trials=-1)), None, "search.trials: got -1"),
         (TrainSpec(search=SearchSpec(timeout="soon")), None, "search.timeout: got 'soon'"),
         (TrainSpec(search=SearchSpec(timeout="0s")), None, "a duration above 0"),

@@ -136,6 +136,8 @@ def check_fits(spec: TrainSpec, task: Task) -> None:
         raise invalid("train.threshold", spec.threshold, f"none for the task {task}")
     if spec.threshold == "cost" and task == "multilabel":
         raise invalid("train.threshold", "cost", 'a probability, or "metric", for several labels')
+    if spec.explore != TrainSpec().explore and task != "bandit":
+        raise invalid("train.explore", spec.explore, f"none for the task {task}")
     if spec.calibrate != "none" and task not in ("binary", "multiclass"):
         expected = f'"none" for the task {task}'
         raise invalid("train.calibrate", spec.calibrate, expected, code="contradiction")
