@@ -64,6 +64,11 @@ def test_the_loop_file_names_a_list_or_a_column() -> None:
         ({"wet": [0, 1, 2, 1] * 50}, {}, 'column "wet" row 3: got 2, expected 0 or 1'),
         ({"wet": ["0", "1", "no", "1"] * 50}, {}, "row 3: got 'no', expected 0 or 1"),
         ({"wet": [0.0, None, 1.0, 1.0] * 50}, {}, 'column "wet" row 2: got None, expected a label'),
+        (
+            {"y": ["a", None, "b;a", ";"] * 50},
+            {"labels": (), "target": "y"},
+            'row 2: got None, expected a label in every row. Write ";" where no label applies',
+        ),
         ({"wet": [0] * 200}, {}, "no row of the data has it"),
         ({"wet": [1] * 200}, {}, "every row of the data has it"),
         ({"labels": [1] * 200}, {}, "a name that is no column of the data"),

@@ -6,7 +6,7 @@ import polars as pl
 
 from everloop.data.columns import as_number, as_text, is_text, refuse
 from everloop.data.multilabel import canonical, check_labels, distinct_labels, holds_lists
-from everloop.data.schema import NUMERIC, Task
+from everloop.data.schema import NUMERIC, SEPARATOR, Task
 from everloop.data.stray import refuse_stray_text
 from everloop.errors import invalid
 
@@ -18,9 +18,10 @@ def present_labels(target: pl.Series, allow_null: bool, multilabel: bool = False
     if target.dtype.is_float():
         target = target.fill_nan(None)
     if not allow_null and 0 < target.null_count() < len(target):
-        refuse(
-            target, target.is_null(), "a label in every row", fix="Leave out the rows without one."
-        )
+        way_out = "Leave out the rows without one."
+        if multilabel:  # an empty cell of a CSV is a missing one
+            way_out = f'Write "{SEPARATOR}" where no label applies, leave out what is not known.'
+        refuse(target, target.is_null(), "a label in every row", fix=way_out)
     if is_text(target) and not multilabel:
         refuse_stray_text(target, role="target")
     present = target.drop_nulls()
