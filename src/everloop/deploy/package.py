@@ -23,6 +23,7 @@ FORMAT = 1
 MANIFEST = "package.toml"
 SIGNATURE = "package.sig"
 MODEL = "model.onnx"
+TESTED = "tested"  # the folder of a model that was tested, where another one is served
 ONNX = "onnx"
 MAX_MANIFEST = 16 << 20
 
@@ -186,3 +187,12 @@ def _check_file(file: Path, path: str, expected: PackageFile) -> None:
             f"{path}: the file's sha256 is not the one in {MANIFEST}.",
             path=path, got=digest, expected=expected.sha256,
         )  # fmt: skip
+
+
+def place_of_tested(folder: Path) -> Path:
+    """Where the model of a package lies that its figures are of.
+
+    It is the one that is served, but where that was fitted on the rows that tested it too.
+    """
+    tested = folder / TESTED
+    return tested if (tested / MODEL).is_file() else folder

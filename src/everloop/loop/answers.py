@@ -13,7 +13,7 @@ import polars as pl
 from everloop.data.encode import encode
 from everloop.data.quantiles import with_levels
 from everloop.data.schema import Schema
-from everloop.deploy.package import MODEL, ONNX, Package
+from everloop.deploy.package import MODEL, ONNX, Package, place_of_tested
 from everloop.deploy.predictor import ModelFailure
 from everloop.deploy.runtimes import load_runtime
 from everloop.evaluate.answers import Answers
@@ -33,6 +33,14 @@ class PackagedModel:
     def __init__(self, folder: Path, package: Package) -> None:
         self.folder, self.package = folder, package
         self.predictor = load_runtime(folder, package)
+
+    @classmethod
+    def tested(cls, folder: Path, package: Package) -> PackagedModel:
+        """The model that has not seen the rows that tested the version; most often the served one.
+
+        To be asked wherever rows of the version's own snapshot judge it.
+        """
+        return cls(place_of_tested(folder), package)
 
     def answers(self, frame: pl.DataFrame, schema: Schema | None = None) -> Answers:
         """Predictions of every row: class codes into ``schema.classes``, or numbers."""

@@ -70,6 +70,8 @@ def declare_classic(
     usual = [] if asked else [DEFAULT_CANDIDATE[schema.task]]
     train: dict[str, Any] = {"candidates": list(candidates) or usual, "search": asked}
     train["ensemble"] = ensemble
+    if "timeout" in asked:
+        train["refit"] = "all"
     if validation is not None:
         train["validation"] = {"kind": validation}
     declaration = from_dict(

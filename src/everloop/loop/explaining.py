@@ -112,7 +112,7 @@ def importance_of(
 
     Of a policy: how often it acts otherwise.
     """
-    model = PackagedModel(*project.package(version))
+    model = PackagedModel.tested(*project.package(version))
     schema = model.package.schema
     _, test, _ = rows_of(project, version)
     test = test.head(ROWS_SHUFFLED)

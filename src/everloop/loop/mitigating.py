@@ -54,7 +54,7 @@ def mitigate(
     train, test, told = rows_of(project, version)
     if schema.task != "binary":
         return Mitigated(_as_served(project, version, test, columns, seed), [], [ONLY_BINARY])
-    answers = PackagedModel(folder, package).answers(test)
+    answers = PackagedModel.tested(folder, package).answers(test)
     if answers.proba is None:
         raise invalid("model", package.algorithm, "a model that says probabilities")
     y, score = encode_target(test, schema), answers.proba[:, 1].astype(np.float64)
@@ -81,7 +81,7 @@ def _as_served(
     """The metrics of each group, as the report measures them."""
     folder, package = project.package(version)
     schema, declaration = package.schema, project.cycles.declaration(version.model)
-    model = PackagedModel(folder, package)
+    model = PackagedModel.tested(folder, package)
     judged = Judged(
         schema,
         test,

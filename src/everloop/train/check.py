@@ -15,6 +15,10 @@ from everloop.train.loading import is_reference
 from everloop.train.spec import ENSEMBLE, PrepareSpec, SearchSpec, TrainSpec
 
 CLASSIFIED: tuple[Task, ...] = ("binary", "multiclass", "multilabel", "bandit")
+# whose held-out rows say all that rows which train say
+REFITTED: tuple[Task, ...] = (
+    "binary", "multiclass", "multilabel", "regression", "quantile", "ranking",
+)  # fmt: skip
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 # What a search takes on, in the order of what is learnt per second; of few rows and of many.
@@ -144,6 +148,9 @@ def check_fits(spec: TrainSpec, task: Task) -> None:
     if task == "bandit" and (spec.prepare.select or spec.prepare.categories == "target"):
         expected = "no selection and no target encoding, which know no rewards"
         raise invalid("train.prepare", "<columns by the target>", expected)
+    if spec.refit == "all" and task not in REFITTED:
+        expected = f'"train" for the task {task}'
+        raise invalid("train.refit", "all", expected, code="contradiction")
     kind = spec.validation.kind
     if kind == "stratified" and task not in CLASSIFIED:
         expected = f"another kind for the task {task}, which has no classes"

@@ -112,3 +112,6 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     explore: float = 0.05  # of a bandit: the share of requests that any action may answer
     limits: LimitSpec = LimitSpec()  # what a step may take, and how often it is tried
     base: str = ""  # a registered version to start from, as "model/3"; empty: from nothing
+    # what is served: train: the model that was tested; all: the same once more, fitted on the rows
+    # that tested it too
+    refit: Literal["train", "all"] = "train"

@@ -39,7 +39,7 @@ def challenger(context: StepContext) -> Iterator[PackagedModel]:
     """The trained model, before it is a package; or the stored one that is proposed."""
     if context.proposed is not None:
         stored = context.project.registry.version(context.declaration.name, context.proposed)
-        yield PackagedModel(*context.project.package(stored))
+        yield PackagedModel.tested(*context.project.package(stored))
         return
     train, schema = context.results["train"], schema_of(context)
     package = Package(

@@ -23,14 +23,18 @@ from everloop.update.methods.rows import TrainingRows
 
 
 def training_rows_of(context: StepContext) -> TrainingRows:
-    """The rows of the snapshot that train.
+    """The rows of the snapshot that train. Raises as :func:`rows_of`."""
+    return rows_of(context, int(context.results["snapshot"]["train_rows"]))
+
+
+def rows_of(context: StepContext, rows: int) -> TrainingRows:
+    """The first ``rows`` rows of the snapshot; those that train come first.
 
     Raises :class:`~everloop.errors.InvalidInput` when nothing can be learned from them.
     """
     schema, evaluate = schema_of(context), context.declaration.evaluate
     check_fits(context.declaration.train, schema.task)
-    rows = int(context.results["snapshot"]["train_rows"])
-    data = encode_batches(_batches(context), rows, schema)
+    data = encode_batches(_batches(context, rows), rows, schema)
     if schema.task == "multilabel":
         check_both(data.y, schema.classes, "the training rows")
     elif context.declaration.data.unlabelled:
@@ -45,20 +49,19 @@ def training_rows_of(context: StepContext) -> TrainingRows:
         y=data.y,
         schema=schema,
         metric=metric_of(evaluate, schema),
-        known=known_of(_batches(context), schema, context.declaration),
-        groups=_ranked_together(context, schema),
+        known=known_of(_batches(context, rows), schema, context.declaration),
+        groups=_ranked_together(context, rows, schema),
         costs=costs_of(evaluate, schema),
         seed=context.declaration.loop.seed,
     )
 
 
-def _batches(context: StepContext) -> Iterator[pl.DataFrame]:
-    snapshot = context.results["snapshot"]
-    return context.project.datasets.batches(snapshot["dataset"], int(snapshot["train_rows"]))
+def _batches(context: StepContext, rows: int) -> Iterator[pl.DataFrame]:
+    return context.project.datasets.batches(context.results["snapshot"]["dataset"], rows)
 
 
-def _ranked_together(context: StepContext, schema: Schema) -> np.ndarray | None:
-    """Which training rows are ranked together."""
+def _ranked_together(context: StepContext, rows: int, schema: Schema) -> np.ndarray | None:
+    """Which of the rows are ranked together."""
     if schema.task != "ranking":
         return None
     name = schema.group
@@ -69,4 +72,4 @@ def _ranked_together(context: StepContext, schema: Schema) -> np.ndarray | None:
             "the column whose rows are ranked together",
             code="missing_key",
         )
-    return group_codes(pl.concat([part[name] for part in _batches(context)]))
+    return group_codes(pl.concat([part[name] for part in _batches(context, rows)]))

@@ -37,7 +37,7 @@ def remembered(context: StepContext, model: PackagedModel) -> list[GateResult]:
             frame=rows,
             y=truth(rows, schema, context.declaration),
             challenger=model.answers(rows),
-            champion=PackagedModel(*context.project.package(parent)).answers(rows, schema),
+            champion=PackagedModel.tested(*context.project.package(parent)).answers(rows, schema),
             costs=costs_of(spec, schema),
             groups=ranked_together(rows, schema),
             seed=context.declaration.loop.seed,

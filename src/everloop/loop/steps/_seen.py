@@ -91,7 +91,7 @@ def recent_rows(
     if schema.time is None or len(new) < 2 * LEAST_ROWS:
         return unseen
     times = millis(frame, schema.time)
-    answers = PackagedModel(*project.package(version)).answers(frame[new], schema)
+    answers = PackagedModel.tested(*project.package(version)).answers(frame[new], schema)
     losses = np.full(frame.height, np.nan)
     losses[new] = row_losses(encode_target(frame[new], schema), answers, schema.numeric)
     since = change_start(losses, times)
@@ -115,7 +115,7 @@ def stored_versions(
             continue
         try:
             known = champion_from(project, version, version.version in served)
-            model_ = PackagedModel(known.folder, project.package(version)[1])
+            model_ = PackagedModel.tested(known.folder, project.package(version)[1])
         except EverloopError:  # deleted, damaged, or made elsewhere for another runtime
             continue
         count += 1
@@ -140,7 +140,7 @@ class SnapshotSeen:
         return tested_rows(self._context.project, self._champion, self._frame, self._schema)
 
     def answers(self) -> Answers:
-        model = PackagedModel(*self._context.project.package(self._champion))
+        model = PackagedModel.tested(*self._context.project.package(self._champion))
         return model.answers(self._frame, self._schema)
 
     def others(self) -> Iterator[tuple[Champion, Answers, NDArray[np.bool_]]]:
@@ -169,7 +169,9 @@ def change_of(
     judged = np.flatnonzero(times > fitted_until(context.project, champion, schema.time))
     if len(judged) < LEAST_ROWS:
         return _recorded(context) or _own_since(context.project, champion)
-    answers = PackagedModel(*context.project.package(champion)).answers(frame[judged], schema)
+    answers = PackagedModel.tested(*context.project.package(champion)).answers(
+        frame[judged], schema
+    )
     losses = row_losses(encode_target(frame[judged], schema), answers, schema.numeric)
     found = change_start(losses, times[judged])
     return found if found is not None else _own_since(context.project, champion)

@@ -168,7 +168,7 @@ def _champions_answers(
     """The champion's answers, or why it has none for rows of another shape."""
     if champion is None:
         return None, None
-    opponent = PackagedModel(*context.project.package(champion))
+    opponent = PackagedModel.tested(*context.project.package(champion))
     own = opponent.package.schema
     holdout = as_broken(context.project, context.declaration, context.cycle.cause, holdout, own)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from everloop.data.schema import Schema
-from everloop.deploy.package import Package
+from everloop.deploy.package import MODEL, TESTED, Package
 from everloop.deploy.packaging import store_package, write_package
 from everloop.loop.evaluating import REFERENCE
 from everloop.loop.steps._base import Outcome, StepContext
@@ -19,6 +19,7 @@ from everloop.monitor.profile import read_profile
 from everloop.store.clock import now_ms
 
 EVALUATION = "evaluation.json"
+FITTED_ON = "fitted_on"  # the tag of a version whose tested model is not the one that is served
 PARENT = "parent"  # the tag of a version that names what it was made from
 
 
@@ -51,7 +52,7 @@ class Register:
             metrics=metrics,
         )
         files = {
-            "model.onnx": project.blobs.get(train["model"]),
+            **_models(context),
             **_reference(context, schema),
             **{n: project.blobs.get(d) for n, d in tested.get("report", {}).items()},
             **{n: project.blobs.get(d) for n, d in train.get("state", {}).items()},
@@ -73,6 +74,11 @@ class Register:
             metrics=metrics,
             actor="controller",
         )
+        if "whole" in train:
+            rows = f"{train['whole']['rows']:,} rows, those that tested it too"
+            project.registry.set_version_tag(
+                model, version.version, FITTED_ON, rows, actor="controller"
+            )
         if made_from := train.get("parent"):
             project.registry.set_version_tag(
                 model, version.version, PARENT, made_from, actor="controller"
@@ -85,6 +91,15 @@ class Register:
 
 
 STEP = Register()
+
+
+def _models(context: StepContext) -> dict[str, bytes]:
+    """What is served, and what was tested where that is another one."""
+    train, blobs = context.results["train"], context.project.blobs
+    tested = blobs.get(train["model"])
+    if "whole" not in train:
+        return {MODEL: tested}
+    return {MODEL: blobs.get(train["whole"]["model"]), f"{TESTED}/{MODEL}": tested}
 
 
 def _proposed(context: StepContext, version: int) -> Outcome:

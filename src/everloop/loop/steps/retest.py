@@ -21,7 +21,7 @@ class Retest:
         made = project.cycles.step(version.cycle or "", "snapshot")
         if made is None or version.dataset is None:
             raise Conflict(f"version {version.version}: its held-out rows are not recorded.")
-        model = PackagedModel(*project.package(version))
+        model = PackagedModel.tested(*project.package(version))
         test_rows = int((made.result or {})["test_rows"])
         train_rows = int((made.result or {})["train_rows"])
         holdout = project.datasets.load(version.dataset, train_rows, test_rows)

@@ -31,6 +31,7 @@ from everloop.loop.steps._method import (
 from everloop.loop.steps._reference import keep_reference
 from everloop.loop.steps._streamed import on_all_rows
 from everloop.loop.steps._unlabelled import stability
+from everloop.loop.steps._whole import on_whole
 from everloop.loop.steps.trials import TrialRuns, candidate_run, study_place
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.fit import Fitted
@@ -124,6 +125,7 @@ def _rows(context: StepContext, schema: Schema) -> Outcome:
     method_facts = _told(context, choice, made)
     facts = method_facts | ({"stateless": stateless} if stateless else {})
     notes = [*report.notes, *facts.get("notes", [])]
+    facts |= on_whole(context, spec, made, notes)
     said = {"notes": notes} if notes else {}
     return Outcome(outcome.result | studied | streamed | validated | explained | facts | said)
 

@@ -31,7 +31,12 @@ def study_place(context: StepContext, spec: TrainSpec, metric: Metric) -> Path |
         return None
     snapshot = context.results["snapshot"]
     whole = type(spec)()
-    apart = {"search": whole.search, "ensemble": whole.ensemble, "limits": whole.limits}
+    apart = {
+        "search": whole.search,
+        "ensemble": whole.ensemble,
+        "limits": whole.limits,
+        "refit": whole.refit,
+    }
     compared = msgspec.structs.replace(spec, **apart)
     asked = {
         "loop": context.declaration.name,
