@@ -175,3 +175,37 @@ def test_a_column_of_another_kind_is_refused() -> None:
         parse_gate("answers change <= 0.1 when income is swapped").check(evidence(100))
     with pytest.raises(InvalidInput, match='Did you mean "income"'):
         parse_gate("answers fall <= 0.1 when incme rises").check(evidence(100))
+
+
+@pytest.mark.parametrize(
+    ("gate", "answer"),
+    [
+        ("answers rise <= 0.5 when job rises", "a number; job is a category"),
+        ("answers change <= 0.1 when age is swapped", "a category or boolean; age is a number"),
+        ("answers change <= 0.1 when sex is swapped", "a feature of the model, not sex"),
+        ("accuracy drops by at most 0.1 without sex", "a feature of the model, not sex"),
+        ("accuracy drops by at most 0.1 with age swapped", "a category or boolean; age is a"),
+    ],
+)
+def test_what_a_gate_cannot_change_is_refused_before_anything_trains(gate, answer):
+    features = (Feature("age", "number"), Feature("job", "category", ("a", "b")))
+    schema = Schema(features, "y", "binary", (False, True))
+    columns = ("age", "job", "sex", "y")
+    check_spec(EvaluateSpec(gates=(gate,)), "binary", columns)  # what columns there are, alone
+    with pytest.raises(InvalidInput, match=answer):
+        check_spec(EvaluateSpec(gates=(gate,)), "binary", columns, schema)
+    sound = (
+        "answers fall <= 0.5 when age rises",
+        "accuracy drops by at most 0.1 without any column",
+    )
+    check_spec(EvaluateSpec(gates=sound), "binary", columns, schema)
+
+
+def test_a_slice_that_no_row_is_in_names_the_value_that_was_meant():
+    frame = pl.DataFrame({"sex": ["female", "male"] * 40})
+    y = np.arange(80) % 2
+    schema = Schema((Feature("sex", "category", ("female", "male")),), "y", "binary", (0, 1))
+    gate = parse_gate("accuracy where sex is femal >= 0.5")
+    found = gate.check(Evidence(schema, frame, y, Answers(y)))
+    assert found.verdict == "not_enough_evidence"
+    assert found.detail.endswith("0 rows; 30 are needed; the nearest value there is 'female'.")

@@ -55,7 +55,8 @@ def check(folder: Path) -> Checked:
     check_words(declaration, inferred.schema.task)
     if declaration.data.unlabelled:
         check_unlabelled(declaration.train)
-    check_evaluate(declaration.evaluate, inferred.schema.task, frame.columns)
+    schema = inferred.schema
+    check_evaluate(declaration.evaluate, schema.task, frame.columns, schema)
     metric_of(declaration.evaluate, inferred.schema)
     check_columns(declaration.monitor.log, inferred.schema)
     check_segments(declaration.monitor.segments, inferred.schema)

@@ -87,8 +87,6 @@ def drawn_class(schema: Schema, proba: NDArray[Any]) -> int:
 
 def drawn_number(schema: Schema, code: int) -> str:
     """What is drawn, in words, when it is the probability of the class ``code``."""
-    if schema.task == "multilabel":
-        return "how many labels are expected"
     if schema.numeric or not schema.classes:
         return "the answer"
     what = "how often the action is" if schema.task == "policy" else "the probability of"

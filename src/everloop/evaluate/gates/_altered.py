@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from everloop.data.schema import Feature
+from everloop.data.schema import Feature, Schema
 from everloop.errors import did_you_mean, invalid
 from everloop.evaluate.gates._base import FIELD, Evidence, Gate
 
@@ -25,9 +25,9 @@ def thinned(evidence: Evidence) -> Evidence:
     return replace(evidence.on(rows), champion=None)
 
 
-def feature_of(gate: Gate, evidence: Evidence, name: str, kinds: tuple[str, ...] = ()) -> Feature:
+def feature_of(gate: Gate, schema: Schema, name: str, kinds: tuple[str, ...] = ()) -> Feature:
     """The feature called ``name``, of one of ``kinds``. Raises InvalidInput."""
-    known = {f.name: f for f in evidence.schema.features}
+    known = {f.name: f for f in schema.features}
     if name not in known:
         raise invalid(
             FIELD,

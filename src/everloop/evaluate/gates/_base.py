@@ -9,7 +9,8 @@ in a file of its own and register it::
         words = ("size_mb",)
 
 Obligations. ``parse`` answers None for a sentence of another kind and raises for one of its own
-kind that is wrong. ``check_task`` refuses what can never be judged for a task. ``check`` never
+kind that is wrong. ``check_task`` and ``check_schema`` refuse what can never be judged for a task
+or with such columns, before anything trains. ``check`` never
 raises for a model that is bad: it answers one of three verdicts with the numbers behind it.
 
 ``pass``                 the bound is met.
@@ -167,6 +168,10 @@ class Gate(ABC):
 
     def check_task(self, task: Task) -> None:
         """Refuse a task that this gate cannot judge, by raising InvalidInput."""
+        return
+
+    def check_schema(self, schema: Schema) -> None:
+        """Refuse a column that this gate cannot change, by raising InvalidInput."""
         return
 
     @property

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
-from everloop.data.schema import NUMERIC, Task
+from everloop.data.schema import NUMERIC, Schema, Task
 from everloop.errors import invalid
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.gates._altered import feature_of, raised, swapped, thinned
@@ -38,9 +39,14 @@ class Behaviour(Gate):
         super().__init__(text)
         self.wrong, self.bound, self.column = wrong, bound, column
 
+    kinds: ClassVar[tuple[str, ...]] = ()  # of columns that can be changed so
+
     @property
     def columns(self) -> tuple[str, ...]:
         return (self.column,)
+
+    def check_schema(self, schema: Schema) -> None:
+        feature_of(self, schema, self.column, self.kinds)
 
     def judged(self, evidence: Evidence, done: str, wrong: np.ndarray) -> GateResult:
         """The verdict on the share of ``wrong``, n booleans."""
@@ -66,6 +72,7 @@ class Invariance(Behaviour):
     """The share of answers that change when a column gets another of its values."""
 
     form = "answers change <= NUMBER when COLUMN is swapped"
+    kinds = ("category", "boolean")
     words = ("answers",)
 
     @classmethod
@@ -79,7 +86,7 @@ class Invariance(Behaviour):
         if evidence.ask is None:
             return self.unasked()
         own = thinned(evidence)
-        feature_of(self, own, self.column, ("category", "boolean"))
+        self.check_schema(own.schema)
         before, after = own.challenger, evidence.ask(swapped(own, self.column))
         if own.schema.task in NUMERIC:
             changed = np.abs(after.pred - before.pred) > 0.01 * np.std(before.pred)
@@ -98,6 +105,7 @@ class Direction(Behaviour):
     """
 
     form = "answers fall <= NUMBER when COLUMN rises"
+    kinds = ("number",)
     words = ("answers",)
 
     @classmethod
@@ -115,7 +123,7 @@ class Direction(Behaviour):
         if evidence.ask is None:
             return self.unasked()
         own = thinned(evidence)
-        feature_of(self, own, self.column, ("number",))
+        self.check_schema(own.schema)
         before, after = (
             _height(a) for a in (own.challenger, evidence.ask(raised(own, self.column)))
         )

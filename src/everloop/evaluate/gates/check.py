@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from everloop.data.schema import Task
+from everloop.data.schema import Schema, Task
 from everloop.durations import seconds
 from everloop.errors import did_you_mean, invalid
 from everloop.evaluate.fairness.by_metric import NO_MEASURE
@@ -41,7 +41,10 @@ def chosen_gates(spec: EvaluateSpec, task: Task) -> list[Gate]:
 
 
 def check_spec(
-    spec: EvaluateSpec, task: Task | None = None, columns: Sequence[str] | None = None
+    spec: EvaluateSpec,
+    task: Task | None = None,
+    columns: Sequence[str] | None = None,
+    schema: Schema | None = None,
 ) -> None:
     """Refuse what evaluation would refuse.
 
@@ -49,6 +52,7 @@ def check_spec(
     ----------
     task : when known, metrics and gates must fit it.
     columns : of the data, when known; gates and groups may only read these.
+    schema : of the model, when known; gates may only change its features.
 
     Raises :class:`~everloop.errors.InvalidInput`.
     """
@@ -70,6 +74,8 @@ def check_spec(
     for gate in gates:
         for column in gate.columns:
             _check_column(FIELD, gate.text, column, columns)
+        if schema is not None:
+            gate.check_schema(schema)
     for i, column in enumerate(spec.sensitive):
         _check_column(f"evaluate.sensitive[{i}]", column, column, columns)
 

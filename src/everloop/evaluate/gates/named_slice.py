@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.schema import Task
+from everloop.errors import nearest
 from everloop.evaluate.gates._base import (
     FIELD,
     NUMBER,
@@ -56,7 +57,8 @@ class NamedSlice(Gate):
         own = evidence.on(self._rows(column_of(self, evidence.frame, self.column)))
         reason = too_little(self.metric, own)
         if reason:
-            detail = f"Where {self.column} is {self.value}, {reason}."
+            meant = self._meant(evidence.frame[self.column]) if not len(own.y) else ""
+            detail = f"Where {self.column} is {self.value}, {reason}{meant}."
             return self.result("not_enough_evidence", detail, bound=self.bound)
         answers = own.challenger
         metric = own.bound(self.metric)
@@ -70,6 +72,12 @@ class NamedSlice(Gate):
         return self.result(
             verdict, detail, value=found.value, bound=self.bound, low=found.low, high=found.high
         )
+
+    def _meant(self, values: pl.Series) -> str:
+        """The nearest value that there is, of one that no row has."""
+        known = values.drop_nulls().unique().cast(pl.String).to_list()
+        guess = nearest(self.value, known) if self.value != "missing" else None
+        return f"; the nearest value there is {guess!r}" if guess else ""
 
     def _rows(self, values: pl.Series) -> np.ndarray:
         if self.value == "missing":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from everloop.data.schema import Task
+from everloop.data.schema import Schema, Task
 from everloop.errors import invalid
 from everloop.evaluate.compare import Comparison, compare
 from everloop.evaluate.gates._altered import feature_of, noisy, swapped, thinned, without
@@ -64,6 +64,10 @@ class Robustness(Gate):
     def check_task(self, task: Task) -> None:
         check_metric_task(self.metric, task, FIELD)
 
+    def check_schema(self, schema: Schema) -> None:
+        if self.columns:
+            feature_of(self, schema, self.name, SWAPPABLE if self.how == "swapped" else ())
+
     def check(self, evidence: Evidence) -> GateResult:
         reason = too_little(self.metric, evidence)
         if reason or evidence.ask is None:
@@ -98,7 +102,7 @@ class Robustness(Gate):
             else (without, "without {}", ())
         )
         if self.name != "any column":
-            feature_of(self, evidence, self.name, kinds)
+            self.check_schema(evidence.schema)
             yield words.format(self.name), alter(evidence, self.name)
             return
         for feature in evidence.schema.features:

@@ -231,7 +231,8 @@ def _dependence(facts: Facts, important: list[Importance]) -> list[Dependence]:
     names = [one.feature for one in important if one.drop > 0 and kinds[one.feature] in DRAWN]
     proba = facts.answers.proba
     code = 0 if proba is None or facts.schema.numeric else drawn_class(facts.schema, proba)
-    of = drawn_number(facts.schema, code)
+    several = facts.answers.pred.ndim == 2
+    of = "how many labels are expected" if several else drawn_number(facts.schema, code)
     return [
         dependence(_output(facts, code), facts.X, facts.schema, name, seed=facts.seed, of=of)
         for name in names[:DRAWN_FEATURES]

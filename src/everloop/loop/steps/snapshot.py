@@ -226,7 +226,7 @@ def _kept(context: StepContext, frame: pl.DataFrame, schema: Schema) -> list[str
 
 def _judged(context: StepContext, schema: Schema, columns: Sequence[str]) -> list[str]:
     """What gates and the report judge by. Raises InvalidInput for what is not in the data."""
-    check_evaluate(context.declaration.evaluate, schema.task, columns)
+    check_evaluate(context.declaration.evaluate, schema.task, columns, schema)
     return _looked_at(context, schema)
 
 
