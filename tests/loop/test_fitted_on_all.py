@@ -63,6 +63,7 @@ def test_what_is_served_was_fitted_on_the_rows_that_tested_its_twin(tmp_path: Pa
     np.testing.assert_allclose(twin.answers(dataset).pred, by_hand(dataset[:known]), rtol=1e-6)
     errors = (by_hand(dataset[:known]) - dataset["y"].to_numpy())[known:]
     assert tested["metrics"]["rmse"]["value"] == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert "What is served was fitted once more" in loop.report(kind="card").decode()
     tags = loop.version().tags
     assert tags["fitted_on"] == "300 rows, those that tested it too"
     loop.project.close()

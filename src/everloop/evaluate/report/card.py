@@ -136,6 +136,6 @@ def _caveats(report: Report) -> list[str]:
             f"- Worst among `{worst.name}` ({worst.rows:,} rows): {report.slices.metric} "
             f"{worst.value:.4g}, {report.slices.overall:.4g} on all rows"
         )
-    notes = report.data.notes if report.data is not None else []
-    out += [f"- {note}" for note in notes]
+    for part in (report.data, report.training):
+        out += [f"- {note}" for note in (part.notes if part is not None else [])]
     return out or ["None was found by the checks that ran."]
