@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.train.candidates.own import own_candidate
 from everloop.train.search.buildable import check_buildable, check_spaces
-from everloop.train.search.space import within
+from everloop.train.search.space import check_declared, within
 from everloop.train.spec import TrainSpec
 
 SCHEMA = Schema((Feature("x", "number"),), "y", "binary", (False, True))
@@ -43,6 +44,54 @@ def test_parameters_reach_a_class_of_ones_own_and_not_a_function(tmp_path, monke
     function = own_candidate("mine:train")
     with pytest.raises(InvalidInput, match="takes no parameters"):
         check_buildable("mine:train", function, SCHEMA, 0, {"depth": 4}, {"depth": 4})
+
+
+PLAIN = """
+class Vote:
+    def __init__(self, shift=0.0):
+        self.shift = shift
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)
+
+    def predict(self, X):
+        return np.full(len(X), self.shift)
+"""
+
+
+def test_a_plain_class_with_fit_and_predict_is_fitted(tmp_path, monkeypatch):
+    """Without scikit-learn's base classes, whose tags its pipeline asks for."""
+    (tmp_path / "plain_mine.py").write_text("import numpy as np\n" + PLAIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    X, y = np.arange(8.0)[:, None], np.arange(8) % 2
+    vote = own_candidate("plain_mine:Vote").build(SCHEMA, "binary", 0, {"shift": 1.0}).fit(X, y)
+    assert vote.predict(X).tolist() == [1.0] * 8
+    assert vote.predict_proba(X).shape == (8, 2)
+    assert type(vote.steps[-1][1]).__name__ == "Vote"
+    assert type(vote.steps[-1][1]).__module__ == "plain_mine"
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"low": float("nan"), "high": 1.0}, "got nan, expected numbers as low and high"),
+        ({"low": 0.1, "high": float("inf")}, "got inf, expected numbers as low and high"),
+        ({"low": 3, "high": 1}, "got 'low 3 above high 1'"),
+        ({"low": 0, "high": 1, "log": True}, "a low above 0"),
+        ({"low": 1, "high": 9, "log": "yes"}, "got 'yes', expected true or false for log"),
+        ({"low": 1, "high": 9, "step": "a"}, "got 'a', expected a whole number as step"),
+        ({"low": 1, "high": 9, "step": 0.5}, "got 0.5, expected a whole number as step"),
+        ({"low": 1.0, "high": 2.0, "step": 3.0}, "a step above 0 within the range"),
+        ([], "at least one value"),
+    ],
+)
+def test_a_range_that_contradicts_itself_is_refused(choice, said):
+    with pytest.raises(InvalidInput, match=said):
+        check_declared("lightgbm", {"x": choice})
 
 
 def test_what_is_tried_first_lies_within_what_is_declared():

@@ -41,7 +41,7 @@ class OwnEstimator(Candidate):
     def build(self, schema: Schema, task: Task, seed: int, params: dict[str, Any]) -> Any:
         takes_seed = "random_state" in inspect.signature(self.cls).parameters
         own = ({"random_state": seed} if takes_seed else {}) | params
-        return self.pipeline(schema, self.cls(**own))
+        return self.pipeline(schema, _known_to_sklearn(self.cls)(**own))
 
     def pipeline(self, schema: Schema, estimator: Any) -> Any:
         modules = [base.__module__ for base in self.cls.__mro__]
@@ -77,6 +77,15 @@ class OwnFunction(Candidate):
 
     def fit(self, estimator: Any, X: np.ndarray, y: np.ndarray, around: Fitting) -> None:
         estimator.fit(X, y, around.groups)
+
+
+def _known_to_sklearn(cls: type) -> type:
+    """The class, with the tags that scikit-learn's pipeline asks of every step."""
+    if hasattr(cls, "__sklearn_tags__"):
+        return cls
+    kind = "ClassifierMixin" if hasattr(cls, "predict_proba") else "RegressorMixin"
+    bases = (cls, load(f"sklearn.base:{kind}"), load("sklearn.base:BaseEstimator"))
+    return type(cls.__name__, bases, {"__module__": cls.__module__})
 
 
 def own_candidate(reference: str) -> Candidate:

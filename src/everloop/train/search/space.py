@@ -12,6 +12,7 @@ A declared parameter takes the place of the candidate's own of that name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -102,8 +103,13 @@ def _check_range(where: str, choice: dict[str, Any]) -> None:
         raise invalid(where, unknown or sorted(choice), expected)
     low, high, step = choice["low"], choice["high"], choice.get("step")
     for end in (low, high):
-        if isinstance(end, bool) or not isinstance(end, int | float):
+        if not _number(end) or not math.isfinite(end):
             raise invalid(where, end, "numbers as low and high")
+    if not isinstance(choice.get("log", False), bool):
+        raise invalid(where, choice["log"], "true or false for log")
+    whole = all(isinstance(end, int) for end in (low, high))
+    if step is not None and (not _number(step) or (whole and not isinstance(step, int))):
+        raise invalid(where, step, f"a {'whole ' * whole}number as step")
     if low > high:
         raise invalid(where, f"low {low} above high {high}", "low at most high")
     if choice.get("log") and low <= 0:
