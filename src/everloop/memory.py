@@ -98,6 +98,24 @@ def end_tree(pid: int) -> None:
             os.kill(one, signal.SIGKILL)
 
 
+def end_largest(pid: int, module: str) -> bool:
+    """Kill the largest process below one that runs ``module``; whether there was any."""
+    found = [one for one in processes_below(pid)[1:] if module in _words(one)]
+    for one in sorted(found, key=resident_megabytes, reverse=True):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(one, signal.SIGKILL)
+            return True
+    return False
+
+
+def _words(pid: int) -> list[str]:
+    """The command line of a process; none of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
 def _quickly_below(pid: int) -> list[int]:
     """The same as :func:`processes_below` without a look at every process of the machine, where
     the kernel can; one that begins or ends just now may be missed."""

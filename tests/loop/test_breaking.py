@@ -20,7 +20,7 @@ from everloop.errors import InvalidInput
 from everloop.loop import trying
 from everloop.loop.cycles import CycleStore
 from everloop.loop.engine import Engine
-from everloop.loop.executors.limits import Limits, watched
+from everloop.loop.executors.limits import TRIAL, Limits, watched
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.steps import Interrupted, promote
@@ -204,6 +204,46 @@ def test_a_trainer_that_crashes_is_tried_again_and_given_up_with_an_alert(
     assert project.registry.aliases("flow") == {"champion": 1}
 
 
+SOMETIMES = """
+import os
+from everloop.train.candidates.decision_tree import DecisionTree
+
+class Sometimes(DecisionTree):
+    def fit(self, estimator, X, y, around):
+        if estimator[-1].max_depth in (3, 4):
+            os._exit(7)
+        super().fit(estimator, X, y, around)
+    def space(self, trial):
+        return {"max_depth": trial.suggest_categorical("max_depth", [3, 4, 5])}
+"""
+
+
+def test_trials_that_take_their_process_along_fail_alone_however_many(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.dir / "own_sometimes.py").write_text(SOMETIMES)
+    monkeypatch.syspath_prepend(str(project.dir))
+    monkeypatch.setattr(trying, "DIED_SECONDS", 0.0)
+    own = "own_sometimes:Sometimes"
+    train = {
+        "candidates": [own],
+        "search": {"trials": 4, "sampler": "grid"},
+        "limits": {"attempts": 3},
+    }
+    cycle = again(project, train=train).train(wait=False)
+    engine = Engine(project)
+    engine.launch()
+    try:
+        ended = engine.wait(cycle.id)
+    finally:
+        engine.close()
+    assert ended.verdict in ("promoted", "registered"), ended.reason
+    step = project.cycles.step(cycle.id, "train")
+    assert step is not None and step.attempts == 5  # each deadly one takes two along
+    (note,) = [n for n in (step.result or {})["notes"] if "process ended" in n]
+    assert "2" in note
+
+
 HANGS = "import time; time.sleep(1000)"
 EATS = "import time; eaten = bytearray(300_000_000); time.sleep(1000)"
 EATS_IN_A_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{EATS}'])"
@@ -223,6 +263,19 @@ def test_what_takes_more_than_its_limit_is_ended(code: str, limits: Limits, why:
         assert process.wait(timeout=60) == -signal.SIGKILL
         wait_for(lambda: dog.said)
         assert why in dog.said
+
+
+def test_the_largest_trial_is_ended_in_place_of_its_study() -> None:
+    eats = f"[sys.executable, '-c', {EATS!r}, {TRIAL!r}]"
+    study = f"import subprocess, sys; subprocess.run({eats}); print('on'); sys.stdin.read()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", study], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process, watched(process.pid, Limits(megabytes=150)) as dog:
+        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout.readline() == "on\n"  # its trial is over, and it is not
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0 and not dog.said
 
 
 def test_getting_ready_is_not_of_the_limit() -> None:

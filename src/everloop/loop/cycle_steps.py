@@ -101,8 +101,11 @@ class StepStore:
                 )
             )
 
-    def delay_step(self, cycle: str, step: str, error: str, seconds: float, *, died: bool) -> None:
-        """Note why a step did not come to its end, and that it is begun again in ``seconds``."""
+    def delay_step(
+        self, cycle: str, step: str, error: str, seconds: float, *, failures: int
+    ) -> None:
+        """Note why a step did not come to its end, that it is begun again in ``seconds``, and how
+        often its process died since it last went on."""
         with self._db.write() as conn:
             conn.execute(
                 cycle_steps.update()
@@ -111,7 +114,7 @@ class StepStore:
                 .values(
                     state="delayed",
                     error=error,
-                    failures=cycle_steps.c.failures + int(died),
+                    failures=failures,
                     due=now_ms() + int(seconds * 1000),
                 )
             )

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from everloop.durations import seconds
 from everloop.errors import Unavailable
@@ -54,7 +54,8 @@ def try_step(engine: Engine, run: Run, cycle: str, name: str, position: int) -> 
     """Run a step to its outcome, however often it takes.
 
     Raises what the step raises; the last :class:`WorkerLost` after ``train.limits.attempts`` of
-    them; :class:`~everloop.errors.Unavailable` of what stays away; and :class:`Interrupted`.
+    them in which no trial of a search came to its end; :class:`~everloop.errors.Unavailable` of
+    what stays away; and :class:`Interrupted`.
     """
     store = engine.project.cycles
     limits = patiently(run.stop, lambda: store.declaration(store.get(cycle).loop).train.limits)
@@ -64,29 +65,42 @@ def try_step(engine: Engine, run: Run, cycle: str, name: str, position: int) -> 
         _rest(run, before)
         patiently(run.stop, lambda: store.begin_step(cycle, name, position))
         engine.report("step", {"cycle": cycle, "step": name, "state": "running"})
+        failures, heard = before.failures if before else 0, _Heard(engine.report)
         try:
-            return _once(engine, run, cycle, name, limits)
+            return _once(engine, run, cycle, name, limits, heard)
         except WorkerLost as lost:
             if run.stop.is_set():
                 raise Interrupted from None  # it was ended by us: record nothing
-            died = (before.failures if before else 0) + 1
+            died = 1 if heard.trials else failures + 1
             if died >= limits.attempts:
                 times = "once" if died == 1 else f"{died} times"
                 raise WorkerLost(f"{lost.message} It was tried {times}.") from None
-            _delay(engine, cycle, name, lost, min(2.0 * 4 ** (died - 1), DIED_SECONDS))
+            _delay(engine, cycle, name, lost, min(2.0 * 4 ** (died - 1), DIED_SECONDS), died)
         except Unavailable as error:
             away += 1
             if away >= AWAY_ATTEMPTS:
                 raise
-            _delay(engine, cycle, name, error, pause)
+            _delay(engine, cycle, name, error, pause, failures)
     raise AssertionError("pauses never end")
 
 
-def _delay(engine: Engine, cycle: str, name: str, error: Unavailable, pause: float) -> None:
+class _Heard:
+    """Passes on what a step reports, and counts the trials that came to an end."""
+
+    def __init__(self, onward: Report) -> None:
+        self.onward, self.trials = onward, 0
+
+    def report(self, stage: str, facts: dict[str, Any]) -> None:
+        self.trials += stage == "trial"
+        self.onward(stage, facts)
+
+
+def _delay(
+    engine: Engine, cycle: str, name: str, error: Unavailable, pause: float, failures: int
+) -> None:
     log.warning("step %s waits: %s Trying again in %g s.", name, error.message, pause)
-    died = isinstance(error, WorkerLost)
     with suppress(Unavailable):  # the very place where it would be noted may be full or away
-        engine.project.cycles.delay_step(cycle, name, error.message, pause, died=died)
+        engine.project.cycles.delay_step(cycle, name, error.message, pause, failures=failures)
 
 
 def pauses() -> Iterator[float]:
@@ -105,10 +119,12 @@ def _rest(run: Run, before: Step | None) -> None:
             raise Interrupted
 
 
-def _once(engine: Engine, run: Run, cycle: str, name: str, limits: LimitSpec) -> Outcome:
+def _once(
+    engine: Engine, run: Run, cycle: str, name: str, limits: LimitSpec, heard: _Heard
+) -> Outcome:
     project = engine.project
     with listening(
-        project.step_logs, cycle, name, engine.report, project.state / WORKER_LOG
+        project.step_logs, cycle, name, heard.report, project.state / WORKER_LOG
     ) as report:
         return _ran(engine, run, cycle, name, limits, report)
 

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 
 import msgspec
 
-from everloop.memory import available_bytes, end_tree, tree_megabytes
+from everloop.memory import available_bytes, end_largest, end_tree, tree_megabytes
 
 LOOK_SECONDS = 0.5
 START_SECONDS = 60.0  # that a process may take to get ready, on top of the work's own limit
+TRIAL = "everloop.train.search.workers.child"  # what runs a trial in a process of its own
 LEFT = 0.95  # of what was free: a step that takes more would make the machine end some process
 
 
@@ -32,6 +33,9 @@ class Limits(msgspec.Struct, frozen=True):
 
 class Watchdog:
     """Ends a process that takes more than its limits; ``said`` is why, once it has.
+
+    Where trials of a search have processes of their own, the largest of them goes in its place:
+    that trial fails, and the study goes on.
 
     With ``ready`` False the process is still to get ready for its work, and :meth:`begin` says
     when it has: what its imports took on a busy machine is not the work's.
@@ -53,6 +57,8 @@ class Watchdog:
         held = tree_megabytes(self.pid)
         if limit is not None and took > limit:
             self.said = f"ran for more than {limit:g} s, its limit (train.limits.time)"
+        elif held > self._megabytes and end_largest(self.pid, TRIAL):
+            return True
         elif held > self._megabytes:
             whose = "train.limits.memory" if self.limits.megabytes else "what was free"
             self.said = (

@@ -19,6 +19,7 @@ from everloop.errors import Conflict
 from everloop.train.search.records import Trial
 
 MAX_STARTS = 2
+MAX_LOST = 20  # trials that took the process with them, after which a study is over
 
 
 class Journal:
@@ -62,6 +63,12 @@ class Journal:
     def lost(self, number: int) -> bool:
         """Whether this trial took its process with it before, so often that it is given up."""
         return self.starts.get(number, 0) >= MAX_STARTS
+
+    @property
+    def deadly(self) -> bool:
+        """Whether so many trials were lost like this that the next one will be too."""
+        gone = [t for t in self.trials if t.state == "failed" and self.lost(t.number)]
+        return len(gone) >= MAX_LOST
 
     def close(self) -> None:
         if self._file is not None:

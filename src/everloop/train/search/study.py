@@ -116,6 +116,8 @@ class Study:
         count = min(begun, self.budget.trials - 1) if first else begun
         if (self._any_usable() or not first) and not self.budget.allows(count, worked):
             return False
+        if self.journal.deadly:
+            return False
         number = self._next_number()
         name = first[0] if first else self._chosen(number)
         if name is None:
