@@ -14,6 +14,7 @@ import pytest
 
 import everloop as el
 from everloop.cli import VERBS, everloop, main
+from everloop.cli._cycles import describe
 from everloop.cli._output import table
 from everloop.loop.project import Project
 from everloop.settings import Settings
@@ -267,3 +268,17 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(
     done = say("train", "data.csv")
     assert done.code == 2 and "Traceback" not in done.err
     assert f"{tmp_path / '.everloop'}: Read-only file system." in done.err
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ({"gru": None}, "gru, the only candidate, was fitted"),
+        ({"gru": 0.9, "baseline": 0.5}, "gru is best by accuracy (gru 0.9000, baseline 0.5000)"),
+        ({}, "version 3, gru, is proposed again"),
+    ],
+)
+def test_what_training_chose_is_said_as_it_was(scores: dict[str, Any], said: str) -> None:
+    candidates = [{"algorithm": name, "score": score} for name, score in scores.items()]
+    result = {"algorithm": "gru", "metric": "accuracy", "candidates": candidates, "version": 3}
+    assert describe("train", result)[0] == said

@@ -84,10 +84,8 @@ def describe(step: str, result: dict[str, Any]) -> list[str]:
         )
         return [line]
     if step == "train" and result:
-        tried = ", ".join(f"{c['algorithm']} {number(c['score'])}" for c in result["candidates"])
-        best = f"{result['algorithm']} is best by {result['metric']} ({tried})"
         streamed = [result["streamed"]["note"]] if "streamed" in result else []
-        return [best, *validation_words(result), *streamed]
+        return [_chosen(result), *validation_words(result), *streamed]
     if step in ("evaluate", "retest") and result:
         main = result["metrics"][result["metric"]]
         passed = sum(g["verdict"] == "pass" for g in result["gates"])
@@ -107,6 +105,17 @@ def describe(step: str, result: dict[str, Any]) -> list[str]:
         ]
     said = step_words(step, result)
     return [said] if said else []
+
+
+def _chosen(result: dict[str, Any]) -> str:
+    """Which candidate training chose, and from which."""
+    algorithm, candidates = result["algorithm"], result["candidates"]
+    if not candidates:
+        return f"version {result['version']}, {algorithm}, is proposed again"
+    if all(c["score"] is None for c in candidates):
+        return f"{algorithm}, the only candidate, was fitted"
+    tried = ", ".join(f"{c['algorithm']} {number(c['score'])}" for c in candidates)
+    return f"{algorithm} is best by {result['metric']} ({tried})"
 
 
 def show_cycle(loop: AnyLoop, cycle: Cycle, as_json: bool) -> None:

@@ -84,7 +84,8 @@ def _show(case: Case) -> None:
     detail(cause_words(cycle.cause), "cause")
     for alert in case.alerts:
         detail(f"{alert['kind']}: {alert['summary']}", "seen")
-    detail(f"{case.algorithm or 'a registered version'}, version {case.version}", "model")
+    made = "not registered" if case.version is None else f"version {case.version}"
+    detail(f"{case.algorithm or 'a registered version'}, {made}", "model")
     if case.comparison is not None:
         gap = case.comparison
         within = interval(gap["low"], gap["high"])
