@@ -16,6 +16,7 @@ import everloop as el
 from everloop.cli import VERBS, everloop, main
 from everloop.cli._cycles import describe
 from everloop.cli._output import table
+from everloop.loop.classic import declare_classic
 from everloop.loop.project import Project
 from everloop.settings import Settings
 
@@ -282,3 +283,27 @@ def test_what_training_chose_is_said_as_it_was(scores: dict[str, Any], said: str
     candidates = [{"algorithm": name, "score": score} for name, score in scores.items()]
     result = {"algorithm": "gru", "metric": "accuracy", "candidates": candidates, "version": 3}
     assert describe("train", result)[0] == said
+
+
+@pytest.mark.parametrize(
+    ("rows", "values", "search", "kind"),
+    [
+        (3_000, 3_000, {"timeout": "1m"}, "stratified"),
+        (3_000, 10, {"timeout": "1m"}, "auto"),  # few different rows cannot fill five parts
+        (3_000, 3_000, {"trials": 5}, "auto"),
+        (1_500, 1_500, {"timeout": "1m"}, "auto"),  # five parts as it is
+        (13_000, 13_000, {"timeout": "1m"}, "auto"),
+    ],
+)
+def test_a_budget_is_spent_on_parts_that_take_turns(
+    tmp_path: Path, rows: int, values: int, search: dict[str, Any], kind: str
+) -> None:
+    x = np.arange(rows) % values
+    data = tmp_path / "data.parquet"
+    pl.DataFrame({"x": x * 0.5, "y": np.where(x % 2, "no", "yes")}).write_parquet(data)
+    with Project.open(tmp_path) as project:
+        declared = declare_classic(project, data, name="m", search=search)
+    assert declared.train.validation.kind == kind
+    assert (declared.train.refit, declared.train.search.workers) == (
+        ("all", 0) if "timeout" in search else ("train", 1)
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from everloop.data.infer import infer_schema
+from everloop.data.schema import Schema
 from everloop.data.spec import DataSpec
 from everloop.data.streams.staying import bounded
 from everloop.errors import invalid
@@ -17,7 +18,9 @@ from everloop.loop.declaration import Declaration, from_dict
 from everloop.loop.dividing import divide
 from everloop.loop.project import Project
 from everloop.train.bases import parse_base
+from everloop.train.validation import FEW_ROWS
 
+MANY_ROWS = 12_500  # of which a fifth is tested, and a fifth of the others are 2,000
 DEFAULT_CANDIDATE = {
     "regression": "linear_regression",
     "binary": "logistic_regression",
@@ -72,6 +75,7 @@ def declare_classic(
     train["ensemble"] = ensemble
     if "timeout" in asked:
         train["refit"] = "all"
+        validation = validation or _turns(frame, count, schema)
     if validation is not None:
         train["validation"] = {"kind": validation}
     declaration = from_dict(
@@ -87,6 +91,18 @@ def declare_classic(
         divide(frame, schema, declaration)
     project.cycles.save_loop(declaration, actor="person")
     return declaration
+
+
+def _turns(frame: pl.DataFrame, rows: int, schema: Schema) -> str | None:
+    """Five parts that take turns, for as many rows as a fifth of them is too few to search by.
+
+    Of hundreds of trials one is always lucky on a single part. Of fewer rows parts take turns
+    anyway, and of more than this it would only cost trials. Rows that are alike are in one part,
+    so that few different ones cannot fill five.
+    """
+    if not FEW_ROWS <= rows <= MANY_ROWS or frame.n_unique() < FEW_ROWS:
+        return None
+    return "k_fold" if schema.numeric_labels else "stratified"
 
 
 def parents(project: Project, base: str | None) -> tuple[str, ...]:
