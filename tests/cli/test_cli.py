@@ -289,6 +289,7 @@ def test_what_training_chose_is_said_as_it_was(scores: dict[str, Any], said: str
     ("rows", "values", "search", "kind"),
     [
         (3_000, 3_000, {"timeout": "1m"}, "stratified"),
+        (3_000, 3_000, {"timeout": "1m"}, "k_fold"),  # one class has three rows
         (3_000, 10, {"timeout": "1m"}, "auto"),  # few different rows cannot fill five parts
         (3_000, 3_000, {"trials": 5}, "auto"),
         (1_500, 1_500, {"timeout": "1m"}, "auto"),  # five parts as it is
@@ -300,7 +301,10 @@ def test_a_budget_is_spent_on_parts_that_take_turns(
 ) -> None:
     x = np.arange(rows) % values
     data = tmp_path / "data.parquet"
-    pl.DataFrame({"x": x * 0.5, "y": np.where(x % 2, "no", "yes")}).write_parquet(data)
+    y = np.where(x % 2, "no", "yes").tolist()
+    if kind == "k_fold":
+        y[:3] = ["rare"] * 3
+    pl.DataFrame({"x": x * 0.5, "y": y}).write_parquet(data)
     with Project.open(tmp_path) as project:
         declared = declare_classic(project, data, name="m", search=search)
     assert declared.train.validation.kind == kind

@@ -20,6 +20,7 @@ from everloop.loop.project import Project
 from everloop.train.bases import parse_base
 from everloop.train.validation import FEW_ROWS
 
+RARE = 0.05  # share of the rows below which a class may not fill five parts
 MANY_ROWS = 12_500  # of which a fifth is tested, and a fifth of the others are 2,000
 DEFAULT_CANDIDATE = {
     "regression": "linear_regression",
@@ -102,7 +103,10 @@ def _turns(frame: pl.DataFrame, rows: int, schema: Schema) -> str | None:
     """
     if not FEW_ROWS <= rows <= MANY_ROWS or frame.n_unique() < FEW_ROWS:
         return None
-    return "k_fold" if schema.numeric_labels else "stratified"
+    if schema.task not in ("binary", "multiclass"):
+        return "k_fold"
+    rarest = int(frame[schema.target].value_counts()["count"].min())  # type: ignore[arg-type]
+    return "stratified" if rarest >= RARE * rows else "k_fold"
 
 
 def parents(project: Project, base: str | None) -> tuple[str, ...]:
