@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from processes import everloop, everloop_json, serving
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -81,7 +82,10 @@ def test_classification_answers_labels_as_in_the_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.sum(answer["probabilities"], axis=1), 1, atol=1e-6)
 
 
-def test_a_budget_of_time_is_spent_on_all_cores(tmp_path: Path) -> None:
+def test_a_budget_of_time_is_spent_on_all_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")  # tests side by side have one each
     load_iris(as_frame=True).frame.to_csv(tmp_path / "iris.csv", index=False)
     made = everloop_json(tmp_path, "train", "iris.csv", "--budget", "8s")
     assert made["cycle"]["verdict"] == "promoted", made["cycle"]["reason"]
