@@ -46,10 +46,10 @@ def declare_classic(
     """Declare and record a loop over one file; what is not given is read off the data.
 
     ``search`` is a budget as in ``[train.search]``; with one, every usual algorithm is tried unless
-    ``candidates`` are named, and one of time is spent on all cores; ``validation`` is a
-    kind as in ``[train.validation]``; ``ensemble`` says whether the best trials may be mixed. A new
-    version replaces the champion when it is better on the same held-out rows; a loop file can ask
-    for more evidence with the gate ``"METRIC beats champion"``.
+    ``candidates`` are named, and with one of time the best is fitted once more on all rows;
+    ``validation`` is a kind as in ``[train.validation]``; ``ensemble`` says whether the best trials
+    may be mixed. A new version replaces the champion when it is better on the same held-out rows; a
+    loop file can ask for more evidence with the gate ``"METRIC beats champion"``.
     """
     path = str(data.resolve())
     spec = DataSpec(source=path, target=target or "")
@@ -69,14 +69,11 @@ def declare_classic(
     if holdout is not None:
         evaluate["holdout"] = holdout
     asked = {key: value for key, value in (search or {}).items() if value is not None}
-    if "timeout" in asked:  # whoever counts trials instead gets the same ones again
-        asked.setdefault("workers", 0)
     usual = [] if asked else [DEFAULT_CANDIDATE[schema.task]]
     train: dict[str, Any] = {"candidates": list(candidates) or usual, "search": asked}
     train["ensemble"] = ensemble
-    if "timeout" in asked:
-        train["refit"] = "all"
-        validation = validation or _turns(frame, count, schema)
+    if "timeout" in asked:  # whoever counts trials instead gets the same ones again
+        train |= _with_time(asked, frame, count, schema)
     if validation is not None:
         train["validation"] = {"kind": validation}
     declaration = from_dict(
@@ -92,6 +89,15 @@ def declare_classic(
         divide(frame, schema, declaration)
     project.cycles.save_loop(declaration, actor="person")
     return declaration
+
+
+def _with_time(
+    asked: dict[str, Any], frame: pl.DataFrame, rows: int, schema: Schema
+) -> dict[str, Any]:
+    """What a budget of time goes to: all cores, a choice that is not luck, a fit on all rows."""
+    found = {"search": {"workers": 0} | asked, "refit": "all"}
+    kind = _turns(frame, rows, schema)
+    return found if kind is None else found | {"validation": {"kind": kind}}
 
 
 def _turns(frame: pl.DataFrame, rows: int, schema: Schema) -> str | None:
