@@ -107,7 +107,7 @@ def _best_of_each(
             tried.append(Fitted(name, best.params, None, spent, best.score, loss=best.loss))
             report_candidate(report, tried[-1])
         elif own:
-            error = next((t.error for t in own if t.error), "no trial was scored")
+            error = next((t.error for t in own if t.error), "the time was up before its score")
             failures.append(f"{name}: {error}")
             report("failed", {"candidate": name, "error": error})
     return _ranked(chosen, tried, failures)
