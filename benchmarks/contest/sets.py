@@ -70,8 +70,8 @@ LOOPS: dict[str, tuple[str, Callable[[], Data]]] = {  # with categories and what
     "census": ("classification", lambda: table(tables.census, "employed", ("id", "surveyed_at"))),
     "flights": ("classification", lambda: table(tables.flights, "late", DEPARTURE)),
 }
-# The largest of the package with one outcome, of those that were not used to make everloop better;
-# without texts, series, and one of 1,503 columns.
+# The largest of the package with one outcome, of those that had no part in making everloop before
+# they were measured; without texts, series, and one of 1,503 columns.
 MODELDATA = {
     "hotel_rates": ("regression", "avg_price_per_room"),
     "check_times": ("regression", "check_time"),
