@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,21 @@ MOST_GROUPS = 200
 
 def column_of(gate: Gate, frame: pl.DataFrame, name: str) -> pl.Series:
     """A column of the data. Raises InvalidInput with the nearest name when it is not there."""
-    if name not in frame.columns:
-        raise invalid(
-            FIELD,
-            gate.text,
-            f"columns of the data, which have no {name}",
-            code="unknown_column",
-            fix=did_you_mean(name, frame.columns),
-        )
+    check_column(FIELD, gate.text, name, frame.columns)
     return frame[name]
+
+
+def check_column(field: str, got: str, name: str, columns: Sequence[str]) -> None:
+    """Refuse a column that the data do not have, by raising InvalidInput with the nearest name."""
+    if name in columns:
+        return
+    raise invalid(
+        field,
+        got,
+        f"columns of the data, which have no {name}",
+        code="unknown_column",
+        fix=did_you_mean(name, columns),
+    )
 
 
 def listed(text: str) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from everloop.data.schema import Schema, Task
 from everloop.durations import seconds
-from everloop.errors import did_you_mean, invalid
+from everloop.errors import invalid
 from everloop.evaluate.fairness.by_metric import NO_MEASURE
 from everloop.evaluate.gates._base import FIELD, Gate, check_metric_task
+from everloop.evaluate.gates._columns import check_column
 from everloop.evaluate.gates._feasible import check_feasible
 from everloop.evaluate.gates._parse import parse_gate
 from everloop.evaluate.metrics import Metric, default_metric, get_metric
@@ -73,23 +74,11 @@ def check_spec(
         return
     for gate in gates:
         for column in gate.columns:
-            _check_column(FIELD, gate.text, column, columns)
+            check_column(FIELD, gate.text, column, columns)
         if schema is not None:
             gate.check_schema(schema)
     for i, column in enumerate(spec.sensitive):
-        _check_column(f"evaluate.sensitive[{i}]", column, column, columns)
-
-
-def _check_column(field: str, got: str, column: str, columns: Sequence[str]) -> None:
-    if column in columns:
-        return
-    raise invalid(
-        field,
-        got,
-        f"columns of the data, which have no {column}",
-        code="unknown_column",
-        fix=did_you_mean(column, columns),
-    )
+        check_column(f"evaluate.sensitive[{i}]", column, column, columns)
 
 
 def _check_holdout(holdout: str | float) -> None:
