@@ -11,9 +11,9 @@ from everloop.loop.project import Project
 
 
 @contextmanager
-def running(project: Project) -> Iterator[Engine]:
-    """An engine whose steps run in this process."""
-    engine = Engine(project, "inline")
+def running(project: Project, executor: str = "inline") -> Iterator[Engine]:
+    """An engine whose steps run in this process, or where another executor runs them."""
+    engine = Engine(project, executor)
     engine.launch()
     try:
         yield engine

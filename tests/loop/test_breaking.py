@@ -19,7 +19,6 @@ from everloop.deploy.serving.standing import Standing, write_standing
 from everloop.errors import InvalidInput
 from everloop.loop import trying
 from everloop.loop.cycles import CycleStore
-from everloop.loop.engine import Engine
 from everloop.loop.executors.limits import TRIAL, Limits, watched
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
@@ -178,21 +177,13 @@ def test_a_trainer_that_crashes_is_tried_again_and_given_up_with_an_alert(
     limits = {"attempts": 2}
     loop = again(project, train={"candidates": ["own_dies:Dies"], "limits": limits})
     cycle = loop.train(wait=False)
-    engine = Engine(project)
-    engine.launch()
-    try:
+    with running(project, "subprocess"):
         step: Any = wait_for(lambda: _delayed(project, cycle.id))
-    finally:
-        engine.close()
     assert (step.failures, step.due > step.started) == (1, True)
     assert step.error.startswith("its process ended with 7")
     monkeypatch.setattr(trying, "DIED_SECONDS", 0.0)
-    engine = Engine(project)
-    engine.launch()
-    try:
+    with running(project, "subprocess") as engine:
         ended = engine.wait(cycle.id)
-    finally:
-        engine.close()
     assert ended.verdict == "failed"
     assert (ended.reason or "").startswith("train: its process ended with 7")
     assert "tried 2 times" in (ended.reason or "")
@@ -231,12 +222,8 @@ def test_trials_that_take_their_process_along_fail_alone_however_many(
         "limits": {"attempts": 3},
     }
     cycle = again(project, train=train).train(wait=False)
-    engine = Engine(project)
-    engine.launch()
-    try:
+    with running(project, "subprocess") as engine:
         ended = engine.wait(cycle.id)
-    finally:
-        engine.close()
     assert ended.verdict in ("promoted", "registered"), ended.reason
     step = project.cycles.step(cycle.id, "train")
     assert step is not None and step.attempts == 5  # each deadly one takes two along
