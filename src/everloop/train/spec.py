@@ -115,3 +115,7 @@ class TrainSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     # what is served: train: the model that was tested; all: the same once more, fitted on the rows
     # that tested it too
     refit: Literal["train", "all"] = "train"
+
+    def alone(self, candidate: str) -> TrainSpec:
+        """The same for one candidate, whose parameters are given: without a search."""
+        return msgspec.structs.replace(self, candidates=(candidate,), search=SearchSpec(), space={})

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 import polars as pl
 
@@ -24,7 +23,7 @@ from everloop.train.fit import fit_candidates
 from everloop.train.fitting import silent
 from everloop.train.predictions import predict
 from everloop.train.search.space import fixed
-from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.train.spec import TrainSpec
 from everloop.train.training import Score as TrainingScore
 from everloop.train.validation import Known
 from everloop.update.situation import Situation
@@ -82,7 +81,7 @@ def quick_fit(
     With the preparation, calibration, threshold and validation parts of ``spec``, but no search;
     on the rows of ``window``, of which ``since`` says where the last change was.
     """
-    alone = msgspec.structs.replace(spec, candidates=(algorithm,), search=SearchSpec())
+    alone = spec.alone(algorithm)
 
     def fit(history: History) -> Ask:
         part = windowed(window, history.known.times, len(history), since)

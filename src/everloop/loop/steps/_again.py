@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from everloop.data.declared import environment_of
@@ -30,7 +29,7 @@ from everloop.train.search.arm import Arm
 from everloop.train.search.records import Trial
 from everloop.train.search.study import best_of, read_trials
 from everloop.train.search.workers._base import Job, run_job
-from everloop.train.spec import ENSEMBLE, SearchSpec, TrainSpec
+from everloop.train.spec import ENSEMBLE
 from everloop.train.training import Training
 from everloop.update.methods.rows import TrainingRows
 
@@ -52,7 +51,7 @@ class Scored:
 def model_again(then: StepContext) -> bytes:
     """The cycle's model as ONNX, with the parameters that were found."""
     trained, schema = then.results["train"], schema_of(then)
-    spec = _alone(then, str(trained["algorithm"]))
+    spec = then.declaration.train.alone(str(trained["algorithm"]))
     if schema.task == "policy":
         environment, seed = _environment(then), then.declaration.loop.seed
         found = fit_policies(environment, spec, seed, then.report, keep=trained["params"])
@@ -80,7 +79,7 @@ def candidate_again(then: StepContext, entry: dict[str, Any], metric: Metric) ->
     if schema_of(then).task == "policy":
         return Scored(entry["score"], _policy_return(then, name, entry["params"]))
     data = training_rows_of(then)
-    training = data.training(_alone(then, name))
+    training = data.training(then.declaration.train.alone(name))
     if name == BASELINE:
         floor = baseline(training)
         return Scored(entry["score"], None if floor is None else sign * floor[1])
@@ -146,7 +145,7 @@ def _where(then: StepContext, name: str, data: TrainingRows | None) -> Training:
     """The rows that a trial was validated on, or the environment it was played in."""
     if schema_of(then).task == "policy":
         return Playing(_environment(then), then.declaration.loop.seed)
-    return (data or training_rows_of(then)).training(_alone(then, name))
+    return (data or training_rows_of(then)).training(then.declaration.train.alone(name))
 
 
 def _environment(then: StepContext) -> Environment:
@@ -159,11 +158,6 @@ def _policy_return(then: StepContext, name: str, params: dict[str, Any]) -> floa
     environment, seed = _environment(then), then.declaration.loop.seed
     if name == RANDOM:
         return random_return(environment, seed)
-    return fit_policies(environment, _alone(then, name), seed, then.report, keep=params)[0].score
-
-
-def _alone(then: StepContext, name: str) -> TrainSpec:
-    """What the loop file says of training, for one candidate and without a search."""
-    return msgspec.structs.replace(
-        then.declaration.train, candidates=(name,), search=SearchSpec(), space={}
-    )
+    return fit_policies(
+        environment, then.declaration.train.alone(name), seed, then.report, keep=params
+    )[0].score

@@ -14,7 +14,7 @@ from everloop.loop.steps._base import StepContext
 from everloop.loop.steps._parent import rows_of
 from everloop.loop.steps._seen import SnapshotSeen, champion_from
 from everloop.registry.models import ModelVersion
-from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.train.spec import TrainSpec
 from everloop.update.asked import transferred
 from everloop.update.methods import About, Around, Champion, Choice, Method
 from everloop.update.spec import UpdateSpec
@@ -108,12 +108,13 @@ def spec_of(context: StepContext, choice: Choice) -> TrainSpec:
     train, kept = context.declaration.train, context.cycle.cause.get("keep")
     if not kept or choice.search == "full":
         return train
-    only = (str(kept["algorithm"]),)
+    algorithm = str(kept["algorithm"])
     if choice.search == "warm":
         trials = min(train.search.trials or WARM_TRIALS, WARM_TRIALS)
         search = msgspec.structs.replace(train.search, trials=trials)
+        only = (algorithm,)
         return msgspec.structs.replace(train, candidates=only, search=search, ensemble=False)
-    return msgspec.structs.replace(train, candidates=only, search=SearchSpec(), space={})
+    return train.alone(algorithm)
 
 
 def kept_params(context: StepContext, choice: Choice) -> dict[str, Any] | None:

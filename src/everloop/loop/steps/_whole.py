@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from everloop.errors import EverloopError
@@ -21,7 +20,7 @@ from everloop.train.fit import Fitted
 from everloop.train.fitting import silent
 from everloop.train.onnx import to_onnx
 from everloop.train.predictions import predict
-from everloop.train.spec import SearchSpec, TrainSpec
+from everloop.train.spec import TrainSpec
 from everloop.update.methods import Made
 from everloop.update.methods.rows import TrainingRows
 
@@ -33,15 +32,13 @@ def on_whole(context: StepContext, spec: TrainSpec, made: Made, notes: list[str]
     rows. One that cannot be fitted, or that answers the rows it has now seen worse than the model
     that has not, is left out, and ``notes`` gets a sentence that says so.
     """
-    snapshot, datasets = context.results["snapshot"], context.project.datasets
-    stays = datasets.get(str(snapshot["dataset"])).reference is not None
-    if spec.refit != "all" or not made.on_all or made.onnx is not None or stays:
+    if spec.refit != "all" or not made.on_all or made.onnx is not None:
         return {}
+    snapshot = context.results["snapshot"]
     tested, count = made.fitted[0], int(snapshot["rows"])
-    alone = msgspec.structs.replace(spec, candidates=(tested.name,), search=SearchSpec(), space={})
     try:
         rows = rows_of(context, count)
-        whole = rows.fit(alone, silent, keep=tested.params)[0]
+        whole = rows.fit(spec.alone(tested.name), silent, keep=tested.params)[0]
         if not _no_worse(rows, int(snapshot["train_rows"]), whole, tested):
             notes.append(
                 f"What was tested is served: fitted on all {count:,} rows, {tested.name} answers "

@@ -125,7 +125,7 @@ def _rows(context: StepContext, schema: Schema) -> Outcome:
     method_facts = _told(context, choice, made)
     facts = method_facts | ({"stateless": stateless} if stateless else {})
     notes = [*report.notes, *facts.get("notes", [])]
-    facts |= on_whole(context, spec, made, notes)
+    facts |= {} if streamed else on_whole(context, spec, made, notes)  # those rows stay away
     said = {"notes": notes} if notes else {}
     return Outcome(outcome.result | studied | streamed | validated | explained | facts | said)
 

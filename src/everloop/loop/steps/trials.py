@@ -31,12 +31,7 @@ def study_place(context: StepContext, spec: TrainSpec, metric: Metric) -> Path |
         return None
     snapshot = context.results["snapshot"]
     whole = type(spec)()
-    apart = {
-        "search": whole.search,
-        "ensemble": whole.ensemble,
-        "limits": whole.limits,
-        "refit": whole.refit,
-    }
+    apart = {name: getattr(whole, name) for name in ("search", "ensemble", "limits", "refit")}
     compared = msgspec.structs.replace(spec, **apart)
     asked = {
         "loop": context.declaration.name,

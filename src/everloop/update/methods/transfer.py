@@ -17,7 +17,7 @@ from everloop.extensions import update_methods
 from everloop.train.check import find_candidate
 from everloop.train.fitting import Fitting, silent
 from everloop.train.loading import load
-from everloop.train.spec import ENSEMBLE, SearchSpec, TrainSpec
+from everloop.train.spec import ENSEMBLE, TrainSpec
 from everloop.train.state.families import FAMILIES, NETWORKS, why_not
 from everloop.train.state.names import FRONT, STATE
 from everloop.train.validation import Known
@@ -175,14 +175,7 @@ def _best(rows: TrainingRows, ways: dict[str, Fit]) -> tuple[str, dict[str, floa
 
 
 def _alone(spec: TrainSpec, algorithm: str) -> TrainSpec:
-    return msgspec.structs.replace(
-        spec,
-        candidates=(algorithm,),
-        search=SearchSpec(),
-        space={},
-        calibrate="none",
-        threshold=0.5,
-    )
+    return msgspec.structs.replace(spec.alone(algorithm), calibrate="none", threshold=0.5)
 
 
 def _is_network(algorithm: str) -> bool:
