@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 from processes import SLOW, wait_ready
 
@@ -61,7 +62,9 @@ def postgres() -> Iterator[Postgres]:
     try:
         yield found
     finally:
-        found.server.cleanup()
+        # Stopped already: its process may go between the question whether it runs and the signal.
+        with suppress(psutil.NoSuchProcess):
+            found.server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
 
