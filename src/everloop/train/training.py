@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -79,6 +80,7 @@ class Training:
         self._parts = parts
         self.prepare = prepare
         self._prepared: dict[int, Prepared] = {}
+        self._preparing = threading.RLock()  # candidates are fitted side by side
         self.device = device
         self.validation, self.costs, self.weights = validation, costs, weights
         self.explore = explore
@@ -88,16 +90,17 @@ class Training:
     @property
     def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Pairs of row numbers: those to fit on, those to validate on."""
-        if self._parts is None:
-            self._parts = folds(
-                self.y,
-                self.validation,
-                self.known,
-                classification=not self.schema.numeric,
-                time_ordered=self.time_ordered,
-                seed=self.seed,
-            )
-        return self._parts
+        with self._preparing:
+            if self._parts is None:
+                self._parts = folds(
+                    self.y,
+                    self.validation,
+                    self.known,
+                    classification=not self.schema.numeric,
+                    time_ordered=self.time_ordered,
+                    seed=self.seed,
+                )
+            return self._parts
 
     def thinned(self, rows: int) -> Training:
         """At most ``rows`` rows, in their order."""
@@ -141,9 +144,7 @@ class Training:
         within: Prune = (lambda _step, value: prune(TIME_ONLY, value)) if several else prune
         for number, (fit_rows, rows) in enumerate(self.folds):
             around = self._judged(fit_rows, rows, early_stopping, report, within)
-            if number not in self._prepared:
-                self._prepared[number] = self.prepared(fit_rows)
-            estimator, _ = self.fit(candidate, params, self._prepared[number], around)
+            estimator, _ = self.fit(candidate, params, self._part(number), around)
             settled.append(candidate.settled(estimator) if early_stopping else {})
             stopped.append(estimator if settled[-1] else None)
             value, answered = self._scored(estimator, rows)
@@ -224,13 +225,18 @@ class Training:
         """
         answered, places = [], []
         for number, (fit_rows, rows) in enumerate(self.folds):
-            if number not in self._prepared:
-                self._prepared[number] = self.prepared(fit_rows)
             around = self.around(fit_rows)
-            estimator, _ = self.fit(candidate, params, self._prepared[number], around)
+            estimator, _ = self.fit(candidate, params, self._part(number), around)
             answered.append(predict(estimator, self.X[rows], self.schema)[1])
             places.append(rows)
         return np.concatenate(places), np.concatenate([p for p in answered if p is not None])
+
+    def _part(self, number: int) -> Prepared:
+        """The rows to fit on of one part, prepared once for all candidates."""
+        with self._preparing:
+            if number not in self._prepared:
+                self._prepared[number] = self.prepared(self.folds[number][0])
+            return self._prepared[number]
 
     def prepared(self, rows: np.ndarray | slice) -> Prepared:
         """Those rows as ``[train.prepare]`` wants them; learned on them alone."""

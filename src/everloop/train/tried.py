@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import importlib
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from everloop.data.schema import Task
 from everloop.errors import EverloopError, InvalidInput, invalid
+from everloop.memory import available_bytes
 from everloop.train.candidates._base import Candidate
+from everloop.train.cores import cores
 from everloop.train.fitting import Report
+from everloop.train.loading import load
 from everloop.train.predictions import BLENDED
 from everloop.train.search.records import worth
 from everloop.train.search.space import within
@@ -20,6 +27,9 @@ from everloop.train.training import Training
 if TYPE_CHECKING:
     from everloop.train.search.answers import AnswerStore
     from everloop.train.search.records import Trial
+
+AT_ONCE = 2  # candidates: most of them use more than half of the cores
+ROOM = 6  # times the rows that must be free, so that another candidate may hold them too
 
 
 @dataclass(frozen=True)
@@ -116,22 +126,58 @@ def _best_of_each(
 def compared(
     training: Training, chosen: dict[str, Candidate], spec: TrainSpec, report: Report
 ) -> list[Fitted]:
-    """Each candidate's defaults, scored; best first."""
-    tried, failures = [], []
-    for name, candidate in chosen.items():
-        started = time.perf_counter()
-        try:
-            params = default_params(training, name, candidate, spec)
-            found = training.validate(candidate, params)
-        except EverloopError:
-            raise
-        except Exception as error:
-            failures.append(failed(report, name, error))
-            continue
-        spent = time.perf_counter() - started
-        tried.append(Fitted(name, params, None, spent, found.score, loss=found.loss))
-        report_candidate(report, tried[-1])
-    return _ranked(chosen, tried, failures)
+    """Each candidate's defaults, scored; best first.
+
+    Two are fitted at a time, since one alone leaves cores idle; what they find does not depend on
+    it, but the seconds that each takes do.
+    """
+    tried: dict[str, Fitted] = {}
+    failures = []
+    for candidate in chosen.values():
+        _import(candidate, training.schema.task)
+    # Threads that put back how warnings are told, each as it found it, may leave another's.
+    with warnings.catch_warnings(), ThreadPoolExecutor(_at_once(training, spec)) as pool:
+        begun = {
+            name: pool.submit(_scored, training, name, candidate, spec)
+            for name, candidate in chosen.items()
+            if not candidate.alone
+        }
+        for name in sorted(chosen, key=lambda name: chosen[name].alone):
+            try:
+                if name in begun:
+                    tried[name] = begun[name].result()
+                else:
+                    tried[name] = _scored(training, name, chosen[name], spec)
+            except EverloopError:
+                pool.shutdown(cancel_futures=True)
+                raise
+            except Exception as error:
+                failures.append(failed(report, name, error))
+                continue
+            report_candidate(report, tried[name])
+    return _ranked(chosen, [tried[name] for name in chosen if name in tried], failures)
+
+
+def _at_once(training: Training, spec: TrainSpec) -> int:
+    """How many candidates are fitted at a time: one where memory is bounded, or may be short."""
+    if spec.limits.memory or training.X.nbytes * ROOM > available_bytes():
+        return 1
+    return min(AT_ONCE, cores())
+
+
+def _import(candidate: Candidate, task: Task) -> None:
+    """Its library, while nothing is fitted: scikit-learn looks for others among what is imported,
+    and one that is half there breaks it."""
+    with suppress(Exception):  # what is wrong with a candidate is for its fit to say
+        load(candidate.estimators[task])
+
+
+def _scored(training: Training, name: str, candidate: Candidate, spec: TrainSpec) -> Fitted:
+    started = time.perf_counter()
+    params = default_params(training, name, candidate, spec)
+    found = training.validate(candidate, params)
+    spent = time.perf_counter() - started
+    return Fitted(name, params, None, spent, found.score, loss=found.loss)
 
 
 def default_params(

@@ -52,6 +52,8 @@ class Candidate:
     seeded : whether the estimator takes ``random_state``.
     scales_target : whether ``fit`` learns a target of numbers with mean 0 and deviation 1.
     quick : whether fitting a few thousand rows takes no longer than a second or two.
+    alone : whether nothing may be fitted beside it, as what draws from a generator that the whole
+        process shares.
     ordered : whether ``fit`` learns one row after another, so that their order matters.
     weighted : the tasks whose ``fit`` obeys ``around.weights``; what others do with them is
         nothing, so old rows cannot be made to count less.
@@ -62,6 +64,7 @@ class Candidate:
     seeded: ClassVar[bool] = True
     scales_target: ClassVar[bool] = False
     quick: ClassVar[bool] = True
+    alone: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
     weighted: ClassVar[frozenset[Task]] = frozenset()
 

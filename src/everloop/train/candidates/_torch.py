@@ -35,6 +35,7 @@ class TorchCandidate(Candidate):
     seen: ClassVar[int] = SEEN
     widths: ClassVar[tuple[int, ...]] = (32, 64, 128)
     quick: ClassVar[bool] = False
+    alone: ClassVar[bool] = True  # PyTorch's generator is one for all
     estimators: ClassVar[dict[Task, str]] = {
         "regression": MODEL,
         "binary": MODEL,

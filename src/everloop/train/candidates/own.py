@@ -27,6 +27,7 @@ class OwnEstimator(Candidate):
     """
 
     quick: ClassVar[bool] = False  # nobody knows
+    alone: ClassVar[bool] = True  # nor what else it touches
 
     def __init__(self, reference: str, cls: type) -> None:
         self.reference = reference
@@ -62,6 +63,7 @@ class OwnFunction(Candidate):
     """
 
     quick: ClassVar[bool] = False
+    alone: ClassVar[bool] = True
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
