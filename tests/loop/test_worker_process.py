@@ -88,3 +88,21 @@ def test_lightgbm_takes_a_table_as_well_where_pandas_came_later() -> None:
     assert told["whole"][0] == "True True"
     assert told["lean"][1].startswith("[['u', 'v', 'w']]")
     assert told["lean"][1:] == told["whole"][1:]
+
+
+# What a worker imports before its first fit, and what it goes on with beside it.
+STAGES = """
+import sys
+from everloop.loop import worker
+worker.lean_imports()
+worker._import_to_fit()
+print("sklearn" in sys.modules, "skl2onnx" in sys.modules)
+before = set(sys.modules)
+worker._import_to_judge(None)
+print("skl2onnx" in sys.modules, sorted({"pandas", "pyarrow", "torch"} & set(sys.modules) - before))
+"""
+
+
+def test_what_is_imported_beside_a_fit_brings_no_tables() -> None:
+    ran = subprocess.run([sys.executable, "-c", STAGES], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["True False", "True []"]

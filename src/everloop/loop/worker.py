@@ -15,6 +15,7 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ with importing():
 
     from everloop.errors import EverloopError
     from everloop.extensions import candidates
-    from everloop.loop.evaluating import evaluate
     from everloop.loop.executors import Task
     from everloop.loop.lean_imports import lean_imports
     from everloop.loop.project import Project
@@ -50,26 +50,46 @@ def main() -> int:
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
     if options.early:
-        threading.Thread(target=_import_usual, daemon=True).start()
+        threading.Thread(target=_import_to_fit, daemon=True).start()
         _log_to(jobs.get()["log"])
     with Project.open(folder) as project:
-        ahead = threading.Thread(target=AHEAD[options.ahead], args=(project,), daemon=True)
+        ahead = Ahead(AHEAD[options.ahead], project)
         ahead.start()
         while True:
             job = jobs.get()
-            if not _beside_imports(job):
-                ahead.join()
+            ahead.wait_for(job)
             _answer(project, job, channel)
             give_back()
 
 
-def _beside_imports(job: dict[str, Any]) -> bool:
-    """Whether a job may begin while another thread still imports.
+class Ahead(threading.Thread):
+    """Imports while the first step awaits the disk, and the rest while the second one fits.
 
-    What fits may not: scikit-learn looks for pandas among what is imported, and one that is
-    half there breaks it. A snapshot reads and writes files, and fits nothing.
+    What fits may not begin while a library that brings tables is half there: scikit-learn looks
+    for pandas among what is imported. A snapshot reads and writes files, and fits nothing.
     """
-    return bool(job.get("step", {}).get("step") == "snapshot")
+
+    def __init__(self, stages: Sequence[Callable[[Project], None]], project: Project) -> None:
+        super().__init__(daemon=True)
+        self._stages, self._project = stages, project
+        self._first = threading.Event()
+
+    def run(self) -> None:
+        for stage in self._stages:
+            try:
+                # What is wrong with a candidate is for the step to say.
+                with contextlib.suppress(EverloopError, ImportError):
+                    stage(self._project)
+            finally:
+                self._first.set()
+
+    def wait_for(self, job: dict[str, Any]) -> None:
+        """Until a job may begin."""
+        step = job.get("step", {}).get("step")
+        if step == "train":
+            self._first.wait()
+        elif step != "snapshot":
+            self.join()
 
 
 def _log_to(path: str) -> None:
@@ -79,32 +99,38 @@ def _log_to(path: str) -> None:
     os.dup2(2, 1)
 
 
-def _import_usual() -> None:
-    """The slow imports of the usual steps; first the one that awaits none of them."""
+def _import_to_fit(_project: Project | None = None) -> None:
+    """What the first two steps need; first the one that awaits none of the others' imports."""
     with importing():
-        for name in ("snapshot", "train", "evaluate", "register", "probe"):
+        for name in ("snapshot", "train"):
             importlib.import_module(MODULES[name])
-        importlib.import_module("everloop.evaluate.report.html").template()
 
 
-def _import_for_steps(project: Project) -> None:
-    """Those and of the algorithms, while the first step awaits the disk."""
-    # What is wrong with a candidate is for the step to say.
-    with importing(), contextlib.suppress(EverloopError, ImportError):
-        _import_usual()
+def _import_candidates(project: Project) -> None:
+    """Those and the algorithms that the loops declare."""
+    with importing():
+        _import_to_fit()
         for loop in project.cycles.loop_names():
             for name in project.cycles.declaration(loop).train.candidates:
                 for place in candidates.get(name).estimators.values():
                     importlib.import_module(place.partition(":")[0])
 
 
-def _import_for_windows(project: Project) -> None:
+def _import_to_judge(_project: Project) -> None:
+    """What comes after the fits; none of it brings tables. They go on beside it, so garbage is
+    looked for as ever."""
+    for module in (*(MODULES[name] for name in ("evaluate", "register", "probe")), "skl2onnx"):
+        importlib.import_module(module)
+    importlib.import_module("everloop.evaluate.report.html").template()
+
+
+def _import_for_windows(_project: Project) -> None:
     """The slow imports of estimates, while the log is read."""
-    with importing(), contextlib.suppress(ImportError):
+    with importing():
         importlib.import_module("everloop.monitor.estimation.methods")
 
 
-AHEAD = {"steps": _import_for_steps, "windows": _import_for_windows}
+AHEAD = {"steps": (_import_candidates, _import_to_judge), "windows": (_import_for_windows,)}
 
 
 def _read_jobs(jobs: queue.Queue[dict[str, Any]]) -> None:
@@ -138,7 +164,8 @@ def _answer(project: Project, job: dict[str, Any], channel: Any) -> None:
 
 def _done(project: Project, job: dict[str, Any], report: Report) -> Outcome | None:
     if "windows" in job:
-        evaluate(project, project.cycles.declaration(job["windows"]))
+        windows = importlib.import_module("everloop.loop.evaluating")
+        windows.evaluate(project, project.cycles.declaration(job["windows"]))
         return None
     task = msgspec.convert(job["step"], Task)
     with under(project.db, task.lease, everywhere=True):

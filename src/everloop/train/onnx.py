@@ -22,8 +22,6 @@ from onnx import (
     load_model_from_string,
     numpy_helper,
 )
-from skl2onnx import convert_sklearn, update_registered_converter
-from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 from sklearn.pipeline import Pipeline
 
 from everloop.data.quantiles import values_and_levels
@@ -104,8 +102,9 @@ def joined(front: ModelProto, own: ModelProto) -> bytes:
 def transform_graph(transform: Transform, width: int | None) -> ModelProto:
     """The graph of a transform alone, from ``X`` of ``width`` columns (None for any number)."""
     register_converters(transform)
-    model: ModelProto = convert_sklearn(
-        transform, initial_types=[("X", DoubleTensorType([None, width]))], target_opset=OPSET
+    X = _tensor(float32=False)([None, width])
+    model: ModelProto = load("skl2onnx:convert_sklearn")(
+        transform, initial_types=[("X", X)], target_opset=OPSET
     )
     return model
 
@@ -123,10 +122,10 @@ def same_opsets(front: ModelProto, own: ModelProto) -> None:
 def _convert(estimator: Any, schema: Schema) -> ModelProto:
     register_converters(estimator)
     classifier = not schema.numeric and schema.task != "multilabel"
-    model: ModelProto = convert_sklearn(
+    model: ModelProto = load("skl2onnx:convert_sklearn")(
         estimator,
         name="everloop",
-        initial_types=[("X", DoubleTensorType([None, schema.width]))],
+        initial_types=[("X", _tensor(float32=False)([None, schema.width]))],
         options={id(estimator): {"zipmap": False}} if classifier else None,
         target_opset=OPSET,
     )
@@ -194,8 +193,9 @@ def _output(model: ModelProto, name: str, kind: int, shape: list[str | int]) -> 
 
 def register_converters(estimator: Any) -> None:
     """Teach skl2onnx our own steps, and what of others it has no converter for."""
+    register = load("skl2onnx:update_registered_converter")
     for transform in _subclasses(Transform):
-        update_registered_converter(
+        register(
             transform,
             f"Everloop{transform.__name__}",
             _transform_shape,
@@ -210,6 +210,12 @@ def register_converters(estimator: Any) -> None:
         load("everloop.train.lightgbm_onnx:register")()
     if any(type(s).__name__ == "SimpleImputer" for s in steps):
         load("everloop.train.imputer_onnx:register")()
+
+
+def _tensor(float32: bool) -> Any:
+    """The kind of a tensor. skl2onnx is named, not imported: a step that fits has time for it
+    only once the fits run."""
+    return load(f"skl2onnx.common.data_types:{'Float' if float32 else 'Double'}TensorType")
 
 
 def _parts(whole: Any) -> Iterator[Any]:
@@ -235,14 +241,14 @@ def _parse_transform(scope: Any, model: Any, inputs: list[Any], custom_parsers: 
     """Say the width at once: what selects columns of the result is parsed before any shape."""
     operator = scope.declare_local_operator(f"Everloop{type(model).__name__}", model)
     operator.inputs = inputs
-    kind = FloatTensorType if model.float32 else DoubleTensorType
+    kind = _tensor(model.float32)
     operator.outputs.append(scope.declare_local_variable("prepared", kind([None, model.width_])))
     return operator.outputs
 
 
 def _transform_shape(operator: Any) -> None:
     transform = operator.raw_operator
-    kind = FloatTensorType if transform.float32 else DoubleTensorType
+    kind = _tensor(transform.float32)
     operator.outputs[0].type = kind([None, transform.width_])
 
 
