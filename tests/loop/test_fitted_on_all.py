@@ -19,6 +19,7 @@ from everloop.errors import InvalidInput
 from everloop.loop.answers import PackagedModel
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle
+from everloop.loop.steps import _again
 
 ROWS, COLUMNS = 300, ["a", "b", "c"]
 
@@ -82,6 +83,19 @@ def test_rows_that_a_champion_was_served_with_do_not_judge_it(tmp_path: Path) ->
     assert measured["metrics"]["accuracy"]["value"] == first
     _, _, second = gone_round(loop)
     assert second["champion_metrics"]["accuracy"]["value"] == first
+    loop.project.close()
+
+
+def test_both_models_are_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = noisy(tmp_path, "regression", {"candidates": ["ridge"]}, ["rmse <= 9"])
+    _, trained, _ = gone_round(loop)
+    again = carry_out(loop.project, loop.reproduce(trained["run"], wait=False))
+    assert again.verdict == "reproduced", again.reason
+    assert "of the served one, fitted on all 300 rows, predictions differ by 0" in again.reason
+    fit = _again.fitted_on_all
+    monkeypatch.setattr(_again, "fitted_on_all", lambda *known: fit(*known[:-1], ROWS - 50))
+    other = carry_out(loop.project, loop.reproduce(trained["run"], wait=False))
+    assert other.verdict == "differs" and other.reason.startswith("Another served model came out")
     loop.project.close()
 
 

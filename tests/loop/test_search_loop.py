@@ -128,6 +128,10 @@ def test_another_model_is_told_with_what_has_changed():
     assert end_of(alike | {"largest_difference": 1e-9}).verdict == "reproduced"
     assert end_of(alike | {"largest_difference": 1e-3}).verdict == "differs"
     assert "was freed" in end_of(alike).reason
+    twins = alike | {"largest_difference": 0.0, "served": {"rows": 60, "largest_difference": 1.0}}
+    assert end_of(twins).reason.startswith("Another served model came out: the tested model has")
+    freed = end_of(twins | {"served": {"rows": 60}})
+    assert freed.verdict == "reproduced" and "60 rows, the model of then was freed" in freed.reason
     trial = {"kind": "trial", "algorithm": "ridge", "metric": "rmse", "changed": []}
     failed = end_of(trial | {"then": None, "now": None})
     assert failed.verdict == "reproduced" and "for the same reason" in failed.reason

@@ -17,6 +17,7 @@ from everloop.loop.steps._challenger import schema_of
 from everloop.loop.steps._fitting import training_rows_of
 from everloop.loop.steps._method import around_of, choice_of, first_of, sound_method
 from everloop.loop.steps._streamed import on_all_rows
+from everloop.loop.steps._whole import fitted_on_all
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.baseline import baseline
 from everloop.train.check import find_candidate
@@ -67,6 +68,14 @@ def model_again(then: StepContext) -> bytes:
     if made.on_all:
         best, _ = on_all_rows(then, best, Examples(data.X, data.y), None)
     return to_onnx(best.estimator, schema, data.X)
+
+
+def served_again(then: StepContext) -> bytes:
+    """What is served of the cycle as ONNX, where that was fitted on the rows that tested it too."""
+    trained = then.results["train"]
+    spec = then.declaration.train.alone(str(trained["algorithm"]))
+    rows, whole = fitted_on_all(then, spec, trained["params"], int(trained["whole"]["rows"]))
+    return to_onnx(whole.estimator, rows.schema, rows.X)
 
 
 def candidate_again(then: StepContext, entry: dict[str, Any], metric: Metric) -> Scored:

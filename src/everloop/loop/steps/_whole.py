@@ -37,8 +37,7 @@ def on_whole(context: StepContext, spec: TrainSpec, made: Made, notes: list[str]
     snapshot = context.results["snapshot"]
     tested, count = made.fitted[0], int(snapshot["rows"])
     try:
-        rows = rows_of(context, count)
-        whole = rows.fit(spec.alone(tested.name), silent, keep=tested.params)[0]
+        rows, whole = fitted_on_all(context, spec.alone(tested.name), tested.params, count)
         if not _no_worse(rows, int(snapshot["train_rows"]), whole, tested):
             notes.append(
                 f"What was tested is served: fitted on all {count:,} rows, {tested.name} answers "
@@ -55,6 +54,17 @@ def on_whole(context: StepContext, spec: TrainSpec, made: Made, notes: list[str]
         f"model fitted on the {int(snapshot['train_rows']):,} that train."
     )
     return {"whole": {"model": context.project.blobs.put(model), "rows": count}}
+
+
+def fitted_on_all(
+    context: StepContext, spec: TrainSpec, params: dict[str, Any], count: int
+) -> tuple[TrainingRows, Fitted]:
+    """All ``count`` rows of the snapshot, and the one candidate of ``spec`` fitted on them.
+
+    Raises :class:`~everloop.errors.EverloopError` or ValueError where it cannot be.
+    """
+    rows = rows_of(context, count)
+    return rows, rows.fit(spec, silent, keep=params)[0]
 
 
 def _no_worse(rows: TrainingRows, first: int, whole: Fitted, tested: Fitted) -> bool:

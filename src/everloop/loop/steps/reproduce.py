@@ -19,6 +19,7 @@ from everloop.loop.steps._again import (
     candidate_again,
     found_trial,
     model_again,
+    served_again,
     trial_again,
 )
 from everloop.loop.steps._base import End, Outcome, StepContext
@@ -32,8 +33,9 @@ TOLERANCE = 1e-6  # of a probability or score, and of a number as a share of the
 class Reproduce:
     """Takes the recorded rows, parameters and seed; nothing is registered.
 
-    The model of a cycle is compared by its answers to the held-out rows; a candidate that was not
-    chosen, and a trial, by the validation scores that the run recorded.
+    The model of a cycle is compared by its answers to the held-out rows, the tested one and, where
+    another was fitted on all rows to be served, that one too; a candidate that was not chosen, and
+    a trial, by the validation scores that the run recorded.
     """
 
     name = "reproduce"
@@ -49,6 +51,8 @@ class Reproduce:
             metric = metric_of(then.declaration.evaluate, schema, trained["metric"])
         whole = run.id == trained["run"]
         found = _model(then, metric) if whole else _scored(then, run, metric)
+        if whole and "whole" in trained:
+            found["served"] = _served(then)
         now = recipe(then.project, then.declaration, made.cycle, made.dataset)
         found |= {"run": run.id, "dataset": made.dataset, "changed": changes(made, now)}
         return Outcome(found, end_of(found))
@@ -105,6 +109,24 @@ def _model(then: StepContext, metric: Metric) -> dict[str, Any]:
     return result | {"largest_difference": _difference(before, now)}
 
 
+def _served(then: StepContext) -> dict[str, Any]:
+    """The model fitted on all rows, then and now, by answers alone: it has seen the rows it is
+    asked about, so a metric of theirs would say nothing."""
+    frame, known = test_rows(then), then.results["train"]["whole"]
+    again = {"model": then.project.blobs.put(served_again(then))}
+
+    def asked(what: dict[str, Any]) -> Answers:
+        train = then.results["train"] | {"model": what["model"]}
+        with challenger(replace(then, results=then.results | {"train": train})) as model:
+            return judged_answers(model, frame, schema_of(then), then.declaration)
+
+    now, result = asked(again), {"rows": int(known["rows"])}
+    try:
+        return result | {"largest_difference": _difference(asked(known), now)}
+    except NotFound:
+        return result
+
+
 def _scored(then: StepContext, run: Run, metric: Metric) -> dict[str, Any]:
     """A run of which no model was kept, by its validation scores."""
     trained, number = then.results["train"], run.tags.get("trial")
@@ -137,6 +159,8 @@ def end_of(result: dict[str, Any]) -> End:
     what = "model" if result["kind"] == "model" else "score"
     if same(result):
         return End("reproduced", f"The same {what} came out: {_said(result)}.")
+    if "served" in result and same({**result, "served": None}):
+        what = "served model"
     changed = result["changed"]
     shown = "; ".join(changed[:5]) if changed else "nothing that was recorded changed"
     reason = f"Another {what} came out: {_said(result)}. {shown[:1].upper()}{shown[1:]}."
@@ -150,7 +174,10 @@ def same(result: dict[str, Any]) -> bool:
         return False
     apart = 0.0 if then is None else abs(then - now) / max(1.0, abs(then))
     worst = max(
-        apart, result.get("largest_difference") or 0.0, result.get("steps_difference") or 0.0
+        apart,
+        result.get("largest_difference") or 0.0,
+        result.get("steps_difference") or 0.0,
+        (result.get("served") or {}).get("largest_difference") or 0.0,
     )
     return bool(worst <= TOLERANCE)
 
@@ -166,9 +193,19 @@ def _said(result: dict[str, Any]) -> str:
             f"{_number(now)} now{why}; no model of this {result['kind']} was kept to be asked"
         )
     said = f"{metric} {_number(then)} then, {_number(now)} now on {result['rows']:,} rows"
+    served = result.get("served")
+    if served is None:
+        return f"{said}; {_apart(result)}"
+    return (
+        f"the tested model has {said}; {_apart(result)}; of the served one, fitted on all "
+        f"{served['rows']:,} rows, {_apart(served)}"
+    )
+
+
+def _apart(result: dict[str, Any]) -> str:
     if "largest_difference" not in result:
-        return f"{said}; the model of then was freed, so its answers are not compared"
-    return f"{said}; predictions differ by {result['largest_difference']:.2g} at most"
+        return "the model of then was freed, so its answers are not compared"
+    return f"predictions differ by {result['largest_difference']:.2g} at most"
 
 
 def _number(value: float | None) -> str:
