@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from everloop.errors import InvalidInput
 from everloop.loop.answers import PackagedModel
 from everloop.loop.checking import check_words
 from everloop.loop.cycles import Cycle
-from everloop.loop.steps import _again
+from everloop.loop.steps import _again, _whole
+from everloop.train.fitting import silent
+from everloop.update.methods import Made
 
 ROWS, COLUMNS = 300, ["a", "b", "c"]
 
@@ -91,11 +94,27 @@ def test_both_models_are_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     _, trained, _ = gone_round(loop)
     again = carry_out(loop.project, loop.reproduce(trained["run"], wait=False))
     assert again.verdict == "reproduced", again.reason
-    assert "of the served one, fitted on all 300 rows, predictions differ by 0" in again.reason
-    fit = _again.fitted_on_all
-    monkeypatch.setattr(_again, "fitted_on_all", lambda *known: fit(*known[:-1], ROWS - 50))
+    assert "of the served one, made of all 300 rows, predictions differ by 0" in again.reason
+    made = _again.made_of_all
+    monkeypatch.setattr(_again, "made_of_all", lambda *a: made(*a[:3], ROWS - 50, a[4]))
     other = carry_out(loop.project, loop.reproduce(trained["run"], wait=False))
     assert other.verdict == "differs" and other.reason.startswith("Another served model came out")
+    loop.project.close()
+
+
+def test_a_fit_gone_wrong_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = noisy(tmp_path, "regression", {"candidates": ["ridge"]}, ["rmse <= 9"])
+    made = _whole.made_of_all
+
+    def wrong(context: Any, spec: Any, params: Any, *more: Any) -> Any:
+        rows, _, base = made(context, spec, params, *more)
+        upside_down = replace(rows, y=-9 * rows.y).fit(spec, silent, keep=params)
+        return rows, Made(upside_down[:1]), base
+
+    monkeypatch.setattr(_whole, "made_of_all", wrong)
+    cycle, trained, _ = gone_round(loop)
+    assert cycle.verdict == "promoted" and "whole" not in trained
+    assert trained["notes"][-1].endswith("ridge answers the tested ones surely worse.")
     loop.project.close()
 
 
@@ -110,7 +129,7 @@ def test_what_cannot_be_fitted_on_all_rows_is_served_as_it_was_tested(tmp_path: 
         patch.setattr(whole, refused)
         cycle, trained, _ = gone_round(loop)
     assert cycle.verdict == "promoted" and "whole" not in trained
-    assert "What was tested is served; it cannot be fitted" in trained["notes"][-1]
+    assert "What was tested is served; it cannot be made" in trained["notes"][-1]
     folder, _ = loop.project.package(loop.version())
     assert place_of_tested(folder) == folder and (folder / MODEL).is_file()
     loop.project.close()

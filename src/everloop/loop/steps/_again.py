@@ -17,7 +17,7 @@ from everloop.loop.steps._challenger import schema_of
 from everloop.loop.steps._fitting import training_rows_of
 from everloop.loop.steps._method import around_of, choice_of, first_of, sound_method
 from everloop.loop.steps._streamed import on_all_rows
-from everloop.loop.steps._whole import fitted_on_all
+from everloop.loop.steps._whole import made_of_all
 from everloop.train.baseline import NAME as BASELINE
 from everloop.train.baseline import baseline
 from everloop.train.check import find_candidate
@@ -71,11 +71,12 @@ def model_again(then: StepContext) -> bytes:
 
 
 def served_again(then: StepContext) -> bytes:
-    """What is served of the cycle as ONNX, where that was fitted on the rows that tested it too."""
+    """What is served of the cycle as ONNX, where that was made of the rows that tested it too."""
     trained = then.results["train"]
     spec = then.declaration.train.alone(str(trained["algorithm"]))
-    rows, whole = fitted_on_all(then, spec, trained["params"], int(trained["whole"]["rows"]))
-    return to_onnx(whole.estimator, rows.schema, rows.X)
+    known, params = trained["whole"], trained["params"]
+    rows, made, _ = made_of_all(then, spec, params, int(known["rows"]), known.get("way", ""))
+    return to_onnx(made.fitted[0].estimator, rows.schema, rows.X)
 
 
 def candidate_again(then: StepContext, entry: dict[str, Any], metric: Metric) -> Scored:

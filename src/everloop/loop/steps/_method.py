@@ -83,15 +83,14 @@ def sound_method(context: StepContext, choice: Choice) -> tuple[Method, Champion
 def around_of(context: StepContext, choice: Choice, spec: TrainSpec, **more: Any) -> Around:
     """What surrounds the making; ``more`` are other fields of it."""
     version = base_of(context, choice)
-    seen = None if version is None else SnapshotSeen(context, version)
+    if "seen" not in more:
+        more["seen"] = None if version is None else SnapshotSeen(context, version)
     since = (context.results.get("snapshot", {}).get("window") or {}).get("since")
     first = first_of(context, choice)
     forget = margin_of(context)
     if version is not None and choice.model not in ("", context.declaration.name):
         more = {"parent_rows": rows_of(context, version), **more}
-    return Around(
-        choice=choice, spec=spec, seen=seen, first=first, since=since, forget=forget, **more
-    )
+    return Around(choice=choice, spec=spec, first=first, since=since, forget=forget, **more)
 
 
 def margin_of(context: StepContext) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +14,7 @@ from everloop.data.columns import as_text
 from everloop.data.encode import encode_target
 from everloop.data.schema import Schema
 from everloop.data.splits import millis
+from everloop.deploy.package import place_of_tested
 from everloop.errors import EverloopError, NotFound
 from everloop.evaluate.answers import Answers
 from everloop.loop.answers import PackagedModel
@@ -31,17 +33,22 @@ UNFIT = ("declined", "rolled_back", "failed")  # verdicts on a version that is n
 
 
 def champion_from(project: Project, version: ModelVersion, served: bool = True) -> Champion:
-    """A stored version as methods see it, its package at hand."""
+    """A stored version as methods see it, its package at hand: the model that was tested."""
     folder, package = project.package(version)
     return Champion(
         version=version.version,
         algorithm=version.algorithm or "",
         params=found_params(project, version),
-        folder=folder,
+        folder=place_of_tested(folder),
         schema=package.schema,
         until=trained_until(project, version),
         served=served,
     )
+
+
+def served_from(project: Project, version: ModelVersion) -> Champion:
+    """The version as it is served, which may have seen the rows that tested it."""
+    return replace(champion_from(project, version), folder=project.package(version)[0])
 
 
 def unseen_rows(
@@ -115,7 +122,7 @@ def stored_versions(
             continue
         try:
             known = champion_from(project, version, version.version in served)
-            model_ = PackagedModel.tested(known.folder, project.package(version)[1])
+            model_ = PackagedModel(known.folder, project.package(version)[1])
         except EverloopError:  # deleted, damaged, or made elsewhere for another runtime
             continue
         count += 1
@@ -123,15 +130,20 @@ def stored_versions(
 
 
 class SnapshotSeen:
-    """:class:`everloop.update.methods.Seen` of a cycle's training rows."""
+    """:class:`everloop.update.methods.Seen` of a cycle's training rows, or its first ``rows``."""
 
-    def __init__(self, context: StepContext, champion: ModelVersion) -> None:
-        self._context, self._champion = context, champion
+    def __init__(
+        self, context: StepContext, champion: ModelVersion, rows: int | None = None
+    ) -> None:
+        self._context, self._champion, self._rows = context, champion, rows
         self._schema = schema_of(context)
 
     @cached_property
     def _frame(self) -> pl.DataFrame:
-        return training_rows(self._context)
+        if self._rows is None:
+            return training_rows(self._context)
+        dataset = self._context.results["snapshot"]["dataset"]
+        return self._context.project.datasets.head(dataset, self._rows)
 
     def unseen(self) -> NDArray[np.bool_]:
         return unseen_rows(self._context.project, self._champion, self._frame, self._schema)

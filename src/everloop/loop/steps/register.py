@@ -55,7 +55,6 @@ class Register:
             **_models(context),
             **_reference(context, schema),
             **{n: project.blobs.get(d) for n, d in tested.get("report", {}).items()},
-            **{n: project.blobs.get(d) for n, d in train.get("state", {}).items()},
             EVALUATION: msgspec.json.format(msgspec.json.encode(tested, order="sorted")),
         }
         with tempfile.TemporaryDirectory(dir=project.state) as parent:
@@ -94,12 +93,14 @@ STEP = Register()
 
 
 def _models(context: StepContext) -> dict[str, bytes]:
-    """What is served, and what was tested where that is another one."""
-    train, blobs = context.results["train"], context.project.blobs
-    tested = blobs.get(train["model"])
-    if "whole" not in train:
-        return {MODEL: tested}
-    return {MODEL: blobs.get(train["whole"]["model"]), f"{TESTED}/{MODEL}": tested}
+    """What is served, and what was tested where that is another one; each with what it goes on
+    from."""
+    train = context.results["train"]
+    files = {MODEL: train["model"], **train.get("state", {})}
+    if "whole" in train:
+        whole, tested = train["whole"], {f"{TESTED}/{name}": d for name, d in files.items()}
+        files = {MODEL: whole["model"], **whole.get("state", {}), **tested}
+    return {name: context.project.blobs.get(digest) for name, digest in files.items()}
 
 
 def _proposed(context: StepContext, version: int) -> Outcome:

@@ -197,7 +197,7 @@ def _said(result: dict[str, Any]) -> str:
     if served is None:
         return f"{said}; {_apart(result)}"
     return (
-        f"the tested model has {said}; {_apart(result)}; of the served one, fitted on all "
+        f"the tested model has {said}; {_apart(result)}; of the served one, made of all "
         f"{served['rows']:,} rows, {_apart(served)}"
     )
 

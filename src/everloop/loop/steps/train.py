@@ -20,6 +20,7 @@ from everloop.loop.recipe import keep_recipe, recipe
 from everloop.loop.steps._base import End, Outcome, StepContext
 from everloop.loop.steps._challenger import schema_of, training_rows
 from everloop.loop.steps._fitting import training_rows_of
+from everloop.loop.steps._kept import stored, with_state
 from everloop.loop.steps._method import (
     around_of,
     choice_of,
@@ -38,8 +39,7 @@ from everloop.train.fit import Fitted
 from everloop.train.nested import NestedEstimate
 from everloop.train.onnx import to_onnx
 from everloop.train.policies.fit import fit_policies
-from everloop.train.state.keeping import carried, kept
-from everloop.update.methods import Champion, Choice, Made
+from everloop.update.methods import Choice, Made
 from everloop.update.methods.rows import TrainingRows
 
 
@@ -113,7 +113,7 @@ def _rows(context: StepContext, schema: Schema) -> Outcome:
     if spec.validation.kind == "nested" and around.keep is None and made.on_all:
         nested = data.nested(spec, context.report, place)
     model, made, streamed = _model(context, data, made)
-    made, stateless = _with_state(made, data, champion if method.keeps_schema else None)
+    made, stateless = with_state(made, data, champion if method.keeps_schema else None)
     outcome = _record(context, [*made.fitted, *_baseline(report)], model, data.metric)
     studied = {} if place is None else {"study": place.stem}
     validated = _validated(context, outcome, report, nested, data.metric)
@@ -145,21 +145,6 @@ def _model(
     return model, replace(made, fitted=[best, *made.fitted[1:]]), streamed
 
 
-def _with_state(made: Made, data: TrainingRows, base: Champion | None) -> tuple[Made, str]:
-    """With what the version keeps to go on learning, or why it keeps nothing.
-
-    ``base`` is the version whose model this one is, but for what stands behind it.
-    """
-    if made.state or made.onnx is not None:
-        return made, ""
-    best = made.fitted[0]
-    if base is not None:
-        return replace(made, state=carried(base.folder, best.estimator)), ""
-    params = best.params
-    state, why = kept(best.estimator, best.name, params, data.schema, data.X, data.y)
-    return replace(made, state=state), why
-
-
 def _told(context: StepContext, choice: Choice, made: Made) -> dict[str, Any]:
     """What the method says of itself, and the digests of what the version shall keep."""
     told: dict[str, Any] = {"method": msgspec.to_builtins(choice), **made.facts}
@@ -168,8 +153,7 @@ def _told(context: StepContext, choice: Choice, made: Made) -> dict[str, Any]:
     if choice.base is not None and (made.descends or method_of(choice).keeps_schema):
         told["parent"] = f"{choice.model or context.declaration.name}/{choice.base}"
     if made.state:
-        blobs = context.project.blobs
-        told["state"] = {name: blobs.put(data) for name, data in made.state.items()}
+        told["state"] = stored(context, made.state)
     return told
 
 

@@ -7,8 +7,10 @@ makes the same of the same rows, champion and seed: a step that is repeated afte
 
 It never judges what it made. Held-out rows, gates, approval, rollout and promotion are the same
 for every method, and a method gets no rows that judge: ``rows`` are the training rows of the
-cycle's snapshot. What it keeps so that the model can go on learning (``Made.state``) is text,
-safetensors, plain arrays or JSON, never a pickle; it is signed and stored with the version.
+cycle's snapshot. One that is ``again_on_all`` is called once more for ``train.refit = "all"``, with
+all rows and the champion as it is served: what comes of that is served, and judged by nothing.
+What it keeps so that the model can go on learning (``Made.state``) is text, safetensors, plain
+arrays or JSON, never a pickle; it is signed and stored with the version.
 
 ``sound`` is asked before anything is made: by ``everloop check`` with the algorithms that may
 become champion, by the decision with the champion itself. It answers from values alone, quickly.
@@ -96,7 +98,9 @@ class Champion:
     ----------
     version, algorithm : of the registry.
     params : that a search found for it; None where they were the defaults.
-    folder : its unpacked package, whose signature was checked.
+    folder : where its model and what that goes on from lie, in its unpacked package, whose
+        signature was checked. Of a version that serves another model than was tested, the tested
+        one's, but where a method makes what is served.
     schema : that it was trained with.
     until : event time (ms) of the newest row that it was trained or tested on.
     served : whether it was champion once.
@@ -146,6 +150,7 @@ class Around:
     since : event time (ms) from which the window's rows are, as the snapshot found it.
     seen : what versions answer to the training rows, asked when it is needed.
     forget : ``update.forget``: how much of the metric may be lost on old rows.
+    way : in which to learn, where the method has several; empty where it is to choose.
     parent_rows : reads the rows that trained the version it starts from, in that one's schema.
     study : the file of a search, which goes on from what is in it.
     checkpoints : a folder where a long fit keeps its state and finds it after a crash.
@@ -159,6 +164,7 @@ class Around:
     since: int | None = None
     seen: Seen | None = None
     forget: float = 0.01
+    way: str = ""
     parent_rows: Callable[[], tuple[np.ndarray, np.ndarray] | None] | None = None
     study: Path | None = None
     checkpoints: Path | None = None
@@ -177,6 +183,7 @@ class Made:
     state : files that the version keeps so that it can go on learning, by name.
     notes : sentences for people about what was done and what could not be.
     facts : plain JSON for the step's result.
+    way : in which it learned, where the method has several.
     proposes : the stored version that should serve.
     nothing : why there is nothing to propose; ends the cycle as not worth it.
     descends : the model holds something of the version that it starts from, its parent then.
@@ -188,6 +195,7 @@ class Made:
     state: Mapping[str, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    way: str = ""
     proposes: int | None = None
     nothing: str = ""
     descends: bool = False
@@ -208,6 +216,8 @@ class Method:
         out the later half, and leaves it the other.
     goes_on : it changes what the champion has learned, so that it may forget: the model is judged
         on the rows that tested the champion too.
+    again_on_all : what it makes can be made once more, from the champion as it is served and with
+        the rows that tested the model among its own, by the same ``way``.
     or_retrain : where it is not sound for a champion, a new fit takes its place, and says why.
     """
 
@@ -217,6 +227,7 @@ class Method:
     keeps_schema: ClassVar[bool] = False
     learns_new: ClassVar[bool] = False
     goes_on: ClassVar[bool] = False
+    again_on_all: ClassVar[bool] = False
     or_retrain: ClassVar[bool] = False
 
     def sound(self, about: About) -> str | None:

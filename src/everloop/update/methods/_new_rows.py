@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from everloop.deploy.package import MODEL, place_of_tested
+from everloop.deploy.package import MODEL
 from everloop.errors import invalid
 from everloop.train.loading import load
 from everloop.update.losses import row_losses
@@ -29,18 +29,23 @@ def recognisable(about: About) -> str | None:
 def bare(champion: Champion, rows: TrainingRows, *tails: str) -> Any:
     """The champion's graph without what was put behind its scores, as an estimator."""
     cut_off = load("everloop.train.deciding:without_tails")
-    data = cut_off((place_of_tested(champion.folder) / MODEL).read_bytes(), *tails)
+    data = cut_off((champion.folder / MODEL).read_bytes(), *tails)
     return load("everloop.train.packed:Packed")(data, len(rows.schema.classes))
 
 
 def touched(
-    champion: Champion, estimator: Any, seconds: float, facts: dict[str, Any], note: str
+    champion: Champion,
+    estimator: Any,
+    seconds: float,
+    facts: dict[str, Any],
+    note: str,
+    way: str = "",
 ) -> Made:
     """The champion with another last touch."""
     fitted = load("everloop.train.tried:Fitted")(
         champion.algorithm, champion.params or {}, estimator, seconds, None, (), facts
     )
-    return Made([fitted], notes=(note,))
+    return Made([fitted], notes=(note,), way=way)
 
 
 def new_rows(rows: TrainingRows, around: Around) -> TrainingRows:

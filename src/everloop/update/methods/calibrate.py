@@ -36,6 +36,7 @@ class Calibrate(Method):
 
     keeps_schema = True
     learns_new = True
+    again_on_all = True
 
     def sound(self, about: About) -> str | None:
         if about.task not in TASKS:
@@ -51,7 +52,8 @@ class Calibrate(Method):
         started, recent = time.perf_counter(), new_rows(rows, around)
         base = bare(champion, rows, "undecided", "raw")
         proba = base.predict_proba(recent.X)
-        how = around.spec.calibrate if around.spec.calibrate != "none" else "auto"
+        asked = around.spec.calibrate if around.spec.calibrate != "none" else "auto"
+        how = around.way or asked
         chosen, estimator = calibrated(base, proba, recent.y, how, rows.seed)
         facts: dict[str, Any] = {"calibration": chosen, "rows": len(recent.y)}
         if rows.schema.task == "binary" and around.spec.threshold != 0.5:
@@ -66,7 +68,7 @@ class Calibrate(Method):
             f"The probabilities of version {champion.version} were calibrated anew ({chosen}) on "
             f"{len(recent.y):,} labelled rows that it had not seen; nothing else changed."
         )
-        return touched(champion, estimator, spent, facts, note)
+        return touched(champion, estimator, spent, facts, note, way=chosen)
 
 
 def calibrated(base: Any, proba: np.ndarray, y: np.ndarray, how: str, seed: int) -> tuple[str, Any]:

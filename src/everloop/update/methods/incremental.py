@@ -47,6 +47,7 @@ class Incremental(Method):
     keeps_schema = True
     learns_new = True
     goes_on = True
+    again_on_all = True
     or_retrain = True
 
     def sound(self, about: About) -> str | None:
@@ -63,7 +64,7 @@ class Incremental(Method):
         picked = _picked(rows, around, known.learner.replays)
         _known_classes(rows.y[picked.new], known)
         lesson = _lesson(rows, known, picked)
-        way, tried = _best_way(rows, known, picked, lesson, around.forget)
+        way, tried = _way(rows, known, picked, lesson, around)
         model = known.learner.learn(known.model, way, lesson, known.about)
         facts: dict[str, Any] = {
             "way": way,
@@ -78,7 +79,9 @@ class Incremental(Method):
             time.perf_counter() - started, None, (), {"learned": facts},
         )  # fmt: skip
         note = _told(champion.version, facts, tried)
-        return Made([fitted], state=known.files(model), notes=(note,), facts={"learned": facts})
+        return Made(
+            [fitted], state=known.files(model), notes=(note,), facts={"learned": facts}, way=way
+        )
 
 
 class Picked(NamedTuple):
@@ -132,6 +135,15 @@ def _lesson(rows: TrainingRows, known: Resumable, picked: Picked) -> Lesson:
         read(new), rows.y[new], read(old), rows.y[old], each, rows.seed
     )
     return lesson
+
+
+def _way(
+    rows: TrainingRows, known: Resumable, picked: Picked, lesson: Lesson, around: Around
+) -> tuple[str, dict[str, dict[str, float]]]:
+    """The way that was asked for, or the best."""
+    if around.way:
+        return around.way, {}
+    return _best_way(rows, known, picked, lesson, around.forget)
 
 
 def _best_way(

@@ -33,6 +33,7 @@ class Threshold(Method):
 
     keeps_schema = True
     learns_new = True
+    again_on_all = True
 
     def sound(self, about: About) -> str | None:
         if about.task not in TASKS:
