@@ -98,3 +98,24 @@ def test_a_change_reaches_a_class_that_is_a_number(tmp_path: Path) -> None:
             loop.counterfactual(row, 1, ["xx"])
         with pytest.raises(InvalidInput, match="one of the classes"):
             loop.counterfactual(row, 2)
+
+
+def test_a_change_adds_one_of_several_labels(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": [i / 50 - 4 for i in range(400)]})
+    both = pl.when(pl.col("x") > 0).then(pl.lit("red;")).otherwise(pl.lit(";"))
+    frame = frame.with_columns(z=(pl.col("x") * 7).sin()).with_columns(
+        tags=both + pl.when(pl.col("z") > 0).then(pl.lit("blue")).otherwise(pl.lit(""))
+    )
+    frame.sample(fraction=1, shuffle=True, seed=0).write_csv(tmp_path / "tags.csv")
+    data = {"source": "tags.csv", "target": "tags", "task": "multilabel"}
+    told = {"loop": {"name": "tags"}, "data": data, "evaluate": {"gates": []}}
+    loop = declare(tmp_path, from_dict(told).declaration)
+    with loop.project:
+        assert carry_out(loop.project, loop.run(wait=False)).verdict == "promoted"
+        row = {"x": 2.0, "z": -0.9}
+        found = loop.counterfactual(row, "blue")
+        assert found.found and [change.feature for change in found.changes] == ["z"]
+        assert loop.counterfactual(row, "red").changes == []  # it has that label
+        with pytest.raises(InvalidInput, match=r"to: got <nothing>, expected one of the classes"):
+            loop.counterfactual(row)
+        assert loop.dependence("x").of == "how many labels are expected"

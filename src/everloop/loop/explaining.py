@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,10 @@ from everloop.data.schema import Schema
 from everloop.deploy.attribution import Explanation
 from everloop.deploy.explainer import background_of, check_task, explain
 from everloop.errors import Conflict, InvalidInput, did_you_mean, invalid
+from everloop.evaluate.answers import Answers
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.explain.counterfactual import Counterfactual, counterfactual
-from everloop.evaluate.explain.dependence import (
-    Dependence,
-    dependence,
-    drawn_class,
-    drawn_number,
-)
+from everloop.evaluate.explain.dependence import Dependence, dependence, drawn, share_of
 from everloop.evaluate.explain.importance import Importance, permutation_importance
 from everloop.evaluate.metrics import get_metric
 from everloop.loop.answers import PackagedModel
@@ -34,9 +31,6 @@ from everloop.registry.models import ModelVersion
 ROWS = 200
 ROWS_SHUFFLED = 20_000
 CONTEXT = 2_000  # training rows that values of a counterfactual and a dependence come from
-
-Output = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
 
 def explain_frame(
     project: Project, frame: pl.DataFrame, version: ModelVersion
@@ -56,11 +50,8 @@ def dependence_of(project: Project, feature: str, version: ModelVersion) -> Depe
     check_task(package.schema)
     model, schema = PackagedModel(folder, package), package.schema
     context = _context(project, version, schema)
-    proba = None if schema.numeric else model.ask(context).proba
-    code = -1 if proba is None else drawn_class(schema, proba)
-    return dependence(
-        _output(model, schema, code), context, schema, feature, of=drawn_number(schema, code)
-    )
+    output, of = drawn(model.ask, schema, model.ask(context))
+    return dependence(output, context, schema, feature, of=of)
 
 
 def counterfactual_of(
@@ -72,8 +63,8 @@ def counterfactual_of(
 ) -> Counterfactual:
     """The least change of ``row`` after which the version answers ``wanted``.
 
-    ``wanted`` is a class (of two, the other one unless given), or a number that the prediction is
-    to reach.
+    ``wanted`` is a class (of two, the other one unless given; of several labels a row one that the
+    row is to have), or a number that the prediction is to reach.
     """
     folder, package = project.package(version)
     model, schema = PackagedModel(folder, package), package.schema
@@ -87,22 +78,21 @@ def counterfactual_of(
     X = encode(conform(row, schema), schema)
     context = _context(project, version, schema)
     if schema.numeric:
-        if not isinstance(wanted, int | float) or isinstance(wanted, bool):
-            raise invalid("to", wanted, "a number that the prediction is to reach")
-        output = _output(model, schema, -1)
-        upwards = bool(output(X)[0] < wanted)
-        bound = float(wanted)
+        bound = _wanted_number(wanted)
+        output, _ = drawn(model.ask, schema, model.ask(X))
+        upwards = bool(output(X)[0] < bound)
         return counterfactual(
             output, lambda _, v: v >= bound if upwards else v <= bound, X[0], context, schema,
             upwards=upwards, fixed=fixed,
         )  # fmt: skip
-    code = _wanted_class(schema, model, X, wanted)
-    output = _output(model, schema, code)
+    code = _wanted_class(schema, model.ask(X), wanted)
 
     def reached(rows: NDArray[np.float64], _: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return np.asarray(model.ask(rows).pred == code)  # by the model's own threshold
+        pred = model.ask(rows).pred  # by the model's own thresholds
+        return np.asarray(pred == code if pred.ndim == 1 else pred[:, code] == 1)
 
-    return counterfactual(output, reached, X[0], context, schema, upwards=True, fixed=fixed)
+    share = share_of(model.ask, schema, code)
+    return counterfactual(share, reached, X[0], context, schema, upwards=True, fixed=fixed)
 
 
 def importance_of(
@@ -142,31 +132,29 @@ def rows_of(
     return train, test, trained.result or {}
 
 
-def _wanted_class(schema: Schema, model: PackagedModel, X: NDArray[np.float64], wanted: Any) -> int:
+def _wanted_number(wanted: Any) -> float:
+    number = isinstance(wanted, int | float) and not isinstance(wanted, bool)
+    if not number or not math.isfinite(wanted):
+        raise invalid("to", wanted, "a number that the prediction is to reach")
+    return float(wanted)
+
+
+def _wanted_class(schema: Schema, now: Answers, wanted: Any) -> int:
+    """The code of a class; where none is named, the other one of two than is answered ``now``."""
     named = {_plain(label): code for code, label in enumerate(schema.classes)}
     if wanted is not None:
         if _plain(wanted) not in named:
             raise invalid("to", wanted, f"one of the classes {list(schema.classes)}")
         return named[_plain(wanted)]
-    if len(schema.classes) != 2:
+    if len(schema.classes) != 2 or schema.task == "multilabel":
         raise invalid("to", "<nothing>", f"one of the classes {list(schema.classes)}")
-    return 1 - schema.classes.index(model.predictor.predict(X).y[0])
+    return 1 - int(now.pred[0])
 
 
 def _plain(label: Any) -> str:
     """A class as text; JSON and the command line make a float of the class 1."""
     whole = isinstance(label, float) and label.is_integer()
     return str(int(label) if whole else label).lower()
-
-
-def _output(model: PackagedModel, schema: Schema, code: int) -> Output:
-    def output(X: NDArray[np.float64]) -> NDArray[np.float64]:
-        y, p = model.predictor.predict(np.ascontiguousarray(X))
-        if schema.numeric or p is None:
-            return np.asarray(y, dtype=np.float64)
-        return np.asarray(p, dtype=np.float64)[:, code]
-
-    return output
 
 
 def _context(project: Project, version: ModelVersion, schema: Schema) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.explain.counterfactual import counterfactual
-from everloop.evaluate.explain.dependence import dependence
+from everloop.evaluate.explain.dependence import dependence, drawn
 from everloop.evaluate.explain.importance import permutation_importance
 from everloop.evaluate.metrics import get_metric
 
@@ -49,6 +49,24 @@ def test_the_dependence_of_a_linear_model_is_its_line() -> None:
     slope = np.polyfit(np.array(found.values, float), found.mean, 1)[0]
     assert slope == pytest.approx(3.0)
     assert dependence(answer, X, SCHEMA, "kind").values == ["low", "high"]
+
+
+def test_of_classes_the_most_probable_is_drawn_and_of_labels_alone_how_often_it_is_answered() -> None:
+    schema = Schema(SCHEMA.features, "y", "multiclass", ("hot", "mild", "cold"))
+    pred, proba = np.array([1, 1, 0]), np.array([[0.4, 0.5, 0.1], [0.1, 0.9, 0.0], [0.6, 0.3, 0.1]])
+
+    def of(answers: Answers, schema: Schema) -> tuple[list[float], str]:
+        output, words = drawn(lambda _: answers, schema, answers)
+        return output(X[:3]).tolist(), words
+
+    assert of(Answers(pred, proba), schema) == ([0.5, 0.9, 0.3], "the probability of mild")
+    assert of(Answers(pred), schema) == ([1.0, 1.0, 0.0], "how often the answer is mild")
+    two = Schema(SCHEMA.features, "y", "binary", ("no", "yes"))
+    assert of(Answers(pred), two) == ([1.0, 1.0, 0.0], "how often the answer is yes")
+    several = Schema(SCHEMA.features, "y", "multilabel", ("red", "blue"))
+    labels, shares = np.array([[1, 0], [1, 1], [0, 0]]), np.array([[0.9, 0.2], [0.5, 0.5], [0, 0]])
+    assert of(Answers(labels, shares), several)[0] == pytest.approx([1.1, 1.0, 0.0])
+    assert of(Answers(labels), several) == ([1.0, 2.0, 0.0], "how many labels are expected")
 
 
 @pytest.mark.parametrize("name", ["kinde", "when"])

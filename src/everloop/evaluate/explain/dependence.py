@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 
 from everloop.data.schema import Feature, Schema
 from everloop.errors import did_you_mean, invalid
+from everloop.evaluate.answers import Answers
+from everloop.evaluate.explain.importance import Ask
 
 Output = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """A model as one number a row: the prediction, or the probability of a class."""
@@ -77,20 +78,39 @@ def dependence(
     )
 
 
-def drawn_class(schema: Schema, proba: NDArray[Any]) -> int:
-    """The class whose probability is drawn: the second of two; of more the one that is the most
-    probable on average over rows whose probabilities are ``proba``, n by k."""
-    if len(schema.classes) <= 2 or not len(proba):
-        return len(schema.classes) - 1
-    return int(proba.mean(axis=0).argmax())
+def drawn(ask: Ask, schema: Schema, answers: Answers) -> tuple[Output, str]:
+    """The number of each answer that is drawn, and what it is in words.
 
-
-def drawn_number(schema: Schema, code: int) -> str:
-    """What is drawn, in words, when it is the probability of the class ``code``."""
+    Of classes it is about the second of two; of more about the one that is the most probable on
+    average over ``answers``, those to some rows. Where none says probabilities, it is how often
+    that class is answered.
+    """
     if schema.numeric or not schema.classes:
-        return "the answer"
-    what = "how often the action is" if schema.task == "policy" else "the probability of"
-    return f"{what} {schema.classes[code]}"
+        return lambda X: np.asarray(ask(X).pred, dtype=np.float64), "the answer"
+    if schema.task == "multilabel":
+        return lambda X: _shares(ask(X), schema).sum(axis=1), "how many labels are expected"
+    code = len(schema.classes) - 1
+    if code > 1 and len(answers.pred):
+        code = int(_shares(answers, schema).mean(axis=0).argmax())
+    if schema.task == "policy":
+        what = "how often the action is"
+    else:
+        what = "how often the answer is" if answers.proba is None else "the probability of"
+    return share_of(ask, schema, code), f"{what} {schema.classes[code]}"
+
+
+def share_of(ask: Ask, schema: Schema, code: int) -> Output:
+    """The probability of a class; where the model says none, 1 where it is answered and else 0."""
+    return lambda X: _shares(ask(X), schema)[:, code]
+
+
+def _shares(answers: Answers, schema: Schema) -> NDArray[np.float64]:
+    """Probabilities, n by k, or what stands for them where the model answers labels alone."""
+    if answers.proba is not None:
+        return np.asarray(answers.proba, dtype=np.float64)
+    if answers.pred.ndim == 2:
+        return np.asarray(answers.pred, dtype=np.float64)
+    return np.asarray(answers.pred[:, None] == np.arange(len(schema.classes)), dtype=np.float64)
 
 
 def raw_value(value: float, feature: Feature) -> float | str | bool:

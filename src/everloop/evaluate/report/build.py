@@ -17,13 +17,7 @@ from everloop.data.schema import Schema
 from everloop.errors import EverloopError
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.explain.attributions import Attributions
-from everloop.evaluate.explain.dependence import (
-    DRAWN,
-    Dependence,
-    dependence,
-    drawn_class,
-    drawn_number,
-)
+from everloop.evaluate.explain.dependence import DRAWN, Dependence, dependence, drawn
 from everloop.evaluate.explain.importance import Ask, Importance, permutation_importance
 from everloop.evaluate.fairness.by_metric import NO_MEASURE, Judged, fairness
 from everloop.evaluate.fairness.groups import Fairness
@@ -229,28 +223,11 @@ def _importances(facts: Facts) -> list[Importance]:
 def _dependence(facts: Facts, important: list[Importance]) -> list[Dependence]:
     kinds = {f.name: f.kind for f in facts.schema.features}
     names = [one.feature for one in important if one.drop > 0 and kinds[one.feature] in DRAWN]
-    proba = facts.answers.proba
-    code = 0 if proba is None or facts.schema.numeric else drawn_class(facts.schema, proba)
-    several = facts.answers.pred.ndim == 2
-    of = "how many labels are expected" if several else drawn_number(facts.schema, code)
+    output, of = drawn(facts.ask, facts.schema, facts.answers)
     return [
-        dependence(_output(facts, code), facts.X, facts.schema, name, seed=facts.seed, of=of)
+        dependence(output, facts.X, facts.schema, name, seed=facts.seed, of=of)
         for name in names[:DRAWN_FEATURES]
     ]
-
-
-def _output(facts: Facts, code: int) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """The prediction, the probability of a class, or how many labels are expected."""
-
-    def output(X: NDArray[np.float64]) -> NDArray[np.float64]:
-        answers = facts.ask(X)
-        if facts.schema.numeric or answers.proba is None:
-            return answers.pred.astype(np.float64)
-        if answers.pred.ndim == 2:
-            return np.asarray(answers.proba.sum(axis=1), dtype=np.float64)
-        return answers.proba[:, code].astype(np.float64)
-
-    return output
 
 
 def _fairness_by(facts: Facts) -> list[tuple[str, ...]]:

@@ -71,7 +71,6 @@ class SilenceStore:
         feature: str = "*",
     ) -> Silence:
         """Be silent from now on for ``duration``, as ``4h``. Raises InvalidInput."""
-        # In seconds, as what is endless has no number of milliseconds.
         if not 0 < seconds(duration, "duration") <= seconds(LONGEST):
             raise invalid("duration", duration, f'a duration above 0 and up to {LONGEST}, as "4h"')
         now = now_ms()
