@@ -18,7 +18,7 @@ def test_a_number_and_a_unit(text: str, expected: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "7", "d", "-1d", "1e3s", "7 days", "nan", 7, None])
 def test_another_form_is_refused(text: object) -> None:
-    with pytest.raises(InvalidInput, match=r'^update\.cooldown: got .*, expected a number and a'):
+    with pytest.raises(InvalidInput, match=r"^update\.cooldown: got .*, expected a number and a"):
         milliseconds(text, "update.cooldown")  # type: ignore[arg-type]
 
 

@@ -32,6 +32,7 @@ ROWS = 200
 ROWS_SHUFFLED = 20_000
 CONTEXT = 2_000  # training rows that values of a counterfactual and a dependence come from
 
+
 def explain_frame(
     project: Project, frame: pl.DataFrame, version: ModelVersion
 ) -> list[Explanation]:

@@ -23,6 +23,7 @@ from everloop.evaluate.gates.worst_slices import WorstSlices
 from everloop.evaluate.metrics import get_metric, metric_names
 from everloop.evaluate.metrics._base import Metric
 from everloop.evaluate.spec import EvaluateSpec
+from everloop.loop.playing import ranked_together
 from everloop.monitor.estimation.heldout import HeldOut
 from everloop.monitor.gauges import Gauge, Interval
 from everloop.monitor.judging import Judging
@@ -45,6 +46,19 @@ def judging_of(
         currency=spec.cost.currency if spec.cost is not None else "",
         promises=_promises(spec, schema, tested.get("gates", [])),
     )
+
+
+def judged_rows(
+    spec: EvaluateSpec,
+    schema: Schema,
+    frame: pl.DataFrame,
+    y: np.ndarray,
+    answers: Answers,
+    seed: int = 0,
+) -> Judged:
+    """Answers to labelled rows of a loop, as its groups are compared by them."""
+    lists = ranked_together(frame, schema)
+    return Judged(schema, frame, y, answers, metric_of(spec, schema), lists, seed)
 
 
 def _gauges(spec: EvaluateSpec, schema: Schema, tested: dict[str, Any]) -> tuple[Gauge, ...]:
@@ -86,7 +100,7 @@ def _promises(
         if told:
             out["gates"] = [_kept(gate, evidence, before.get(gate.text)) for gate in told]
         if sensitive:
-            judged = Judged(schema, frame, y, evidence.challenger, metric_of(spec, schema))
+            judged = judged_rows(spec, schema, frame, y, evidence.challenger)
             out["fairness"] = [_by_group(judged, name) for name in sensitive]
         return out
 

@@ -11,8 +11,7 @@ import polars as pl
 from everloop.data.encode import encode, encode_target
 from everloop.data.schema import Schema
 from everloop.errors import invalid
-from everloop.evaluate.costs import metric_of
-from everloop.evaluate.fairness.by_metric import NO_MEASURE, Judged, fairness
+from everloop.evaluate.fairness.by_metric import NO_MEASURE, fairness
 from everloop.evaluate.fairness.groups import Fairness, by_group, group_names
 from everloop.evaluate.fairness.mitigation import (
     Mitigated,
@@ -24,7 +23,8 @@ from everloop.evaluate.fairness.mitigation import (
 )
 from everloop.loop.answers import PackagedModel
 from everloop.loop.explaining import rows_of
-from everloop.loop.playing import ranked_together, truth
+from everloop.loop.judging import judged_rows
+from everloop.loop.playing import truth
 from everloop.loop.project import Project
 from everloop.registry.models import ModelVersion
 from everloop.train.check import find_candidate
@@ -81,16 +81,9 @@ def _as_served(
     """The metrics of each group, as the report measures them."""
     folder, package = project.package(version)
     schema, declaration = package.schema, project.cycles.declaration(version.model)
-    model = PackagedModel.tested(folder, package)
-    judged = Judged(
-        schema,
-        test,
-        truth(test, schema, declaration),
-        model.answers(test),
-        metric_of(declaration.evaluate, schema),
-        ranked_together(test, schema),
-        seed,
-    )
+    y = truth(test, schema, declaration)
+    answers = PackagedModel.tested(folder, package).answers(test)
+    judged = judged_rows(declaration.evaluate, schema, test, y, answers, seed)
     return fairness(judged, columns)
 
 

@@ -97,7 +97,7 @@ def _report(
         frame=holdout,
         y=answers.pred if policy or not holdout.height else truth(holdout, schema, declaration),
         answers=answers,
-        groups=ranked_together(holdout, schema),
+        lists=ranked_together(holdout, schema),
         metric=get_metric("accuracy") if policy else metric_of(declaration.evaluate, schema),
         tested=tested,
         snapshot=context.results.get("snapshot", {}),

@@ -51,7 +51,7 @@ def test_the_dependence_of_a_linear_model_is_its_line() -> None:
     assert dependence(answer, X, SCHEMA, "kind").values == ["low", "high"]
 
 
-def test_of_classes_the_most_probable_is_drawn_and_of_labels_alone_how_often_it_is_answered() -> None:
+def test_the_most_probable_class_is_drawn_and_of_labels_alone_how_often_it_is_answered() -> None:
     schema = Schema(SCHEMA.features, "y", "multiclass", ("hot", "mild", "cold"))
     pred, proba = np.array([1, 1, 0]), np.array([[0.4, 0.5, 0.1], [0.1, 0.9, 0.0], [0.6, 0.3, 0.1]])
 

@@ -117,7 +117,7 @@ def made(kind: str) -> Facts:
     return Facts(
         model=kind, algorithm="mine", created=1_700_000_000_000, schema=schema,
         ask=lambda rows: asked(schema, rows), X=X, frame=frame, y=y, answers=answers,
-        metric=metric, groups=groups, tested=tested, snapshot={"train_rows": 10},
+        metric=metric, lists=groups, tested=tested, snapshot={"train_rows": 10},
         training={"metric": metric.name, "algorithm": "mine", "candidates": [], "params": {}},
         sensitive=[] if kind in ("ranking", "policy") else ["sex"],
         shapley=lambda: attributions(values, X[:20], schema, **words),

@@ -13,14 +13,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from everloop.data.schema import Schema
 from everloop.errors import EverloopError
-from everloop.evaluate.answers import Answers
 from everloop.evaluate.explain.attributions import Attributions
 from everloop.evaluate.explain.dependence import DRAWN, Dependence, dependence, drawn
 from everloop.evaluate.explain.importance import Ask, Importance, permutation_importance
 from everloop.evaluate.fairness.by_metric import NO_MEASURE, Judged, fairness
-from everloop.evaluate.fairness.groups import Fairness
 from everloop.evaluate.metrics import Metric
 from everloop.evaluate.report._base import Chart, Confusion, Report, TrainingPart
 from everloop.evaluate.report.curves import curves
@@ -37,15 +34,13 @@ MOST_CLASSES = 20
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a report is made from.
+@dataclass(frozen=True, kw_only=True)
+class Facts(Judged):
+    """What a report is made from: what judges the model, and what is known of it beside that.
 
     Attributes
     ----------
     ask : the packaged model, rows of ``X`` in and answers out. ``X`` : of the held-out rows.
-    frame, y, answers : the held-out rows, their targets, and what the model answered.
-    groups : codes of rows that are ranked together; None where nothing is ranked.
     train_frame : rows that trained (a sample is enough); None when they are not at hand.
     metric : what the model is judged by, with its costs.
     tested, snapshot, training : results of the cycle's steps, as they stand. Of a policy the rows
@@ -57,24 +52,18 @@ class Facts:
     model: str
     algorithm: str
     created: int
-    schema: Schema
     ask: Ask
     X: NDArray[np.float64]
-    frame: pl.DataFrame
-    y: np.ndarray
-    answers: Answers
     metric: Metric
     tested: Mapping[str, Any]
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     train_frame: pl.DataFrame | None = None
-    groups: NDArray[np.int64] | None = None
     sensitive: Sequence[str] = ()
     shapley: Callable[[], Attributions | None] = lambda: None
     cycle: int | None = None
     verdict: str | None = None
     reason: str | None = None
-    seed: int = 0
 
 
 def build_report(facts: Facts) -> Report:
@@ -118,7 +107,7 @@ def build_report(facts: Facts) -> Report:
         fairness=[
             found
             for by in _fairness_by(whole)
-            if (found := part(f"fairness by {' × '.join(by)}", partial(_fairness, whole, by), None))
+            if (found := part(f"fairness by {' × '.join(by)}", partial(fairness, whole, by), None))
         ],
         fairness_note=NO_MEASURE.get(facts.schema.task, ""),
         preparation=[
@@ -149,7 +138,7 @@ def _data(facts: Facts) -> Any:
 
 def _curves(facts: Facts) -> list[Chart]:
     if facts.schema.task != "policy":
-        return curves(facts.schema, facts.frame, facts.y, facts.answers, facts.groups, facts.seed)
+        return curves(facts.schema, facts.frame, facts.y, facts.answers, facts.lists, facts.seed)
     returns = np.asarray(facts.tested.get("returns") or [], dtype=np.float64)
     return [spread(returns, "Returns", "return", "episodes")] if len(returns) else []
 
@@ -202,7 +191,7 @@ def _slices(facts: Facts) -> Any:
     if facts.schema.task in ("policy", "bandit") or not len(facts.y):
         return None
     return slices(
-        facts.schema, facts.frame, facts.y, facts.answers, facts.metric, facts.groups, facts.seed
+        facts.schema, facts.frame, facts.y, facts.answers, facts.metric, facts.lists, facts.seed
     )
 
 
@@ -215,7 +204,7 @@ def _importances(facts: Facts) -> list[Importance]:
         facts.y,
         facts.schema,
         facts.metric,
-        groups=facts.groups,
+        groups=facts.lists,
         seed=facts.seed,
     )
 
@@ -236,10 +225,3 @@ def _fairness_by(facts: Facts) -> list[tuple[str, ...]]:
         return []
     names = list(dict.fromkeys(facts.sensitive))
     return [*((name,) for name in names), *combinations(names, 2)]
-
-
-def _fairness(facts: Facts, columns: tuple[str, ...]) -> Fairness | None:
-    judged = Judged(
-        facts.schema, facts.frame, facts.y, facts.answers, facts.metric, facts.groups, facts.seed
-    )
-    return fairness(judged, columns)
