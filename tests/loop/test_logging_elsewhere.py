@@ -146,7 +146,7 @@ def test_a_score_that_needs_probabilities_gives_way_to_one_that_does_not() -> No
         Gauge("accuracy", accuracy, tested=Interval(0.9, 0.8, 0.95)),
     )
     scoring = Scoring(
-        log=None, schema=SCHEMA, spec=MonitorSpec(), score=lambda *_: 0.0,  # type: ignore[arg-type]
+        log=None, schema=SCHEMA, spec=MonitorSpec(), scores=lambda _: lambda *_: 0.0,  # type: ignore[arg-type]
         judging=Judging(gauges),
     )  # fmt: skip
     y = np.array([0, 1, 1, 0])

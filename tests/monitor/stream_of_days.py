@@ -109,6 +109,6 @@ class Stream:
             more.pop("reference", self.reference),
             more.pop("baseline", BASELINE),
             more.pop("spec", SPEC),
-            accuracy,
+            more.pop("scores", lambda _: accuracy),
             **more,
         )

@@ -41,7 +41,7 @@ def test_of_two_lookers_one_evaluates_and_the_other_waits(
 
     def look(one: Watch) -> None:
         both.wait(timeout=30)
-        one.tick("e", SCHEMA, stream.reference, BASELINE, SPEC, accuracy)
+        one.tick("e", SCHEMA, stream.reference, BASELINE, SPEC, lambda _: accuracy)
 
     watches = [Watch(database, stream.log, stream.events) for _ in range(2)]
     threads = [threading.Thread(target=look, args=(one,)) for one in watches]

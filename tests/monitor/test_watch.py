@@ -145,7 +145,7 @@ def test_labels_are_counted_where_nothing_scores_answers(stream: Stream) -> None
     window = stream.windows.get("e", T0)
     assert window.labelled == 400
     assert window.performance is not None and "counted, not scored" in window.performance["note"]
-    assert not stream.watch.waits("e", SPEC, stream.reference.digest, scored=False)
+    assert not stream.watch.waits("e", SPEC, stream.reference.digest)
     stream.label([f"0-{i}" for i in range(400, 700)], [True] * 300)  # the others come later
     stream.tick(baseline=None)
     assert stream.windows.get("e", T0).labelled == 700
@@ -179,6 +179,19 @@ def test_a_window_keeps_the_baseline_it_was_closed_with(stream: Stream) -> None:
     assert performance is not None and performance["baseline"]["value"] == 0.8
 
 
+def test_a_window_is_scored_by_the_metric_it_was_closed_with(stream: Stream) -> None:
+    stream.day(0, right=0.8)
+    stream.day(1)
+    stream.tick()
+    stream.day(2)
+    told = {"accuracy": accuracy, "wrong": lambda *rows: -accuracy(*rows)}
+    other = Baseline("wrong", -0.2, -0.22, -0.18)  # the loop file names another metric since
+    assert stream.tick(baseline=other, scores=told.__getitem__) == []
+    performance = stream.windows.get("e", T0).performance
+    assert performance is not None and performance["state"] == "done"
+    assert performance["metric"] == "accuracy" and performance["value"] == pytest.approx(0.8, 0.1)
+
+
 def test_a_killed_tick_is_repeated_without_a_trace(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +213,7 @@ def test_a_killed_tick_is_repeated_without_a_trace(
             stream.tick()
     again = stream.tick()
     fresh = Watch(stream.watch.db, stream.log, stream.events)
-    assert fresh.tick("e", SCHEMA, stream.reference, BASELINE, SPEC, accuracy) == []
+    assert fresh.tick("e", SCHEMA, stream.reference, BASELINE, SPEC, lambda _: accuracy) == []
     alerts = stream.windows.alerts("e")
     assert len({a.id for a in alerts}) == len(alerts) == len(again) + 1
     raised = [e.payload["id"] for e in stream.events.page() if e.kind == "alert.raised"]
@@ -242,7 +255,7 @@ def test_rows_that_come_late_for_a_gap_have_their_windows(stream: Stream) -> Non
     assert starts == [6, 5, 3, 2, 1, 0]
     assert drifted == {("x0", 3)}
     assert stream.tick() == []
-    assert not stream.watch.waits("e", SPEC, stream.reference.digest, True)
+    assert not stream.watch.waits("e", SPEC, stream.reference.digest)
 
 
 def test_events_from_the_future_do_not_close_the_present(stream: Stream) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from everloop.errors import NotFound
 from everloop.loop.declaration import Declaration
-from everloop.loop.evaluating import reference_of, score_of
+from everloop.loop.evaluating import reference_of, scores_of
 from everloop.loop.project import Project
 from everloop.memory import give_back
 from everloop.monitor.cause.explain import NEAR, Known, explain_alert
@@ -43,13 +43,14 @@ def _known(project: Project, declaration: Declaration) -> Known:
     if champion is None:
         raise NotFound(f"loop {declaration.name}: has no champion to compare its traffic with.")
     reference = reference_of(project, champion, declaration.monitor.log)
+    metric = reference.baseline.metric if reference.baseline else None
     return Known(
         log=project.log,
         windows=project.windows,
         schema=reference.schema,
         hidden=declaration.monitor.log.hidden,
-        metric=reference.baseline.metric if reference.baseline else None,
-        score=score_of(reference, declaration.evaluate),
+        metric=metric,
+        score=scores_of(reference, declaration.evaluate)(metric) if metric else None,
         upstream=lambda clock: changes_near(project, declaration, clock),
         outcome=lambda cycle: _outcome(project, cycle),
     )

@@ -23,7 +23,7 @@ from everloop.loop.judging import judging_of
 from everloop.loop.project import Project
 from everloop.loop.realised import due
 from everloop.monitor.estimation.heldout import HELD_OUT, HeldOut, read_held_out
-from everloop.monitor.performance import Baseline, Score
+from everloop.monitor.performance import Baseline, Scores
 from everloop.monitor.profile import Profile, read_profile
 from everloop.monitor.quality.expectations import Expectations, learn, read_expectations
 from everloop.monitor.spec import LogSpec
@@ -36,7 +36,8 @@ SAMPLE = 20_000  # training rows that tests of several features together are sho
 
 @dataclass(frozen=True)
 class Reference:
-    """What the champion's traffic is compared with.
+    """What the champion's traffic is compared with; ``profile`` is None where nothing says what
+    its rows are like, ``baseline`` where it was not tested here.
 
     Its rows are read when they are asked for: a server that evaluates nothing holds none.
     """
@@ -46,7 +47,7 @@ class Reference:
     folder: Path  # of its package
     digest: str
     schema: Schema
-    profile: Profile
+    profile: Profile | None
     baseline: Baseline | None
     log: LogSpec  # that schema and profile are as logged by
     tested: dict[str, Any]  # what the evaluate step found
@@ -95,7 +96,7 @@ def evaluate(project: Project, declaration: Declaration, now: int | None = None)
         reference.profile,
         reference.baseline,
         declaration.monitor,
-        score_of(reference, declaration.evaluate),
+        scores_of(reference, declaration.evaluate),
         now,
         sample=reference.sample if wanted else None,
         judging=replace(
@@ -119,12 +120,13 @@ def evaluate_where_it_fits(
         evaluate(project, declaration, now)
         return
     reference = reference_of(project, champion, declaration.monitor.log)
-    endpoint, spec, digest = declaration.endpoint, declaration.monitor, reference.profile.digest
+    endpoint, spec = declaration.endpoint, declaration.monitor
+    digest = None if reference.profile is None else reference.profile.digest
     extent = project.log.extent(endpoint)
     state = (extent, extent and min(extent.last, now_ms()), spec, digest)
     # A window of rows that only shadow versions answered waits for ever; it is asked for once.
     if _asked.get(declaration.name) != (project, state):
-        waits = project.watch.waits(endpoint, spec, digest, reference.baseline is not None)
+        waits = project.watch.waits(endpoint, spec, digest)
         if waits or due(project, declaration):
             if declaration.update.when and project.pauses.of(declaration.name) is None:
                 project.step_soon()  # what the windows say may be the word for an update
@@ -145,14 +147,23 @@ def expectations_file(
 def expectations_of(project: Project, declaration: Declaration) -> Expectations:
     """The file's expectations, or else those that the champion's training rows let learn.
 
-    Raises :class:`~everloop.errors.NotFound` before there is a champion.
+    Raises :class:`~everloop.errors.NotFound` before there is a champion, and for one that was
+    made elsewhere without rows to learn from.
     """
     champion = project.champion(declaration.name)
     if champion is None:
         raise NotFound(f"loop {declaration.name}: has no champion to learn from yet.")
     reference = reference_of(project, champion, declaration.monitor.log)
     written = expectations_file(project, declaration, reference.schema)
-    return written or learn(reference.profile, reference.sample)
+    if written is not None:
+        return written
+    if reference.profile is None:
+        raise NotFound(
+            f"loop {declaration.name}: its champion was made elsewhere, and nothing says what its "
+            "rows are like.",
+            fix="everloop register with --data does.",
+        )
+    return learn(reference.profile, reference.sample)
 
 
 def reference_of(project: Project, champion: ModelVersion, log: LogSpec) -> Reference:
@@ -162,12 +173,13 @@ def reference_of(project: Project, champion: ModelVersion, log: LogSpec) -> Refe
     digest = champion.package_digest()
     if known is None or (known.project, known.digest, known.log) != (project, digest, log):
         folder, package = project.package(champion)
-        profile = read_profile((folder / REFERENCE).read_bytes())
+        told = (folder / REFERENCE).read_bytes() if REFERENCE in champion.files else None
+        profile = None if told is None else read_profile(told)
         schema = package.schema
         if log.hidden:
             secret = project.keys.derive(PURPOSE)
             schema = schema_as_logged(schema, log, secret)
-            profile = profile_as_logged(profile, schema, log, secret)
+            profile = profile and profile_as_logged(profile, schema, log, secret)
         tested = _tested(project, champion)
         baseline = _baseline(tested)
         known = Reference(project, champion, folder, digest, schema, profile, baseline, log, tested)
@@ -193,7 +205,6 @@ def _baseline(found: dict[str, Any]) -> Baseline | None:
     return Baseline(name, -tested["value"], -tested["high"], -tested["low"])
 
 
-def score_of(reference: Reference, spec: EvaluateSpec) -> Score | None:
-    """What answers are judged by, greater is better; None where nothing is known about them."""
-    baseline = reference.baseline
-    return None if baseline is None else metric_of(spec, reference.schema, baseline.metric).score
+def scores_of(reference: Reference, spec: EvaluateSpec) -> Scores:
+    """What answers are judged by, greater is better, by the name of a metric."""
+    return lambda name: metric_of(spec, reference.schema, name).score

@@ -70,10 +70,10 @@ def _look(project: Project, declaration: Declaration, actor: str | None, now: in
     tell_losses(project, declaration)
     tell_damage(project, declaration)
     tell_clock(project, declaration)
-    if REFERENCE not in champion.files:
-        return Looked(shipped, [], Decision("none", UNKNOWN))
     evaluate_where_it_fits(project, declaration, champion, now)
     project.alerts.route(declaration.endpoint, declaration.monitor)
+    if REFERENCE not in champion.files:
+        return Looked(shipped, [], Decision("none", UNKNOWN))
     situation = situation_now(project, declaration, champion)
     if situation is None:
         return Looked(shipped, [], Decision("none", "No update: no window is over yet."))

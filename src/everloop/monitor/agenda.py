@@ -19,7 +19,7 @@ class Agenda:
     """What is over, what got rows or labels since; it asks the store, and changes nothing.
 
     ``extent`` is the log's and ``seen`` the present, both in event time (ms); ``digest`` that of
-    the reference; ``scored`` whether there is something to score answers by.
+    the reference, without which no window can be looked at, but labels of known ones still come.
     """
 
     def __init__(
@@ -28,14 +28,13 @@ class Agenda:
         windows: WindowStore,
         endpoint: str,
         spec: MonitorSpec,
-        digest: str,
-        scored: bool,
+        digest: str | None,
         extent: Extent,
         seen: int,
     ) -> None:
         self.log, self.windows, self.endpoint = log, windows, endpoint
         self.digest, self.extent, self.seen = digest, extent, seen
-        self.scored = scored and spec.performance is not None
+        self.scored = spec.performance is not None
         self.spans = spans(log, endpoint, spec.window)
         self.latest = windows.latest(endpoint)
 
@@ -48,6 +47,8 @@ class Agenda:
 
     def over(self) -> Iterator[tuple[int, int]]:
         """Windows that are over and were never looked at, oldest first."""
+        if self.digest is None:
+            return
         start = self.latest.end if self.latest else self.spans.first(self.extent.first)
         while (span := self.spans.next(start, self.seen)) is not None:
             yield span
@@ -58,7 +59,7 @@ class Agenda:
 
         Against another champion's reference a window would be compared with itself.
         """
-        if self.latest is None or self.latest.checks["part"] >= self.extent.parts:
+        if not self._may_be_late():
             return
         for window in reversed(self.windows.page(self.endpoint, limit=LATE_WINDOWS)):
             newest = self.log.newest_part(self.endpoint, window.start, window.end)
@@ -67,7 +68,7 @@ class Agenda:
 
     def missed(self) -> Iterator[tuple[int, int]]:
         """Windows between recent ones that had no rows when their time was over, and have now."""
-        if self.latest is None or self.latest.checks["part"] >= self.extent.parts:
+        if not self._may_be_late():
             return
         known = self.windows.page(self.endpoint, limit=LATE_WINDOWS)[::-1]
         for before, after in pairwise(known):
@@ -81,8 +82,16 @@ class Agenda:
                 yield span
                 start = span[1]
 
+    def _may_be_late(self) -> bool:
+        if self.digest is None or self.latest is None:
+            return False
+        return bool(self.latest.checks["part"] < self.extent.parts)
+
     def due(self) -> list[int]:
-        """Starts of windows whose labels are due, oldest first."""
+        """Starts of windows whose labels are due, oldest first.
+
+        Each was closed with what its answers are held against, whoever is the champion now.
+        """
         if not self.scored:
             return []
         labels = self.extent.feedback_parts
@@ -90,6 +99,6 @@ class Agenda:
 
     def uncounted(self) -> list[int]:
         """Starts of windows that nothing scores, some of whose labels have come; oldest first."""
-        if self.scored or not self.extent.feedback_parts:
+        if not self.extent.feedback_parts:
             return []
         return self.windows.uncounted(self.endpoint, self.extent.feedback_parts, AGAIN, FULL)

@@ -19,7 +19,14 @@ from everloop.monitor.inputs import feature_frame
 from everloop.monitor.judging import Judging
 from everloop.monitor.labels import answer_codes, present
 from everloop.monitor.log import PredictionLog
-from everloop.monitor.performance import Baseline, Performance, PerformanceChain, Score, measure
+from everloop.monitor.performance import (
+    Baseline,
+    Performance,
+    PerformanceChain,
+    Score,
+    Scores,
+    measure,
+)
 from everloop.monitor.profile import Floats
 from everloop.monitor.spec import MonitorSpec
 from everloop.monitor.suspicion import contradicted
@@ -34,7 +41,7 @@ class Scoring:
     log: PredictionLog
     schema: Schema
     spec: MonitorSpec
-    score: Score
+    scores: Scores
     judging: Judging
 
 
@@ -115,7 +122,7 @@ def as_told(scoring: Scoring, baseline: Baseline, rows: ScoredRows) -> tuple[Bas
     have logged, the first metric that does without and was measured at the test."""
     own = scoring.judging.gauge(baseline.metric)
     if rows.proba is not None or own is None or not own.needs_probabilities:
-        return baseline, scoring.score
+        return baseline, scoring.scores(baseline.metric)
     for gauge in scoring.judging.gauges:
         was = gauge.tested
         if gauge.needs_probabilities or was is None or None in (was.value, was.low, was.high):
@@ -125,7 +132,7 @@ def as_told(scoring: Scoring, baseline: Baseline, rows: ScoredRows) -> tuple[Bas
         return Baseline(gauge.name, value, min(ends), max(ends)), partial(
             _signed, gauge.function, sign
         )
-    return baseline, scoring.score
+    return baseline, scoring.scores(baseline.metric)
 
 
 def _signed(

@@ -19,6 +19,9 @@ from everloop.monitor.episodes import Episode
 Score = Callable[[NDArray[Any], NDArray[Any], NDArray[np.float64] | None], float]
 """``score(y, pred, proba)``, greater is better; class codes, or numbers for a regression."""
 
+Scores = Callable[[str], Score]
+"""The score by the name of a metric."""
+
 TOLERANCE = 0.02  # share of the baseline's score that a real stream loses and regains
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from everloop.monitor.labels import present
 from everloop.monitor.likeness import Likeness
 from everloop.monitor.log import PredictionLog
 from everloop.monitor.past import Past
-from everloop.monitor.performance import Baseline, Score
+from everloop.monitor.performance import Baseline, Scores
 from everloop.monitor.profile import Profile
 from everloop.monitor.quality.expectations import Expectations, learn
 from everloop.monitor.rows import repeated, row_faults
@@ -63,10 +64,10 @@ class Watch:
         self,
         endpoint: str,
         schema: Schema,
-        reference: Profile,
+        reference: Profile | None,
         baseline: Baseline | None,
         spec: MonitorSpec,
-        score: Score | None,
+        scores: Scores,
         now: int | None = None,
         sample: pl.DataFrame | None = None,
         expected: Expectations | None = None,
@@ -77,49 +78,51 @@ class Watch:
         Parameters
         ----------
         reference, baseline : of the champion that serves now. A window keeps the baseline that it
-            was closed with, since its answers came from that champion.
-        score : None, like ``baseline``, leaves performance out.
+            was closed with, since its answers came from that champion; None leaves performance out
+            of windows that are over now. Without a reference none of them is looked at.
+        scores : what answers are scored by, by the name of the metric.
         now : event time (ms) to take for the present, for a replay that knows more than its
             events say; by default the time of the newest event.
         sample : some of the champion's training rows, by time, for tests of all features together.
         expected : of the rows of a window; what the training rows let expect unless given.
         judging : what to say of answers beside the score, and to expect before labels come.
         """
-        scored = baseline is not None and score is not None
-        if not self.waits(endpoint, spec, reference.digest, scored, now):
+        digest = None if reference is None else reference.digest
+        if not self.waits(endpoint, spec, digest, now):
             return []
         judging = judging or Judging()
         with claimed(self.db, endpoint) as claim:
             # Another may have looked while this one waited, so what waits is asked anew.
-            agenda = self._agenda(endpoint, spec, reference.digest, scored, now)
+            agenda = self._agenda(endpoint, spec, digest, now)
             assert agenda is not None  # a log does not become empty of parts
             look = _Look(
-                self, claim, agenda, schema, reference, baseline, spec, score, judging, sample
+                self, claim, agenda, schema, reference, baseline, spec, scores, judging, sample
             )
-            look.expected = expected or self._learned(reference, sample)
+            if reference is not None:
+                look.expected = expected or self._learned(reference, sample)
             new = [*look.late(), *look.close(), *look.measure()]
             look.count()
             return new
 
     def waits(
-        self, endpoint: str, spec: MonitorSpec, digest: str, scored: bool, now: int | None = None
+        self, endpoint: str, spec: MonitorSpec, digest: str | None, now: int | None = None
     ) -> bool:
         """Whether a window waits to be looked at; some queries, and no row of the log is read.
 
-        ``digest`` is the reference's, ``scored`` whether there is something to score answers by.
+        ``digest`` is the reference's; None where there is none.
         """
-        agenda = self._agenda(endpoint, spec, digest, scored, now)
+        agenda = self._agenda(endpoint, spec, digest, now)
         return agenda is not None and agenda.anything()
 
     def _agenda(
-        self, endpoint: str, spec: MonitorSpec, digest: str, scored: bool, now: int | None
+        self, endpoint: str, spec: MonitorSpec, digest: str | None, now: int | None
     ) -> Agenda | None:
         extent = self.log.extent(endpoint)
         if extent is None:
             return None
         # An event that claims to be from the future must not close windows that go on.
         seen = min(extent.last, now_ms()) if now is None else now
-        return Agenda(self.log, self.windows, endpoint, spec, digest, scored, extent, seen)
+        return Agenda(self.log, self.windows, endpoint, spec, digest, extent, seen)
 
     def _learned(self, reference: Profile, sample: pl.DataFrame | None) -> Expectations:
         """What was learned of one reference, without the features, which have their own checks."""
@@ -172,21 +175,30 @@ class _Look:
         claim: Claim,
         agenda: Agenda,
         schema: Schema,
-        reference: Profile,
+        reference: Profile | None,
         baseline: Baseline | None,
         spec: MonitorSpec,
-        score: Score | None,
+        scores: Scores,
         judging: Judging,
         sample: pl.DataFrame | None,
     ) -> None:
         self.log, self.windows, self.events = watch.log, watch.windows, watch.events
         self.claim, self.agenda, self.extent = claim, agenda, agenda.extent
-        self.endpoint, self.schema, self.reference = agenda.endpoint, schema, reference
-        self.baseline, self.spec, self.score, self.judging = baseline, spec, score, judging
+        self.endpoint, self.schema, self._reference = agenda.endpoint, schema, reference
+        self.baseline, self.spec, self.scores, self.judging = baseline, spec, scores, judging
         self.expecting = Expecting(self.endpoint, schema, spec, judging)
         self.past = Past(self.log, self.windows, self.endpoint, schema, spec)
-        self.training = Likeness(reference, sample)
+        self._sample = sample
         self.expected = Expectations()
+
+    @property
+    def reference(self) -> Profile:
+        assert self._reference is not None  # or the agenda has no window to look at
+        return self._reference
+
+    @cached_property
+    def training(self) -> Likeness:
+        return Likeness(self.reference, self._sample)
 
     # -- windows that are over -------------------------------------------------------------------
 
@@ -316,7 +328,7 @@ class _Look:
         return self._waiting(end) if known is None or known["state"] == COUNTED else known
 
     def _waiting(self, end: int) -> dict[str, Any] | None:
-        if self.spec.performance is None or self.baseline is None or self.score is None:
+        if self.spec.performance is None or self.baseline is None:
             return None
         after = milliseconds(self.spec.performance.labels_after, "monitor.performance.labels_after")
         baseline = msgspec.to_builtins(self.baseline)
@@ -329,11 +341,9 @@ class _Look:
     def measure(self) -> list[Alert]:
         """Score the windows whose labels are due, oldest first."""
         new: list[Alert] = []
-        if self.score is None:
-            return new
+        scoring = Scoring(self.log, self.schema, self.spec, self.scores, self.judging)
         for start in self.agenda.due():
             window = self.windows.get(self.endpoint, start)
-            scoring = Scoring(self.log, self.schema, self.spec, self.score, self.judging)
             before = self.windows.measured_before(self.endpoint, start)
             performance, labelled, alerts = measure_window(scoring, window, before)
             performance.pop("prediction_powered", None)
@@ -385,7 +395,7 @@ class _Look:
 
     def _moved(self, window: Window, asked: pl.DataFrame) -> tuple[Window, list[Alert]]:
         """The window with the drift of its labels, of sound ones that came from this champion."""
-        mine = window.checks["reference"] == self.reference.digest
+        mine = window.checks["reference"] == self.agenda.digest
         done = (window.performance or {})["state"] == "done"
         if not (self.spec.drift and mine and done) or window.quarantined:
             return window, []
