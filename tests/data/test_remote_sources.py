@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from obstore.store import from_url
 from polars.testing import assert_frame_equal
 
-from everloop.data.addresses import check_address
+from everloop.data.addresses import check_address, resolved
 from everloop.data.sources import read_table
-from everloop.data.sources.databases import read_database
+from everloop.data.sources.databases import read_database, said
 from everloop.errors import EverloopError, InvalidInput, Unavailable
 from everloop.loop.declaration import from_dict
 
@@ -59,7 +59,10 @@ def test_no_database_is_asked_to_change(source: str, query: str) -> None:
         "-- a comment; with an end\n/* and; another */ SELECT * from t;",
         "(select a from t) union (select 'x;drop table t' from t)",
         "with x as (select * from t) select upper(insert(a, 1, 1, 'b')) as \"into\" from x",
-        "select $$;drop$$ as q, $x$; into $x$, `a;b` from t",
+        "select date'2024-01-01' as a, 'into' as b, 'C:\\temp' as c, \"x;\" from t",
+        "select 1 as a /* it's; */ -- it's; too",
+        "explain (format json) select 1",
+        "describe t",
         "values(1, 2)",
         "select'a'",
         "table t",
@@ -73,6 +76,74 @@ def test_queries_that_read_are_asked(query: str) -> None:
     check_address("duckdb://", "from 'rows.csv'")
     with pytest.raises(InvalidInput, match="one statement"):
         check_address("postgresql://db/x", f"set threads = 1; {query}")
+
+
+@pytest.mark.parametrize(
+    ("source", "query"),
+    [
+        ("mysql://db/x", r"select 'it\'s' as a, `a;b` from t # so; on"),
+        ("mysql://db/x", "select /*+ MAX_EXECUTION_TIME(9) */ a from t -- it's; so"),
+        ("postgresql://db/x", r"select $$;drop$$ as q, $x$; into $x$, e'it\'s;' as e, 1e5 as f"),
+        ("postgresql://db/x", "select a$$ from t"),
+        ("sqlite:///d.db", "select [it's; so], `a;b` from t"),
+        ("mssql://db/x", "select [a;]], update] from t inner merge join u on 1 = 1"),
+        ("oracle://db/x", "select a from t; -- it's; so"),
+    ],
+)
+def test_each_database_quotes_in_its_own_way(source: str, query: str) -> None:
+    check_address(source, query)
+
+
+@pytest.mark.parametrize(
+    ("source", "query"),
+    [  # what stands in these is code to the database, and was taken for a comment or a string
+        ("mysql://db/x", "select 1 /*! into outfile 'x' */"),
+        ("mysql://db/x", "select 1 /*!50000 into outfile 'x' */"),
+        ("mariadb://db/x", "select 1 /*M!100000 into dumpfile 'x' */"),
+        ("mysql://db/x", "select 1 --1 into outfile 'x'"),
+        ("mysql://db/x", "select 1 #'\ninto outfile 'x' #'"),
+        ("mysql://db/x", r"select '\'' into outfile 'x' #'"),
+        ("mysql://db/x", r'select "\"" into outfile "x" #"'),
+        ("mysql://db/x", "select 1 as a$$, 2 into outfile 'x' -- $$"),
+        ("mysql://db/x", r"select '\'; drop table t; #'"),  # with NO_BACKSLASH_ESCAPES
+        ("postgresql://db/x", "select 1 as a$$; commit; drop table t; select 1 as b$$"),
+        ("postgresql://db/x", "select 1 /* /* */ ' */; commit; drop table t --'"),
+        ("postgresql://db/x", r"select E'\''; commit; drop table t --'"),
+        ("postgresql://db/x", "select E'a'\n'\\''; commit; drop table t --'"),
+        ("postgresql://db/x", "select E'a' -- so\n'\\''; commit; drop table t --'"),
+        ("postgresql://db/x", r"select E'\'', 'x\'; commit; drop table t; --'"),
+        ("postgresql://db/x", "select 1 -- \r; commit; drop table t"),
+        ("postgresql://db/x", "select 1 ` ; commit; drop table t; select 1 ` "),
+        ("postgresql://db/x", "select 1e5$$ ' $$ ; commit; drop table t; select $$ ' $$"),
+        ("postgresql://db/x", "explain analyze verbose delete from t"),
+        ("postgresql://db/x", "explain analyze create table u as select 1"),
+        ("duckdb://", "explain analyze copy (select 1) to 'x.csv'"),
+        ("duckdb://", "select 1 as a$$; copy t to 'x'; select 1 as b$$"),
+        ("mssql://db/x", "select 1 as a drop table t"),
+        ("mssql://db/x", "select 1 as a exec sp_who"),
+        ("redshift://db/x", r"select '\'; drop table t; --'"),
+        ("redshift://db/x", r"select '\''; drop table t; --'"),
+        ("sqlite:///d.db", "select 1 /* and so on"),
+    ],
+)
+def test_no_statement_hides_in_a_query(source: str, query: str) -> None:
+    with pytest.raises(InvalidInput, match=r"data\.query: got .* expected"):
+        check_address(source, query)
+
+
+def test_mysql_is_told_to_refuse_changes(tmp_path: Path, monkeypatch) -> None:
+    """In the whole session: its DDL ends a transaction, and runs in the next one."""
+    engine, said = sa.create_engine("sqlite://"), []
+    engine.dialect.name = "mysql"
+
+    @sa.event.listens_for(engine, "before_cursor_execute", retval=True)
+    def answer(_: object, __: object, statement: str, *___: object) -> tuple[str, tuple[()]]:
+        said.append(statement)
+        return "select 1 as a", ()
+
+    monkeypatch.setattr(sa, "create_engine", lambda *_, **__: engine)
+    assert read_table("mysql://db/x", tmp_path, query="select a from t").rows() == [(1,)]
+    assert said == ["SET SESSION TRANSACTION READ ONLY", "select a from t"]
 
 
 @pytest.mark.parametrize("query", DESTRUCTIVE)
@@ -187,3 +258,21 @@ def test_a_password_stays_in_the_environment(tmp_path: Path, monkeypatch) -> Non
     said: EverloopError = caught.value
     assert "does not answer" in said.message
     assert "hunter2" not in str(said.to_dict())
+
+
+def test_a_password_may_hold_what_ends_it_in_an_address(monkeypatch) -> None:
+    for password in ("p@ss:w/o?r#d [x]", "p%40ss%3Aw%2Fo%3Fr%23d%20%5Bx%5D"):
+        monkeypatch.setenv("PG_SECRET", password)
+        found = sa.make_url(resolved("postgresql://me:${PG_SECRET}@host:5/x"))
+        assert (found.password, found.host, found.port) == ("p@ss:w/o?r#d [x]", "host", 5)
+        found = sa.make_url(resolved("postgresql://host/x?user=me&password=${PG_SECRET}"))
+        assert found.query["password"] == "p@ss:w/o?r#d [x]"
+    monkeypatch.setenv("FOLDER", "a b")
+    assert resolved("${FOLDER}/x.csv") == "a b/x.csv"
+
+
+def test_a_drivers_number_is_left_out_of_its_sentence() -> None:
+    class Refused(Exception):
+        orig = RuntimeError(1045, "Access denied for user 'me'@'host'")
+
+    assert said(Refused(), "mysql://me@host/x") == "Access denied for user 'me'@'host'"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from everloop.data.queries import check_query
 from everloop.errors import InvalidInput, did_you_mean, invalid
@@ -31,8 +31,12 @@ def is_database(source: str) -> bool:
 def resolved(source: str) -> str:
     """The address with ``${NAME}`` taken from the environment.
 
+    A password may hold what ends it in an address, such as ``@``; one that is encoded for an
+    address already stays as it is.
+
     Raises :class:`~everloop.errors.InvalidInput` naming a variable that is not set.
     """
+    secrets = passwords(source) if is_database(source) else []
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
@@ -43,7 +47,8 @@ def resolved(source: str) -> str:
                 code="missing_variable",
                 fix=f"export {match[1]}=…",
             )
-        return os.environ[match[1]]
+        found = os.environ[match[1]]
+        return quote(found, safe="%") if match[0] in secrets else found
 
     return _VARIABLE.sub(value, source)
 
@@ -68,7 +73,7 @@ def check_address(source: str, query: str | None) -> None:
             code="missing_key",
             fix='For example query = "select * from flights".',
         )
-    check_query(query, duckdb=scheme(source) == "duckdb")
+    check_query(query, scheme(source))
 
 
 def check_database(source: str) -> None:

@@ -18,7 +18,13 @@ from everloop.errors import InvalidInput, Unavailable, invalid
 from everloop.passwords import without_passwords
 
 # Beside the check of what a query says, where a database can be told to refuse a change itself.
-_READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
+_READ_ONLY = {
+    "sqlite": "PRAGMA query_only = ON",
+    "postgresql": "SET TRANSACTION READ ONLY",
+    # MySQL's DDL ends the transaction, and would be carried out in one of its own.
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+}
 _COLON = re.compile(r"(?<![:\w$\\]):(?=[\w$]+(?![:\w$]))")  # which SQLAlchemy takes for a parameter
 
 
@@ -128,7 +134,8 @@ def _unreadable(address: str, error: Exception) -> InvalidInput:
 def said(error: Exception, address: str) -> str:
     """The first line of what a driver says, never with the password."""
     original = getattr(error, "orig", None) or error
-    first = str(original).strip().split("\n", 1)[0].rstrip(".")
+    words = original.args[-1:] if len(original.args) == 2 else ()  # a number, and what it means
+    first = str(*words or (original,)).strip().split("\n", 1)[0].rstrip(".")
     secret = password(address)
     for form in (secret, unquote(secret)) if secret else ():
         first = first.replace(form, "***")
