@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 from everloop.data.addresses import check_address, resolved
 from everloop.data.sources import read_table
 from everloop.data.sources.databases import read_database, said
+from everloop.data.streams.opening import open_table
 from everloop.errors import EverloopError, InvalidInput, Unavailable
 from everloop.loop.declaration import from_dict
 
@@ -276,3 +277,32 @@ def test_a_drivers_number_is_left_out_of_its_sentence() -> None:
         orig = RuntimeError(1045, "Access denied for user 'me'@'host'")
 
     assert said(Refused(), "mysql://me@host/x") == "Access denied for user 'me'@'host'"
+
+
+def test_what_is_wrong_in_an_address_is_a_sentence(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PG_SECRET", "hunter2")
+    (tmp_path / "d.db").touch()
+    for source in (
+        "postgresql+psycopg://me:${PG_SECRET}@host:port/x",
+        "sqlite:///d.db?timeout=soon",
+        "sqlite:///d.db?detect_types=x",
+    ):
+        with pytest.raises(InvalidInput, match="address that its driver understands") as caught:
+            read_table(source, tmp_path, query="select 1")
+        assert "hunter2" not in str(caught.value.to_dict())
+
+
+def test_an_answer_that_is_no_table_is_a_sentence(database_url: str, tmp_path: Path) -> None:
+    twice = "select 1 as a, 2 as a"
+    for source in (database_url, "duckdb://"):
+        with pytest.raises(InvalidInput, match=r"data\.query: got .*a name of their own"):
+            read_table(source, tmp_path, query=twice)
+        with pytest.raises(InvalidInput, match=r"data\.query: got .*a name of their own"):
+            open_table(source, tmp_path, [], twice).parts()
+    if database_url.startswith("postgresql"):
+        for wrong, part in {
+            "1e60::numeric": "38 digits",
+            "'infinity'::date": "date too large",
+        }.items():
+            with pytest.raises(InvalidInput, match=rf"data\.query: got .*{part}"):
+                read_table(database_url, tmp_path, query=f"select {wrong} as a")

@@ -30,7 +30,7 @@ _COLON = re.compile(r"(?<![:\w$\\]):(?=[\w$]+(?![:\w$]))")  # which SQLAlchemy t
 
 def read_database(address: str, query: str, base: Path) -> pl.DataFrame:
     """The answer to ``query``; what the query changes, if anything, is rolled back."""
-    with _connected(address, base) as connection:
+    with _connected(address, query, base) as connection:
         sa.event.listen(connection, "after_cursor_execute", _answers)
         frame = pl.read_database(_text(query), connection=connection, infer_schema_length=None)
     return not_empty(frame, query)
@@ -38,7 +38,7 @@ def read_database(address: str, query: str, base: Path) -> pl.DataFrame:
 
 def answered(address: str, query: str, base: Path, rows: int) -> Iterator[pl.DataFrame]:
     """The same answer, ``rows`` at a time, which is also how the driver fetches it."""
-    with _connected(address, base) as connection:
+    with _connected(address, query, base) as connection:
         streaming = connection.execution_options(stream_results=True, yield_per=rows)
         yield from pl.read_database(
             _text(query),
@@ -70,26 +70,22 @@ def _answers(_: object, cursor: Any, query: str, *__: object) -> None:
 
 
 @contextmanager
-def _connected(address: str, base: Path) -> Iterator[sa.Connection]:
+def _connected(address: str, query: str, base: Path) -> Iterator[sa.Connection]:
     try:
         engine = sa.create_engine(_located(address, base), poolclass=sa.NullPool)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise _unreadable(address, error) from None
+    except ValueError as error:  # a port that is no number
+        raise _mistaken(address, error) from None
     try:
-        with engine.connect() as connection:
+        with _opened(engine, address) as connection, typed(query):
             if engine.dialect.name in _READ_ONLY:
                 connection.exec_driver_sql(_READ_ONLY[engine.dialect.name])
             yield connection
             connection.rollback()
     except DBAPIError as error:
-        if error.connection_invalidated or _did_not_connect(error):
-            raise Unavailable(
-                f"data.source: {without_passwords(address)} does not answer: "
-                f"{said(error, address)}.",
-                code="source_unavailable",
-                path="data.source",
-                fix="Check the address, the environment's password and the network.",
-            ) from None
+        if error.connection_invalidated:
+            raise _away(error, address) from None
         raise invalid(
             "data.query",
             f"<{said(error, address)}>",
@@ -98,6 +94,44 @@ def _connected(address: str, base: Path) -> Iterator[sa.Connection]:
         ) from None
     finally:
         engine.dispose()
+
+
+def _opened(engine: sa.Engine, address: str) -> sa.Connection:
+    try:
+        return engine.connect()
+    except DBAPIError as error:
+        raise _away(error, address) from None
+    except Exception as error:  # whatever a driver says of an option that it has not
+        raise _mistaken(address, error) from None
+
+
+def _away(error: DBAPIError, address: str) -> Unavailable:
+    return Unavailable(
+        f"data.source: {without_passwords(address)} does not answer: {said(error, address)}.",
+        code="source_unavailable",
+        path="data.source",
+        fix="Check the address, the environment's password and the network.",
+    )
+
+
+def _mistaken(address: str, error: Exception) -> InvalidInput:
+    expected = f"an address that its driver understands ({said(error, address)})"
+    return invalid("data.source", without_passwords(address), expected, code="unknown_source")
+
+
+@contextmanager
+def typed(query: str) -> Iterator[None]:
+    """Refuse an answer that is no table of known types."""
+    try:
+        yield
+    except pl.exceptions.DuplicateError:
+        expected = "columns that each have a name of their own: select them, or rename them by AS"
+        raise invalid("data.query", query, expected, code="unreadable_source") from None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, RuntimeError) as error:
+        first = str(error).split("\n", 1)[0][:100]
+        expected = "values that can be read: numbers of 38 digits or of double precision, dates of"
+        expected += f" the years 1 to 9999 ({first})"
+        raise invalid("data.query", query, expected, code="unreadable_source") from None
 
 
 def _located(address: str, base: Path) -> sa.URL:
@@ -114,10 +148,6 @@ def _located(address: str, base: Path) -> sa.URL:
             code="missing_file",
         )
     return url.set(database=str(path))
-
-
-def _did_not_connect(error: DBAPIError) -> bool:
-    return error.statement is None
 
 
 def _unreadable(address: str, error: Exception) -> InvalidInput:

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from everloop.data.sources.databases import not_empty
+from everloop.data.sources.databases import not_empty, typed
 from everloop.errors import MissingExtra, invalid
 
 
@@ -47,7 +47,8 @@ def _asked(address: str, query: str, base: Path) -> Iterator[Any]:
             found = connection.sql(query)
             if found is None:
                 raise invalid("data.query", query, "a query that answers rows")
-            yield found
+            with typed(query):
+                yield found
     except duckdb.Error as error:
         first = str(error).strip().split("\n", 1)[0]
         raise invalid(
