@@ -157,6 +157,16 @@ class Gentle(ElasticNet):
     pass
 class NoModel:
     pass
+class Unknown:
+    fits = []
+    def fit(self, X, y):
+        self.fits.append(len(X))
+        self.classes_ = sorted(set(y))
+        return self
+    def predict_proba(self, X):
+        return [[1 / len(self.classes_)] * len(self.classes_) for _ in X]
+    def predict(self, X):
+        return [self.classes_[0]] * len(X)
 """
 
 
@@ -175,6 +185,21 @@ def test_the_users_own_estimator_is_one_line(own_module):
     assert {f.name for f in found} == set(spec.candidates)
     (alone,) = fit_candidates(X, y, schema, TrainSpec(spec.candidates[:1]), accuracy, 0, silent)
     assert to_onnx(alone.estimator, schema, X)
+
+
+def test_what_cannot_be_served_is_known_before_a_search_of_it(own_module):
+    X, y, schema = mixed("multiclass")
+    search, seen = SearchSpec(trials=4), []
+    alone = TrainSpec(("my_models:Unknown",), search)
+    with pytest.raises(InvalidInput, match="Unknown, which cannot be exported to ONNX") as refused:
+        fit_candidates(X, y, schema, alone, accuracy, 0, lambda *told: seen.append(told))
+    assert len(sys.modules["my_models"].Unknown.fits) == 1
+    assert refused.value.code == "not_exportable"
+    both = TrainSpec(("my_models:Unknown", "decision_tree"), search)
+    found = fit_candidates(X, y, schema, both, accuracy, 0, lambda *told: seen.append(told))
+    assert "my_models:Unknown" not in {f.name for f in found}
+    failed = [facts for stage, facts in seen if stage == "failed"]
+    assert [facts["error"] for facts in failed] == [refused.value.message] * 2
 
 
 @pytest.mark.parametrize(

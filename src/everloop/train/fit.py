@@ -18,6 +18,7 @@ from everloop.train.decision import decided, decides
 from everloop.train.fitting import Report
 from everloop.train.preparation.embedding import TextEmbedding, reads_pieces
 from everloop.train.prepared import behind
+from everloop.train.servable import servable
 from everloop.train.spec import TrainSpec
 from everloop.train.training import Score, Training
 from everloop.train.tried import (
@@ -92,7 +93,7 @@ def fit_candidates(
         its defaults.
 
     Raises :class:`~everloop.errors.InvalidInput` for an unknown candidate, or when none can be
-    fitted, with the reason of the first.
+    fitted or served, with the reason of the first.
     """
     chosen = chosen_candidates(spec, schema.task, len(X))
     X, schema, embedding = _texts_read(X, y, schema, seed, report)
@@ -101,6 +102,8 @@ def fit_candidates(
         validation=spec.validation, known=known, costs=costs, weights=weights,
         explore=spec.explore,
     )  # fmt: skip
+    if spec.search.asked or len(chosen) > 1:
+        chosen = servable(training, chosen, spec, report)
     if spec.search.asked:
         tried = searched(training, chosen, spec, report, study, first)
     elif len(chosen) > 1 or (keep is None and spec.validation.kind != "auto"):
