@@ -43,6 +43,14 @@ def declared(**sections: Any) -> Declaration:
             "train.search.timeout", 'the budget "5 of money per 30d" has room for',
         ),
         (
+            {"train": {"space": {"lightgbm": {"num_leaves": {"low": 7, "high": 63}}}}},
+            "train.space.lightgbm.num_leaves", "one value, as nothing is searched. Say how long",
+        ),
+        (
+            {"train": {"space": {"lightgbm": {"n_estimators": 9, "max_depth": [3, 5]}}}},
+            "train.space.lightgbm.max_depth", "one value, as nothing is searched",
+        ),
+        (
             {"monitor": {"drift": False}, "update": {"when": ["drift and every 7d"]}},
             "monitor.drift", '"drift" of update.when waits for',
         ),
@@ -88,6 +96,14 @@ def test_what_two_sections_cannot_both_keep_is_named(
         {"monitor": {"log": {"keep": "7d"}, "performance": {"labels_after": "7d"}}},
         {"deploy": {"rollout": {"kind": "blue_green", "guards": ["disagreement"]}}},
         {"train": {"search": {"timeout": "3h"}}, "update": {"budget": ["2h of compute per 7d"]}},
+        {
+            "train": {
+                "search": {"trials": 0},
+                "space": {"ridge": {"alpha": {"low": 0.1, "high": 9}}},
+            }
+        },
+        {"train": {"space": {"ridge": {"alpha": [0.1, 9.0]}}}, "update": {"search": "warm"}},
+        {"train": {"space": {"ridge": {"alpha": 2.0, "tol": {"low": 1e-4, "high": 1e-4}}}}},
         {
             "train": {"search": {"timeout": "1h"}},
             "update": FULL | {"budget": ["2h of compute per 7d", "1 cycle per 7d"]},

@@ -11,6 +11,7 @@ from everloop.durations import seconds
 from everloop.errors import InvalidInput, invalid
 from everloop.loop.declaration import Declaration
 from everloop.monitor.spec import MonitorSpec
+from everloop.train.search.space import several
 from everloop.train.spec import TrainSpec
 from everloop.update.budget import parse_limit
 from everloop.update.spec import UpdateSpec
@@ -28,6 +29,7 @@ def check_together(declaration: Declaration, task: str | None = None) -> None:
     """
     train, update, monitor = declaration.train, declaration.update, declaration.monitor
     _check_time(train, update)
+    _check_searched(train, update)
     _check_seen(update, monitor)
     _check_kept(monitor)
     _check_trial(declaration.deploy.rollout, task)
@@ -49,6 +51,18 @@ def _check_time(train: TrainSpec, update: UpdateSpec) -> None:
             wanted = f'a search that the budget "{line.text}" has room for'
             fix = 'Raise the budget, or write update.search = "keep".'
             raise _contradiction("train.search.timeout", train.search.timeout, wanted, fix)
+
+
+def _check_searched(train: TrainSpec, update: UpdateSpec) -> None:
+    """Ranges that nothing searches; ``trials = 0`` says in so many words that nothing shall."""
+    if train.search.asked or train.search.trials is not None or update.search == "warm":
+        return
+    for candidate, declared in train.space.items():
+        for name, choice in declared.items():
+            if several(choice):
+                fix = "Say how long to search by train.search.trials or train.search.timeout."
+                wanted = "one value, as nothing is searched"
+                raise _contradiction(f"train.space.{candidate}.{name}", choice, wanted, fix)
 
 
 def _check_seen(update: UpdateSpec, monitor: MonitorSpec) -> None:

@@ -26,6 +26,13 @@ def fixed(declared: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in declared.items() if not isinstance(v, list | tuple | dict)}
 
 
+def several(choice: Any) -> bool:
+    """Whether what is declared of a parameter leaves something to choose."""
+    if isinstance(choice, dict):
+        return bool(choice["low"] < choice["high"])
+    return isinstance(choice, list | tuple) and len(choice) > 1
+
+
 def within(declared: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """``params`` with those that are declared brought into what is declared.
 
