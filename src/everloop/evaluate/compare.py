@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from everloop.evaluate.answers import Answers
 from everloop.evaluate.metrics import Metric
 from everloop.evaluate.metrics._estimate import TAILS
 
+LEVEL = 0.05
 BOOTSTRAP = "paired bootstrap"
 DELONG = "DeLong"
 MCNEMAR = "McNemar, mid-p"
@@ -23,7 +25,7 @@ class Comparison(msgspec.Struct, frozen=True):
     Attributes
     ----------
     difference : positive when the challenger is better, also where less is better.
-    low, high : its 95 % interval.
+    low, high : its 95 % interval, unless another level was asked for.
     probability_better : share of the resamples in which the challenger is better; ties count half.
     n : rows compared.
     p_value : one-sided, of a difference as large when the challenger is no better than ``bound``.
@@ -46,8 +48,10 @@ def compare(
     champion: Answers,
     seed: int = 0,
     bound: float = 0.0,
+    level: float = LEVEL,
 ) -> Comparison:
-    """Compare two models' answers to the same rows.
+    """Compare two models' answers to the same rows, with an interval that is wrong with chance
+    ``level``.
 
     The rows' luck is shared, so it falls out of the difference. The AUC is compared by DeLong's
     test, accuracy by McNemar's, any other metric by a paired bootstrap. All NaN where the metric
@@ -60,18 +64,26 @@ def compare(
         nan = float("nan")
         return Comparison(nan, nan, nan, nan, len(y))
     if metric.name == "accuracy":
-        return _mcnemar(y, challenger, champion, bound)
+        return _mcnemar(y, challenger, champion, bound, level)
     drawn = metric.draws(y, [challenger, champion], np.random.default_rng(seed))
     drawn = sign * (drawn[:, 0] - drawn[:, 1])
     drawn = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(drawn, TAILS)
+    low, high = np.quantile(drawn, TAILS) if level == LEVEL else _beyond(drawn, difference, level)
     better = float(np.mean(drawn > 0) + 0.5 * np.mean(drawn == 0))
     p_value = max(float(np.mean(drawn <= bound)), 1.0 / (len(drawn) + 1))
     test = DELONG if metric.name == "roc_auc" else BOOTSTRAP
     return Comparison(difference, float(low), float(high), better, len(y), p_value, test)
 
 
-def _mcnemar(y: np.ndarray, challenger: Answers, champion: Answers, bound: float) -> Comparison:
+def _beyond(drawn: np.ndarray, value: float, level: float) -> tuple[float, float]:
+    """The normal interval: the quantiles of a small level lie further out than resamples go."""
+    half = NormalDist().inv_cdf(1 - level / 2) * float(np.std(drawn))
+    return value - half, value + half
+
+
+def _mcnemar(
+    y: np.ndarray, challenger: Answers, champion: Answers, bound: float, level: float
+) -> Comparison:
     """Only rows where one is right and the other wrong speak (McNemar, 1947).
 
     Of m such rows the challenger is right in b; b is binomial. The mid-p version is nearer to its
@@ -84,7 +96,7 @@ def _mcnemar(y: np.ndarray, challenger: Answers, champion: Answers, bound: float
     m = b + c
     if m == 0:
         return Comparison(0.0, 0.0, 0.0, 0.5, n, float(bound >= 0), MCNEMAR)
-    low, high = ((2 * share - 1) * m / n for share in _mid_p_interval(b, m))
+    low, high = ((2 * share - 1) * m / n for share in _mid_p_interval(b, m, level / 2))
     share = float(np.clip((bound * n / m + 1) / 2, 0.0, 1.0))
     return Comparison(
         (b - c) / n, low, high, 1.0 - _above(b, m, 0.5), n, _above(b, m, share), MCNEMAR
@@ -96,8 +108,7 @@ def _above(b: int, m: int, share: float) -> float:
     return float(0.5 * (scipy.special.bdtrc(b, m, share) + scipy.special.bdtrc(b - 1, m, share)))
 
 
-def _mid_p_interval(b: int, m: int) -> tuple[float, float]:
-    tail = TAILS[0]
+def _mid_p_interval(b: int, m: int, tail: float) -> tuple[float, float]:
     low = 0.0 if b == 0 else _share_at(b, m, tail)
     high = 1.0 if b == m else _share_at(b, m, 1.0 - tail)
     return low, high
