@@ -43,8 +43,8 @@ def test_words_are_lower_case_with_their_apostrophes_and_telling_signs():
 
 
 def test_the_vocabulary_holds_words_of_two_texts_most_frequent_first():
-    assert vocabulary(["b a", "a c", "a b once", "b"]) == ("a", "b")
-    assert vocabulary(["b a", "a b", "a"], most=1) == ("a",)
+    assert vocabulary(["b a", "a c", "a b once", "b"]) == (("a", "b"), 3)
+    assert vocabulary(["b a", "a b", "a"], most=1) == (("a",), 2)
 
 
 def test_word_ids_know_unknown_missing_and_cut_off_words():
@@ -52,6 +52,17 @@ def test_word_ids_know_unknown_missing_and_cut_off_words():
     assert word_ids("b what A", index, 4) == [1, 2, 0, -1]
     assert word_ids(None, index, 2) == [-1, -1]
     assert word_ids("a b a", index, 2) == [0, 1]
+
+
+def test_the_words_of_a_text_are_found_once(monkeypatch):
+    letter = " ".join(f"word{i}" for i in range(300))
+    letters = pl.Series([f"{letter} {i}" for i in range(N)])
+    found = []
+    monkeypatch.setattr("everloop.data.texts.words", lambda text: found.append(text) or words(text))
+    told = inferred(letters, text=("c",))
+    assert told.schema.features[0].shape == (256,)
+    assert told.notes[0].endswith("only the first 256 of a text are read.")
+    assert len(found) == N + 1  # one that is cut says that some are
 
 
 def test_sentences_are_a_text_and_short_names_are_not():

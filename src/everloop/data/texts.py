@@ -34,11 +34,22 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def vocabulary(texts: Iterable[str], most: int = MAX_VOCABULARY) -> tuple[str, ...]:
-    """The words that at least two of ``texts`` hold, those in most texts first."""
-    counts = Counter(word for text in texts for word in set(words(text)))
+def vocabulary(texts: Iterable[str], most: int = MAX_VOCABULARY) -> tuple[tuple[str, ...], int]:
+    """The words that at least two of ``texts`` hold, those in most texts first, and how many words
+    the longest text has: most of the time goes to finding words, which is done once for both."""
+    counts: Counter[str] = Counter()
+    longest = 0
+    for text in texts:
+        found = words(text)
+        longest = max(longest, len(found))
+        counts.update(set(found))
     shared = [(-count, word) for word, count in counts.items() if count >= _FEW]
-    return tuple(word for _, word in sorted(shared)[:most])
+    return tuple(word for _, word in sorted(shared)[:most]), longest
+
+
+def longer(text: str, length: int) -> bool:
+    """Whether ``text`` has more than ``length`` words; each takes a character at least."""
+    return len(text) > length and len(words(text)) > length
 
 
 def word_index(levels: Iterable[str]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from everloop.data.images import image_shape
 from everloop.data.pieces import MAX_PIECES, WordPieces
 from everloop.data.schema import Feature, Tokens
 from everloop.data.sequences import MAX_STEPS, sequence_array
-from everloop.data.texts import BUCKETS, MAX_LENGTH, vocabulary, words
+from everloop.data.texts import BUCKETS, MAX_LENGTH, longer, vocabulary, words
 
 MAX_SIDE = 64  # pixels of an image, where no size is asked for
 PROSE_WORDS = 5  # text of so many words on average is read as text, not as a category
@@ -68,13 +68,13 @@ def text_feature(series: pl.Series, tokens: Tokens = "words") -> Feature | str:
         pieces = WordPieces(levels, MAX_PIECES)
         longest = max(MAX_PIECES - pieces.ids(text).count(-1.0) for text in texts)
         return Feature(series.name, "text", levels, nullable, (longest,), tokens)
-    longest = min(max(len(words(text)) for text in texts), MAX_LENGTH)
     if tokens == "hashed":
-        return Feature(series.name, "text", (), nullable, (max(longest, 1),), tokens, BUCKETS)
-    levels = vocabulary(texts)
+        length = max(1, min(max(len(words(text)) for text in texts), MAX_LENGTH))
+        return Feature(series.name, "text", (), nullable, (length,), tokens, BUCKETS)
+    levels, longest = vocabulary(texts)
     if not levels:
         return "no word is in two of its texts"
-    return Feature(series.name, "text", levels, nullable, (longest,))
+    return Feature(series.name, "text", levels, nullable, (min(longest, MAX_LENGTH),))
 
 
 def image_feature(series: pl.Series, size: tuple[int, ...]) -> Feature:
@@ -126,6 +126,7 @@ def _text_note(series: pl.Series, feature: Feature) -> str:
     read = f"{feature.vocabulary:,} words are known"
     if feature.tokens == "hashed":
         read = f"its words are hashed into {feature.buckets:,} numbers"
-    longest = max(len(words(text)) for text in as_text(series).drop_nulls())
-    cut = f", only the first {MAX_LENGTH} of a text are read" if longest > MAX_LENGTH else ""
-    return read + cut
+    length = feature.shape[0]
+    if any(longer(text, length) for text in as_text(series).drop_nulls()):
+        return f"{read}, only the first {length} of a text are read"
+    return read
