@@ -40,6 +40,15 @@ def stored(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(frame[name].ext.storage() for name in own) if own else frame
 
 
+def counted(values: pl.Series) -> pl.DataFrame:
+    """The different values and how often each comes, ``value`` and ``n``, most frequent first.
+
+    Polars' own count fails for a column that is called like the count.
+    """
+    counts = values.alias("value").value_counts(name="n")
+    return counts.sort("n", "value", descending=[True, False])
+
+
 def _of_pandas(table: Any) -> pl.DataFrame:
     """Columns one by one: one of mixed objects becomes text instead of an error."""
     columns = []

@@ -19,6 +19,7 @@ from everloop.data.columns import (
     parse_iso,
     refuse,
 )
+from everloop.data.frames import counted
 from everloop.data.multilabel import check_labels
 from everloop.data.rewards import UNIFORM, checked_propensity, uniform_note
 from everloop.data.schema import Feature, Schema, Task, Tokens
@@ -360,8 +361,7 @@ def _category(series: pl.Series, distinct: int, spec: DataSpec) -> Feature | str
     text = as_text(series).drop_nulls()
     if distinct > UNIQUE_SHARE * len(text) and distinct > 2:
         return f"nearly every row has a value of its own ({distinct:,} in {len(text):,} rows)"
-    counts = text.value_counts(name="n").sort("n", text.name, descending=[True, False])
-    levels = tuple(counts[text.name].head(spec.max_levels).to_list())
+    levels = tuple(counted(text)["value"].head(spec.max_levels).to_list())
     return Feature(series.name, "category", levels, nullable=series.null_count() > 0)
 
 

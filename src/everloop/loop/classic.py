@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from everloop.data.frames import counted
 from everloop.data.infer import infer_schema
 from everloop.data.schema import Schema
 from everloop.data.spec import DataSpec
@@ -111,7 +112,7 @@ def _turns(frame: pl.DataFrame, rows: int, schema: Schema) -> str | None:
         return None
     if schema.task not in ("binary", "multiclass"):
         return "k_fold"
-    rarest = int(frame[schema.target].value_counts()["count"].min())  # type: ignore[arg-type]
+    rarest = counted(frame[schema.target].drop_nulls())["n"][-1]
     return "stratified" if rarest >= RARE * rows else "k_fold"
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from everloop.data.frames import counted
 from everloop.data.schema import Feature
 from everloop.evaluate.gates._base import MIN_ROWS, Evidence, too_little
 from everloop.evaluate.metrics import Estimate, Metric, at_level
@@ -75,8 +76,7 @@ def _of_feature(feature: Feature, values: pl.Series) -> Iterator[Slice]:
         yield Slice(f"{name} missing", name, missing.to_numpy())
     if feature.kind in ("category", "boolean"):
         text = values.cast(pl.String)
-        counts = text.drop_nulls().value_counts(sort=True)
-        for level in counts[text.name][:MOST_LEVELS]:
+        for level in counted(text.drop_nulls())["value"].head(MOST_LEVELS):
             yield Slice(f"{name} {level!r}", name, (text == level).fill_null(False).to_numpy())
     elif feature.kind == "number":
         yield from _of_number(name, values.cast(pl.Float64, strict=False))

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from everloop.data.frames import counted
 from everloop.data.multilabel import matrix
 from everloop.data.schema import Feature, Schema
 from everloop.evaluate.fairness.groups import plain
@@ -64,7 +65,7 @@ def _summary(series: pl.Series, feature: Feature) -> str:
         low, middle, high = (numbers.quantile(q) or 0.0 for q in (0.05, 0.5, 0.95))
         return f"{plain(low)} … {plain(middle)} … {plain(high)}"
     if feature.kind in ("category", "boolean"):
-        counts = known.cast(pl.String).value_counts(sort=True)
+        counts = counted(known.cast(pl.String))
         shown = [f"{name} {n / len(known):.0%}" for name, n in counts.head(LEVELS).iter_rows()]
         rest = counts.height - LEVELS
         return ", ".join(shown) + (f", {rest} more" if rest > 0 else "")

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from everloop.data.frames import counted
 from everloop.data.schema import Schema
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.fairness.groups import plain, wilson
@@ -106,9 +107,8 @@ def _groups(series: pl.Series, name: str) -> list[tuple[str, np.ndarray]]:
             sign = "≤" if last else "<"
             out.append((f"{plain(low)} ≤ {name} {sign} {plain(high)}", np.flatnonzero(inside)))
         return out
-    counts = series.drop_nulls().value_counts(sort=True).head(LEVELS)
     text = series.cast(pl.String)
-    for level in counts[series.name].cast(pl.String).to_list():
+    for level in counted(text.drop_nulls())["value"].head(LEVELS):
         same = (text == level).fill_null(False)
         out.append((f"{name} = {level}", np.flatnonzero(same.to_numpy())))
     return out

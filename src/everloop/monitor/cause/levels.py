@@ -10,6 +10,7 @@ import polars as pl
 
 from everloop.data.columns import as_text
 from everloop.data.encode import encode
+from everloop.data.frames import counted
 from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
 from everloop.monitor.profile import Floats, Ints
@@ -51,7 +52,7 @@ def levels_of(column: pl.Series, feature: Feature) -> Levels:
 
 def text_levels(column: pl.Series, name: str) -> Levels:
     """The most frequent values, the others together, and the missing ones."""
-    told = column.drop_nulls().value_counts(sort=True)[column.name].head(MOST).to_list()
+    told = counted(column.drop_nulls())["value"].head(MOST).to_list()
     known = {value: code for code, value in enumerate(told)}
     codes = column.replace_strict(known, default=len(told), return_dtype=pl.Int64)
     codes = codes.set(column.is_null(), len(told) + 1)
