@@ -106,3 +106,34 @@ print("skl2onnx" in sys.modules, sorted({"pandas", "pyarrow", "torch"} & set(sys
 def test_what_is_imported_beside_a_fit_brings_no_tables() -> None:
     ran = subprocess.run([sys.executable, "-c", STAGES], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == ["True False", "True []"]
+
+
+# A fit that needs a part of skl2onnx comes when another thread has imported half of it.
+HALFWAY = """
+import sys, threading, time
+from importlib.abc import MetaPathFinder
+from everloop.loop import worker
+from everloop.train.loading import load
+worker.lean_imports()
+halfway = threading.Event()
+
+class Halfway(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "skl2onnx.convert" and threading.current_thread() is other:
+            halfway.set()
+            time.sleep(1.0)  # time for the main thread to ask for what comes later in this import
+
+other = threading.Thread(target=worker._import_to_judge, args=(None,))
+sys.meta_path.insert(0, Halfway())
+other.start()
+halfway.wait()
+print(load("everloop.train.estimators.neighbours:NeighboursClassifier").__name__)
+other.join()
+print("skl2onnx.convert" in sys.modules)
+"""
+
+
+def test_a_fit_may_import_beside_what_is_imported_ahead() -> None:
+    ran = subprocess.run([sys.executable, "-c", HALFWAY], capture_output=True, text=True)
+    assert ran.stdout.splitlines() == ["NeighboursClassifier", "True"], ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
+import threading
+from types import ModuleType
 from typing import Any
 
 from everloop.errors import did_you_mean, invalid
+
+_alone = threading.RLock()
 
 
 def is_reference(text: str) -> bool:
@@ -24,6 +29,18 @@ def has_module(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+def imported(module: str) -> ModuleType:
+    """A module, of those that are not there yet one at a time.
+
+    Two threads that begin at different parts of a package whose parts import each other, as
+    skl2onnx's do, would each wait for what the other has half imported, and both would fail.
+    """
+    if module in sys.modules:  # perhaps not whole yet: then this waits, and holds nothing itself
+        return importlib.import_module(module)
+    with _alone:
+        return importlib.import_module(module)
+
+
 def load(reference: str, field: str = "train.candidates") -> Any:
     """The object that ``module:Name`` names.
 
@@ -33,7 +50,7 @@ def load(reference: str, field: str = "train.candidates") -> Any:
         raise invalid(field, reference, 'the form "module:Name"')
     module, _, name = reference.partition(":")
     try:
-        found = importlib.import_module(module)
+        found = imported(module)
     except Exception as error:
         raise invalid(
             field,
