@@ -9,6 +9,7 @@ import pytest
 from loop_stream import carry_out
 
 import everloop as el
+from everloop.cli._cycles import describe
 from everloop.errors import InvalidInput
 from everloop.loop.declaration import from_dict, to_dict
 
@@ -29,6 +30,10 @@ def test_a_policy_goes_round_the_loop(tmp_path: Path) -> None:
         table = project.cycles.step(first.id, "train")
         assert table is not None and table.result is not None
         assert [c["algorithm"] for c in table.result["candidates"]] == ["q_learning", "random"]
+        judged = project.cycles.step(first.id, "evaluate")
+        assert judged is not None and judged.result is not None
+        (said,) = describe("evaluate", judged.result)
+        assert said.startswith("mean_return 1.0000 [1.0000, 1.0000] on 60 episodes; 2 of 2 gates")
         answers = loop.predict(pl.DataFrame({"state": ["14", "10"]}))
         assert answers["y_pred"].to_list() == [2, 1]  # right to the goal, down past the hole
         (why,) = loop.explain(pl.DataFrame({"state": ["14"]}))

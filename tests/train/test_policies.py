@@ -68,6 +68,11 @@ def test_a_linear_policy_balances_the_pole() -> None:
     assert onnx_labels(policy, pole, X) == policy.predict(X).tolist()
 
 
+def test_a_linear_policy_learns_where_hardly_any_draw_earns_a_reward() -> None:
+    lake = Environment("FrozenLake-v1", {"is_slippery": False})
+    assert earned(lake, LinearPolicy(rounds=10, episodes=1).learn(lake), 5) == 1.0
+
+
 def test_real_numbers_are_cut_into_bins() -> None:
     pole = Environment("CartPole-v1", {"max_episode_steps": 200})
     policy = QTable(episodes=100, bins=4).learn(pole)

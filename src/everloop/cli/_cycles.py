@@ -89,9 +89,10 @@ def describe(step: str, result: dict[str, Any]) -> list[str]:
     if step in ("evaluate", "retest") and result:
         main = result["metrics"][result["metric"]]
         passed = sum(g["verdict"] == "pass" for g in result["gates"])
+        unit = result.get("unit", "rows").split()[-1]  # "held-out rows", "episodes"
         return [
             f"{result['metric']} {number(main['value'])} {interval(main['low'], main['high'])} "
-            f"on {result['rows']:,} rows; {passed} of {len(result['gates'])} gates passed"
+            f"on {result['rows']:,} {unit}; {passed} of {len(result['gates'])} gates passed"
         ]
     if step == "register" and result.get("proposed"):
         return [f"version {result['version']} is registered already"]

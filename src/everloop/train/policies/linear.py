@@ -55,8 +55,10 @@ class LinearPolicy:
             drawn = mean + spread * rng.standard_normal((self.draws, *shape))
             # All draws of a round meet the same episodes; the next round meets others.
             played = seeds(LEARNING + turn * self.episodes, self.episodes, self.random_state)
-            scores = [returns(environment, self._actor(w), played).mean() for w in drawn]
-            chosen = drawn[np.argsort(scores)[-best:]]
+            scores = np.array([returns(environment, self._actor(w), played).mean() for w in drawn])
+            chosen = drawn[_elite(scores, best)]
+            if not len(chosen):
+                continue
             fading = self.noise * max(0.0, 1.0 - turn / max(1.0, 0.7 * self.rounds))
             mean = chosen.mean(axis=0)
             spread = np.sqrt(chosen.var(axis=0) + fading**2) + LEAST_SPREAD
@@ -124,6 +126,13 @@ class LinearPolicy:
         for column in np.flatnonzero(self.levels_):
             parts.append(X[:, [column]] == np.arange(self.levels_[column]))
         return np.hstack(parts) @ weights[:-1] + weights[-1]
+
+
+def _elite(scores: NDArray[np.float64], best: int) -> NDArray[np.int64]:
+    """The ``best`` that score more than the worst does: where rewards are rare most draws earn
+    none, and to follow some of those is to walk at random."""
+    first = np.argsort(scores)[-best:]
+    return np.asarray(first[scores[first] > scores.min()], dtype=np.int64)
 
 
 def _named(**arrays: NDArray[Any]) -> list[Any]:
