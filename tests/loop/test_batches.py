@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ import everloop as el
 from everloop.cli import everloop as command
 from everloop.errors import Conflict, InvalidInput
 from everloop.loop.batches.frames import predict_frame
-from everloop.loop.batches.targets.database import Database
+from everloop.loop.batches.targets.database import Database, _columns
 from everloop.loop.batches.targets.folder import Folder
 from everloop.loop.project import Project
 
@@ -193,6 +194,20 @@ def test_into_a_table_of_any_database(folder, expected, database_url, monkeypatc
         predict(folder, folder / "parquet", database_url, table="models")
 
 
+def test_mysql_keeps_long_texts_and_parts_of_a_second(tmp_path) -> None:
+    """Where TEXT ends after 64 KiB, which the lines of rejected rows pass."""
+    target = Database("sqlite:///d.db", "answers", tmp_path / "lock", tmp_path)
+    frame = pl.DataFrame({"at": [datetime(2024, 1, 1)], "note": ["x"], "raw": [b"x"]})
+    answers = sa.Table("answers", sa.MetaData(), *_columns(frame))
+    dialect = sa.make_url("mysql+pymysql://").get_dialect()()
+    made = [
+        str(sa.schema.CreateTable(t).compile(dialect=dialect)) for t in (target._parts, answers)
+    ]
+    target.close()
+    assert "said LONGTEXT" in made[0] and "rejects LONGTEXT" in made[0]
+    assert all(kind in made[1] for kind in ("at DATETIME(6)", "note LONGTEXT", "raw LONGBLOB"))
+
+
 def test_bad_rows_fail_or_are_set_aside(folder, expected, tmp_path) -> None:
     source = tmp_path / "rows.csv"
     lines = "".join(
@@ -224,11 +239,13 @@ def test_bad_rows_fail_or_are_set_aside(folder, expected, tmp_path) -> None:
         ({"format": "orc"}, "arguments of predict_batch"),
         ({"table": "t"}, "table: got 't', expected none"),
         ({"query": "select 1"}, "data.query"),
+        ({"to": "sqlite:///d.db?timeout=soon", "table": "t"}, "to: got 'sqlite:///d.db"),
+        ({"to": "postgresql://host:port/x", "table": "t"}, "to: got 'postgresql://host:port"),
     ],
 )
 def test_what_is_asked_wrongly_is_said(folder, tmp_path, how, said) -> None:
     with pytest.raises(InvalidInput, match=said.replace("(", r"\(")):
-        predict(folder, folder / "parquet", tmp_path / "out", **how)
+        predict(folder, folder / "parquet", **{"to": tmp_path / "out"} | how)
 
 
 def test_a_folder_of_somebody_is_not_mixed_with(folder, tmp_path) -> None:

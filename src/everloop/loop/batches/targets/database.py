@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
 from everloop.data.addresses import resolved
@@ -24,12 +25,20 @@ from everloop.loop.lock import hold
 from everloop.passwords import without_passwords
 
 _HEADER, _TOTALS = -2, -1
-_TYPES: list[tuple[Any, type[sa.types.TypeEngine[Any]]]] = [
-    (pl.Boolean, sa.Boolean),
-    (pl.Datetime, sa.DateTime),
-    (pl.Date, sa.Date),
-    (pl.Binary, sa.LargeBinary),
+_MYSQL = ("mysql", "mariadb")
+# MySQL's own TEXT ends after 64 KiB, its BLOB too, and its DATETIME at the second.
+_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), *_MYSQL)
+_TYPES: list[tuple[Any, sa.types.TypeEngine[Any]]] = [
+    (pl.Boolean, sa.Boolean()),
+    (pl.Datetime, sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)),
+    (pl.Date, sa.Date()),
+    (pl.Binary, sa.LargeBinary().with_variant(mysql.LONGBLOB(), *_MYSQL)),
 ]
+# Of an address, and what drivers raise on an option of it that they do not have.
+_MISTAKEN = (
+    ArgumentError, NoSuchModuleError, ModuleNotFoundError,
+    TypeError, ValueError, AttributeError, OSError,
+)  # fmt: skip
 
 
 class Database(Target):
@@ -47,11 +56,11 @@ class Database(Target):
             self._parts = sa.Table(
                 f"{name}_parts", sa.MetaData(),
                 sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
-                sa.Column("said", sa.Text, nullable=False),
-                sa.Column("rejects", sa.Text, nullable=False),
+                sa.Column("said", _TEXT, nullable=False),
+                sa.Column("rejects", _TEXT, nullable=False),
             )  # fmt: skip
             self._load()
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        except _MISTAKEN as error:
             self._lock.close()
             raise invalid(
                 "to", without_passwords(address), "a folder, or SQLAlchemy's URL of a database",
@@ -137,12 +146,12 @@ def _located(address: str, base: Path) -> sa.URL:
 
 
 def _columns(frame: pl.DataFrame) -> list[sa.Column[Any]]:
-    return [sa.Column(name, _type(dtype)()) for name, dtype in frame.schema.items()]
+    return [sa.Column(name, _type(dtype)) for name, dtype in frame.schema.items()]
 
 
-def _type(dtype: pl.DataType) -> type[sa.types.TypeEngine[Any]]:
+def _type(dtype: pl.DataType) -> sa.types.TypeEngine[Any]:
     if dtype.is_integer():
-        return sa.BigInteger
+        return sa.BigInteger()
     if dtype.is_numeric():
-        return sa.Double
-    return next((made for kind, made in _TYPES if dtype == kind), sa.Text)
+        return sa.Double()
+    return next((made for kind, made in _TYPES if dtype == kind), _TEXT)
