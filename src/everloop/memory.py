@@ -7,7 +7,7 @@ import ctypes
 import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 # Environment of a child process. Allocators that keep the pages they once had would make one
@@ -98,9 +98,10 @@ def end_tree(pid: int) -> None:
             os.kill(one, signal.SIGKILL)
 
 
-def end_largest(pid: int, module: str) -> bool:
-    """Kill the largest process below one that runs ``module``; whether there was any."""
-    found = [one for one in processes_below(pid)[1:] if module in _words(one)]
+def end_largest(pid: int, words: Collection[str]) -> bool:
+    """Kill the largest process below one whose command line has one of ``words``; whether there
+    was any."""
+    found = [one for one in processes_below(pid)[1:] if not _words(one).isdisjoint(words)]
     for one in sorted(found, key=resident_megabytes, reverse=True):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(one, signal.SIGKILL)
@@ -108,12 +109,12 @@ def end_largest(pid: int, module: str) -> bool:
     return False
 
 
-def _words(pid: int) -> list[str]:
+def _words(pid: int) -> set[str]:
     """The command line of a process; none of one that has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        return set(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").split())
     except (OSError, UnicodeDecodeError):
-        return []
+        return set()
 
 
 def _quickly_below(pid: int) -> list[int]:

@@ -19,7 +19,7 @@ from everloop.deploy.serving.standing import Standing, write_standing
 from everloop.errors import InvalidInput
 from everloop.loop import trying
 from everloop.loop.cycles import CycleStore
-from everloop.loop.executors.limits import TRIAL, Limits, watched
+from everloop.loop.executors.limits import TRIALS, Limits, watched
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.steps import Interrupted, promote
@@ -252,8 +252,9 @@ def test_what_takes_more_than_its_limit_is_ended(code: str, limits: Limits, why:
         assert why in dog.said
 
 
-def test_the_largest_trial_is_ended_in_place_of_its_study() -> None:
-    eats = f"[sys.executable, '-c', {EATS!r}, {TRIAL!r}]"
+@pytest.mark.parametrize("trial", TRIALS)
+def test_the_largest_trial_is_ended_in_place_of_its_study(trial: str) -> None:
+    eats = f"[sys.executable, '-c', {EATS!r}, {trial!r}]"
     study = f"import subprocess, sys; subprocess.run({eats}); print('on'); sys.stdin.read()"
     process = subprocess.Popen(
         [sys.executable, "-c", study], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

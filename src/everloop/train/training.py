@@ -87,6 +87,13 @@ class Training:
         # Rows that are ranked together stay together unless others are named.
         self.known = known if known.together is not None else replace(known, together=groups)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker on another machine: without the lock, and what it prepares for itself."""
+        return self.__dict__ | {"_preparing": None, "_prepared": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _preparing=threading.RLock())
+
     @property
     def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Pairs of row numbers: those to fit on, those to validate on."""

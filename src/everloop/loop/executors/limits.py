@@ -17,7 +17,8 @@ from everloop.memory import available_bytes, end_largest, end_tree, tree_megabyt
 
 LOOK_SECONDS = 0.5
 START_SECONDS = 60.0  # that a process may take to get ready, on top of the work's own limit
-TRIAL = "everloop.train.search.workers.child"  # what runs a trial in a process of its own
+# What runs a trial in a process of its own: ours, and Ray's by the name of its task.
+TRIALS = ("everloop.train.search.workers.child", "ray::_run")
 LEFT = 0.95  # of what was free: a step that takes more would make the machine end some process
 
 
@@ -57,7 +58,7 @@ class Watchdog:
         held = tree_megabytes(self.pid)
         if limit is not None and took > limit:
             self.said = f"ran for more than {limit:g} s, its limit (train.limits.time)"
-        elif held > self._megabytes and end_largest(self.pid, TRIAL):
+        elif held > self._megabytes and end_largest(self.pid, TRIALS):
             return True
         elif held > self._megabytes:
             whose = "train.limits.memory" if self.limits.megabytes else "what was free"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import time
 from typing import Any
 
@@ -29,6 +30,7 @@ class RayWorkers(Workers):
         self._ray = importlib.import_module("ray")
         self._own = not self._ray.is_initialized()
         if self._own:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home
             self._ray.init(log_to_driver=False, include_dashboard=False)
         self.capacity = max(1, count or int(self._ray.cluster_resources().get("CPU", 1)))
         training.folds  # noqa: B018 - worked out once, here
@@ -50,9 +52,16 @@ class RayWorkers(Workers):
             spent = time.perf_counter() - began
             return Done(job.number, "pruned", spent, error="the time was up")
         except self._ray.exceptions.RayError as error:
-            why = str(error).strip().splitlines()[0]
-            return Done(job.number, "failed", time.perf_counter() - began, error=why)
+            spent = time.perf_counter() - began
+            return Done(job.number, "failed", spent, error=self._why(error))
         return done
+
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, self._ray.exceptions.WorkerCrashedError):
+            return "its process ended, often for lack of memory"
+        said = str(error).strip().splitlines()
+        # What a task raised ends its traceback; all else begins with what it is.
+        return said[-1 if isinstance(error, self._ray.exceptions.RayTaskError) else 0]
 
     def stop(self) -> None:
         for task in self._jobs:
