@@ -32,7 +32,6 @@ with importing():
     from everloop.loop.running import run_step
     from everloop.loop.steps import MODULES, Outcome, Report
     from everloop.store.leases import under
-    from everloop.train.loading import imported
 
 
 def main() -> int:
@@ -118,11 +117,11 @@ def _import_candidates(project: Project) -> None:
 
 
 def _import_to_judge(_project: Project) -> None:
-    """What comes after the fits; none of it brings tables. They go on beside it, so garbage is
-    looked for as ever, and may import parts of the same packages."""
-    for module in (*(MODULES[name] for name in ("evaluate", "register", "probe")), "skl2onnx"):
-        imported(module)
-    imported("everloop.evaluate.report.html").template()
+    """What comes after the fits: our own modules, and none that a fit may import a part of
+    meanwhile. They go on beside it, so garbage is looked for as ever."""
+    for name in ("evaluate", "register", "probe"):
+        importlib.import_module(MODULES[name])
+    importlib.import_module("everloop.evaluate.report.html").template()
 
 
 def _import_for_windows(_project: Project) -> None:

@@ -22,6 +22,8 @@ from onnx import (
     load_model_from_string,
     numpy_helper,
 )
+from skl2onnx import convert_sklearn, update_registered_converter
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 from sklearn.pipeline import Pipeline
 
 from everloop.data.quantiles import values_and_levels
@@ -52,33 +54,20 @@ def to_onnx(estimator: Any, schema: Schema, sample: np.ndarray | None = None) ->
     Raises :class:`~everloop.errors.InvalidInput` when the estimator cannot be converted, or when
     the converted model differs by more than ``TOLERANCE`` or in a label that is no tie.
     """
-    data, session = _loaded(estimator, schema)
-    for rows in _check_rows(schema, sample):
-        _compare(_name(estimator), estimator, session, rows, schema)
-    return data
-
-
-def check_exportable(estimator: Any, schema: Schema) -> None:
-    """Refuse a fitted pipeline that cannot be converted, whatever the converted one would answer.
-
-    Raises :class:`~everloop.errors.InvalidInput`.
-    """
-    _loaded(estimator, schema)
-
-
-def _loaded(estimator: Any, schema: Schema) -> tuple[bytes, onnxruntime.InferenceSession]:
-    """The model, and what answers by it."""
+    name = _name(estimator)
     try:
         data = exported(estimator, schema)
         options = onnxruntime.SessionOptions()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = ["CPUExecutionProvider"]
-        return data, onnxruntime.InferenceSession(data, options, providers=providers)
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except EverloopError:
         raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
-        raise _refused(_name(estimator), f"{type(error).__name__}: {reason}") from error
+        raise _refused(name, f"{type(error).__name__}: {reason}") from error
+    for rows in _check_rows(schema, sample):
+        _compare(name, estimator, session, rows, schema)
+    return data
 
 
 def exported(estimator: Any, schema: Schema) -> bytes:
@@ -115,9 +104,8 @@ def joined(front: ModelProto, own: ModelProto) -> bytes:
 def transform_graph(transform: Transform, width: int | None) -> ModelProto:
     """The graph of a transform alone, from ``X`` of ``width`` columns (None for any number)."""
     register_converters(transform)
-    X = _tensor(float32=False)([None, width])
-    model: ModelProto = load("skl2onnx:convert_sklearn")(
-        transform, initial_types=[("X", X)], target_opset=OPSET
+    model: ModelProto = convert_sklearn(
+        transform, initial_types=[("X", DoubleTensorType([None, width]))], target_opset=OPSET
     )
     return model
 
@@ -135,10 +123,10 @@ def same_opsets(front: ModelProto, own: ModelProto) -> None:
 def _convert(estimator: Any, schema: Schema) -> ModelProto:
     register_converters(estimator)
     classifier = not schema.numeric and schema.task != "multilabel"
-    model: ModelProto = load("skl2onnx:convert_sklearn")(
+    model: ModelProto = convert_sklearn(
         estimator,
         name="everloop",
-        initial_types=[("X", _tensor(float32=False)([None, schema.width]))],
+        initial_types=[("X", DoubleTensorType([None, schema.width]))],
         options={id(estimator): {"zipmap": False}} if classifier else None,
         target_opset=OPSET,
     )
@@ -206,9 +194,8 @@ def _output(model: ModelProto, name: str, kind: int, shape: list[str | int]) -> 
 
 def register_converters(estimator: Any) -> None:
     """Teach skl2onnx our own steps, and what of others it has no converter for."""
-    register = load("skl2onnx:update_registered_converter")
     for transform in _subclasses(Transform):
-        register(
+        update_registered_converter(
             transform,
             f"Everloop{transform.__name__}",
             _transform_shape,
@@ -223,12 +210,6 @@ def register_converters(estimator: Any) -> None:
         load("everloop.train.lightgbm_onnx:register")()
     if any(type(s).__name__ == "SimpleImputer" for s in steps):
         load("everloop.train.imputer_onnx:register")()
-
-
-def _tensor(float32: bool) -> Any:
-    """The kind of a tensor. skl2onnx is named, not imported: a step that fits has time for it
-    only once the fits run."""
-    return load(f"skl2onnx.common.data_types:{'Float' if float32 else 'Double'}TensorType")
 
 
 def _parts(whole: Any) -> Iterator[Any]:
@@ -254,14 +235,14 @@ def _parse_transform(scope: Any, model: Any, inputs: list[Any], custom_parsers: 
     """Say the width at once: what selects columns of the result is parsed before any shape."""
     operator = scope.declare_local_operator(f"Everloop{type(model).__name__}", model)
     operator.inputs = inputs
-    kind = _tensor(model.float32)
+    kind = FloatTensorType if model.float32 else DoubleTensorType
     operator.outputs.append(scope.declare_local_variable("prepared", kind([None, model.width_])))
     return operator.outputs
 
 
 def _transform_shape(operator: Any) -> None:
     transform = operator.raw_operator
-    kind = _tensor(transform.float32)
+    kind = FloatTensorType if transform.float32 else DoubleTensorType
     operator.outputs[0].type = kind([None, transform.width_])
 
 
