@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
+from everloop.cli._groups import show_groups
 from everloop.cli._options import project_options
 from everloop.cli._output import detail, heading, next_step, number, print_json, say, table
 from everloop.cli._target import opened
 from everloop.errors import NotFound, invalid
+from everloop.evaluate.fairness.groups import Fairness
 from everloop.monitor.coverage import read_coverage
 from everloop.monitor.windows import Window
 
@@ -58,6 +61,7 @@ def _show(name: str, window: Window) -> None:
     _metrics(performance)
     _powered(performance)
     _gates(performance)
+    _groups(performance)
     _segments(performance)
     _labels(window)
     _doubts(performance)
@@ -145,6 +149,14 @@ def _gates(performance: dict[str, Any]) -> None:
         tested = found["tested"]
         before = "" if tested is None else f" When it was tested: {number(tested)}."
         detail(f"{found['verdict'].replace('_', ' ')}: {found['detail']}{before}")
+
+
+def _groups(performance: dict[str, Any]) -> None:
+    for found in performance.get("fairness", []):
+        if note := found.get("note"):
+            detail(note)
+        else:
+            show_groups(msgspec.convert(found, Fairness))
 
 
 def _segments(performance: dict[str, Any]) -> None:

@@ -93,7 +93,9 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     column whose rows are ranked together; ``quantiles`` are those that a quantile model answers;
     ``persistence`` is the feature that repeats the newest known value of a forecast's target.
     Of a bandit ``target`` is the reward, ``action`` the column of what was done and ``propensity``
-    that of how probable it was; the classes are the actions.
+    that of how probable it was; the classes are the actions. ``beside`` are columns that the model
+    does not read and by whose groups it is judged: a request may carry them, and the log keeps
+    them.
     """
 
     features: tuple[Feature, ...]
@@ -108,6 +110,13 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     persistence: str | None = None
     action: str | None = None
     propensity: str | None = None
+    beside: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns that say what a row is, and are no features."""
+        given = (self.id, self.time, self.target, self.group, self.action, self.propensity)
+        return tuple(name for name in given if name)
 
     @property
     def numeric(self) -> bool:

@@ -18,10 +18,11 @@ from everloop.data.streams.staying import bounded, stays
 from everloop.errors import InvalidInput
 from everloop.evaluate.costs import metric_of
 from everloop.evaluate.gates import check_spec as check_evaluate
+from everloop.evaluate.gates.check import with_beside
 from everloop.loop.contradictions import check_together
 from everloop.loop.declaration import FILE_NAME, Declaration, load_file
 from everloop.loop.dividing import check_validation_parts, divide, known_of
-from everloop.loop.hiding import check_columns, hidden_notes
+from everloop.loop.hiding import beside_notes, check_columns, hidden_notes
 from everloop.monitor.kept import check_segments
 from everloop.replacing import replace_file
 from everloop.train.check import check_spec as check_train
@@ -58,7 +59,8 @@ def check(folder: Path) -> Checked:
     schema = inferred.schema
     check_evaluate(declaration.evaluate, schema.task, frame.columns, schema)
     metric_of(declaration.evaluate, inferred.schema)
-    check_columns(declaration.monitor.log, inferred.schema)
+    beside = with_beside(inferred.schema, declaration.evaluate)
+    check_columns(declaration.monitor.log, beside)
     check_segments(declaration.monitor.segments, inferred.schema)
     for name in declaration.train.candidates:
         if ":" not in name:
@@ -85,7 +87,8 @@ def check(folder: Path) -> Checked:
             *_device_notes(declaration),
             *_order_notes(declaration, inferred.schema),
             *method_notes(declaration, inferred.schema, folder),
-            *hidden_notes(declaration.monitor.log, inferred.schema),
+            *hidden_notes(declaration.monitor.log, beside),
+            *beside_notes(declaration.monitor.log, beside),
         ],
         leaks=leaks(frame, inferred.schema, parts),
     )

@@ -49,7 +49,7 @@ def check_log(log: LogSpec, data: DataSpec) -> None:
 
 def check_columns(log: LogSpec, schema: Schema) -> None:
     """Raise :class:`~everloop.errors.InvalidInput` for a column that no request has."""
-    known = [*schema.names, *([schema.id] if schema.id else [])]
+    known = [*schema.names, *schema.beside, *([schema.id] if schema.id else [])]
     for way in WAYS:
         for name in getattr(log, way):
             if name not in known:
@@ -65,6 +65,17 @@ def hidden_notes(log: LogSpec, schema: Schema) -> list[str]:
     if not names:
         return []
     return [f"The log hides {', '.join(names)}: rows that come back from it train without."]
+
+
+def beside_notes(log: LogSpec, schema: Schema) -> list[str]:
+    """What a person should know about columns that no model reads and groups are looked at by."""
+    return [
+        f"monitor.log hides {name}, so windows cannot show its groups."
+        if name in log.hidden
+        else f"The model does not read {name}: a window knows its groups where requests carry it, "
+        "which they may, or rows that are logged from elsewhere."
+        for name in schema.beside
+    ]
 
 
 def schema_as_logged(schema: Schema, log: LogSpec, key: bytes) -> Schema:

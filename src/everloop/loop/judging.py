@@ -83,7 +83,7 @@ def _promises(
 ) -> Callable[..., dict[str, Any]] | None:
     """Gates that labelled rows answer again, and how groups are treated."""
     gates = [gate for gate in chosen_gates(spec, schema.task) if _asked_again(gate, schema)]
-    sensitive = [name for name in spec.sensitive if name in schema.names]
+    sensitive = list(spec.sensitive)
     if schema.task in NO_MEASURE or schema.group is not None:
         sensitive = []  # of rankings the log does not keep what is ranked together
     if not gates and not sensitive:
@@ -109,7 +109,7 @@ def _promises(
 
 def _asked_again(gate: Gate, schema: Schema) -> bool:
     """Whether labelled rows alone can say if it is met, and the log has its columns."""
-    return isinstance(gate, AGAIN) and set(gate.columns) <= set(schema.names)
+    return isinstance(gate, AGAIN) and set(gate.columns) <= {*schema.names, *schema.beside}
 
 
 def _needs_probabilities(gate: Gate) -> bool:
@@ -134,8 +134,14 @@ def _kept(gate: Gate, evidence: Evidence, before: dict[str, Any] | None) -> dict
 
 
 def _by_group(judged: Judged, name: str) -> dict[str, Any]:
+    nothing: dict[str, Any] = {"columns": [name], "groups": []}
+    if name not in judged.schema.names:
+        if name not in judged.schema.beside:
+            return nothing | {"note": f"The version was trained before {name} was looked at."}
+        if name not in judged.frame.columns or judged.frame[name].null_count() == len(judged.y):
+            return nothing | {"note": f"No labelled row came with {name}."}
     try:
         found: dict[str, Any] = msgspec.to_builtins(fairness(judged, [name]))
     except InvalidInput as error:  # more groups than can be judged
-        found = {"columns": [name], "groups": [], "note": error.message}
+        found = nothing | {"note": error.message}
     return found

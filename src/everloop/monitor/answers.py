@@ -176,7 +176,7 @@ def labelled_rows(rows: pl.DataFrame, y: NDArray[Any], schema: Schema) -> Scored
         proba = with_levels(proba, schema) if schema.quantiles else proba
     kind = np.float64 if schema.numeric else np.int64
     told = np.float64 if schema.numeric_labels else np.int64
-    frame = feature_frame(rows, schema).filter(pl.Series(known))
+    frame = feature_frame(rows, schema, beside=True).filter(pl.Series(known))
     version = rows["version"].to_numpy()[known] if "version" in rows.columns else None
     return ScoredRows(frame, y[known].astype(told), pred[known].astype(kind), proba, version)
 

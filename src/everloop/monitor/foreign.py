@@ -178,6 +178,7 @@ def _features(table: pl.DataFrame, columns: Columns, schema: Schema) -> list[tup
         if column not in table.columns:
             raise no_column(f"features.{name}", column, table.columns)
     pairs = [(name, columns.features.get(name, name)) for name in schema.names]
+    pairs += [(name, name) for name in schema.beside]
     pairs += [(name, name) for name in table.columns if name.startswith(UNSEEN)]
     return [(name, column) for name, column in pairs if column in table.columns]
 

@@ -241,11 +241,16 @@ def _faults(
     return of_rows | find_faults(reference, window, recent) | retyped
 
 
-def feature_frame(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    """The schema's features in rows of the log, under their own names."""
+def feature_frame(rows: pl.DataFrame, schema: Schema, beside: bool = False) -> pl.DataFrame:
+    """The schema's features in rows of the log, under their own names; and, where asked for, the
+    columns ``beside`` them that the rows have."""
+    names = list(schema.names)
+    if beside:
+        there = set(rows.columns)
+        names += [n for n in schema.beside if n in there or FEATURE + n in there]
     return rows.select(
         pl.col(FEATURE + name if FEATURE + name in rows.columns else name).alias(name)
-        for name in schema.names
+        for name in names
     )
 
 

@@ -73,11 +73,14 @@ def _row(row: Any, schema: Schema) -> dict[str, Any]:
         values = plain if isinstance(plain, list) else [plain]
         plain = dict(zip(schema.names, values, strict=False))
     found = {name: _inside(plain, name) for name in schema.names}
+    beside = {name: _inside(plain, name) for name in schema.beside}
+    found |= {name: value for name, value in beside.items() if value is not None}
     for key, name in ((ID, schema.id), (TIME, schema.time)):
         if name is not None and (own := _inside(plain, name)) is not None:
             found[key] = own
     tops = {name.partition(".")[0] for name in schema.names}
-    known = {*schema.names, *tops, schema.id, schema.time, schema.target, schema.group}
+    known = {*schema.names, *tops, *schema.beside, schema.id, schema.time, schema.target}
+    known.add(schema.group)
     unseen = [name for name in plain if name not in known]
     return found | dict.fromkeys((f"{UNSEEN}{name}" for name in unseen[:MOST_UNSEEN]), True)
 

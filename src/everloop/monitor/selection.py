@@ -32,7 +32,8 @@ class Selection:
     shadow : whether rows of shadow versions count.
     exclude : windows, ``[start, end)`` in ms, that are left out.
     meta : the columns beside the features.
-    schema : exactly its features, each of its kind's type; without one, whatever was sent.
+    schema : exactly its features, each of its kind's type, and the columns beside them as they
+        were sent; without one, whatever was sent.
     hidden : features that the log does not tell, which count as missing.
     """
 
@@ -52,9 +53,12 @@ class Selection:
         sent = [n for n in rows.collect_schema().names() if n.startswith(FEATURE)]
         if self.schema is None:
             return rows.select(*self.meta, *sent).collect()
-        wanted = {FEATURE + name for name in self.schema.names if name not in self.hidden}
+        names = (*self.schema.names, *self.schema.beside)
+        wanted = {FEATURE + name for name in names if name not in self.hidden}
         found = rows.select(*self.meta, *(n for n in sent if n in wanted)).collect()
-        return found.select(self.meta).hstack([_typed(found, f) for f in self.schema.features])
+        columns = [_typed(found, f) for f in self.schema.features]
+        columns += [_as_sent(found, FEATURE + name) for name in self.schema.beside]
+        return found.select(self.meta).hstack(columns)
 
     def _wanted(self) -> pl.Expr:
         wanted = pl.col("error").is_null()
@@ -129,14 +133,23 @@ def together(parts: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def features_of(frame: pl.DataFrame, schema: Schema) -> list[pl.Series]:
-    """The schema's features in rows that were read with it, under their prefixed names."""
+    """The schema's features in rows that were read with it, and the columns beside them, under
+    their prefixed names."""
     columns = [frame[FEATURE + name] for name in schema.names]
     kinds = [feature.kind for feature in schema.features]
     # Whether whole numbers are written without a point takes all rows to know.
-    return [
+    features = [
         as_text(column) if kind == "category" else column
         for column, kind in zip(columns, kinds, strict=True)
     ]
+    return [*features, *(frame[FEATURE + name] for name in schema.beside)]
+
+
+def _as_sent(frame: pl.DataFrame, name: str) -> pl.Series:
+    """A column of one part; null where it was not sent."""
+    if name in frame.columns:
+        return frame[name]
+    return pl.Series(name, [None] * frame.height, dtype=pl.Null)
 
 
 def _typed(frame: pl.DataFrame, feature: Feature) -> pl.Series:

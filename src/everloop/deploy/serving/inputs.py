@@ -27,6 +27,7 @@ _KEY_TYPES: dict[str, tuple[Any, Any]] = {
     "time": (str | int | None, list[str | int | None] | None),
     "target": (Any, list[Any] | None),
     "group": (Any, list[Any] | None),
+    "beside": (str | int | float | bool | None, list[str | int | float | bool | None] | None),
 }
 _ARRAY = re.compile(rb"\s*\[")
 _LISTS = re.compile(rb"\s*\[\s*\[")
@@ -53,8 +54,8 @@ class Rows(NamedTuple):
 
     ``X`` : float64, (n, ``schema.width``). ``ids`` and ``times`` (ms UTC): as the request gave
     them, None where it gave none. ``columns``: the features' values as they were sent, without
-    those of kind number, which ``X`` holds as ``numeric`` says. ``marks`` : for each row what is
-    not as expected of it, None where all are in order.
+    those of kind number, which ``X`` holds as ``numeric`` says, and the columns beside them.
+    ``marks`` : for each row what is not as expected of it, None where all are in order.
     """
 
     X: npt.NDArray[np.float64]
@@ -98,10 +99,11 @@ class InputReader:
             ("time", schema.time),
             ("target", schema.target),
             ("group", schema.group),
+            *(("beside", name) for name in schema.beside),
         ]
         # Beside the features: (role, column) in the order of the generated types' last fields.
         self.keys = [(role, name) for role, name in keys if name and name not in taken]
-        self._has_keys = any(role in ("id", "time") for role, _ in self.keys)
+        self._has_keys = any(role in ("id", "time", "beside") for role, _ in self.keys)
         self._record = self._struct("Record")
         self._records = msgspec.json.Decoder(list[self._record])  # type: ignore[name-defined]
         self._one = msgspec.json.Decoder(self._record)
@@ -217,6 +219,9 @@ class InputReader:
         else:
             X = self._matrix(columns[:width])
         others = {name: columns[place] for place, name in self._others}
+        for (role, name), values in zip(self.keys, keys, strict=bool(keys)):
+            if role == "beside" and any(value is not None for value in values):
+                others[name] = values
         return Rows(X, ids, times, others, self._numeric)
 
     def _matrix(self, features: list[Sequence[Any]]) -> npt.NDArray[np.float64]:

@@ -164,7 +164,8 @@ def record_schema(reader: InputReader, many: bool = False) -> dict[str, Any]:
     properties = {feature.name: feature.json_schema() for feature in reader.features}
     required = list(properties)
     for role, column in reader.keys:
-        properties[column] = {"description": f"The row's {role}; the model does not read it."}
+        what = "Kept to compare its groups" if role == "beside" else f"The row's {role}"
+        properties[column] = {"description": f"{what}; the model does not read it."}
     if many:
         properties = {n: {"type": "array", "items": one} for n, one in properties.items()}
     return {

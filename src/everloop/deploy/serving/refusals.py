@@ -248,6 +248,11 @@ class _Look:
     def _key(role: str, value: Any, path: str) -> InvalidInput | None:
         if value is None or role in ("target", "group"):
             return None
+        if role == "beside":
+            if isinstance(value, str | int | float):
+                return None
+            expected = "text, a number, true or false"
+            return invalid(path, value, expected, code="mistyped_column", path=path)
         if role == "id":
             good, expected = isinstance(value, str | int), "text or a whole number"
         else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from everloop.data.schema import Schema, Task
 from everloop.durations import seconds
 from everloop.errors import invalid
@@ -39,6 +41,19 @@ def chosen_gates(spec: EvaluateSpec, task: Task) -> list[Gate]:
     for gate in gates:
         gate.check_task(task)
     return gates
+
+
+def looked_at(spec: EvaluateSpec, task: Task) -> list[str]:
+    """Columns that gates read and by whose groups fairness is looked at."""
+    gates = chosen_gates(spec, task)
+    return [*(column for gate in gates for column in gate.columns), *spec.sensitive]
+
+
+def with_beside(schema: Schema, spec: EvaluateSpec) -> Schema:
+    """The schema with the columns that its model does not read and is judged by."""
+    own = {*schema.names, *schema.keys}
+    beside = dict.fromkeys(n for n in looked_at(spec, schema.task) if n not in own)
+    return msgspec.structs.replace(schema, beside=tuple(beside))
 
 
 def check_spec(

@@ -22,6 +22,7 @@ from everloop.data.streams import Survey
 from everloop.data.streams.dividing import Divided, divide_stream
 from everloop.data.streams.staying import declared_table, surveyed
 from everloop.errors import invalid
+from everloop.evaluate.gates.check import with_beside
 from everloop.loop.steps._base import Outcome, StepContext
 from everloop.loop.steps._units import refuse_other_units
 
@@ -143,7 +144,7 @@ def _outcome(
     found: Survey,
     origin: dict[str, Any],
 ) -> Outcome:
-    schema = inferred.schema
+    schema = with_beside(inferred.schema, context.declaration.evaluate)
     _check_classes(divided, schema)
     sides = pl.concat([divided.train, divided.test], how="diagonal_relaxed")
     rows = np.arange(sides.height)

@@ -23,7 +23,7 @@ from everloop.data.splits import Split, millis
 from everloop.data.streams.staying import stays
 from everloop.errors import invalid
 from everloop.evaluate.gates import check_spec as check_evaluate
-from everloop.evaluate.gates import chosen_gates
+from everloop.evaluate.gates.check import looked_at, with_beside
 from everloop.loop.declaration import Declaration
 from everloop.loop.dividing import as_known, divide, divide_new
 from everloop.loop.steps._base import End, Outcome, StepContext
@@ -181,6 +181,7 @@ def _freeze(
     origin: dict[str, Any],
 ) -> Outcome:
     rows, project = np.arange(frame.height), context.project
+    schema = with_beside(schema, context.declaration.evaluate)
     kept = frame.select(_kept(context, frame, schema))
     with ThreadPoolExecutor(1) as beside:  # writing waits for the disk
         written = beside.submit(
@@ -231,9 +232,7 @@ def _judged(context: StepContext, schema: Schema, columns: Sequence[str]) -> lis
 
 
 def _looked_at(context: StepContext, schema: Schema) -> list[str]:
-    spec = context.declaration.evaluate
-    gates = chosen_gates(spec, schema.task)
-    return [*(column for gate in gates for column in gate.columns), *spec.sensitive]
+    return looked_at(context.declaration.evaluate, schema.task)
 
 
 def _until(context: StepContext, frame: pl.DataFrame, schema: Schema) -> int:
