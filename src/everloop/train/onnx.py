@@ -54,20 +54,33 @@ def to_onnx(estimator: Any, schema: Schema, sample: np.ndarray | None = None) ->
     Raises :class:`~everloop.errors.InvalidInput` when the estimator cannot be converted, or when
     the converted model differs by more than ``TOLERANCE`` or in a label that is no tie.
     """
-    name = _name(estimator)
+    data, session = _loaded(estimator, schema)
+    for rows in _check_rows(schema, sample):
+        _compare(_name(estimator), estimator, session, rows, schema)
+    return data
+
+
+def check_exportable(estimator: Any, schema: Schema) -> None:
+    """Refuse a fitted pipeline that cannot be converted, whatever the converted one would answer.
+
+    Raises :class:`~everloop.errors.InvalidInput`.
+    """
+    _loaded(estimator, schema)
+
+
+def _loaded(estimator: Any, schema: Schema) -> tuple[bytes, onnxruntime.InferenceSession]:
+    """The model, and what answers by it."""
     try:
         data = exported(estimator, schema)
         options = onnxruntime.SessionOptions()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        providers = ["CPUExecutionProvider"]
+        return data, onnxruntime.InferenceSession(data, options, providers=providers)
     except EverloopError:
         raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
-        raise _refused(name, f"{type(error).__name__}: {reason}") from error
-    for rows in _check_rows(schema, sample):
-        _compare(name, estimator, session, rows, schema)
-    return data
+        raise _refused(_name(estimator), f"{type(error).__name__}: {reason}") from error
 
 
 def exported(estimator: Any, schema: Schema) -> bytes:
