@@ -122,9 +122,10 @@ def _quickly_below(pid: int) -> list[int]:
     the kernel can; one that begins or ends just now may be missed."""
     found = [pid]
     for one in found:  # grows meanwhile
-        for tasks in Path(f"/proc/{one}/task").glob("*/children"):
-            with contextlib.suppress(OSError, ValueError):
-                found += map(int, tasks.read_text().split())
+        with contextlib.suppress(OSError):  # it has ended since
+            for task in Path(f"/proc/{one}/task").iterdir():
+                with contextlib.suppress(OSError, ValueError):
+                    found += map(int, (task / "children").read_text().split())
     return found if Path("/proc/thread-self/children").exists() else processes_below(pid)
 
 

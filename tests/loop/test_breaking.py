@@ -7,7 +7,9 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -19,11 +21,14 @@ from everloop.deploy.serving.standing import Standing, write_standing
 from everloop.errors import InvalidInput
 from everloop.loop import trying
 from everloop.loop.cycles import CycleStore
+from everloop.loop.executors import WorkerLost
+from everloop.loop.executors._process import WorkerProcess
 from everloop.loop.executors.limits import TRIALS, Limits, watched
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.steps import Interrupted, promote
 from everloop.loop.watching import look
+from everloop.memory import tree_megabytes
 from waiting import wait_for
 
 ANY = {"metric": "accuracy", "gates": ["accuracy >= 0.6"]}
@@ -273,6 +278,46 @@ def test_getting_ready_is_not_of_the_limit() -> None:
             process.wait(timeout=1.5)  # three looks
         dog.begin()
         assert process.wait(timeout=60) == -signal.SIGKILL
+
+
+def test_processes_that_come_and_go_are_looked_through() -> None:
+    """A step's own end between two looks at them, and the one that watches it would be gone."""
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            subprocess.run(["sh", "-c", "(true) & (true) & wait"], check=True)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(300):
+            assert tree_megabytes(os.getpid()) > 0
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+CUT = """
+import os, sys
+sys.stdin.readline()
+os.write(1, b'{"outcome": {"a')
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_process_that_is_killed_while_it_answers_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    cut = subprocess.Popen([sys.executable, "-c", CUT], **pipe)  # type: ignore[call-overload]
+    worker = WorkerProcess(tmp_path, "steps")
+    monkeypatch.setattr(worker, "_new", lambda _: cut)
+    with pytest.raises(WorkerLost, match="its process ended with -9 before it answered"):
+        worker.ask({"step": {}})
+    worker.close()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from everloop.train.search.allocation import next_candidate
 from everloop.train.search.journal import Journal
 from everloop.train.search.records import Trial
 from everloop.train.search.study import best_of, make_workers, read_trials
+from everloop.train.search.workers._base import Done, Job
 from everloop.train.search.workers.inline import InlineWorkers
 from everloop.train.search.workers.processes import ProcessWorkers
 from everloop.train.spec import SearchSpec, TrainSpec
@@ -327,6 +329,28 @@ def test_a_process_that_is_killed_fails_its_trial_alone(tmp_path, monkeypatch):
     failed = next(t for t in trials if t["state"] == "failed")
     assert "ended with -9, often for lack of memory" in failed["error"]
     assert found[0].score is not None
+
+
+def test_a_process_that_is_killed_between_two_trials_costs_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    X, y, schema = mixed("binary", rows=60)
+    workers = ProcessWorkers(Training(X, y, schema, accuracy, 0), 1, silent)
+
+    def tried(number: int) -> Done:
+        workers.start(Job(number, "decision_tree", {}, early_stopping=False))
+        done = workers.wait(lambda *_: False)
+        assert done is not None and done.error is None
+        return done
+
+    try:
+        first = tried(0)
+        (idle,) = workers._idle
+        idle.process.kill()
+        idle.process.wait()
+        assert tried(1).score == first.score
+        assert list(tmp_path.iterdir()) == []  # the rows are in no file that a kill would leave
+    finally:
+        workers.close()
 
 
 def test_ray_that_is_not_installed_is_named(monkeypatch):

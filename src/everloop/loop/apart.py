@@ -14,13 +14,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from everloop.errors import EverloopError
-from everloop.loop.executors._process import revived
+from everloop.loop.executors._process import revived, whole_lines
 from everloop.loop.project import Project
 from everloop.memory import frugal_environment
 
@@ -52,9 +53,10 @@ def do_apart(project: Project, module: str, job: Any, what: str, tell: Tell) -> 
 def _followed(process: subprocess.Popen[bytes], job: Any, what: str, tell: Tell) -> dict[str, Any]:
     assert process.stdin is not None and process.stdout is not None
     with process.stdin as asked, process.stdout as told:
-        asked.write(msgspec.json.encode(job) + b"\n")
-        asked.flush()
-        for line in told:
+        with suppress(BrokenPipeError):  # it has ended, as its silence will say
+            asked.write(msgspec.json.encode(job) + b"\n")
+            asked.flush()
+        for line in whole_lines(told):
             said: dict[str, Any] = msgspec.json.decode(line)
             if "told" in said:
                 tell(*said["told"])

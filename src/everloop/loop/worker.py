@@ -140,8 +140,11 @@ def _read_jobs(jobs: queue.Queue[dict[str, Any]]) -> None:
 
 
 def _answer(project: Project, job: dict[str, Any], channel: Any) -> None:
+    one_at_a_time = threading.Lock()  # a long line of one thread is no place for another's
+
     def send(message: dict[str, Any]) -> None:
-        channel.write(msgspec.json.encode(message) + b"\n")
+        with one_at_a_time:
+            channel.write(msgspec.json.encode(message) + b"\n")
 
     send({"begun": True})
     try:

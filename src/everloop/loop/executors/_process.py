@@ -10,9 +10,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import msgspec
 
@@ -109,7 +109,7 @@ class WorkerProcess:
             worker.stdin.flush()
         except OSError:
             raise self._lost(worker, what, dog) from None
-        for line in worker.stdout:
+        for line in whole_lines(worker.stdout):
             message: dict[str, Any] = msgspec.json.decode(line)
             if "begun" in message:
                 if dog is not None:
@@ -195,6 +195,11 @@ class WorkerProcess:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+
+
+def whole_lines(told: IO[bytes]) -> Iterator[bytes]:
+    """The lines that a process says, without one in whose middle it was killed."""
+    return (line for line in told if line.endswith(b"\n"))
 
 
 def revived(error: dict[str, Any]) -> Exception:

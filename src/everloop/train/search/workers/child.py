@@ -11,7 +11,6 @@ import queue
 import sys
 import threading
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from everloop.memory import importing
@@ -45,10 +44,9 @@ def main() -> None:
 
 
 def _training(setup: dict[str, Any]) -> Training:
-    folder = Path(setup["folder"])
     return Training(
-        np.load(folder / "X.npy", mmap_mode="r"),
-        np.load(folder / "y.npy"),
+        _mapped(*setup["X"]),
+        np.array(_mapped(*setup["y"])),
         msgspec.json.decode(setup["schema"], type=Schema),
         setup["score"],
         setup["seed"],
@@ -60,6 +58,11 @@ def _training(setup: dict[str, Any]) -> Training:
         weights=setup["weights"],
         explore=setup["explore"],
     )
+
+
+def _mapped(file: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    with open(file, "rb") as held:
+        return np.memmap(held, dtype, "r", shape=shape)
 
 
 def _listen(line: Connection, heard: queue.Queue[Any]) -> None:

@@ -1,22 +1,21 @@
 """Trials in processes of their own, which read the rows from one mapped file.
 
-The rows lie in a temporary file that all processes map, so they are in memory once; there are no
-more processes than there is memory for. A process that the system kills for want of memory fails
-its trial alone: another takes its place.
+The rows lie in files without a name that all processes map, so they are in memory once, and gone
+however the processes end; there are no more of these than there is memory for. A process that the
+system kills for want of memory fails its trial alone: another takes its place.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
@@ -41,14 +40,12 @@ class ProcessWorkers(Workers):
         room = available_bytes() // (OWN_BYTES + COPIES * training.X.nbytes)
         self.capacity = max(1, min(count or here, room))
         self._threads = max(1, here // self.capacity)
-        self._folder = Path(tempfile.mkdtemp(prefix="everloop-study-"))
-        np.save(self._folder / "X.npy", training.X)
-        np.save(self._folder / "y.npy", training.y)
+        self._X, self._y = _kept(training.X), _kept(training.y)
         self._idle: list[_Child] = []
         self._busy: list[_Child] = []
 
     def start(self, job: Job) -> None:
-        child = self._idle.pop() if self._idle else self._child()
+        child = self._ready() or self._child()
         child.begin(job)
         self._busy.append(child)
 
@@ -79,12 +76,23 @@ class ProcessWorkers(Workers):
         for child in [*self._busy, *self._idle]:
             child.end()
         self._busy, self._idle = [], []
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._X.file.close()
+        self._y.file.close()
+
+    def _ready(self) -> _Child | None:
+        """A process that has nothing to do; one may have been killed since it was done."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.process.poll() is None:
+                return child
+            child.end()
+        return None
 
     def _child(self) -> _Child:
         training = self.training
         setup = {
-            "folder": str(self._folder),
+            "X": self._X.told,
+            "y": self._y.told,
             "schema": training.described(),
             "score": training.score,
             "seed": training.seed,
@@ -96,26 +104,41 @@ class ProcessWorkers(Workers):
             "folds": training.folds,
             "prepare": training.prepare,
         }
-        return _Child(setup, self._threads)
+        files = [kept.file.fileno() for kept in (self._X, self._y)]
+        return _Child(setup, self._threads, files)
+
+
+class _Kept(NamedTuple):
+    """An array in a file without a name; ``told`` is what a process that has the file needs."""
+
+    file: BinaryIO
+    told: tuple[int, str, tuple[int, ...]]
+
+
+def _kept(array: np.ndarray) -> _Kept:
+    file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - as long as the study
+    np.ascontiguousarray(array).tofile(file)
+    file.flush()
+    return _Kept(file, (file.fileno(), array.dtype.str, array.shape))
 
 
 class _Child:
     """One process and the line to it."""
 
-    def __init__(self, setup: dict[str, Any], threads: int) -> None:
+    def __init__(self, setup: dict[str, Any], threads: int, files: list[int]) -> None:
         ours, theirs = socket.socketpair()
         few = {"LOKY_MAX_CPU_COUNT": str(threads), "OMP_NUM_THREADS": str(threads)}
         path = os.pathsep.join(p for p in sys.path if p)
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "everloop.train.search.workers.child", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *files],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env={**frugal_environment(), **few, "PYTHONPATH": path},
             )
         self.line: Connection = Connection(ours.detach())
-        self.line.send(setup)
+        self._say(setup)
         self.job: Job | None = None
         self.began = 0.0
         self.late = False
@@ -123,7 +146,7 @@ class _Child:
 
     def begin(self, job: Job) -> None:
         self.job, self.began = job, time.perf_counter()
-        self.line.send(job)
+        self._say(job)
 
     def heard(self, decide: Decide, report: Report) -> Done | None:
         """Take one message; the job's end, when it is that."""
@@ -143,6 +166,11 @@ class _Child:
         self.line.close()
         self.process.kill()
         self.process.wait()
+
+    def _say(self, what: Any) -> None:
+        """To one that has died nothing: whoever listens for its answer hears that."""
+        with suppress(OSError):
+            self.line.send(what)
 
     def _lost(self, job: Job) -> Done:
         code = self.process.wait()
