@@ -28,18 +28,19 @@ class Hyperband(BasePruner):
     """
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        before, last = [0, 0, *sorted(trial.intermediate_values)][-2:]
+        reached = [rung for rung in _rungs(last) if before < rung]
+        if not reached:  # as after most steps, and the others need not be looked at
+            return False
         known = [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
         whole = (t.last_step for t in known if t.state == TrialState.COMPLETE)
         longest = next((step for step in whole if step), None)
-        if longest is None or not trial.intermediate_values:
+        if longest is None:
             return False
         bracket = _bracket(trial, longest)
-        last = max(trial.intermediate_values)
-        rungs = [r for r in _rungs(bracket, last) if _first_from(trial, r) == last]  # reached now
-        if not rungs:
-            return False
         rivals = [t for t in known if t.number != trial.number and _bracket(t, longest) == bracket]
-        return not all(_among_best(trial, rivals, rung) for rung in rungs)
+        first = REDUCTION**bracket
+        return not all(_among_best(trial, rivals, rung) for rung in reached if rung >= first)
 
 
 @pruners.register("hyperband")
@@ -62,8 +63,9 @@ def _bracket(trial: FrozenTrial, longest: int) -> int:
     raise AssertionError("the shares add up")
 
 
-def _rungs(bracket: int, last: int) -> Iterator[int]:
-    rung = REDUCTION**bracket
+def _rungs(last: int) -> Iterator[int]:
+    """All up to a step; a bracket leaves out the first of them."""
+    rung = 1
     while rung <= last:
         yield rung
         rung *= REDUCTION
