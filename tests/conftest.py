@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import hypothesis
 import pytest
 import sqlalchemy as sa
@@ -19,6 +21,7 @@ from everloop.memory import importing
 from everloop.store.blobs import Blobs
 from everloop.store.database import REVISION, VERSION_TABLE, Database
 from everloop.store.tables import metadata
+from waiting import SECONDS
 
 # shap's loops are compiled anew in each process, which takes many seconds; for the few rows of a
 # test they need not be.
@@ -29,6 +32,11 @@ os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
 hypothesis.settings.register_profile("fresh", derandomize=False)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS", "repeatable"))
+
+
+# A machine that runs other tests beside may be late; httpx itself would give up after 5 seconds.
+_patience = inspect.signature(httpx.get).parameters["timeout"].default
+_patience.connect = _patience.read = _patience.write = _patience.pool = SECONDS
 
 
 @pytest.hookimpl(wrapper=True)

@@ -69,10 +69,10 @@ def statuses(shared, data: bytes, half_close: bool = False) -> list[int]:
             connection.sendall(data)
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(0.3)
         with contextlib.suppress(TimeoutError, ConnectionResetError):
             while piece := connection.recv(1 << 16):
                 said += piece
+                connection.settimeout(0.3)  # a second answer would come with the first
     return [int(part.split(b" ", 2)[1]) for part in said.split(b"HTTP/1.")[1:]]
 
 

@@ -65,7 +65,7 @@ class Running:
         return self.send(head.encode("latin-1") + body, said is not None)
 
     def send(self, data: bytes, ends: bool) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
             connection.sendall(data)
             if ends:
                 connection.shutdown(socket.SHUT_WR)

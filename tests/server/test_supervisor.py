@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -42,12 +42,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield run
     for process in started:
-        family = [process.pid]
-        if process.poll() is None:
-            family += [child.pid for child in psutil.Process(process.pid).children()]
-        for pid in family:
-            if psutil.pid_exists(pid):
-                os.kill(pid, signal.SIGKILL)
+        children: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = children_of(process)
+        process.kill()
+        for child in children:  # which may end by itself just now
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
         process.communicate()
 
 
@@ -56,7 +57,10 @@ def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def gone(child: psutil.Process) -> bool:
-    return not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    try:
+        return not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # between the two questions
+        return True
 
 
 def test_ready_line_up_file_and_clean_end(start: Start, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_the_entry_point_answers_in_a_fresh_venv(trained, tmp_path):
         assert health.returncode == 0
     finally:
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert list((tmp_path / "log/predictions").glob("*.seg"))
 
 

@@ -45,19 +45,20 @@ def prepared(folder: Path) -> Project:
 
 @contextmanager
 def calling(url: str) -> Iterator[list[tuple[float, int]]]:
-    """Callers all the time; when each was answered and with what status (0: not at all)."""
+    """Callers all the time; when each asked, and the status of its answer (0: none came)."""
     answers: list[tuple[float, int]] = []
     done = threading.Event()
 
     def call() -> None:
-        with httpx.Client(base_url=url, timeout=10) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             while not done.is_set():
+                began = time.time()
                 try:
                     status = client.post("/predict", json=[{"a": 0.0}]).status_code
                 except httpx.TransportError:
                     status = 0
                     done.wait(0.1)
-                answers.append((time.time(), status))
+                answers.append((began, status))
 
     caller = threading.Thread(target=call)
     caller.start()

@@ -25,7 +25,7 @@ from everloop.registry.signing import Keys
 from everloop.store.leases import LeaseStore
 from waiting import wait_for
 
-LEASE = "2s"
+LEASE = "5s"  # also while the machine has other things to do
 
 
 class Machine:
