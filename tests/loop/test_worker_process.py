@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from everloop.loop.executors import _process
@@ -15,20 +14,25 @@ from everloop.loop.lean_imports import DO_WITHOUT, lean_imports
 from waiting import wait_for
 
 
-def workers() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-
-
 def test_one_that_is_warm_and_has_no_job_ends_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_process, "SOON_SECONDS", 0.5)
-    before = {p.pid for p in workers()}
+    started: list[subprocess.Popen[bytes]] = []
+    new = WorkerProcess._new
+
+    def noticed(self: WorkerProcess, printed: Path) -> subprocess.Popen[bytes]:
+        started.append(new(self, printed))
+        return started[-1]
+
+    monkeypatch.setattr(WorkerProcess, "_new", noticed)
     process = WorkerProcess(tmp_path, "steps")
     process.warm()
-    process.warm()  # no second one
-    (started,) = (p for p in workers() if p.pid not in before)
-    wait_for(lambda: not started.is_running() or started.status() == psutil.STATUS_ZOMBIE)
+    process.warm()
+    monkeypatch.setattr(_process, "SOON_SECONDS", 0.1)
+    process.warm()
+    (only,) = started
+    wait_for(lambda: only.returncode is not None)
+    assert only.returncode == 0
     process.close()
 
 
