@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,15 +47,17 @@ class Watch:
 
 def watched(monkeypatch: pytest.MonkeyPatch, patience: float, cores: int = 2) -> Watch:
     watch = Watch(patience)
-    monkeypatch.setattr("everloop.train.tried.cores", lambda: cores)
+    monkeypatch.setattr("everloop.train.side_by_side.cores", lambda: cores)
     for cls in (LinearRegression, Ridge, DecisionTree):
         monkeypatch.setattr(cls, "fit", lambda *args: watch.fit(*args))
     return watch
 
 
-def fitted(spec: TrainSpec, report: Any = lambda stage, facts: None) -> Any:
+def fitted(
+    spec: TrainSpec, report: Any = lambda stage, facts: None, checkpoints: Path | None = None
+) -> Any:
     X, y, schema = mixed("regression")
-    return fit_candidates(X, y, schema, spec, negative_error, 0, report)
+    return fit_candidates(X, y, schema, spec, negative_error, 0, report, checkpoints=checkpoints)
 
 
 def test_two_are_fitted_at_a_time_and_find_what_one_after_another_finds(
@@ -79,11 +82,33 @@ def test_one_at_a_time_where_two_may_harm_each_other(
     if why == "memory is bounded":
         spec = TrainSpec(THREE, limits=LimitSpec(memory="4GB"))
     elif why == "memory is short":
-        monkeypatch.setattr("everloop.train.tried.available_bytes", lambda: 1000)
+        monkeypatch.setattr("everloop.train.side_by_side.available_bytes", lambda: 1000)
     else:
         for cls in (LinearRegression, Ridge, DecisionTree):
             monkeypatch.setattr(cls, "alone", True, raising=False)
     assert len(fitted(spec)) == 3
+    assert watch.most == 1
+
+
+class Killed(BaseException):
+    """Nothing in training takes it for its own."""
+
+
+def test_one_at_a_time_after_two_came_to_a_sudden_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    watch = watched(monkeypatch, patience=60)
+    fitted(TrainSpec(THREE), checkpoints=tmp_path)
+    assert watch.most == 2 and not list(tmp_path.iterdir())
+
+    def killed(*_args: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(Ridge, "fit", killed)
+    with pytest.raises(Killed):
+        fitted(TrainSpec(("ridge", "decision_tree")), checkpoints=tmp_path)
+    watch = watched(monkeypatch, patience=0.05)
+    fitted(TrainSpec(THREE), checkpoints=tmp_path)
     assert watch.most == 1
 
 
@@ -111,7 +136,7 @@ def test_own_code_is_fitted_alone_and_ranked_as_declared(monkeypatch: pytest.Mon
 def test_what_fails_beside_another_is_told_and_the_other_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("everloop.train.tried.cores", lambda: 2)
+    monkeypatch.setattr("everloop.train.side_by_side.cores", lambda: 2)
 
     def broken(*_args: Any) -> None:
         raise RuntimeError("no line fits")

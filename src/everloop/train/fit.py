@@ -86,7 +86,8 @@ def fit_candidates(
     keep : parameters of a single candidate, found by an earlier search; its defaults otherwise.
     study : the file that keeps the trials of a search, which goes on from what is in it.
     checkpoints : a folder in which the fit on all rows keeps its state, where the algorithm can,
-        and goes on after a crash; the caller removes it.
+        and goes on after a crash; the caller removes it. Candidates that were compared two at a
+        time when it came are compared one at a time then.
     weights : how much each row counts in a fit, where the algorithm takes weights; scores of
         validation parts count all rows alike.
     first : parameters that a search of a single candidate tries before all others, in place of
@@ -107,7 +108,7 @@ def fit_candidates(
     if spec.search.asked:
         tried = searched(training, chosen, spec, report, study, first)
     elif len(chosen) > 1 or (keep is None and spec.validation.kind != "auto"):
-        tried = compared(training, chosen, spec, report)
+        tried = compared(training, chosen, spec, report, checkpoints)
     else:
         tried = _single(training, chosen, spec, report, keep, checkpoints)
     _tell(training, tried[0], spec, report)

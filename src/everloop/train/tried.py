@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import time
-import warnings
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from everloop.data.schema import Task
 from everloop.errors import EverloopError, InvalidInput, invalid
-from everloop.memory import available_bytes
 from everloop.train.candidates._base import Candidate
-from everloop.train.cores import cores
 from everloop.train.fitting import Report
 from everloop.train.loading import load
 from everloop.train.predictions import BLENDED
 from everloop.train.search.records import worth
 from everloop.train.search.space import within
+from everloop.train.side_by_side import side_by_side
 from everloop.train.spec import ENSEMBLE, TrainSpec
 from everloop.train.training import Training
 
 if TYPE_CHECKING:
     from everloop.train.search.answers import AnswerStore
     from everloop.train.search.records import Trial
-
-AT_ONCE = 2  # candidates: most of them use more than half of the cores
-ROOM = 6  # times the rows that must be free, so that another candidate may hold them too
 
 
 @dataclass(frozen=True)
@@ -124,7 +118,11 @@ def _best_of_each(
 
 
 def compared(
-    training: Training, chosen: dict[str, Candidate], spec: TrainSpec, report: Report
+    training: Training,
+    chosen: dict[str, Candidate],
+    spec: TrainSpec,
+    report: Report,
+    checkpoints: Path | None = None,
 ) -> list[Fitted]:
     """Each candidate's defaults, scored; best first.
 
@@ -135,8 +133,7 @@ def compared(
     failures = []
     for candidate in chosen.values():
         _import(candidate, training.schema.task)
-    # Threads that put back how warnings are told, each as it found it, may leave another's.
-    with warnings.catch_warnings(), ThreadPoolExecutor(_at_once(training, spec)) as pool:
+    with side_by_side(training, spec, checkpoints) as pool:
         begun = {
             name: pool.submit(_scored, training, name, candidate, spec)
             for name, candidate in chosen.items()
@@ -156,13 +153,6 @@ def compared(
                 continue
             report_candidate(report, tried[name])
     return _ranked(chosen, [tried[name] for name in chosen if name in tried], failures)
-
-
-def _at_once(training: Training, spec: TrainSpec) -> int:
-    """How many candidates are fitted at a time: one where memory is bounded, or may be short."""
-    if spec.limits.memory or training.X.nbytes * ROOM > available_bytes():
-        return 1
-    return min(AT_ONCE, cores())
 
 
 def _import(candidate: Candidate, task: Task) -> None:
