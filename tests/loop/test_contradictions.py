@@ -114,6 +114,25 @@ def test_what_can_be_kept_passes(sections: dict[str, Any]) -> None:
     check_words(declared(**sections))
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("[train.search]\ntrials = 0\n", "searched as trials = 0 says; the algorithm's"),
+        ('[update]\nsearch = "warm"\n', "nothing is searched until an update searches"),
+        ("[train.search]\ntrials = 3\n", ""),
+    ],
+)
+def test_ranges_that_nothing_searches_yet_are_noted(tmp_path: Path, more: str, said: str) -> None:
+    x = np.arange(80.0)
+    pl.DataFrame({"x": x, "y": np.sin(x)}).write_csv(tmp_path / "d.csv")
+    (tmp_path / "everloop.toml").write_text(
+        '[data]\nsource = "d.csv"\ntarget = "y"\n[train]\ncandidates = ["ridge"]\n'
+        f"[train.space.ridge]\nalpha = {{ low = 0.5, high = 2.0 }}\n{more}"
+    )
+    noted = [note for note in check(tmp_path).notes if note.startswith("train.space.ridge.alpha")]
+    assert (said in noted[0]) if said else not noted
+
+
 def test_a_rollout_that_the_task_does_not_have_is_named_by_the_check(tmp_path: Path) -> None:
     """And not by the cycle, once everything has been trained."""
     x = np.arange(40.0)

@@ -28,6 +28,7 @@ from everloop.replacing import replace_file
 from everloop.train.check import check_spec as check_train
 from everloop.train.check import check_unlabelled, default_candidates, find_candidate
 from everloop.train.loading import has_module
+from everloop.train.search.space import ranges
 from everloop.update.checking import check_update
 from everloop.update.methods import About, Choice
 from everloop.update.sound import check_sound
@@ -85,6 +86,7 @@ def check(folder: Path) -> Checked:
             *inferred.notes,
             *([note] if note else []),
             *_device_notes(declaration),
+            *_space_notes(declaration),
             *_order_notes(declaration, inferred.schema),
             *method_notes(declaration, inferred.schema, folder),
             *hidden_notes(declaration.monitor.log, beside),
@@ -126,6 +128,19 @@ def _device_notes(declaration: Declaration) -> list[str]:
     except InvalidInput as error:
         return [error.message]
     return []
+
+
+def _space_notes(declaration: Declaration) -> list[str]:
+    """Which ranges only updates search; where these do not either, they are refused."""
+    train = declaration.train
+    if train.search.asked:
+        return []
+    warm = declaration.update.search == "warm"
+    when = "until an update searches" if warm else "as trials = 0 says"
+    return [
+        f"{field}: nothing is searched {when}; the algorithm's own value is taken, brought into it."
+        for field, _ in ranges(train.space)
+    ]
 
 
 def _order_notes(declaration: Declaration, schema: Schema) -> list[str]:

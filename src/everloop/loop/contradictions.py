@@ -11,7 +11,7 @@ from everloop.durations import seconds
 from everloop.errors import InvalidInput, invalid
 from everloop.loop.declaration import Declaration
 from everloop.monitor.spec import MonitorSpec
-from everloop.train.search.space import several
+from everloop.train.search.space import ranges
 from everloop.train.spec import TrainSpec
 from everloop.update.budget import parse_limit
 from everloop.update.spec import UpdateSpec
@@ -57,12 +57,9 @@ def _check_searched(train: TrainSpec, update: UpdateSpec) -> None:
     """Ranges that nothing searches; ``trials = 0`` says in so many words that nothing shall."""
     if train.search.asked or train.search.trials is not None or update.search == "warm":
         return
-    for candidate, declared in train.space.items():
-        for name, choice in declared.items():
-            if several(choice):
-                fix = "Say how long to search by train.search.trials or train.search.timeout."
-                wanted = "one value, as nothing is searched"
-                raise _contradiction(f"train.space.{candidate}.{name}", choice, wanted, fix)
+    for field, choice in ranges(train.space):
+        fix = "Say how long to search by train.search.trials or train.search.timeout."
+        raise _contradiction(field, choice, "one value, as nothing is searched", fix)
 
 
 def _check_seen(update: UpdateSpec, monitor: MonitorSpec) -> None:

@@ -13,7 +13,7 @@ A declared parameter takes the place of the candidate's own of that name.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from everloop.errors import invalid
@@ -31,6 +31,14 @@ def several(choice: Any) -> bool:
     if isinstance(choice, dict):
         return bool(choice["low"] < choice["high"])
     return isinstance(choice, list | tuple) and len(choice) > 1
+
+
+def ranges(space: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The field and what is declared of each parameter that leaves something to choose."""
+    for candidate, declared in space.items():
+        for name, choice in declared.items():
+            if several(choice):
+                yield f"train.space.{candidate}.{name}", choice
 
 
 def within(declared: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
