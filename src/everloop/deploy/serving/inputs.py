@@ -103,6 +103,7 @@ class InputReader:
         ]
         # Beside the features: (role, column) in the order of the generated types' last fields.
         self.keys = [(role, name) for role, name in keys if name and name not in taken]
+        self._beside = [(i, name) for i, (role, name) in enumerate(self.keys) if role == "beside"]
         self._has_keys = any(role in ("id", "time", "beside") for role, _ in self.keys)
         self._record = self._struct("Record")
         self._records = msgspec.json.Decoder(list[self._record])  # type: ignore[name-defined]
@@ -219,9 +220,9 @@ class InputReader:
         else:
             X = self._matrix(columns[:width])
         others = {name: columns[place] for place, name in self._others}
-        for (role, name), values in zip(self.keys, keys, strict=bool(keys)):
-            if role == "beside" and any(value is not None for value in values):
-                others[name] = values
+        for place, name in self._beside if keys else ():
+            if any(value is not None for value in keys[place]):
+                others[name] = keys[place]
         return Rows(X, ids, times, others, self._numeric)
 
     def _matrix(self, features: list[Sequence[Any]]) -> npt.NDArray[np.float64]:
