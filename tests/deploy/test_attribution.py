@@ -45,6 +45,20 @@ def by_definition(output: object, row: np.ndarray) -> np.ndarray:
     return out
 
 
+def test_equal_rows_are_asked_once_and_missing_values_are_equal() -> None:
+    asked: list[int] = []
+
+    def counting(X: np.ndarray) -> np.ndarray:
+        asked.append(len(X))
+        return np.asarray(np.nan_to_num(X).sum(axis=1))
+
+    background = np.column_stack([np.full(8, np.nan), np.arange(8.0)])
+    spans = [slice(0, 1), slice(1, 2)]
+    found = shapley(counting, np.array([[1.0, 3.0]]), background, spans, evaluations=4_000)
+    assert max(asked) <= 8 * 2**2
+    np.testing.assert_allclose(found.values, [[1.0, 3.0 - np.arange(8.0).mean()]])
+
+
 def test_a_linear_model_is_explained_exactly() -> None:
     found = shapley(linear, ROWS, BACKGROUND, SPANS, evaluations=2 * 4 * len(BACKGROUND))
     moved = (ROWS - BACKGROUND.mean(axis=0)) * WEIGHTS
