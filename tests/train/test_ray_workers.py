@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from mixed import mixed
 
+from everloop.errors import Unavailable
 from everloop.train.fitting import never, silent
 from everloop.train.search.workers._base import Job, run_job
 from everloop.train.search.workers.ray import RayWorkers
@@ -101,6 +102,7 @@ def ray(monkeypatch) -> Ray:
     monkeypatch.setattr("everloop.train.search.workers.ray.has_module", lambda name: True)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "")
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return module
 
 
@@ -134,3 +136,13 @@ def test_what_a_cluster_loses_is_a_failed_trial_with_its_reason(ray) -> None:
         ("pruned", "the time was up"),
     ]
     workers.close()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:port"])
+def test_a_cluster_that_is_not_there_is_a_sentence(ray, monkeypatch, address) -> None:
+    """Ray itself would wait for minutes, and then end the process."""
+    X, y, schema = mixed("binary", rows=30)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(Unavailable, match=f"RAY_ADDRESS: got '{address}', expected the host:port"):
+        RayWorkers(Training(X, y, schema, accuracy, 0), 1, silent)
+    assert not ray.up

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import time
 from typing import Any
 
-from everloop.errors import MissingExtra
+from everloop.errors import MissingExtra, Unavailable
 from everloop.extensions import trial_workers
 from everloop.train.fitting import Report, never, silent
 from everloop.train.loading import has_module
 from everloop.train.search.workers._base import Decide, Done, Job, Workers, run_job
 from everloop.train.training import Training
+
+PATIENCE_S = 10.0  # to find out that nobody is at an address
 
 
 @trial_workers.register("ray")
@@ -31,7 +34,7 @@ class RayWorkers(Workers):
         self._own = not self._ray.is_initialized()
         if self._own:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home
-            self._ray.init(log_to_driver=False, include_dashboard=False)
+            _begun(self._ray)
         self.capacity = max(1, count or int(self._ray.cluster_resources().get("CPU", 1)))
         training.folds  # noqa: B018 - worked out once, here
         self._rows = self._ray.put(training)
@@ -71,6 +74,26 @@ class RayWorkers(Workers):
         self.stop()
         if self._own:
             self._ray.shutdown()
+
+
+def _begun(ray: Any) -> None:
+    """Ray, begun. One that does not answer is found out first: Ray would wait for minutes, and
+    then end this process."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        if colon:
+            socket.create_connection((host, int(port)), PATIENCE_S).close()
+        ray.init(log_to_driver=False, include_dashboard=False)
+    except (OSError, ValueError) as error:
+        raise Unavailable(
+            f"RAY_ADDRESS: got {address!r}, expected the host:port of a Ray cluster that answers: "
+            f"{error}".rstrip(".")
+            + ".",
+            code="ray_unavailable",
+            path="RAY_ADDRESS",
+            fix="Without it, a cluster is started on this machine for as long as a search takes.",
+        ) from None
 
 
 def _run(training: Training, job: Job) -> Done:
