@@ -64,6 +64,23 @@ def test_a_group_of_three_rows_is_shown_and_not_judged() -> None:
     assert found.demographic_parity_ratio > 0  # the three rows would have made it 0
 
 
+@pytest.mark.parametrize(
+    ("first", "step", "names"),
+    [
+        (1_700_000_000, 1, ["< 1.700001e+09", "≥ 1.700003e+09"]),
+        (20_000, 0.001, ["< 20,001", "≥ 20,003"]),
+        (2_000, 1e-6, ["< 2000.001", "≥ 2000.003"]),
+    ],
+)
+def test_quarters_are_as_many_groups_however_close_they_are(
+    first: float, step: float, names: list[str]
+) -> None:
+    frame = pl.DataFrame({"when": first + step * np.arange(4_000)})
+    found = by_group(frame, ["when"], np.arange(4_000) % 2, np.arange(4_000) % 2)
+    assert [group.rows for group in found.groups] == [1_000] * 4
+    assert {f"when {name}" for name in names} <= {group.name for group in found.groups}
+
+
 def test_a_number_is_cut_at_its_quartiles_and_missing_is_a_group() -> None:
     frame, y, pred = people()
     age = pl.when(pl.col("age") < 20).then(None).otherwise(pl.col("age"))

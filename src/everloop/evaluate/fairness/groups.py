@@ -175,11 +175,21 @@ def rates_ratio(
     return (worst[0] / worst[1]) / (best[0] / best[1]), low, high
 
 
-def plain(value: float) -> str:
-    """A number of the data as people write it: four digits, and no exponent where none helps."""
+def plain(value: float, digits: int = 4) -> str:
+    """A number of the data as people write it: few digits, and no exponent where none helps."""
     if 1e4 <= abs(value) < 1e9:
-        return f"{float(f'{value:.4g}'):,.0f}"
-    return f"{value:.4g}"
+        rounded = float(f"{value:.{digits}g}")
+        return f"{rounded:,.0f}" if rounded.is_integer() else f"{rounded:,}"
+    return f"{value:.{digits}g}"
+
+
+def plain_edges(edges: np.ndarray) -> list[str]:
+    """Different numbers as people write them, with so many digits that they differ then too."""
+    for digits in (4, 6, 9, 12):
+        shown = [plain(edge, digits) for edge in edges.tolist()]
+        if len(set(shown)) == len(edges):
+            return shown
+    return [repr(edge) for edge in edges.tolist()]
 
 
 def is_cut(series: pl.Series) -> bool:
@@ -194,7 +204,7 @@ def levels(series: pl.Series) -> list[str]:
     if is_cut(series):
         known = series.drop_nulls().cast(pl.Float64).to_numpy()
         cuts = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]))
-        edges = [plain(cut) for cut in cuts]
+        edges = plain_edges(cuts)
         labels = [f"{series.name} < {edges[0]}"]
         labels += [f"{a} ≤ {series.name} < {b}" for a, b in pairwise(edges)]
         labels.append(f"{series.name} ≥ {edges[-1]}")

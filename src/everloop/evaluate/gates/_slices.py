@@ -11,6 +11,7 @@ import polars as pl
 
 from everloop.data.frames import counted
 from everloop.data.schema import Feature
+from everloop.evaluate.fairness.groups import plain_edges
 from everloop.evaluate.gates._base import MIN_ROWS, Evidence, too_little
 from everloop.evaluate.metrics import Estimate, Metric, at_level
 
@@ -88,10 +89,11 @@ def _of_number(name: str, values: pl.Series) -> Iterator[Slice]:
     if len(known) == 0:
         return
     edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1)))
+    told = plain_edges(edges)
     for i, (low, high) in enumerate(pairwise(edges)):
         last = i == len(edges) - 2
         inside = (x >= low) & ((x <= high) if last else (x < high))
-        yield Slice(f"{name} {low:.4g} to {high:.4g}", name, inside)
+        yield Slice(f"{name} {told[i]} to {told[i + 1]}", name, inside)
 
 
 def _thinned(rows: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import polars as pl
 from everloop.data.frames import counted
 from everloop.data.schema import Schema
 from everloop.evaluate.answers import Answers
-from everloop.evaluate.fairness.groups import plain, wilson
+from everloop.evaluate.fairness.groups import plain_edges, wilson
 from everloop.evaluate.metrics import Metric, estimate
 from everloop.evaluate.report._base import Slice, Slices
 
@@ -101,11 +101,12 @@ def _groups(series: pl.Series, name: str) -> list[tuple[str, np.ndarray]]:
         values = series.cast(pl.Float64).to_numpy()
         known = values[np.isfinite(values)]
         cuts = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1])) if len(known) else known
+        edges = plain_edges(cuts)
         for i, (low, high) in enumerate(pairwise(cuts)):
             last = i == len(cuts) - 2
             inside = (values >= low) & ((values <= high) if last else (values < high))
             sign = "≤" if last else "<"
-            out.append((f"{plain(low)} ≤ {name} {sign} {plain(high)}", np.flatnonzero(inside)))
+            out.append((f"{edges[i]} ≤ {name} {sign} {edges[i + 1]}", np.flatnonzero(inside)))
         return out
     text = series.cast(pl.String)
     for level in counted(text.drop_nulls())["value"].head(LEVELS):
