@@ -59,37 +59,32 @@ def declare_classic(
     schema = infer_schema(frame, DataSpec(source=path, target=target)).schema
     if metric is not None:
         get_metric(metric)
-    chosen = metric or default_metric(schema.task).name
-    evaluate: dict[str, Any] = {
-        "metric": chosen,
-        "split": "last",
-        "gates": [f"{chosen} better than champion"],
-    }
-    if rows is not None:
-        evaluate["train_rows"] = rows
-    if holdout is not None:
-        evaluate["holdout"] = holdout
+    evaluate = _evaluation(metric or default_metric(schema.task).name, rows, holdout)
     asked = {key: value for key, value in (search or {}).items() if value is not None}
-    usual = [] if asked else [DEFAULT_CANDIDATE[schema.task]]
-    train: dict[str, Any] = {"candidates": list(candidates) or usual, "search": asked}
-    train["ensemble"] = ensemble
+    usual = () if asked else (DEFAULT_CANDIDATE[schema.task],)
+    train: dict[str, Any] = {
+        "candidates": list(candidates or usual), "search": asked, "ensemble": ensemble,
+    }  # fmt: skip
     if "timeout" in asked:  # whoever counts trials instead gets the same ones again
         train |= _with_time(asked, frame, count, schema)
     if validation is not None:
         train["validation"] = {"kind": validation}
+    told = {"source": path, "target": target, "feedback": False}
     declaration = from_dict(
-        {
-            "loop": {"name": name},
-            "data": {"source": path, "target": target, "feedback": False},
-            "train": train,
-            "evaluate": evaluate,
-        }
+        {"loop": {"name": name}, "data": told, "train": train, "evaluate": evaluate}
     ).declaration
     check_words(declaration, schema.task)
     if count == frame.height:  # a sample of more rows is divided otherwise
         divide(frame, schema, declaration)
     project.cycles.save_loop(declaration, actor="person")
     return declaration
+
+
+def _evaluation(metric: str, rows: int | None, holdout: float | None) -> dict[str, Any]:
+    """The last rows judge, and so many as are asked for train."""
+    found = {"metric": metric, "split": "last", "gates": [f"{metric} better than champion"]}
+    asked = {"train_rows": rows, "holdout": holdout}
+    return found | {key: value for key, value in asked.items() if value is not None}
 
 
 def _with_time(
