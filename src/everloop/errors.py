@@ -139,7 +139,8 @@ def invalid(
 
 def shorten(value: Any, limit: int = 80) -> str:
     """``repr`` of a value, cut so that a hostile input cannot fill a log line."""
-    text = value if isinstance(value, str) and value.startswith("<") else repr(value)
+    said = isinstance(value, str) and value.startswith("<") and value.isprintable()
+    text = value if said else repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

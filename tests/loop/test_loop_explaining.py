@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
@@ -12,8 +13,11 @@ from loop_stream import carry_out, declaration, write_rows
 
 from everloop.cli.explain import command
 from everloop.cli.fairness import command as fairness
+from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
+from everloop.evaluate.answers import Answers
 from everloop.loop.declaration import from_dict
+from everloop.loop.explaining import _wanted_class, _wanted_number
 from everloop.loop.loop import Loop, declare
 
 ROW = {"x": 2.0, "z": 0.0}
@@ -98,6 +102,21 @@ def test_a_change_reaches_a_class_that_is_a_number(tmp_path: Path) -> None:
             loop.counterfactual(row, 1, ["xx"])
         with pytest.raises(InvalidInput, match="one of the classes"):
             loop.counterfactual(row, 2)
+
+
+def test_a_class_is_told_from_those_that_are_written_alike() -> None:
+    classes = ("01", "1", "A", "a", "no")
+    schema = Schema((Feature("x", "number"),), "y", "multiclass", classes)
+    said = {"01": 0, "1": 1, 1: 1, "A": 2, "a": 3, "NO": 4, "001": 0}
+    found = {wanted: _wanted_class(schema, Answers(np.zeros(1)), wanted) for wanted in said}
+    assert found == said
+    for nothing in ("b", "1.5", float("nan"), None):
+        with pytest.raises(InvalidInput, match=r"to: got .*, expected one of the classes"):
+            _wanted_class(schema, Answers(np.zeros(1)), nothing)
+    assert _wanted_number("2.5") == 2.5
+    for wrong in ("", "x", "nan", "1e999", True, None):
+        with pytest.raises(InvalidInput, match="a number that the prediction is to reach"):
+            _wanted_number(wrong)
 
 
 def test_a_change_adds_one_of_several_labels(tmp_path: Path) -> None:

@@ -93,8 +93,7 @@ def _show_change(
     fixed: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    to = float(wanted) if wanted is not None and _is_number(wanted) else wanted
-    found = loop.counterfactual(frame, to, fixed, version)
+    found = loop.counterfactual(frame, wanted, fixed, version)
     if as_json:
         print_json(found)
         return
@@ -105,11 +104,3 @@ def _show_change(
         say("No change of up to three features gets there; the nearest one:")
     table(["feature", "is", "would be"], [(c.feature, c.before, c.after) for c in found.changes])
     say(f"The answer moves from {found.before:.4g} to {found.after:.4g}.")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -134,28 +134,36 @@ def rows_of(
 
 
 def _wanted_number(wanted: Any) -> float:
-    number = isinstance(wanted, int | float) and not isinstance(wanted, bool)
-    if not number or not math.isfinite(wanted):
+    number = None if isinstance(wanted, bool) else _number(wanted)
+    if number is None or not math.isfinite(number):
         raise invalid("to", wanted, "a number that the prediction is to reach")
-    return float(wanted)
+    return number
 
 
 def _wanted_class(schema: Schema, now: Answers, wanted: Any) -> int:
     """The code of a class; where none is named, the other one of two than is answered ``now``."""
-    named = {_plain(label): code for code, label in enumerate(schema.classes)}
-    if wanted is not None:
-        if _plain(wanted) not in named:
-            raise invalid("to", wanted, f"one of the classes {list(schema.classes)}")
-        return named[_plain(wanted)]
-    if len(schema.classes) != 2 or schema.task == "multilabel":
-        raise invalid("to", "<nothing>", f"one of the classes {list(schema.classes)}")
-    return 1 - int(now.pred[0])
+    if wanted is None and len(schema.classes) == 2 and schema.task != "multilabel":
+        return 1 - int(now.pred[0])
+    for form in (str, _plain):  # of "A" and "a", or "1" and "01", the very one comes first
+        for code, label in enumerate(schema.classes):
+            if wanted is not None and form(label) == form(wanted):
+                return code
+    got = "<nothing>" if wanted is None else wanted
+    raise invalid("to", got, f"one of the classes {list(schema.classes)}")
 
 
 def _plain(label: Any) -> str:
-    """A class as text; JSON and the command line make a float of the class 1."""
-    whole = isinstance(label, float) and label.is_integer()
-    return str(int(label) if whole else label).lower()
+    """A class as text; JSON and the command line make a float or a text of the class 1."""
+    number = None if isinstance(label, bool) else _number(label)
+    whole = number is not None and number.is_integer()
+    return str(int(number or 0) if whole else label).lower()
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _context(project: Project, version: ModelVersion, schema: Schema) -> NDArray[np.float64]:
