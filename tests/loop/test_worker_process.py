@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from everloop.loop.executors import _process
-from everloop.loop.executors._process import WorkerProcess
+from everloop.loop.executors._process import WorkerLost, WorkerProcess
 from everloop.loop.lean_imports import DO_WITHOUT, lean_imports
 from waiting import wait_for
 
@@ -34,6 +35,30 @@ def test_one_that_is_warm_and_has_no_job_ends_by_itself(
     wait_for(lambda: only.returncode is not None)
     assert only.returncode == 0
     process.close()
+
+
+def test_nothing_is_left_of_its_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    process = WorkerProcess(tmp_path, "steps")
+    process.warm()
+    (scratch,) = (tmp_path / "tmp").iterdir()
+    (scratch / "fetched").write_bytes(b"an object")
+    assert process._process is not None
+    process._process.kill()  # as the system does, or the watchdog
+    assert isinstance(process._lost(process._process, "", None), WorkerLost)
+    assert not scratch.exists()
+    process.close()
+    scratch.mkdir()
+    (scratch / "fetched").write_bytes(b"an object")
+    command = [sys.executable, "-m", "everloop.loop.worker", "--dir", str(tmp_path)]
+    with subprocess.Popen([*command, "--scratch", str(scratch)], stdin=subprocess.PIPE) as alone:
+        assert alone.stdin is not None
+        alone.stdin.close()  # as when the controller is killed
+        assert alone.wait(60) == 0
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_being_told_to_get_ready_does_not_wait_for_a_job(tmp_path: Path) -> None:

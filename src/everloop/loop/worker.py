@@ -12,7 +12,9 @@ import contextlib
 import importlib
 import os
 import queue
+import shutil
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -39,6 +41,7 @@ def main() -> int:
     parser.add_argument("--dir", required=True, type=Path)
     parser.add_argument("--ahead", choices=AHEAD, default="steps", help="what to import ahead")
     parser.add_argument("--early", action="store_true", help="wait to be told where to log")
+    parser.add_argument("--scratch", help="a folder of its own for temporary files")
     options = parser.parse_args()
     folder = options.dir.resolve()
     if str(folder) not in sys.path:
@@ -48,10 +51,15 @@ def main() -> int:
     os.dup2(2, 1)
     lean_imports()
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
-    threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
+    scratch: list[str] = [options.scratch] if options.scratch else []
+    threading.Thread(target=_read_jobs, args=(jobs, scratch), daemon=True).start()
     if options.early:
         threading.Thread(target=_import_to_fit, daemon=True).start()
-        _log_to(jobs.get()["log"])
+        told = jobs.get()
+        scratch += [told["scratch"]] if told["scratch"] else []
+        _log_to(told["log"])
+    if scratch:
+        tempfile.tempdir = scratch[0]
     with Project.open(folder) as project:
         ahead = Ahead(AHEAD[options.ahead], project)
         ahead.start()
@@ -133,9 +141,12 @@ def _import_for_windows(_project: Project) -> None:
 AHEAD = {"steps": (_import_candidates, _import_to_judge), "windows": (_import_for_windows,)}
 
 
-def _read_jobs(jobs: queue.Queue[dict[str, Any]]) -> None:
+def _read_jobs(jobs: queue.Queue[dict[str, Any]], scratch: list[str]) -> None:
+    """All that come; then the controller is gone, and nobody else removes what lies around."""
     for line in sys.stdin.buffer:
         jobs.put(msgspec.json.decode(line))
+    for folder in scratch:
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 

@@ -2,15 +2,19 @@
 
 It speaks JSON lines over its standard input and output. It is kept for a little while after a
 job, since starting it costs more than a second of imports, and ends by itself when its standard
-input closes: a controller that is killed leaves no orphan behind.
+input closes: a controller that is killed leaves no orphan behind. Temporary files, such as objects
+that it has fetched, lie in a folder that is removed whichever of the two is killed.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -48,6 +52,7 @@ class WorkerProcess:
     def __init__(self, folder: Path, jobs: Literal["steps", "windows"]) -> None:
         self.folder, self.jobs = folder, jobs
         self._process: subprocess.Popen[bytes] | None = None
+        self._scratch: str | None = None  # its temporary files
         self._lock = threading.Lock()
         self._idle: threading.Timer | None = None
         self.doing: dict[str, Any] | None = None  # the job under way
@@ -94,6 +99,7 @@ class WorkerProcess:
         if process is not None and process.poll() is None:
             end_tree(process.pid)
             process.wait()
+        self._sweep()
 
     def _answer(
         self,
@@ -126,8 +132,17 @@ class WorkerProcess:
         if self._process is None or self._process.poll() is not None:
             printed = state_dir(self.folder) / LOGS[self.jobs]
             printed.parent.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            with suppress(OSError):  # of a full disk: whoever writes to it will say so
+                self._scratch = tempfile.mkdtemp(prefix="everloop-")
             self._process = self._begun(printed) or self._new(printed)
         return self._process
+
+    def _sweep(self) -> None:
+        """What the process left that has ended."""
+        scratch, self._scratch = self._scratch, None
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
 
     def _begun(self, printed: Path) -> subprocess.Popen[bytes] | None:
         """The worker that a verb let begin ahead; None when there is none, or it has ended."""
@@ -135,7 +150,8 @@ class WorkerProcess:
         if early is None or early.stdin is None:
             return None
         try:
-            early.stdin.write(msgspec.json.encode({"log": str(printed)}) + b"\n")
+            told = {"log": str(printed), "scratch": self._scratch}
+            early.stdin.write(msgspec.json.encode(told) + b"\n")
             early.stdin.flush()
         except OSError:
             return None
@@ -143,9 +159,10 @@ class WorkerProcess:
 
     def _new(self, printed: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "everloop.loop.worker", "--dir", str(self.folder)]
+        scratch = [] if self._scratch is None else ["--scratch", self._scratch]
         with printed.open("ab") as log:
             return subprocess.Popen(
-                [*command, "--ahead", self.jobs],
+                [*command, "--ahead", self.jobs, *scratch],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -155,6 +172,7 @@ class WorkerProcess:
     def _lost(self, worker: subprocess.Popen[bytes], what: str, dog: Watchdog | None) -> WorkerLost:
         code = worker.wait()
         self._process = None
+        self._sweep()
         about = f"{what}: " if what else ""
         if dog is not None and dog.said:
             fix = "Give it less to do, or raise [train] limits."
@@ -190,6 +208,7 @@ class WorkerProcess:
         if process is not None and process.stdin is not None:
             process.stdin.close()
             process.wait()
+        self._sweep()
 
     def _cancel_idle(self) -> None:
         if self._idle is not None:
