@@ -87,8 +87,27 @@ def resident_megabytes(pid: int) -> float:
 
 
 def tree_megabytes(pid: int) -> float:
-    """The same of a process and all that it started; pages that they share count for each."""
-    return sum(resident_megabytes(one) for one in _quickly_below(pid))
+    """What a process and all that it started hold and the system could not have back from them.
+
+    Files that they map, as rows are by trials and by scans, are no part of it: those pages are
+    given up when memory is wanted. What they share in memory counts once, and pages that none of
+    them has written to since a fork for each.
+    """
+    held = [_held_megabytes(one) for one in _quickly_below(pid)]
+    return sum(own for own, _ in held) + max(shared for _, shared in held)
+
+
+def _held_megabytes(pid: int) -> tuple[float, float]:
+    """Of its own, and shared with others."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0, 0.0
+    told = dict(line.partition(":")[::2] for line in status.splitlines())
+    if "RssAnon" not in told:
+        return resident_megabytes(pid), 0.0
+    own, shared = (int(told[name].split()[0]) * 1024 / 1e6 for name in ("RssAnon", "RssShmem"))
+    return own, shared
 
 
 def end_tree(pid: int) -> None:

@@ -23,12 +23,12 @@ from everloop.loop import trying
 from everloop.loop.cycles import CycleStore
 from everloop.loop.executors import WorkerLost
 from everloop.loop.executors._process import WorkerProcess
-from everloop.loop.executors.limits import TRIALS, Limits, watched
+from everloop.loop.executors.limits import TRIALS, Limits, Watchdog, watched
 from everloop.loop.loop import Loop
 from everloop.loop.project import Project
 from everloop.loop.steps import Interrupted, promote
 from everloop.loop.watching import look
-from everloop.memory import tree_megabytes
+from everloop.memory import resident_megabytes, tree_megabytes
 from waiting import wait_for
 
 ANY = {"metric": "accuracy", "gates": ["accuracy >= 0.6"]}
@@ -278,6 +278,27 @@ def test_getting_ready_is_not_of_the_limit() -> None:
             process.wait(timeout=1.5)  # three looks
         dog.begin()
         assert process.wait(timeout=60) == -signal.SIGKILL
+
+
+MAPS = """
+import mmap, sys
+with open(sys.argv[1], "rb") as file:
+    held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    sum(held[:: mmap.PAGESIZE])
+    print("read", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_file_that_is_read_through_a_map_takes_no_memory(tmp_path: Path) -> None:
+    file = tmp_path / "rows"
+    file.write_bytes(bytes(200_000_000))
+    command = [sys.executable, "-c", MAPS, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"read\n"
+        assert resident_megabytes(process.pid) > 200
+        assert Watchdog(process.pid, Limits(megabytes=100)).look()
+        assert not Watchdog(process.pid, Limits(megabytes=1)).look()
 
 
 def test_processes_that_come_and_go_are_looked_through() -> None:
