@@ -63,7 +63,7 @@ def mitigate(
     before = answers.pred[~half]
     now = as_it_is(names[~half], before, y[~half])
     cuts = group_thresholds(names[half], score[half], y[half])
-    chosen = with_thresholds(names[~half], score[~half], cuts)
+    chosen = with_thresholds(names[~half], score[~half], cuts, before)
     found = [now, measured("threshold optimiser", names[~half], chosen, y[~half], before,
                            thresholds=cuts)]  # fmt: skip
     left = []

@@ -37,6 +37,13 @@ def test_thresholds_by_group_even_the_rates_out_at_a_cost() -> None:
     assert cuts["f"] < cuts["m"]
 
 
+def test_a_group_that_no_threshold_was_made_for_is_answered_as_before() -> None:
+    names, score = np.array(["f", "m", "x", "x"]), np.array([0.4, 0.4, 0.6, 0.4])
+    before = np.array([0, 0, 0, 1])  # by a threshold of the model's own
+    chosen = with_thresholds(names, score, {"f": 0.3, "m": 0.5}, before)
+    assert chosen.tolist() == [1, 0, 0, 1]
+
+
 def test_it_is_as_good_as_the_optimiser_of_fairlearn() -> None:
     pandas = pytest.importorskip("pandas")
     postprocessing = pytest.importorskip("fairlearn.postprocessing")

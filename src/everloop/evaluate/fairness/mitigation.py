@@ -68,11 +68,15 @@ def group_thresholds(
 
 
 def with_thresholds(
-    names: np.ndarray, score: NDArray[np.float64], cuts: dict[str, float], otherwise: float = 0.5
+    names: np.ndarray,
+    score: NDArray[np.float64],
+    cuts: dict[str, float],
+    before: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Answers by each group's own threshold; a group without one keeps ``otherwise``."""
-    bound = np.array([cuts.get(str(name), otherwise) for name in names])
-    return (score > bound).astype(np.int64)
+    """Answers by each group's own threshold; a group without one keeps its answers ``before``."""
+    bound = np.array([cuts.get(str(name), np.nan) for name in names])
+    chosen = (score > bound).astype(np.int64)
+    return chosen if before is None else np.where(np.isnan(bound), before, chosen)
 
 
 def reweighing(names: np.ndarray, y: np.ndarray) -> NDArray[np.float64]:
