@@ -233,7 +233,7 @@ def test_bad_rows_fail_or_are_set_aside(folder, expected, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"keep": ["other"]}, "keep: got 'other', expected columns of the source"),
+        ({"keep": ["other"]}, "keep: got 'other', expected one of the columns"),
         ({"keep": []}, 'column "trip": got <an extra column'),
         ({"rows": 0}, "rows: got 0, expected 1 to"),
         ({"format": "orc"}, "arguments of predict_batch"),
@@ -246,6 +246,17 @@ def test_bad_rows_fail_or_are_set_aside(folder, expected, tmp_path) -> None:
 def test_what_is_asked_wrongly_is_said(folder, tmp_path, how, said) -> None:
     with pytest.raises(InvalidInput, match=said.replace("(", r"\(")):
         predict(folder, folder / "parquet", **{"to": tmp_path / "out"} | how)
+
+
+def test_a_column_that_is_called_like_an_answer_cannot_be_kept(folder, tmp_path) -> None:
+    rows = pl.read_parquet(folder / "parquet" / "rows-0.parquet")
+    for name in ("y_pred", "probability of yes"):
+        rows.rename({"trip": name}).write_parquet(tmp_path / "rows.parquet")
+        with pytest.raises(InvalidInput, match=f"keep: got '{name}', expected a column whose name"):
+            predict(folder, tmp_path / "rows.parquet", tmp_path / name, keep=[name],
+                    probabilities=True)  # fmt: skip
+    done = predict(folder, tmp_path / "rows.parquet", tmp_path / "out", keep=[name])
+    assert done.rows == 1_000
 
 
 def test_a_folder_of_somebody_is_not_mixed_with(folder, tmp_path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from everloop.data.conform import conform
-from everloop.errors import InvalidInput, invalid
+from everloop.errors import InvalidInput, no_column
 from everloop.loop.answers import PackagedModel
-from everloop.loop.batches.frames import answer_columns
+from everloop.loop.batches.frames import answer_columns, with_answers
 from everloop.loop.batches.records import Batch
 from everloop.loop.batches.source import Rows
 from everloop.loop.batches.targets._base import Reject
@@ -71,7 +71,7 @@ class Answering:
         conformed = self._conformed(frame.drop(self._schema.target, strict=False))
         answers = answer_columns(self._model, conformed, self._batch.probabilities)
         beside = [frame[name] for name in self._beside if name in frame.columns]
-        return pl.DataFrame([*beside, *answers])
+        return with_answers(beside, answers)
 
     def _conformed(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows as the model's schema has them; numbers are left to the model's encoder, which
@@ -87,9 +87,7 @@ class Answering:
     def _check(self, frame: pl.DataFrame) -> None:
         for name in self._batch.keep:
             if name not in frame.columns:
-                raise invalid("keep", name, f"columns of the source: {', '.join(frame.columns)}")
-            if name in ("y_pred", "probability"):
-                raise invalid("keep", name, "a column whose name is not that of an answer")
+                raise no_column("keep", name, frame.columns)
 
 
 def _placed(error: InvalidInput, by: int, address: str) -> InvalidInput:

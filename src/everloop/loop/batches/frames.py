@@ -28,7 +28,19 @@ def predict_frame(project: Project, frame: pl.DataFrame, version: ModelVersion) 
     schema = model.package.schema
     ids = [schema.id] if schema.id is not None and schema.id in frame.columns else []
     answers = answer_columns(model, conform(frame, schema))
-    return pl.DataFrame([*frame.select(ids), *answers])
+    return with_answers(list(frame.select(ids)), answers)
+
+
+def with_answers(beside: list[pl.Series], answers: list[pl.Series]) -> pl.DataFrame:
+    """Columns of the rows and the answers to these in one table.
+
+    Raises :class:`~everloop.errors.InvalidInput` for a column that is called like an answer.
+    """
+    taken = {answer.name for answer in answers}
+    for column in beside:
+        if column.name in taken:
+            raise invalid("keep", column.name, "a column whose name is not that of an answer")
+    return pl.DataFrame([*beside, *answers])
 
 
 def answer_columns(
