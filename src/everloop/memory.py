@@ -50,7 +50,7 @@ def give_back() -> None:
 
 def available_bytes() -> int:
     """Memory that new work may take, on this machine or in this container; 4 GB where untold."""
-    return min(_free_of_machine(), *_left_in_groups(), 1 << 62)
+    return min([_free_of_machine(), *_left_in_groups()])
 
 
 def _free_of_machine() -> int:
