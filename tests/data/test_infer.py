@@ -48,6 +48,7 @@ def test_kinds(values, feature):
 LEFT_OUT = [
     ([None] * N, "it has no value"),
     ([5] * N, "it has one value only, 5"),
+    ([10**25 + (7 * i) % N for i in range(N)], "it has one value only, 1000"),  # as a float
     ([f"name {i}" for i in range(N)], "nearly every row has a value of its own"),
     ([{"a": 1}] * N, "are not read"),
 ]

@@ -23,6 +23,7 @@ BAD = [
     ("wide.csv", "a,b\n1,2\n".encode("utf-16"), "wrong_file_type", "iconv -f utf-16"),
     ("long.csv", b"a,b\n1,2\n1,2,3\n", "ragged_row", "line 3: got <3 fields>, expected 2"),
     ("short.csv", b"a,b,c\n1,2,3\n1,2\n", "ragged_row", "line 3: got <2 fields>, expected 3"),
+    ("returns.csv", b"a,b\r1,2\r", "unreadable_file", "lines that end in CR"),
     ("quote.csv", b'a,b\n1,"2\n3,4\n', "unreadable_file", "quote"),
     ("table.csv", b"PAR1....", "wrong_file_type", 'Rename it to "table.parquet"'),
     ("sheet.csv", b"PK\x03\x04....", "wrong_file_type", "a spreadsheet"),
@@ -34,6 +35,7 @@ BAD = [
     ("cut.arrow", b"ARROW1\x00\x00....", "unreadable_file", "Arrow"),
     ("list.jsonl", b'[{"a": 1}]', "wrong_file_type", "a JSON list"),
     ("bad.jsonl", b'{"a": 1}\n{bad\n', "unreadable_file", "bad.jsonl line 2"),
+    ("mixed.jsonl", b'{"a": 1}\n{"a": {"b": 1}}\n', "unreadable_file", "mixed.jsonl: got <"),
     ("latin.jsonl", b'{"a": "x"}\n{"a": "\xe9"}\n', "wrong_encoding", "line 2"),
     ("blank.jsonl", b"\n\n", "empty_file", "no JSON object"),
     ("sheet.xlsx", b"PK", "unknown_file_type", "got '.xlsx'"),
@@ -145,3 +147,16 @@ def test_text_in_one_file_makes_the_column_text(tmp_path):
 def test_times_survive(tmp_path):
     pl.DataFrame({"t": [datetime(2024, 1, 1, 5)]}).write_parquet(tmp_path / "t.parquet")
     assert read_table("t.parquet", tmp_path)["t"][0] == datetime(2024, 1, 1, 5)
+
+
+def test_a_link_that_leads_back_or_nowhere(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "x.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "folder" / "again").symlink_to("../folder")
+    (tmp_path / "folder" / "y.csv").symlink_to("x.csv")
+    (tmp_path / "nowhere.csv").symlink_to("gone.csv")
+    (tmp_path / "itself.csv").symlink_to("itself.csv")
+    assert read_table("folder/**/*.csv", tmp_path).height == 1  # and not one for each way to it
+    for name in ("nowhere.csv", "itself.csv"):
+        with pytest.raises(InvalidInput, match=f"'{name}', expected a file, not a link"):
+            read_table(name, tmp_path)

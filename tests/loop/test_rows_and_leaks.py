@@ -73,3 +73,15 @@ def test_a_gap_needs_a_time(leaky: Path) -> None:
     (leaky / "everloop.toml").write_text(FILE + '[evaluate]\ngap = "1d"\n')
     with pytest.raises(InvalidInput, match="no gap where the rows are not divided"):
         check(leaky)
+
+
+def test_held_out_rows_of_one_class_are_a_sentence(tmp_path: Path) -> None:
+    """One row of a class is in one side only, and no ranking can be scored on the other."""
+    x = np.random.default_rng(0).normal(size=300)
+    pl.DataFrame({"x": x, "y": [1] + [0] * 299}).write_csv(tmp_path / "d.csv")
+    (tmp_path / "everloop.toml").write_text(FILE)
+    loop = load(tmp_path / "everloop.toml")
+    with loop.project as project:
+        cycle = carry_out(project, loop.run(wait=False))
+    assert cycle.verdict == "refused" and cycle.reason is not None
+    assert "evaluate.metric: got 'roc_auc', expected a metric that can score" in cycle.reason

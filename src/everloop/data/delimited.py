@@ -123,6 +123,11 @@ def header_of(path: Path, separator: str | None = None) -> tuple[list[str], str]
 def _header_of(path: Path, separator: str | None) -> tuple[list[str], str]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = next((line for line in file if line.strip()), "")
+        if first.endswith("\r"):
+            raise invalid(
+                path.name, "<lines that end in CR>", "lines that end in LF or CR LF",
+                code="unreadable_file", fix=f"Convert it: tr '\\r' '\\n' < {path.name}",
+            )  # fmt: skip
         file.seek(0)
         if separator is None:
             counts = {s: first.count(s) for s in _SEPARATORS}

@@ -286,7 +286,8 @@ def _spans(frame: pl.DataFrame) -> dict[str, _Span]:
 def _number_feature(series: pl.Series, span: _Span) -> Feature | str:
     if span.missing == len(series):
         return "it has no value"
-    if not span.missing and span.low == span.high:
+    alike = span.low is not None and span.high is not None and float(span.low) == float(span.high)
+    if not span.missing and alike:  # whole numbers too that are one as floats, which models take
         return f"it has one value only, {series[0]!r}"
     if span.low in ENDLESS or span.high in ENDLESS:
         as_number(series)  # names the row

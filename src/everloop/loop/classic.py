@@ -52,7 +52,10 @@ def declare_classic(
     may be mixed. A new version replaces the champion when it is better on the same held-out rows; a
     loop file can ask for more evidence with the gate ``"METRIC beats champion"``.
     """
-    path = str(data.resolve())
+    try:
+        path = str(data.resolve())
+    except RuntimeError:  # a link that leads to itself, which reading then refuses
+        path = str(data.absolute())
     spec = DataSpec(source=path, target=target or "")
     frame, count = bounded(spec, project.dir, memory=project.settings.memory_bytes)
     target = target or _last_column(frame, data)

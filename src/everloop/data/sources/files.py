@@ -88,7 +88,7 @@ def find_files(source: str, base: Path) -> list[Path]:
             if (base / name).is_file()
         ]
         if found:
-            return found
+            return _once(found)
         raise invalid(
             "data.source", source, f"a pattern that matches files in {base}", code="missing_file"
         )
@@ -100,6 +100,11 @@ def find_files(source: str, base: Path) -> list[Path]:
             code="missing_file",
             fix=f'Write "{source.rstrip("/")}/*.csv", for example.',
         )
+    if path.is_symlink() or path.exists():
+        raise invalid(
+            "data.source", path.name, "a file, not a link that leads nowhere, a pipe or a device",
+            code="missing_file",
+        )  # fmt: skip
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     raise invalid(
         "data.source",
@@ -108,6 +113,15 @@ def find_files(source: str, base: Path) -> list[Path]:
         code="missing_file",
         fix=did_you_mean(path.name, beside, lambda name: str(Path(source).with_name(name))),
     )
+
+
+def _once(paths: list[Path]) -> list[Path]:
+    """Without those that are another one by another way, as where a link leads back up."""
+    known: dict[Path, Path] = {}
+    for path in sorted(paths, key=lambda path: len(path.parts)):  # the shortest way to each
+        known.setdefault(path.resolve(), path)
+    kept = set(known.values())
+    return [path for path in paths if path in kept]
 
 
 def _read(path: Path, text: Collection[str]) -> pl.DataFrame:
@@ -190,18 +204,19 @@ def _read_json_lines(path: Path) -> pl.DataFrame:
     check_encoding(path)
     try:
         return pl.read_ndjson(path, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, OSError):
-        raise _wrong_line(path) from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _wrong_line(path, str(error).split("\n", 1)[0]) from None
 
 
-def _wrong_line(path: Path) -> InvalidInput:
-    """The sentence for the first line that is not a JSON object."""
-    decoder = msgspec.json.Decoder(dict)
+def _wrong_line(path: Path, said: str) -> InvalidInput:
+    """The sentence for the first line that is not a JSON object, or what a reader of all said."""
+    decoder, objects = msgspec.json.Decoder(dict), 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 if line.strip():
                     decoder.decode(line)
+                    objects += 1
             except msgspec.DecodeError as error:
                 return invalid(
                     f"{path.name} line {number}",
@@ -209,6 +224,9 @@ def _wrong_line(path: Path) -> InvalidInput:
                     "one JSON object a line",
                     code="unreadable_file",
                 )
+    if objects:
+        expected = "JSON objects whose values are of one type for each name"
+        return invalid(path.name, f"<{said}>", expected, code="unreadable_file")
     return invalid(path.name, "<no JSON object>", "one JSON object a line", code="empty_file")
 
 

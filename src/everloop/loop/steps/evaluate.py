@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from everloop.data.schema import Schema
-from everloop.errors import InvalidInput
+from everloop.errors import InvalidInput, invalid
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.compare import compare
 from everloop.evaluate.costs import costs_of, metric_of
@@ -92,6 +92,8 @@ def judge(
         "champion": None if champion is None else champion.version,
         "notes": [*peculiarities(evidence), *unlabelled_notes(context, evidence)],
     }
+    if result["metric"] not in result["metrics"]:
+        raise _unscored(result["metric"], evidence)
     if schema.task == "policy":
         result["returns"] = [round(float(value), 4) for value in evidence.challenger.pred]
     if answers is not None:
@@ -104,6 +106,18 @@ def judge(
     result["blessing"] = write_blessing(context, bless(results), champion)
     result["asks"] = [r.detail for r in blessing.asks]
     return Outcome(result, end)
+
+
+def _unscored(metric: str, evidence: Evidence) -> InvalidInput:
+    alike = evidence.y.ndim == 1 and len(np.unique(evidence.y)) == 1
+    why = "which all have one value of the target" if alike else "to which it gives no number"
+    return invalid(
+        "evaluate.metric",
+        metric,
+        f"a metric that can score the {len(evidence.y):,} held-out rows, {why}",
+        code="unscored",
+        fix="Give more rows, hold out more of them (data.split), or name another metric.",
+    )
 
 
 def _judged_by(metric: Metric, evidence: Evidence) -> dict[str, Any]:
