@@ -10,11 +10,14 @@ from sklearn.linear_model import Ridge
 
 from everloop.data.schema import Feature, Schema
 from everloop.errors import InvalidInput
+from everloop.evaluate.metrics import get_metric
 from everloop.extensions import candidates
+from everloop.train.baseline import baseline
 from everloop.train.candidates.own import OwnFunction
 from everloop.train.fitting import Fitting
 from everloop.train.onnx import to_onnx
 from everloop.train.predictions import predict
+from everloop.train.training import Training
 
 
 def fitted(name, X, y, schema, groups=None):
@@ -48,6 +51,30 @@ def test_quantiles_cover_what_they_say_and_are_served_alike(name):
         assert out["y"].shape == (len(rows),)
         np.testing.assert_allclose(out["y"], pred, atol=1e-5 * np.abs(pred).max())
         np.testing.assert_allclose(out["quantiles"], both[:, :3], atol=1e-5 * np.abs(pred).max())
+
+
+def test_the_baseline_of_quantiles_knows_only_the_target():
+    X, y, schema = mixed("regression", rows=500)
+    schema = Schema(schema.features, "late", "quantile", quantiles=(0.1, 0.5, 0.9))
+    pinball = get_metric("pinball")
+    strategy, score = baseline(Training(X, y, schema, pinball.score, seed=0)) or ("", 0.0)
+    known, levels = np.quantile(y, schema.quantiles), np.array(schema.quantiles)
+    both = np.tile(np.concatenate([known, levels]), (len(y), 1))
+    assert strategy == "quantiles"
+    assert -score == pytest.approx(pinball.function(y, both[:, 1], both), rel=0.05)
+
+
+def test_the_baseline_of_a_ranking_is_an_order_of_chance():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(600, 1)), rng.integers(0, 4, 600).astype(float)
+    schema = Schema((Feature("a", "number"),), "clicks", "ranking", group="query")
+    groups = np.repeat(np.arange(100), 6)
+    score = get_metric("ndcg").score
+    found = [baseline(Training(X, y, schema, score, seed=0, groups=groups)) for _ in range(2)]
+    assert found[0] == found[1]  # asked again, the same orders are drawn
+    strategy, value = found[0] or ("", 0.0)
+    at_random = [score(y, rng.random(600), None, groups) for _ in range(50)]
+    assert strategy == "chance" and value == pytest.approx(np.mean(at_random), abs=0.03)
 
 
 @pytest.mark.parametrize("labelled", [True, False])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from everloop.data.quantiles import with_levels
 from everloop.data.rewards import ACTION, PROPENSITY, REWARD
 from everloop.train.training import Training, mean_score
 
 NAME = "baseline"
 MOST_ROWS = 100_000
+DRAWS = 20  # orders of chance: one alone would be lucky or not where lists are few
 
 
 def baseline(training: Training) -> tuple[str, float] | None:
@@ -17,15 +19,20 @@ def baseline(training: Training) -> tuple[str, float] | None:
     ``best action`` (a bandit) does what earned most, as if nothing were known of the row;
     ``majority`` answers the most frequent class (of each label whether most rows have it) and the
     shares of all, ``mean`` the mean, ``last``
-    (rows in order of time) the last value that was known before the validation rows, and
-    ``persistence`` (a forecast) the newest value that was known for each row.
+    (rows in order of time) the last value that was known before the validation rows,
+    ``persistence`` (a forecast) the newest value that was known for each row, ``quantiles`` those
+    of the known values, and ``chance`` (a ranking) is the mean of orders that are drawn.
 
     Of very many rows, every so many-th is enough.
     """
-    training = training.thinned(MOST_ROWS)
     task = training.schema.task
+    if task == "ranking":
+        return _chance(training)
+    training = training.thinned(MOST_ROWS)
     if training.schema.persistence is not None:
         return _persistence(training, training.schema.persistence)
+    if task == "quantile":
+        return _quantiles(training)
     if task not in ("regression", "binary", "multiclass", "multilabel", "bandit"):
         return None
     values = []
@@ -74,6 +81,28 @@ def _persistence(training: Training, feature: str) -> tuple[str, float] | None:
         known = np.isfinite(answer)
         values.append(training.score(training.y[rows][known], answer[known], None))
     return _scored("persistence", values)
+
+
+def _quantiles(training: Training) -> tuple[str, float] | None:
+    values = []
+    for fit_rows, rows in training.folds:
+        known = np.quantile(training.y[fit_rows], training.schema.quantiles)
+        answers = np.tile(known, (len(rows), 1))
+        middle, proba = answers[:, len(known) // 2], with_levels(answers, training.schema)
+        values.append(training.score(training.y[rows], middle, proba))
+    return _scored("quantiles", values)
+
+
+def _chance(training: Training) -> tuple[str, float] | None:
+    values, rng = [], np.random.default_rng(training.seed)
+    for _, rows in training.folds:
+        groups = np.zeros(len(rows), np.int64) if training.groups is None else training.groups[rows]
+        some = groups % -(-len(rows) // MOST_ROWS) == 0  # whole lists, of very many rows
+        y, groups = training.y[rows][some], groups[some]
+        draws = int(np.clip(MOST_ROWS // max(len(y), 1), 1, DRAWS))
+        drawn = [training.score(y, rng.random(len(y)), None, groups) for _ in range(draws)]
+        values.append(float(np.mean(drawn)))
+    return _scored("chance", values)
 
 
 def _scored(strategy: str, values: list[float]) -> tuple[str, float] | None:
