@@ -52,6 +52,9 @@ def test_the_verb_explains_shows_a_feature_and_finds_a_way_out(
     assert mean == sorted(mean)
     change = said(str(rows), "--change")
     assert change["found"] and [c["feature"] for c in change["changes"]] == ["x"]  # type: ignore[index]
+    assert change["of"] is False and change["before"] < change["after"]  # type: ignore[index]
+    told = CliRunner().invoke(command, [str(rows), "--change", "--dir", str(folder)])
+    assert "The probability of False moves from" in told.output
     kept = said(str(rows), "--change", "--fix", "x")
     assert not kept["found"]  # type: ignore[index]
     shown = CliRunner().invoke(command, [str(rows), "--dir", str(folder)])

@@ -116,6 +116,8 @@ def _chosen(result: dict[str, Any]) -> str:
     if all(c["score"] is None for c in candidates):
         return f"{algorithm}, the only candidate, was fitted"
     tried = ", ".join(f"{c['algorithm']} {number(c['score'])}" for c in candidates)
+    if algorithm == "ensemble":  # chosen by its loss: by the metric another may stand above it
+        return f"ensemble is chosen, it loses least ({result['metric']}: {tried})"
     return f"{algorithm} is best by {result['metric']} ({tried})"
 
 

@@ -103,4 +103,5 @@ def _show_change(
     if not found.found:
         say("No change of up to three features gets there; the nearest one:")
     table(["feature", "is", "would be"], [(c.feature, c.before, c.after) for c in found.changes])
-    say(f"The answer moves from {found.before:.4g} to {found.after:.4g}.")
+    what = "answer" if found.of is None else f"probability of {found.of}"
+    say(f"The {what} moves from {found.before:.4g} to {found.after:.4g}.")

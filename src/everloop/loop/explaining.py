@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -93,7 +94,8 @@ def counterfactual_of(
         return np.asarray(pred == code if pred.ndim == 1 else pred[:, code] == 1)
 
     share = share_of(model.ask, schema, code)
-    return counterfactual(share, reached, X[0], context, schema, upwards=True, fixed=fixed)
+    found = counterfactual(share, reached, X[0], context, schema, upwards=True, fixed=fixed)
+    return msgspec.structs.replace(found, of=schema.classes[code])
 
 
 def importance_of(

@@ -28,13 +28,15 @@ class Change(msgspec.Struct, frozen=True):
 
 class Counterfactual(msgspec.Struct, frozen=True):
     """``found`` is False when no change of so few features reaches the wish; then ``changes`` are
-    those that come nearest. ``distance`` counts spreads of the features that change."""
+    those that come nearest. ``distance`` counts spreads of the features that change. ``before`` and
+    ``after`` are numbers, or probabilities of the class ``of``."""
 
     found: bool
     changes: list[Change]
     before: float
     after: float
     distance: float
+    of: Any = None
 
 
 def counterfactual(
