@@ -277,11 +277,16 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(
         ({"gru": None}, "gru, the only candidate, was fitted"),
         ({"gru": 0.9, "baseline": 0.5}, "gru is best by accuracy (gru 0.9000, baseline 0.5000)"),
         ({}, "version 3, gru, is proposed again"),
+        (
+            {"ensemble": 0.8, "gru": 0.9},
+            "ensemble is chosen, it loses least (accuracy: ensemble 0.8000, gru 0.9000)",
+        ),
     ],
 )
 def test_what_training_chose_is_said_as_it_was(scores: dict[str, Any], said: str) -> None:
     candidates = [{"algorithm": name, "score": score} for name, score in scores.items()]
-    result = {"algorithm": "gru", "metric": "accuracy", "candidates": candidates, "version": 3}
+    chosen = next(iter(scores), "gru")
+    result = {"algorithm": chosen, "metric": "accuracy", "candidates": candidates, "version": 3}
     assert describe("train", result)[0] == said
 
 
@@ -311,3 +316,21 @@ def test_a_budget_is_spent_on_parts_that_take_turns(
     assert (declared.train.refit, declared.train.search.workers) == (
         ("all", 0) if "timeout" in search else ("train", 1)
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "other/everloop.toml"), "Another folder than this is named by --dir"),
+        (("run", "--dir", "data.csv"), "Name the folder in which everloop.toml lies."),
+        (("--dir", "other", "run"), "Options stand after the verb: everloop VERB --dir …"),
+        (("run",), "--dir FOLDER names one elsewhere"),
+        (("check",), "--dir FOLDER names one elsewhere"),
+    ],
+)
+def test_who_names_the_folder_in_another_way_is_told_how(
+    say: Any, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "data.csv").touch()
+    done = say(*words)
+    assert done.code == 2 and said in done.err

@@ -92,6 +92,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"update": {"cooldown": "never"}}, "update.cooldown", "7d"),
     ({"update": {"approval": "humn"}}, "update.approval", '"human"'),
     ({"updates": {}}, "updates", '"update"'),
+    ({"data": {**DATA, "ignore": "a"}}, "data.ignore", 'Write ["a"].'),
+    ({"train": {"refit": True}}, "train.refit", "one of train, all"),
+    ({"train": {"search": 5}}, "train.search", "a table of trials, timeout"),
+    ({"deploy": {"rollout": "canary"}}, "deploy.rollout", "a table of kind, steps"),
     ({"train": {"prepare": {"select": ["l2"]}}}, "train.prepare.select", "one of variance, corr"),
 ]
 

@@ -111,10 +111,29 @@ def _print_error(parts: dict[str, Any]) -> None:
 
 def _refuse_usage(error: click.ClickException) -> None:
     """A mistake in the options themselves; asking for nothing at all is answered with help."""
+    fix = _way_out(error)
     if _wants_json() and not isinstance(error, click.exceptions.NoArgsIsHelpError):
-        _print_error({"code": "usage", "message": error.format_message()})
-    else:
-        error.show()
+        parts = {"code": "usage", "message": error.format_message()}
+        _print_error(parts | ({"fix": fix} if fix else {}))
+        return
+    error.show()
+    if fix:
+        click.echo(f"  {fix}", err=True)
+
+
+def _way_out(error: click.ClickException) -> str:
+    """What mends a mistake that is made with a project's folder; "" for others."""
+    ctx = getattr(error, "ctx", None)
+    if ctx is None:
+        return ""
+    if isinstance(error, click.NoSuchOption) and ctx.command is everloop:
+        return f"Options stand after the verb: everloop VERB {error.option_name} …"
+    if isinstance(error, click.BadParameter) and error.param and error.param.name == "folder":
+        return "Name the folder in which everloop.toml lies."
+    takes_folder = any(param.name == "folder" for param in ctx.command.params)
+    if takes_folder and "unexpected extra argument" in error.message:
+        return "Another folder than this is named by --dir FOLDER."
+    return ""
 
 
 def _say(error: EverloopError) -> None:

@@ -99,7 +99,7 @@ def load_file(path: Path) -> LoopFile:
         raise NotFound(
             f"{path.name}: no such file in {path.parent.resolve().name}/.",
             path=path.name,
-            fix="everloop init DATA.csv writes one.",
+            fix="everloop init DATA.csv writes one; --dir FOLDER names one elsewhere.",
         ) from None
     except UnicodeDecodeError as error:
         raise invalid(path.name, f"byte {error.start} that is not UTF-8", "UTF-8 text") from None
@@ -223,10 +223,11 @@ def _translated(name: str, cls: type, values: dict[str, Any], message: str) -> I
     got: Any = values
     for part in re.findall(r"[A-Za-z_]+|\d+", path):
         got = got[int(part)] if part.isdigit() else got[part]
-    choices = re.search(r"Invalid enum value", expected)
+    kind = _kind_at(cls, path)
+    choices = _words_of(kind)
     wanted = expected.replace("`", "").partition(", got")[0].removeprefix("Expected ")
-    if choices:
-        return not_one_of(f"{name}.{path}", got, _choices(cls, path) or ["another value"])
+    if "Invalid enum value" in expected or (wanted == "str" and choices):
+        return not_one_of(f"{name}.{path}", got, choices or ["another value"])
     words = {
         "str": "text",
         "int": "a whole number",
@@ -236,17 +237,21 @@ def _translated(name: str, cls: type, values: dict[str, Any], message: str) -> I
         "object": "a table",
     }
     wanted = " or ".join(words.get(w, w) for w in wanted.split(" | ") if w != "null")
-    return invalid(f"{name}.{path}" if path else name, got, wanted)
+    table = _nested_struct(kind)
+    if wanted == "a table" and table is not None:
+        wanted = f"a table of {', '.join(_fields(table))}"
+    fix = f'Write ["{got}"].' if wanted == "a list" and isinstance(got, str) else None
+    return invalid(f"{name}.{path}" if path else name, got, wanted, fix=fix)
 
 
-def _choices(cls: Any, path: str) -> list[str]:
-    """The words a ``Literal`` field allows."""
+def _kind_at(cls: Any, path: str) -> Any:
+    """The type of the field at ``path``; None where that leads out of the sections."""
     for part in re.sub(r"\[\d+\]", "", path).split("."):
-        fields = _fields(cls)
-        if part not in fields:
-            return []
-        cls = _nested_struct(fields[part].type) or fields[part].type
-    return _words_of(cls)
+        section = _nested_struct(cls)
+        if section is None or part not in _fields(section):
+            return None
+        cls = _fields(section)[part].type
+    return cls
 
 
 def _words_of(kind: Any) -> list[str]:

@@ -42,6 +42,7 @@ from everloop.update.asked import transferred
 from everloop.update.situation import Heard, Paused
 
 _POLL_SECONDS = 0.1
+_NO_LOOP = "everloop init DATA.csv makes a loop file; --dir FOLDER names one elsewhere."
 
 
 class Loop(LoopAlerts, LoopDecisions, LoopModels):
@@ -413,7 +414,7 @@ def loop_of(project: Project, name: str | None = None) -> Loop:
             raise NotFound(
                 f"loop: got no name, and the project has {got}.",
                 path="loop",
-                fix="everloop init DATA.csv makes a loop file." if not names else "Name one.",
+                fix="Name one." if names else _NO_LOOP,
             )
         name = names[0]
     return Loop(project, project.cycles.declaration(name))
