@@ -275,6 +275,10 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(
     ("scores", "said"),
     [
         ({"gru": None}, "gru, the only candidate, was fitted"),
+        (
+            {"gru": None, "baseline": 0.5},
+            "gru, the only candidate, was fitted (accuracy of the baseline: 0.5000)",
+        ),
         ({"gru": 0.9, "baseline": 0.5}, "gru is best by accuracy (gru 0.9000, baseline 0.5000)"),
         ({}, "version 3, gru, is proposed again"),
         (

@@ -113,9 +113,13 @@ def _chosen(result: dict[str, Any]) -> str:
     algorithm, candidates = result["algorithm"], result["candidates"]
     if not candidates:
         return f"version {result['version']}, {algorithm}, is proposed again"
-    if all(c["score"] is None for c in candidates):
-        return f"{algorithm}, the only candidate, was fitted"
+    scored = [c for c in candidates if c["score"] is not None]
     tried = ", ".join(f"{c['algorithm']} {number(c['score'])}" for c in candidates)
+    if all(c["algorithm"] == "baseline" for c in scored):
+        floor = (
+            f" ({result['metric']} of the baseline: {number(scored[0]['score'])})" if scored else ""
+        )
+        return f"{algorithm}, the only candidate, was fitted{floor}"
     if algorithm == "ensemble":  # chosen by its loss: by the metric another may stand above it
         return f"ensemble is chosen, it loses least ({result['metric']}: {tried})"
     return f"{algorithm} is best by {result['metric']} ({tried})"
