@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 import pytest
 
-from everloop.data.sources import read_table
+from everloop.data.sources import files, read_table
 from everloop.errors import InvalidInput
 
 FRAME = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"], "c": [0.5, 1.5, None]})
@@ -160,3 +160,10 @@ def test_a_link_that_leads_back_or_nowhere(tmp_path):
     for name in ("nowhere.csv", "itself.csv"):
         with pytest.raises(InvalidInput, match=f"'{name}', expected a file, not a link"):
             read_table(name, tmp_path)
+
+
+def test_a_file_that_is_taken_away_meanwhile(tmp_path, monkeypatch):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    monkeypatch.setattr(files, "check_content", lambda path, kind: path.unlink())
+    with pytest.raises(InvalidInput, match=r"rows\.csv: got <No such file or directory>"):
+        read_table("rows.csv", tmp_path)

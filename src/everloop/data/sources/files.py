@@ -125,6 +125,18 @@ def _once(paths: list[Path]) -> list[Path]:
 
 
 def _read(path: Path, text: Collection[str]) -> pl.DataFrame:
+    try:
+        return _read_kind(path, text)
+    except OSError as error:  # it may not be read, or has just been taken away
+        raise invalid(
+            path.name,
+            f"<{error.strerror or error}>",
+            "a file that can be read",
+            code="unreadable_file",
+        ) from None
+
+
+def _read_kind(path: Path, text: Collection[str]) -> pl.DataFrame:
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise invalid(
