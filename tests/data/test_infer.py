@@ -127,6 +127,8 @@ REFUSED = [
     (table(), {"target": "yy"}, "missing_column", 'Did you mean "y"?'),
     (table(), {"time": "t"}, "missing_column", "data.time: got 't'"),
     (table(), {"ignore": ("zz",)}, "missing_column", "data.ignore"),
+    (table(**{"a\nb": [1.5, 2.5] * (N // 2)}), {}, "unfit_name", "expected a name without"),
+    (table(**{'height "': [1.5, 2.5] * (N // 2)}), {}, "unfit_name", "data.ignore"),
     (table(), {"id": "y"}, "invalid_value", "another column than data.target"),
     (table().head(2), {}, "too_few_rows", "got <2 rows>, expected at least 10 rows"),
     (table(y=[1] * N), {}, "constant_target", "got <only 1>"),

@@ -299,3 +299,10 @@ def test_a_part_of_a_body_is_named_by_where_it_stands():
 def test_a_matrix_of_another_shape_is_refused(shape):
     with pytest.raises(InvalidInput):
         READER.from_matrix(np.zeros(shape))
+
+
+@pytest.mark.parametrize("name", ["a\nb", 'height "', "a\\b"])
+def test_a_name_that_no_request_can_carry_is_a_sentence(name):
+    """So that of one model's names no other model's server falls."""
+    with pytest.raises(InvalidInput, match=r"schema: got \[.*names of columns without quotes"):
+        InputReader(msgspec.structs.replace(MIXED, features=(Feature(name, "number"),)))

@@ -40,6 +40,9 @@ from everloop.errors import invalid, no_column
 MIN_ROWS = 10
 UNIQUE_SHARE = 0.9  # text with a larger share of distinct values identifies rows
 ENDLESS = (-math.inf, math.inf)
+_UNSENT = re.compile(
+    r"[\x00-\x1f\"\\]"
+)  # what JSON writes otherwise, which a name is compared with
 _COUNTERS = re.compile(r"^(id|index|row|row_?(id|nr|number)|unnamed.*|_c0|level_0)$", re.IGNORECASE)
 
 
@@ -200,6 +203,15 @@ def _check_names(df: pl.DataFrame, spec: DataSpec) -> None:
         for name in names:
             if name is not None and name not in df.columns:
                 raise no_column(f"data.{key}", name, df.columns, code="missing_column")
+    for name in df.columns:
+        if name not in spec.ignore and (found := _UNSENT.search(name)):
+            raise invalid(
+                "column",
+                name,
+                f"a name without {found[0]!r}, as requests carry it",
+                code="unfit_name",
+                fix="Rename it, or name it in data.ignore.",
+            )
     roles = [
         ("target", spec.target),
         ("time", spec.time),

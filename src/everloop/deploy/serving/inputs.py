@@ -266,7 +266,12 @@ class InputReader:
             one, several = _KEY_TYPES[role]
             field = msgspec.field(name=column, default=None)
             fields.append((f"k{place}", several if many else one, field))
-        return msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
+        try:
+            return msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
+        except ValueError:  # of a name; other models go on, and this one is never asked
+            expected = "names of columns without quotes, backslashes and control characters"
+            names = [reader.name for reader in self.features] + [name for _, name in self.keys]
+            raise invalid("schema", names, expected, code="unfit_name") from None
 
 
 def _check_finite(X: npt.NDArray[np.float64], root: str) -> None:
