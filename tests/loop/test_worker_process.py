@@ -139,6 +139,27 @@ def test_what_is_imported_beside_a_fit_is_nothing_that_fits() -> None:
     assert ran.stdout.splitlines() == ["True True", "[]"]
 
 
+# Fits of the kinds that ask for tables in the middle of it: two at a time, the second would find
+# half of pandas among what is imported.
+MIDWAY = """
+import sys
+from everloop.loop.lean_imports import lean_imports
+lean_imports()
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.preprocessing import StandardScaler
+X = np.array([[1.0, np.nan], [2.0, 3.0], [4.0, 5.0]])
+steps = [("a", SimpleImputer(), [0, 1]), ("b", KNNImputer(), [1]), ("c", StandardScaler(), [0])]
+print(ColumnTransformer(steps).fit_transform(X).shape, "pandas" in sys.modules)
+"""
+
+
+def test_no_fit_imports_tables_beside_another() -> None:
+    ran = subprocess.run([sys.executable, "-c", MIDWAY], capture_output=True, text=True)
+    assert ran.stdout.splitlines() == ["(3, 4) False"], ran.stderr
+
+
 # A fit needs a part of skl2onnx when another one has imported half of it.
 HALFWAY = """
 import sys, threading, time

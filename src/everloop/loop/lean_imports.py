@@ -19,7 +19,18 @@ from types import FrameType, ModuleType
 from typing import Any
 
 BY_NAMES = "lightgbm.compat"
-DO_WITHOUT = {"pandas": ("sklearn.utils.fixes", "skl2onnx.algebra.type_helper", BY_NAMES)}
+DO_WITHOUT = {
+    "pandas": (
+        "sklearn.utils.fixes",
+        "skl2onnx.algebra.type_helper",
+        BY_NAMES,
+        # These ask in the middle of a fit, when another beside it would find half of pandas.
+        "sklearn.compose._column_transformer",
+        "sklearn.utils._mask",
+        "sklearn.utils._missing",
+        "sklearn.utils._param_validation",
+    )
+}
 
 
 class _Leave(MetaPathFinder):
