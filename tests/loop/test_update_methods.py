@@ -119,6 +119,21 @@ def test_the_old_world_returns_and_so_does_its_version(project: Project, traffic
     assert again.verdict == "not_worth_it", again.reason
 
 
+def test_rows_that_the_champion_knows_by_its_window_are_counted(
+    project: Project, traffic: Traffic
+) -> None:
+    for day in range(3):
+        traffic.day(day, turned=True)
+    first = updated(project, window="newest 2d")
+    assert first.verdict == "promoted", first.reason
+    assert "was fitted on" not in str(result(project, first, "evaluate")["notes"])
+    second = updated(project, method="retrain", window="all")
+    snapshot = result(project, second, "snapshot")
+    (said,) = [n for n in result(project, second, "evaluate")["notes"] if "was fitted on" in n]
+    held = snapshot["rows"] - snapshot["train_rows"]
+    assert said.startswith("Version 2 was fitted on ") and f"of these {held:,} held-out" in said
+
+
 def test_a_window_begins_where_the_loss_changed(project: Project, traffic: Traffic) -> None:
     for day in range(3):
         traffic.day(day)

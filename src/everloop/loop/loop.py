@@ -414,7 +414,7 @@ def loop_of(project: Project, name: str | None = None) -> Loop:
             raise NotFound(
                 f"loop: got no name, and the project has {got}.",
                 path="loop",
-                fix="Name one." if names else _NO_LOOP,
+                fix="Name one: --loop NAME." if names else _NO_LOOP,
             )
         name = names[0]
     return Loop(project, project.cycles.declaration(name))

@@ -88,6 +88,21 @@ def tested_rows(
     return np.asarray((times >= theirs.min()) & (times <= theirs.max()))
 
 
+def met_in_window(
+    project: Project, version: ModelVersion, frame: pl.DataFrame, schema: Schema
+) -> int:
+    """How many rows of a table a version was fitted on, because its window began late.
+
+    0 for one that was fitted on all rows: what is held out by time of more rows begins later.
+    """
+    since = _own_since(project, version)
+    if since is None or schema.time is None:
+        return 0
+    times = millis(frame, schema.time)
+    until = fitted_until(project, version, schema.time)
+    return int(((times >= since) & (times <= until)).sum())
+
+
 def recent_rows(
     project: Project, version: ModelVersion, frame: pl.DataFrame, schema: Schema
 ) -> NDArray[np.bool_]:

@@ -35,6 +35,7 @@ from everloop.loop.steps._blessing import write_blessing
 from everloop.loop.steps._challenger import challenger, test_rows
 from everloop.loop.steps._reference import keep_answers
 from everloop.loop.steps._remembered import remembered
+from everloop.loop.steps._seen import met_in_window
 from everloop.loop.steps._unlabelled import WITHOUT_LABELS, unlabelled_notes
 from everloop.loop.steps._verdict import blessed
 from everloop.registry.models import ModelVersion
@@ -90,7 +91,11 @@ def judge(
         "metrics": _metrics(schema, evidence, spec),
         "gates": [msgspec.to_builtins(r) for r in results],
         "champion": None if champion is None else champion.version,
-        "notes": [*peculiarities(evidence), *unlabelled_notes(context, evidence)],
+        "notes": [
+            *peculiarities(evidence),
+            *unlabelled_notes(context, evidence),
+            *_met(context, champion, holdout, schema),
+        ],
     }
     if result["metric"] not in result["metrics"]:
         raise _unscored(result["metric"], evidence)
@@ -174,6 +179,20 @@ def _other_champion(context: StepContext) -> ModelVersion | None:
     champion = context.project.champion(context.declaration.name)
     judged = context.cycle.cause.get("version")
     return None if champion is not None and champion.version == judged else champion
+
+
+def _met(
+    context: StepContext, champion: ModelVersion | None, holdout: pl.DataFrame, schema: Schema
+) -> list[str]:
+    """That the champion knows some of these rows, which flatters it."""
+    met = 0 if champion is None else met_in_window(context.project, champion, holdout, schema)
+    if champion is None or not met:
+        return []
+    return [
+        f"Version {champion.version} was fitted on {met:,} of these {holdout.height:,} held-out "
+        "rows, in its window, and looks better on them than it is; the same window again holds "
+        "out later ones."
+    ]
 
 
 def _champions_answers(
