@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,10 @@ from everloop.data.schema import Schema
 from everloop.data.splits import group_codes
 from everloop.evaluate.answers import Answers
 from everloop.evaluate.rewards import with_expected
-from everloop.loop.answers import PackagedModel
 from everloop.loop.declaration import Declaration
+
+if TYPE_CHECKING:
+    from everloop.loop.answers import PackagedModel
 
 
 def truth(holdout: pl.DataFrame, schema: Schema, declaration: Declaration) -> npt.NDArray[Any]:
