@@ -40,9 +40,7 @@ from everloop.errors import invalid, no_column
 MIN_ROWS = 10
 UNIQUE_SHARE = 0.9  # text with a larger share of distinct values identifies rows
 ENDLESS = (-math.inf, math.inf)
-_UNSENT = re.compile(
-    r"[\x00-\x1f\"\\]"
-)  # what JSON writes otherwise, which a name is compared with
+_UNSENT = re.compile(r"[\x00-\x1f\"\\]")  # JSON writes these otherwise, and names are compared
 _COUNTERS = re.compile(r"^(id|index|row|row_?(id|nr|number)|unnamed.*|_c0|level_0)$", re.IGNORECASE)
 
 

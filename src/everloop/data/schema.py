@@ -115,7 +115,7 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def keys(self) -> tuple[str, ...]:
         """Columns that say what a row is, and are no features."""
-        given = (self.id, self.time, self.target, self.group, self.action, self.propensity)
+        given = (self.target, self.id, self.time, self.group, self.action, self.propensity)
         return tuple(name for name in given if name)
 
     @property

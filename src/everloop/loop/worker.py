@@ -107,7 +107,7 @@ def _log_to(path: str) -> None:
     os.dup2(2, 1)
 
 
-def _import_to_fit(_project: Project | None = None) -> None:
+def _import_to_fit() -> None:
     """What the first two steps need; first the one that awaits none of the others' imports."""
     with importing():
         for name in ("snapshot", "train"):

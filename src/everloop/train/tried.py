@@ -122,7 +122,7 @@ def compared(
     chosen: dict[str, Candidate],
     spec: TrainSpec,
     report: Report,
-    checkpoints: Path | None = None,
+    checkpoints: Path | None,
 ) -> list[Fitted]:
     """Each candidate's defaults, scored; best first.
 
@@ -141,10 +141,10 @@ def compared(
         }
         for name in sorted(chosen, key=lambda name: chosen[name].alone):
             try:
-                if name in begun:
-                    tried[name] = begun[name].result()
-                else:
-                    tried[name] = _scored(training, name, chosen[name], spec)
+                beside = begun.get(name)
+                tried[name] = (
+                    beside.result() if beside else _scored(training, name, chosen[name], spec)
+                )
             except EverloopError:
                 pool.shutdown(cancel_futures=True)
                 raise

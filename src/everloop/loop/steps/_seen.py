@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -35,20 +35,27 @@ UNFIT = ("declined", "rolled_back", "failed")  # verdicts on a version that is n
 def champion_from(project: Project, version: ModelVersion, served: bool = True) -> Champion:
     """A stored version as methods see it, its package at hand: the model that was tested."""
     folder, package = project.package(version)
-    return Champion(
-        version=version.version,
-        algorithm=version.algorithm or "",
-        params=found_params(project, version),
-        folder=place_of_tested(folder),
-        schema=package.schema,
-        until=trained_until(project, version),
-        served=served,
-    )
+    return _champion(project, version, place_of_tested(folder), package.schema, served)
 
 
 def served_from(project: Project, version: ModelVersion) -> Champion:
     """The version as it is served, which may have seen the rows that tested it."""
-    return replace(champion_from(project, version), folder=project.package(version)[0])
+    folder, package = project.package(version)
+    return _champion(project, version, folder, package.schema, served=True)
+
+
+def _champion(
+    project: Project, version: ModelVersion, folder: Path, schema: Schema, served: bool
+) -> Champion:
+    return Champion(
+        version=version.version,
+        algorithm=version.algorithm or "",
+        params=found_params(project, version),
+        folder=folder,
+        schema=schema,
+        until=trained_until(project, version),
+        served=served,
+    )
 
 
 def unseen_rows(

@@ -210,28 +210,14 @@ def _kept(context: StepContext, frame: pl.DataFrame, schema: Schema) -> list[str
 
     A protected attribute is often ignored by the model and still judged.
     """
-    keys = (
-        schema.target,
-        schema.id,
-        schema.time,
-        schema.group,
-        schema.action,
-        schema.propensity,
-        context.declaration.evaluate.group_by,
-    )
-    wanted = dict.fromkeys(
-        [*schema.names, *(key for key in keys if key), *_looked_at(context, schema)]
-    )
-    return [column for column in wanted if column in frame.columns]
+    spec = context.declaration.evaluate
+    wanted = [*schema.names, *schema.keys, spec.group_by, *looked_at(spec, schema.task)]
+    return [column for column in dict.fromkeys(wanted) if column in frame.columns]
 
 
 def _judged(context: StepContext, schema: Schema, columns: Sequence[str]) -> list[str]:
     """What gates and the report judge by. Raises InvalidInput for what is not in the data."""
     check_evaluate(context.declaration.evaluate, schema.task, columns, schema)
-    return _looked_at(context, schema)
-
-
-def _looked_at(context: StepContext, schema: Schema) -> list[str]:
     return looked_at(context.declaration.evaluate, schema.task)
 
 
