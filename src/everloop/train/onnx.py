@@ -33,6 +33,7 @@ from everloop.train.loading import load
 from everloop.train.predictions import predict
 from everloop.train.preparation._base import Transform
 from everloop.train.preparation._wires import Wires
+from everloop.train.session import session_of
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 TOLERANCE = 1e-5  # of a probability; of a regression, times the largest answer
@@ -72,10 +73,7 @@ def _loaded(estimator: Any, schema: Schema) -> tuple[bytes, onnxruntime.Inferenc
     """The model, and what answers by it."""
     try:
         data = exported(estimator, schema)
-        options = onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = ["CPUExecutionProvider"]
-        return data, onnxruntime.InferenceSession(data, options, providers=providers)
+        return data, session_of(data)
     except EverloopError:
         raise
     except Exception as error:

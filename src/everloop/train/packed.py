@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 from sklearn.base import BaseEstimator
 
 from everloop.data.schema import Schema
 from everloop.errors import invalid
+from everloop.train.session import session_of
 
 BATCH = 16_384  # rows at a time
 WANTED = {"label", "probabilities"}
@@ -25,11 +25,7 @@ class Packed(BaseEstimator):  # type: ignore[misc]
 
     def __init__(self, data: bytes, classes: int) -> None:
         self.data, self.classes = data, classes
-        options = onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session_of(data)
         found = sorted(output.name for output in self._session.get_outputs())
         if not set(found) >= WANTED:
             raise invalid("model.onnx", found, "a classifier with label and probabilities")

@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from everloop.data.minilm import model_folder
 from everloop.errors import MissingExtra
 from everloop.train.preparation._base import Transform
 from everloop.train.preparation._wires import FLOAT, INT64, Wires
+from everloop.train.session import session_of
 
 SIZE, LAYERS, HEADS = 384, 6, 12
 LONGEST = 512  # pieces that the model has places for
@@ -163,9 +163,4 @@ def _session() -> Any:
     from everloop.train.onnx import transform_graph  # noqa: PLC0415
 
     graph = transform_graph(SentenceEncoder().fit(np.zeros((1, LONGEST))), None)
-    options = onnxruntime.SessionOptions()
-    # Threads that wait by spinning take the cores from whatever else is trained.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(
-        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return session_of(graph.SerializeToString())

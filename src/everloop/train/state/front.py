@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import onnxruntime
 from onnx import TensorProto, helper, load_model_from_string
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from everloop.data.schema import Feature, Schema
 from everloop.train.onnx import exported, joined, transform_graph
+from everloop.train.session import session_of
 
 BATCH = 16_384  # rows at a time
 PREPARED = "prepared.rows"
@@ -29,11 +29,7 @@ class Front:
 
     def __init__(self, data: bytes, width: int) -> None:
         self.data, self.width = data, width
-        options = onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session_of(data)
 
     @classmethod
     def of(cls, transforms: Sequence[Any], sample: np.ndarray) -> Front:
